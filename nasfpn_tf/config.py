@@ -14,8 +14,8 @@
 
 """Configuration: Model Garden's dataclasses with what this project adds to them.
 
-Plain values only. A topology is ONE string (catalogue name, .json path or inline JSON), because Model Garden merges lists
-of sub-configs element by element when it overrides them.
+Plain values only. A topology is ONE string (catalogue name, .json path or inline JSON), because Model Garden merges
+lists of sub-configs element by element when it overrides them.
 """
 
 import dataclasses

@@ -18,4 +18,4 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import nasfpn_tf  # noqa: E402, F401  (sets TF_USE_LEGACY_KERAS)
+import nasfpn_tf  # noqa: F401  (sets TF_USE_LEGACY_KERAS)

@@ -39,18 +39,17 @@ NAS_FPN = PyramidSpec(
 def nas_fpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   """NAS-FPN for any range of levels of three or more.
 
-  For 3..7 it is the published architecture. For another range it is the published one with its cells moved: shifted with
-  `min_level`, a level above the range left out (its readers take the next coarser output that exists), a level beyond the
-  published five merged by global pooling from the two outputs before it. Only 3..7 was searched; the others are ours.
+  For 3..7 it is the published architecture. For another range it is the published one with its cells moved: shifted
+  with `min_level`, a level above the range left out (its readers take the next coarser output that exists), a level
+  beyond the published five merged by global pooling from the two outputs before it. Only 3..7 was
+  searched; the others are ours.
   """
   if (min_level, max_level) == (3, 7):
     return NAS_FPN
   name = f"nas_fpn_{min_level}_{max_level}"
   n = max_level - min_level + 1
   if n < 3:
-    raise ValueError(
-      f"{name}: NAS-FPN needs three levels at least, {min_level}..{max_level} has {n}."
-    )
+    raise ValueError(f"{name}: NAS-FPN needs three levels at least, {min_level}..{max_level} has {n}.")
   second = min_level + 1
   far = min(3, n - 1)  # Published: P6, the input that the first cell pools over.
   cells = [
@@ -90,7 +89,7 @@ def panet(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
 
 
 def bifpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
-  """BiFPN: both paths, weighted fusion, and an extra edge from each input to its output (arXiv 1911.09070, sec. 3.2)."""
+  """BiFPN: both paths, weighted fusion, an extra edge from each input to its output (arXiv 1911.09070, sec. 3.2)."""
   return _two_paths("bifpn", "weighted_sum", True, min_level, max_level)
 
 
@@ -111,9 +110,7 @@ def get(name: str, min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   return _BUILDERS[name](min_level, max_level)
 
 
-def resolve(
-  ref: str | PyramidSpec, min_level: int | None = None, max_level: int | None = None
-) -> PyramidSpec:
+def resolve(ref: str | PyramidSpec, min_level: int | None = None, max_level: int | None = None) -> PyramidSpec:
   """A `PyramidSpec` from a catalogue name, the path of a .json file, or inline JSON.
 
   Args:
@@ -127,9 +124,7 @@ def resolve(
   if isinstance(ref, PyramidSpec):
     spec = ref
   elif not isinstance(ref, str) or not ref.strip():
-    raise ValueError(
-      f"topology: a catalogue name, a .json path or inline JSON is needed, not {ref!r}."
-    )
+    raise ValueError(f"topology: a catalogue name, a .json path or inline JSON is needed, not {ref!r}.")
   elif ref.lstrip().startswith("{"):
     spec = PyramidSpec.from_json(ref)
   elif ref.endswith(".json"):
@@ -167,9 +162,7 @@ def _ranged(name: str, min_level: int, max_level: int) -> str:
 
 def _check_range(name: str, min_level: int, max_level: int) -> None:
   if max_level - min_level < 1:
-    raise ValueError(
-      f"{name}: two levels at least are needed, {min_level}..{max_level} is too few."
-    )
+    raise ValueError(f"{name}: two levels at least are needed, {min_level}..{max_level} is too few.")
 
 
 def _two_paths(name: str, op: str, input_edge: bool, min_level: int, max_level: int) -> PyramidSpec:
@@ -180,9 +173,7 @@ def _two_paths(name: str, op: str, input_edge: bool, min_level: int, max_level: 
   cells = []
   for level in range(max_level - 1, min_level - 1, -1):
     top_down[level] = n + len(cells)
-    cells.append(
-      CellSpec(level, op, (level - min_level, top_down[level + 1]), is_output=level == min_level)
-    )
+    cells.append(CellSpec(level, op, (level - min_level, top_down[level + 1]), is_output=level == min_level))
   below = top_down[min_level]
   for level in range(min_level + 1, max_level + 1):
     inputs = (top_down[level], below)

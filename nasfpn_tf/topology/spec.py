@@ -37,7 +37,8 @@ class CellSpec:
   Attributes:
     level: output level; the layer's stride is 2**level.
     op: 'sum', 'global_pooling' (exactly two inputs) or 'weighted_sum' (BiFPN's fast normalised fusion).
-    inputs: indices of the merged features: 0..num_levels-1 are the pyramid's inputs, finest first, then the cells in order.
+    inputs: indices of the merged features: 0..num_levels-1 are the pyramid's inputs, finest first, then the cells in
+      order.
     is_output: whether this cell is P_level of the pyramid.
   """
 
@@ -65,9 +66,9 @@ class PyramidSpec:
     cells: the merging cells in order of computation.
 
   Raises:
-    ValueError: at construction, naming the pyramid and the cell, if a level is out of range, an input is repeated or does
-      not come earlier, an op is unknown or has the wrong number of inputs, a level has not exactly one output cell, or a
-      cell's feature reaches no output.
+    ValueError: at construction, naming the pyramid and the cell, if a level is out of range, an input is repeated or
+      does not come earlier, an op is unknown or has the wrong number of inputs, a level has not exactly one output
+      cell, or a cell's feature reaches no output.
   """
 
   name: str
@@ -118,8 +119,8 @@ class PyramidSpec:
     """Per cell, the features it merges, those joined by the rule of unused features last.
 
     The rule (sec. 3.1: layers that connect to nothing are added to the output of their own level): when an output cell
-    is computed, every earlier feature of its level that no cell has used so far is summed into it. The inputs of the cell
-    itself are counted as used first, and a feature that joins counts as used afterwards.
+    is computed, every earlier feature of its level that no cell has used so far is summed into it. The inputs of the
+    cell itself are counted as used first, and a feature that joins counts as used afterwards.
     """
     used = [False] * self.num_features
     wires = []
@@ -160,9 +161,7 @@ class PyramidSpec:
     """Reads the JSON form; a ValueError names the key that is missing, unknown or of the wrong type."""
     data = _checked_keys("topology", data, ("format", "name", "min_level", "max_level", "cells"))
     if data["format"] != _FORMAT:
-      raise ValueError(
-        f"topology: format {data['format']!r} is not known here; this version reads format {_FORMAT}."
-      )
+      raise ValueError(f"topology: format {data['format']!r} is not known here; this version reads format {_FORMAT}.")
     if not isinstance(data["name"], str):
       raise ValueError(f"topology: name must be a string, not {data['name']!r}.")
     if not isinstance(data["cells"], list):
@@ -194,9 +193,7 @@ class PyramidSpec:
   def _validate(self) -> None:
     for key in ("min_level", "max_level"):
       if not _is_int(getattr(self, key)):
-        raise ValueError(
-          f"pyramid {self.name!r}: {key} must be an integer, not {getattr(self, key)!r}."
-        )
+        raise ValueError(f"pyramid {self.name!r}: {key} must be an integer, not {getattr(self, key)!r}.")
     if not 0 <= self.min_level < self.max_level:
       raise ValueError(
         f"pyramid {self.name!r}: min_level {self.min_level} and max_level {self.max_level} leave no range of levels;"
@@ -238,9 +235,7 @@ class PyramidSpec:
       if not cells:
         raise ValueError(f"pyramid {self.name!r}: level {level} is missing: no cell is its output.")
       if len(cells) > 1:
-        raise ValueError(
-          f"pyramid {self.name!r}: level {level} has {len(cells)} output cells: {cells}."
-        )
+        raise ValueError(f"pyramid {self.name!r}: level {level} has {len(cells)} output cells: {cells}.")
 
   def _check_reachable(self) -> None:
     reached = set(self.outputs.values())
@@ -260,9 +255,7 @@ def _is_int(value: Any) -> bool:
   return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _checked_keys(
-  where: str, data: Any, needed: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> Mapping[str, Any]:
+def _checked_keys(where: str, data: Any, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> Mapping[str, Any]:
   """Returns `data` if it is a mapping with just these keys."""
   if not isinstance(data, Mapping):
     raise ValueError(f"{where}: must be a JSON object, not {data!r}.")
@@ -271,7 +264,5 @@ def _checked_keys(
     raise ValueError(f"{where}: key {missing[0]!r} is missing.")
   unknown = [k for k in data if k not in needed + optional]
   if unknown:
-    raise ValueError(
-      f"{where}: key {unknown[0]!r} is unknown; known are {', '.join(needed + optional)}."
-    )
+    raise ValueError(f"{where}: key {unknown[0]!r} is unknown; known are {', '.join(needed + optional)}.")
   return data
