@@ -21,33 +21,33 @@ import importlib
 import os
 
 # Model Garden and keras-cv are written for Keras 2; TensorFlow reads this when it is first imported.
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
-__version__ = "0.1.0"
+__version__ = '0.1.0'
 
 _LAZY = {
-  "topology": "nasfpn_tf.topology",
-  "FeaturePyramid": "nasfpn_tf.layers.feature_pyramid",
-  "MergingCell": "nasfpn_tf.layers.merging_cell",
-  "build_detector": "nasfpn_tf.modeling.detector",
-  "load_detector": "nasfpn_tf.zoo",
+  'topology': 'nasfpn_tf.topology',
+  'FeaturePyramid': 'nasfpn_tf.layers.feature_pyramid',
+  'MergingCell': 'nasfpn_tf.layers.merging_cell',
+  'build_detector': 'nasfpn_tf.modeling.detector',
+  'load_detector': 'nasfpn_tf.zoo',
 }
 
 __all__ = [
-  "FeaturePyramid",
-  "MergingCell",
-  "__version__",
-  "build_detector",
-  "load_detector",
-  "topology",
+  'FeaturePyramid',
+  'MergingCell',
+  '__version__',
+  'build_detector',
+  'load_detector',
+  'topology',
 ]
 
 
 def __getattr__(name: str):
   if name not in _LAZY:
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
   module = importlib.import_module(_LAZY[name])
-  return module if _LAZY[name].endswith("." + name) else getattr(module, name)
+  return module if _LAZY[name].endswith('.' + name) else getattr(module, name)
 
 
 def __dir__():

@@ -38,7 +38,7 @@ class FeaturePyramid(hyperparams.Config):
     dropblock_size: side of the dropped blocks, in cells of the feature map.
   """
 
-  topology: str = "nas_fpn"
+  topology: str = 'nas_fpn'
   num_repeats: int = 7
   num_filters: int = 256
   use_separable_conv: bool = False
@@ -50,7 +50,7 @@ class FeaturePyramid(hyperparams.Config):
 class Decoder(decoders.Decoder):
   """Model Garden's decoders and `feature_pyramid`."""
 
-  type: str | None = "feature_pyramid"
+  type: str | None = 'feature_pyramid'
   feature_pyramid: FeaturePyramid = dataclasses.field(default_factory=FeaturePyramid)
 
 
@@ -65,9 +65,9 @@ class Applications(hyperparams.Config):
     norm_momentum: momentum of the backbone's batch norms; 0 keeps the one of the library (0.99 or 0.999).
   """
 
-  name: str = "mobilenet_v2"
+  name: str = 'mobilenet_v2'
   alpha: float = 1.0
-  weights: str = "none"
+  weights: str = 'none'
   norm_momentum: float = 0.0
 
 
@@ -75,7 +75,7 @@ class Applications(hyperparams.Config):
 class Backbone(backbones.Backbone):
   """Model Garden's backbones and `applications`."""
 
-  type: str | None = "resnet"
+  type: str | None = 'resnet'
   applications: Applications = dataclasses.field(default_factory=Applications)
 
 
@@ -91,7 +91,7 @@ class DetectionGenerator(retinanet.DetectionGenerator):
   """Post-processing; `nms_version` 'class_offset' is ours, the others are Model Garden's ('v2' compiles for TPU)."""
 
   pre_nms_top_k: int = 1000
-  nms_version: str = "class_offset"
+  nms_version: str = 'class_offset'
 
 
 @dataclasses.dataclass
@@ -125,7 +125,7 @@ class Parser(retinanet.Parser):
 class DataConfig(retinanet.DataConfig):
   """Input; `drop_remainder` is ignored in evaluation: every image is seen."""
 
-  dtype: str = "float32"
+  dtype: str = 'float32'
   parser: Parser = dataclasses.field(default_factory=Parser)
 
 
@@ -161,6 +161,6 @@ class TrainerConfig(cfg.TrainerConfig):
 
   learning_rate_batch_size: int = 0
   validation_steps: int = -1
-  best_checkpoint_export_subdir: str = "best"
-  best_checkpoint_eval_metric: str = "AP"
-  best_checkpoint_metric_comp: str = "higher"
+  best_checkpoint_export_subdir: str = 'best'
+  best_checkpoint_eval_metric: str = 'AP'
+  best_checkpoint_metric_comp: str = 'higher'

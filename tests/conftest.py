@@ -16,6 +16,6 @@
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 import nasfpn_tf  # noqa: F401  (sets TF_USE_LEGACY_KERAS)

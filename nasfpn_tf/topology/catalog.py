@@ -21,17 +21,17 @@ from nasfpn_tf.topology.spec import CellSpec, PyramidSpec
 
 # NAS-FPN's best architecture, seven merging cells (arXiv 1904.07392, fig. 6 and fig. 7f).
 NAS_FPN = PyramidSpec(
-  name="nas_fpn",
+  name='nas_fpn',
   min_level=3,
   max_level=7,
   cells=(
-    CellSpec(4, "global_pooling", (1, 3)),
-    CellSpec(4, "sum", (1, 5)),
-    CellSpec(3, "sum", (0, 6), is_output=True),
-    CellSpec(4, "sum", (6, 7), is_output=True),
-    CellSpec(5, "global_pooling", (7, 8), is_output=True),
-    CellSpec(7, "global_pooling", (6, 9), is_output=True),
-    CellSpec(6, "global_pooling", (9, 10), is_output=True),
+    CellSpec(4, 'global_pooling', (1, 3)),
+    CellSpec(4, 'sum', (1, 5)),
+    CellSpec(3, 'sum', (0, 6), is_output=True),
+    CellSpec(4, 'sum', (6, 7), is_output=True),
+    CellSpec(5, 'global_pooling', (7, 8), is_output=True),
+    CellSpec(7, 'global_pooling', (6, 9), is_output=True),
+    CellSpec(6, 'global_pooling', (9, 10), is_output=True),
   ),
 )
 
@@ -46,27 +46,27 @@ def nas_fpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   """
   if (min_level, max_level) == (3, 7):
     return NAS_FPN
-  name = f"nas_fpn_{min_level}_{max_level}"
+  name = f'nas_fpn_{min_level}_{max_level}'
   n = max_level - min_level + 1
   if n < 3:
-    raise ValueError(f"{name}: NAS-FPN needs three levels at least, {min_level}..{max_level} has {n}.")
+    raise ValueError(f'{name}: NAS-FPN needs three levels at least, {min_level}..{max_level} has {n}.')
   second = min_level + 1
   far = min(3, n - 1)  # Published: P6, the input that the first cell pools over.
   cells = [
-    CellSpec(second, "global_pooling", (1, far)),
-    CellSpec(second, "sum", (1, n)),
-    CellSpec(min_level, "sum", (0, n + 1), is_output=True),
-    CellSpec(second, "sum", (n + 1, n + 2), is_output=True),
-    CellSpec(min_level + 2, "global_pooling", (n + 2, n + 3), is_output=True),
+    CellSpec(second, 'global_pooling', (1, far)),
+    CellSpec(second, 'sum', (1, n)),
+    CellSpec(min_level, 'sum', (0, n + 1), is_output=True),
+    CellSpec(second, 'sum', (n + 1, n + 2), is_output=True),
+    CellSpec(min_level + 2, 'global_pooling', (n + 2, n + 3), is_output=True),
   ]
   if n == 4:
-    cells.append(CellSpec(max_level, "global_pooling", (n + 1, n + 4), is_output=True))
+    cells.append(CellSpec(max_level, 'global_pooling', (n + 1, n + 4), is_output=True))
   elif n >= 5:
-    cells.append(CellSpec(min_level + 4, "global_pooling", (n + 1, n + 4), is_output=True))
-    cells.append(CellSpec(min_level + 3, "global_pooling", (n + 4, n + 5), is_output=True))
+    cells.append(CellSpec(min_level + 4, 'global_pooling', (n + 1, n + 4), is_output=True))
+    cells.append(CellSpec(min_level + 3, 'global_pooling', (n + 4, n + 5), is_output=True))
     for level in range(min_level + 5, max_level + 1):
       last = n + len(cells) - 1
-      cells.append(CellSpec(level, "global_pooling", (last - 1, last), is_output=True))
+      cells.append(CellSpec(level, 'global_pooling', (last - 1, last), is_output=True))
   return PyramidSpec(name, min_level, max_level, tuple(cells))
 
 
@@ -75,25 +75,25 @@ def fpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
 
   The coarsest level is a one-input cell; each finer one sums its input with the cell above it.
   """
-  _check_range("fpn", min_level, max_level)
+  _check_range('fpn', min_level, max_level)
   n = max_level - min_level + 1
-  cells = [CellSpec(max_level, "sum", (n - 1,), is_output=True)]
+  cells = [CellSpec(max_level, 'sum', (n - 1,), is_output=True)]
   for level in range(max_level - 1, min_level - 1, -1):
-    cells.append(CellSpec(level, "sum", (level - min_level, n + len(cells) - 1), is_output=True))
-  return PyramidSpec(_ranged("fpn", min_level, max_level), min_level, max_level, tuple(cells))
+    cells.append(CellSpec(level, 'sum', (level - min_level, n + len(cells) - 1), is_output=True))
+  return PyramidSpec(_ranged('fpn', min_level, max_level), min_level, max_level, tuple(cells))
 
 
 def panet(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   """PANet: a top-down path, then a bottom-up path over its results (arXiv 1803.01534, as in 1911.09070, fig. 2b)."""
-  return _two_paths("panet", "sum", False, min_level, max_level)
+  return _two_paths('panet', 'sum', False, min_level, max_level)
 
 
 def bifpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   """BiFPN: both paths, weighted fusion, an extra edge from each input to its output (arXiv 1911.09070, sec. 3.2)."""
-  return _two_paths("bifpn", "weighted_sum", True, min_level, max_level)
+  return _two_paths('bifpn', 'weighted_sum', True, min_level, max_level)
 
 
-_BUILDERS = {"nas_fpn": nas_fpn, "fpn": fpn, "panet": panet, "bifpn": bifpn}
+_BUILDERS = {'nas_fpn': nas_fpn, 'fpn': fpn, 'panet': panet, 'bifpn': bifpn}
 
 
 def names() -> tuple[str, ...]:
@@ -105,8 +105,8 @@ def get(name: str, min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   """The catalogue's pyramid `name` for levels `min_level`..`max_level`; a ValueError names the nearest known one."""
   if name not in _BUILDERS:
     near = difflib.get_close_matches(name, _BUILDERS, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"topology {name!r} is not in the catalogue ({', '.join(_BUILDERS)}).{hint}")
+    hint = f' Did you mean {near[0]!r}?' if near else ''
+    raise ValueError(f'topology {name!r} is not in the catalogue ({", ".join(_BUILDERS)}).{hint}')
   return _BUILDERS[name](min_level, max_level)
 
 
@@ -124,10 +124,10 @@ def resolve(ref: str | PyramidSpec, min_level: int | None = None, max_level: int
   if isinstance(ref, PyramidSpec):
     spec = ref
   elif not isinstance(ref, str) or not ref.strip():
-    raise ValueError(f"topology: a catalogue name, a .json path or inline JSON is needed, not {ref!r}.")
-  elif ref.lstrip().startswith("{"):
+    raise ValueError(f'topology: a catalogue name, a .json path or inline JSON is needed, not {ref!r}.')
+  elif ref.lstrip().startswith('{'):
     spec = PyramidSpec.from_json(ref)
-  elif ref.endswith(".json"):
+  elif ref.endswith('.json'):
     spec = _read(ref)
   else:
     spec = get(ref, 3 if min_level is None else min_level, 7 if max_level is None else max_level)
@@ -137,32 +137,32 @@ def resolve(ref: str | PyramidSpec, min_level: int | None = None, max_level: int
   )
   if wanted != (spec.min_level, spec.max_level):
     raise ValueError(
-      f"topology {spec.name!r} has levels {spec.min_level}..{spec.max_level}, but {wanted[0]}..{wanted[1]} are wanted:"
-      " set min_level and max_level of the model to those of the topology, or choose another topology."
+      f'topology {spec.name!r} has levels {spec.min_level}..{spec.max_level}, but {wanted[0]}..{wanted[1]} are wanted:'
+      ' set min_level and max_level of the model to those of the topology, or choose another topology.'
     )
   return spec
 
 
 def _read(path: str) -> PyramidSpec:
   try:
-    text = pathlib.Path(path).read_text(encoding="utf-8")
+    text = pathlib.Path(path).read_text(encoding='utf-8')
   except OSError as e:
-    raise ValueError(f"topology file {path!r} cannot be read: {e.strerror or e}.") from e
+    raise ValueError(f'topology file {path!r} cannot be read: {e.strerror or e}.') from e
   except UnicodeDecodeError as e:
-    raise ValueError(f"topology file {path!r} is not UTF-8 text: {e}.") from e
+    raise ValueError(f'topology file {path!r} is not UTF-8 text: {e}.') from e
   try:
     return PyramidSpec.from_json(text)
   except ValueError as e:
-    raise ValueError(f"topology file {path!r}: {e}") from e
+    raise ValueError(f'topology file {path!r}: {e}') from e
 
 
 def _ranged(name: str, min_level: int, max_level: int) -> str:
-  return name if (min_level, max_level) == (3, 7) else f"{name}_{min_level}_{max_level}"
+  return name if (min_level, max_level) == (3, 7) else f'{name}_{min_level}_{max_level}'
 
 
 def _check_range(name: str, min_level: int, max_level: int) -> None:
   if max_level - min_level < 1:
-    raise ValueError(f"{name}: two levels at least are needed, {min_level}..{max_level} is too few.")
+    raise ValueError(f'{name}: two levels at least are needed, {min_level}..{max_level} is too few.')
 
 
 def _two_paths(name: str, op: str, input_edge: bool, min_level: int, max_level: int) -> PyramidSpec:

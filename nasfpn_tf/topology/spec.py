@@ -25,7 +25,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-OPS = ("sum", "global_pooling", "weighted_sum")
+OPS = ('sum', 'global_pooling', 'weighted_sum')
 
 _FORMAT = 1
 
@@ -48,11 +48,11 @@ class CellSpec:
   is_output: bool = False
 
   def __post_init__(self):
-    object.__setattr__(self, "inputs", tuple(self.inputs))
+    object.__setattr__(self, 'inputs', tuple(self.inputs))
 
   def __str__(self) -> str:
-    inputs = ", ".join(map(str, self.inputs))
-    return f"P{self.level}{'*' if self.is_output else ''} = {self.op}({inputs})"
+    inputs = ', '.join(map(str, self.inputs))
+    return f'P{self.level}{"*" if self.is_output else ""} = {self.op}({inputs})'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ class PyramidSpec:
   cells: tuple[CellSpec, ...]
 
   def __post_init__(self):
-    object.__setattr__(self, "cells", tuple(self.cells))
+    object.__setattr__(self, 'cells', tuple(self.cells))
     self._validate()
 
   @property
@@ -105,8 +105,8 @@ class PyramidSpec:
   def digest(self) -> str:
     """16 hex digits that name this topology; the name of the pyramid does not enter."""
     content = self.to_dict()
-    del content["name"]
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    del content['name']
+    text = json.dumps(content, sort_keys=True, separators=(',', ':'))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
   def level_of(self, feature: int) -> int:
@@ -140,16 +140,16 @@ class PyramidSpec:
     """The JSON form as a dict."""
     cells = []
     for cell in self.cells:
-      entry = {"level": cell.level, "op": cell.op, "inputs": list(cell.inputs)}
+      entry = {'level': cell.level, 'op': cell.op, 'inputs': list(cell.inputs)}
       if cell.is_output:
-        entry["is_output"] = True
+        entry['is_output'] = True
       cells.append(entry)
     return {
-      "format": _FORMAT,
-      "name": self.name,
-      "min_level": self.min_level,
-      "max_level": self.max_level,
-      "cells": cells,
+      'format': _FORMAT,
+      'name': self.name,
+      'min_level': self.min_level,
+      'max_level': self.max_level,
+      'cells': cells,
     }
 
   def to_json(self, indent: int | None = None) -> str:
@@ -157,74 +157,74 @@ class PyramidSpec:
     return json.dumps(self.to_dict(), indent=indent)
 
   @classmethod
-  def from_dict(cls, data: Mapping[str, Any]) -> "PyramidSpec":
+  def from_dict(cls, data: Mapping[str, Any]) -> 'PyramidSpec':
     """Reads the JSON form; a ValueError names the key that is missing, unknown or of the wrong type."""
-    data = _checked_keys("topology", data, ("format", "name", "min_level", "max_level", "cells"))
-    if data["format"] != _FORMAT:
-      raise ValueError(f"topology: format {data['format']!r} is not known here; this version reads format {_FORMAT}.")
-    if not isinstance(data["name"], str):
-      raise ValueError(f"topology: name must be a string, not {data['name']!r}.")
-    if not isinstance(data["cells"], list):
-      raise ValueError(f"topology {data['name']!r}: cells must be a list, not {data['cells']!r}.")
+    data = _checked_keys('topology', data, ('format', 'name', 'min_level', 'max_level', 'cells'))
+    if data['format'] != _FORMAT:
+      raise ValueError(f'topology: format {data["format"]!r} is not known here; this version reads format {_FORMAT}.')
+    if not isinstance(data['name'], str):
+      raise ValueError(f'topology: name must be a string, not {data["name"]!r}.')
+    if not isinstance(data['cells'], list):
+      raise ValueError(f'topology {data["name"]!r}: cells must be a list, not {data["cells"]!r}.')
     cells = []
-    for i, entry in enumerate(data["cells"]):
-      where = f"topology {data['name']!r}, cell {i}"
-      entry = _checked_keys(where, entry, ("level", "op", "inputs"), ("is_output",))
-      if not isinstance(entry["inputs"], list):
-        raise ValueError(f"{where}: inputs must be a list of indices, not {entry['inputs']!r}.")
-      is_output = entry.get("is_output", False)
-      cells.append(CellSpec(entry["level"], entry["op"], tuple(entry["inputs"]), is_output))
-    return cls(data["name"], data["min_level"], data["max_level"], tuple(cells))
+    for i, entry in enumerate(data['cells']):
+      where = f'topology {data["name"]!r}, cell {i}'
+      entry = _checked_keys(where, entry, ('level', 'op', 'inputs'), ('is_output',))
+      if not isinstance(entry['inputs'], list):
+        raise ValueError(f'{where}: inputs must be a list of indices, not {entry["inputs"]!r}.')
+      is_output = entry.get('is_output', False)
+      cells.append(CellSpec(entry['level'], entry['op'], tuple(entry['inputs']), is_output))
+    return cls(data['name'], data['min_level'], data['max_level'], tuple(cells))
 
   @classmethod
-  def from_json(cls, text: str) -> "PyramidSpec":
+  def from_json(cls, text: str) -> 'PyramidSpec':
     """Reads the JSON form from text; a ValueError says what is wrong with it."""
     try:
       data = json.loads(text)
     except json.JSONDecodeError as e:
-      raise ValueError(f"topology: not JSON: {e}") from e
+      raise ValueError(f'topology: not JSON: {e}') from e
     return cls.from_dict(data)
 
   def __str__(self) -> str:
-    head = f"{self.name}: P{self.min_level}..P{self.max_level}, {len(self.cells)} cells"
-    lines = [f"  {self.num_levels + i}: {cell}" for i, cell in enumerate(self.cells)]
-    return "\n".join([head, *lines])
+    head = f'{self.name}: P{self.min_level}..P{self.max_level}, {len(self.cells)} cells'
+    lines = [f'  {self.num_levels + i}: {cell}' for i, cell in enumerate(self.cells)]
+    return '\n'.join([head, *lines])
 
   def _validate(self) -> None:
-    for key in ("min_level", "max_level"):
+    for key in ('min_level', 'max_level'):
       if not _is_int(getattr(self, key)):
-        raise ValueError(f"pyramid {self.name!r}: {key} must be an integer, not {getattr(self, key)!r}.")
+        raise ValueError(f'pyramid {self.name!r}: {key} must be an integer, not {getattr(self, key)!r}.')
     if not 0 <= self.min_level < self.max_level:
       raise ValueError(
-        f"pyramid {self.name!r}: min_level {self.min_level} and max_level {self.max_level} leave no range of levels;"
-        " 0 <= min_level < max_level is needed."
+        f'pyramid {self.name!r}: min_level {self.min_level} and max_level {self.max_level} leave no range of levels;'
+        ' 0 <= min_level < max_level is needed.'
       )
     for problem in self._cell_problems():
-      raise ValueError(f"pyramid {self.name!r}: {problem}")
+      raise ValueError(f'pyramid {self.name!r}: {problem}')
     self._check_outputs()
     self._check_reachable()
 
   def _cell_problems(self) -> Iterator[str]:
     for i, cell in enumerate(self.cells):
       here = self.num_levels + i
-      where = f"cell {i} (feature {here})"
+      where = f'cell {i} (feature {here})'
       if not _is_int(cell.level) or cell.level not in self.levels:
-        yield f"{where}: level {cell.level!r} is outside {self.min_level}..{self.max_level}."
+        yield f'{where}: level {cell.level!r} is outside {self.min_level}..{self.max_level}.'
       if cell.op not in OPS:
-        yield f"{where}: op {cell.op!r} is unknown; choose one of {', '.join(OPS)}."
+        yield f'{where}: op {cell.op!r} is unknown; choose one of {", ".join(OPS)}.'
       if not isinstance(cell.is_output, bool):
-        yield f"{where}: is_output must be true or false, not {cell.is_output!r}."
+        yield f'{where}: is_output must be true or false, not {cell.is_output!r}.'
       if not cell.inputs:
-        yield f"{where}: has no input."
+        yield f'{where}: has no input.'
       for feature in cell.inputs:
         if not _is_int(feature) or not 0 <= feature < self.num_features:
-          yield f"{where}: input {feature!r} does not exist; features are 0..{self.num_features - 1}."
+          yield f'{where}: input {feature!r} does not exist; features are 0..{self.num_features - 1}.'
         elif feature >= here:
-          yield f"{where}: input {feature} is a forward reference; only features 0..{here - 1} come earlier."
+          yield f'{where}: input {feature} is a forward reference; only features 0..{here - 1} come earlier.'
       if len(set(cell.inputs)) != len(cell.inputs):
-        yield f"{where}: inputs {cell.inputs} name the same feature twice."
-      if cell.op == "global_pooling" and len(cell.inputs) != 2:
-        yield f"{where}: global_pooling takes exactly two inputs, not {len(cell.inputs)}."
+        yield f'{where}: inputs {cell.inputs} name the same feature twice.'
+      if cell.op == 'global_pooling' and len(cell.inputs) != 2:
+        yield f'{where}: global_pooling takes exactly two inputs, not {len(cell.inputs)}.'
 
   def _check_outputs(self) -> None:
     by_level = {level: [] for level in self.levels}
@@ -233,9 +233,9 @@ class PyramidSpec:
         by_level[cell.level].append(i)
     for level, cells in by_level.items():
       if not cells:
-        raise ValueError(f"pyramid {self.name!r}: level {level} is missing: no cell is its output.")
+        raise ValueError(f'pyramid {self.name!r}: level {level} is missing: no cell is its output.')
       if len(cells) > 1:
-        raise ValueError(f"pyramid {self.name!r}: level {level} has {len(cells)} output cells: {cells}.")
+        raise ValueError(f'pyramid {self.name!r}: level {level} has {len(cells)} output cells: {cells}.')
 
   def _check_reachable(self) -> None:
     reached = set(self.outputs.values())
@@ -247,7 +247,7 @@ class PyramidSpec:
       feature = self.num_levels + i
       if feature not in reached:
         raise ValueError(
-          f"pyramid {self.name!r}: cell {i} (feature {feature}, level {cell.level}) is dead: no output depends on it."
+          f'pyramid {self.name!r}: cell {i} (feature {feature}, level {cell.level}) is dead: no output depends on it.'
         )
 
 
@@ -258,11 +258,11 @@ def _is_int(value: Any) -> bool:
 def _checked_keys(where: str, data: Any, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> Mapping[str, Any]:
   """Returns `data` if it is a mapping with just these keys."""
   if not isinstance(data, Mapping):
-    raise ValueError(f"{where}: must be a JSON object, not {data!r}.")
+    raise ValueError(f'{where}: must be a JSON object, not {data!r}.')
   missing = [k for k in needed if k not in data]
   if missing:
-    raise ValueError(f"{where}: key {missing[0]!r} is missing.")
+    raise ValueError(f'{where}: key {missing[0]!r} is missing.')
   unknown = [k for k in data if k not in needed + optional]
   if unknown:
-    raise ValueError(f"{where}: key {unknown[0]!r} is unknown; known are {', '.join(needed + optional)}.")
+    raise ValueError(f'{where}: key {unknown[0]!r} is unknown; known are {", ".join(needed + optional)}.')
   return data
