@@ -15,18 +15,32 @@
 """Topologies of feature pyramids: specs, catalogue, closed-form cost, drawings. Standard library only."""
 
 from nasfpn_tf.topology.catalog import NAS_FPN, bifpn, fpn, get, names, nas_fpn, panet, resolve
+from nasfpn_tf.topology.cost import (
+  RESNET_FILTERS,
+  level_areas,
+  multiply_adds,
+  params,
+  retinanet_head_multiply_adds,
+  retinanet_head_params,
+)
 from nasfpn_tf.topology.spec import OPS, CellSpec, PyramidSpec
 
 __all__ = [
   'NAS_FPN',
   'OPS',
+  'RESNET_FILTERS',
   'CellSpec',
   'PyramidSpec',
   'bifpn',
   'fpn',
   'get',
+  'level_areas',
+  'multiply_adds',
   'names',
   'nas_fpn',
   'panet',
+  'params',
   'resolve',
+  'retinanet_head_multiply_adds',
+  'retinanet_head_params',
 ]

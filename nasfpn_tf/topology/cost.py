@@ -1,0 +1,183 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Closed-form size and work of a stacked pyramid and of the RetinaNet head on it, without building either.
+
+Parameters count everything a checkpoint holds: kernels, biases, and four numbers a channel for each batch norm (gamma,
+beta, moving mean, moving variance). Work is counted in multiply-adds of the convolutions, for one image; merging,
+resampling, batch norm and activations are left out. That is the convention under which the published "FLOPs" of
+RetinaNet models come out (docs/topology.md).
+"""
+
+from collections.abc import Mapping
+
+from nasfpn_tf.topology.spec import PyramidSpec
+
+# Channels of C2..C5 of ResNet-50, 101 and 152 (arXiv 1512.03385, table 1).
+RESNET_FILTERS = {2: 256, 3: 512, 4: 1024, 5: 2048}
+
+_BATCH_NORM = 4  # Parameters a channel.
+
+
+def params(
+  spec: PyramidSpec,
+  num_repeats: int = 7,
+  num_filters: int = 256,
+  input_filters: Mapping[int | str, int] = RESNET_FILTERS,
+  separable: bool = False,
+) -> int:
+  """Number of parameters of `num_repeats` pyramids of `spec`, `num_filters` wide, with the projection before them.
+
+  Args:
+    spec: the topology.
+    num_repeats: how many pyramids are stacked.
+    num_filters: width of every feature.
+    input_filters: {level: channels} of the backbone's features; levels outside the pyramid are ignored, levels of the
+      pyramid above them are max-pooled from the coarsest one.
+    separable: separable convolutions, NAS-FPNLite.
+
+  Raises:
+    ValueError: if a number is not positive, or the backbone has no feature of the pyramid's finest level.
+  """
+  _check_positive(num_repeats=num_repeats, num_filters=num_filters)
+  total = 0
+  for channels in _projected(spec, num_filters, input_filters).values():
+    total += _conv_params(1, channels, num_filters, separable) + _BATCH_NORM * num_filters
+  cell = _conv_params(3, num_filters, num_filters, separable) + _BATCH_NORM * num_filters
+  weights = sum(len(merged) for merged, c in zip(spec.wiring(), spec.cells, strict=True) if c.op == 'weighted_sum')
+  return total + num_repeats * (len(spec.cells) * cell + weights)
+
+
+def multiply_adds(
+  spec: PyramidSpec,
+  num_repeats: int = 7,
+  num_filters: int = 256,
+  image_size: int | tuple[int, int] = 640,
+  input_filters: Mapping[int | str, int] = RESNET_FILTERS,
+  separable: bool = False,
+) -> int:
+  """Multiply-adds of the convolutions of a stacked pyramid for one image; arguments as `params`.
+
+  Args:
+    spec: see `params`.
+    num_repeats: see `params`.
+    num_filters: see `params`.
+    image_size: (height, width) of the network's input in pixels, or the side of a square.
+    input_filters: see `params`.
+    separable: see `params`.
+
+  Raises:
+    ValueError: as `params`, or if the image size is not a multiple of the coarsest stride.
+  """
+  _check_positive(num_repeats=num_repeats, num_filters=num_filters)
+  areas = level_areas(spec, image_size)
+  total = 0
+  for level, channels in _projected(spec, num_filters, input_filters).items():
+    total += areas[level] * _conv_multiply_adds(1, channels, num_filters, separable)
+  stage_area = sum(areas[cell.level] for cell in spec.cells)
+  return total + num_repeats * stage_area * _conv_multiply_adds(3, num_filters, num_filters, separable)
+
+
+def retinanet_head_params(
+  spec: PyramidSpec,
+  num_classes: int,
+  num_filters: int = 256,
+  input_filters: int | None = None,
+  num_anchors: int = 9,
+  num_convs: int = 4,
+  separable: bool = False,
+) -> int:
+  """Number of parameters of RetinaNet's class and box towers (arXiv 1708.02002, sec. 4).
+
+  The convolutions are shared by the levels, the batch norms are not.
+
+  Args:
+    spec: the topology; its levels count.
+    num_classes: outputs per anchor of the class tower; Model Garden counts the background (91 for COCO).
+    num_filters: width of the towers.
+    input_filters: width of the pyramid; unset: that of the towers.
+    num_anchors: anchors per position.
+    num_convs: convolutions of a tower before the prediction.
+    separable: separable convolutions.
+  """
+  _check_positive(num_classes=num_classes, num_filters=num_filters, num_anchors=num_anchors, num_convs=num_convs)
+  convs = sum(_conv_params(3, a, b, separable) for a, b in _tower(num_convs, input_filters or num_filters, num_filters))
+  norms = spec.num_levels * num_convs * _BATCH_NORM * num_filters
+  predictions = sum(_conv_params(3, num_filters, num_anchors * n, separable) for n in (num_classes, 4))
+  return 2 * (convs + norms) + predictions
+
+
+def retinanet_head_multiply_adds(
+  spec: PyramidSpec,
+  num_classes: int,
+  num_filters: int = 256,
+  image_size: int | tuple[int, int] = 640,
+  input_filters: int | None = None,
+  num_anchors: int = 9,
+  num_convs: int = 4,
+  separable: bool = False,
+) -> int:
+  """Multiply-adds of RetinaNet's towers over all levels for one image; arguments as `retinanet_head_params`."""
+  _check_positive(num_classes=num_classes, num_filters=num_filters, num_anchors=num_anchors, num_convs=num_convs)
+  tower = _tower(num_convs, input_filters or num_filters, num_filters)
+  position = 2 * sum(_conv_multiply_adds(3, a, b, separable) for a, b in tower)
+  position += sum(_conv_multiply_adds(3, num_filters, num_anchors * n, separable) for n in (num_classes, 4))
+  return position * sum(level_areas(spec, image_size).values())
+
+
+def level_areas(spec: PyramidSpec, image_size: int | tuple[int, int]) -> dict[int, int]:
+  """{level: number of positions of its feature map}; a ValueError if a side is no multiple of the coarsest stride."""
+  height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+  stride = 2**spec.max_level
+  for side in (height, width):
+    if side <= 0 or side % stride:
+      fit = max(1, -(-side // stride)) * stride
+      raise ValueError(
+        f'image size {height}x{width}: {side} is not a multiple of {stride}, the stride of level {spec.max_level};'
+        f' the next that is: {fit}.'
+      )
+  return {level: (height >> level) * (width >> level) for level in spec.levels}
+
+
+def _projected(spec: PyramidSpec, num_filters: int, input_filters: Mapping[int | str, int]) -> dict[int, int]:
+  """{level: channels} of the backbone's features that a 1x1 convolution brings to the pyramid's width."""
+  given = {int(level): channels for level, channels in input_filters.items()}
+  if spec.min_level not in given:
+    raise ValueError(
+      f'pyramid {spec.name!r} begins at level {spec.min_level}, but the backbone gives levels {sorted(given)} only.'
+    )
+  return {level: given[level] for level in spec.levels if given.get(level, num_filters) != num_filters}
+
+
+def _tower(num_convs: int, input_filters: int, num_filters: int) -> list[tuple[int, int]]:
+  """(channels in, channels out) of each convolution of a tower."""
+  return [(input_filters, num_filters)] + [(num_filters, num_filters)] * (num_convs - 1)
+
+
+def _conv_params(kernel: int, channels: int, filters: int, separable: bool) -> int:
+  """Kernel and bias; a separable convolution is a depthwise kernel and a pointwise one, with one bias."""
+  return _conv_multiply_adds(kernel, channels, filters, separable) + filters
+
+
+def _conv_multiply_adds(kernel: int, channels: int, filters: int, separable: bool) -> int:
+  """Multiply-adds at one position, which is the number of weights without the bias."""
+  if separable:
+    return kernel * kernel * channels + channels * filters
+  return kernel * kernel * channels * filters
+
+
+def _check_positive(**numbers: int) -> None:
+  for name, number in numbers.items():
+    if number < 1:
+      raise ValueError(f'{name} must be 1 or more, not {number}.')
