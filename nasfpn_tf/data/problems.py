@@ -1,0 +1,107 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Problems of a data set: counted by kind, listed by file and record, errors when the user wants none."""
+
+import dataclasses
+from collections.abc import Iterator
+
+# What was done about a problem.
+NOTED = 'noted'  # Worth knowing, nothing wrong: never an error.
+FIXED = 'fixed'  # Put right; nothing is lost.
+DROPPED = 'dropped'  # The record or the picture was left out.
+
+# Kind -> (what is done about it, what it is).
+KINDS = {
+  'image_transcoded': (NOTED, 'picture stored as RGB JPEG because readers differ on its format'),
+  'many_boxes': (NOTED, 'picture with more boxes than a training step takes by default'),
+  'area_filled': (NOTED, "annotation without 'area': width x height of its box"),
+  'category_name_filled': (NOTED, 'category without a name: its id'),
+  'image_size_filled': (FIXED, 'picture without width and height: read from the file'),
+  'image_rotated': (FIXED, 'EXIF orientation applied to the pixels'),
+  'orientation_dropped': (FIXED, 'EXIF orientation removed: the boxes were drawn on the pixels as stored'),
+  'box_clipped': (FIXED, 'box reached outside the picture: clipped'),
+  'annotation_renumbered': (FIXED, 'annotation id missing, zero or taken: given a new one'),
+  'crowd_flag_fixed': (FIXED, "'iscrowd' that is neither 0 nor 1"),
+  'annotation_repeated': (DROPPED, 'the same annotation twice'),
+  'box_dropped': (DROPPED, 'box without area inside the picture, or not finite numbers'),
+  'unknown_category': (DROPPED, 'annotation of a category that is not listed'),
+  'unknown_image': (DROPPED, 'annotation of a picture that is not listed'),
+  'bad_annotation': (DROPPED, 'annotation with missing or ill-typed values'),
+  'bad_image_entry': (DROPPED, 'picture entry with missing or ill-typed values'),
+  'duplicate_image': (DROPPED, 'picture id listed before'),
+  'image_missing': (DROPPED, 'no such picture file'),
+  'image_unreadable': (DROPPED, 'picture truncated, corrupt or of an unknown format'),
+  'image_size_mismatch': (DROPPED, 'picture whose size is not the one its boxes were drawn for'),
+  'bad_label_file': (DROPPED, 'label file or line that cannot be read'),
+}
+
+
+class DataError(ValueError):
+  """Data that cannot be used; the message names the file and record and says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+  """One problem: its kind (a key of `KINDS`), where it is and what it is."""
+
+  kind: str
+  where: str
+  message: str
+
+  def __str__(self) -> str:
+    return f'{self.where}: {self.message} [{self.kind}, {KINDS[self.kind][0]}]'
+
+
+class Problems:
+  """A list of problems that counts.
+
+  Args:
+    strict: raise a `DataError` at the first problem that is more than a note.
+  """
+
+  def __init__(self, strict: bool = False):
+    self.strict = strict
+    self.counts: dict[str, int] = {}
+    self._problems: list[Problem] = []
+
+  def add(self, kind: str, where: str, message: str) -> None:
+    """Counts and keeps a problem; a `DataError` where it is strict and the problem is more than a note."""
+    problem = Problem(kind, where, message)
+    if self.strict and KINDS[kind][0] != NOTED:
+      raise DataError(f'{problem} (--strict)')
+    self._problems.append(problem)
+    self.counts[kind] = self.counts.get(kind, 0) + 1
+
+  def extend(self, problems: 'Problems') -> None:
+    """Adds all of `problems`."""
+    for problem in problems:
+      self.add(problem.kind, problem.where, problem.message)
+
+  def __iter__(self) -> Iterator[Problem]:
+    return iter(self._problems)
+
+  def __len__(self) -> int:
+    return len(self._problems)
+
+  def summary(self, examples: int = 3) -> str:
+    """One line a kind with its count, and the first few of it; '' where there is none."""
+    lines = []
+    for kind, (action, meaning) in KINDS.items():
+      if kind not in self.counts:
+        continue
+      lines.append(f'  {self.counts[kind]:>6} {kind} ({action}): {meaning}')
+      shown = [problem for problem in self._problems if problem.kind == kind][:examples]
+      lines.extend(f'           {problem.where}: {problem.message}' for problem in shown)
+    return '\n'.join(lines)
