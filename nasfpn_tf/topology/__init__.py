@@ -23,6 +23,8 @@ from nasfpn_tf.topology.cost import (
   retinanet_head_multiply_adds,
   retinanet_head_params,
 )
+from nasfpn_tf.topology.drawing import dot, draw, formula
+from nasfpn_tf.topology.figure import svg
 from nasfpn_tf.topology.spec import OPS, CellSpec, PyramidSpec
 
 __all__ = [
@@ -32,6 +34,9 @@ __all__ = [
   'CellSpec',
   'PyramidSpec',
   'bifpn',
+  'dot',
+  'draw',
+  'formula',
   'fpn',
   'get',
   'level_areas',
@@ -43,4 +48,5 @@ __all__ = [
   'resolve',
   'retinanet_head_multiply_adds',
   'retinanet_head_params',
+  'svg',
 ]
