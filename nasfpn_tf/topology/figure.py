@@ -25,16 +25,18 @@ from collections.abc import Iterator
 
 from nasfpn_tf.topology.spec import PyramidSpec
 
-_MARGIN, _TOP, _ROW, _COLUMN = 24, 64, 84, 104
+_MARGIN, _TOP, _ROW, _COLUMN = 24, 54, 84, 104
 _FIRST = 196  # x of the first cell's operation.
 _INPUT_X, _PILL_WIDTH, _BOX_WIDTH, _HEIGHT, _RADIUS = 118, 44, 40, 30, 12
 _BOX_GAP = 10  # From an operation's circle to the box of its convolution.
 _LANES = (26, 34, 42)  # Distances of the lanes from the middle of their row.
 _CORNER = 9
+_LEGEND_LINE = 26
 
 _INK, _LINE, _ATTENTION = '#22303c', '#5b6b79', '#d9541e'
 _FILLS = {'input': ('#fdeebf', '#d8a72c'), 'cell': ('#eef1f4', '#8a98a5'), 'output': ('#cfe3f8', '#3f7fbf')}
 _SYMBOLS = {'sum': '+', 'global_pooling': 'GP', 'weighted_sum': 'w'}
+_CELL = 'ReLU, 3x3 conv, BN'
 _MEANINGS = {'sum': 'sum', 'global_pooling': 'global pooling', 'weighted_sum': 'weighted sum'}
 
 _Point = tuple[float, float]
@@ -56,26 +58,28 @@ class _Arrow:
 def svg(spec: PyramidSpec) -> str:
   """The pyramid as the text of an SVG file: inputs left, merging cells in order, outputs right."""
   width = _column_x(len(spec.cells)) + _PILL_WIDTH + _MARGIN
-  height = _TOP + _ROW * spec.num_levels + 44
   name = html.escape(spec.name)
   arrows = _arrows(spec)
+  legend, legend_bottom = _legend(spec, arrows, width, _TOP + _ROW * spec.num_levels + 24)
+  height = legend_bottom + 20
   parts = [
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     ' font-family="Helvetica, Arial, sans-serif" text-anchor="middle">',
     f'<title>Feature pyramid {name}</title>',
     *(_marker(marker, color) for marker, color in (('arrow', _LINE), ('attention', _ATTENTION))),
     f'<rect width="{width:g}" height="{height:g}" fill="#ffffff"/>',
-    _text(_MARGIN, 32, name, size=17, anchor='start', weight='bold'),
+    _text(_MARGIN, 34, name, size=17, anchor='start', weight='bold'),
     *_rows(spec, width),
     *_paths(spec, arrows),
     *_features(spec),
-    *_legend(spec, arrows, height - 24),
+    *legend,
     '</svg>',
   ]
   return '\n'.join(parts) + '\n'
 
 
 def _column_x(index: int) -> float:
+  """x of the operation of cell `index`."""
   return _FIRST + _COLUMN * index
 
 
@@ -184,9 +188,7 @@ def _paths(spec: PyramidSpec, arrows: list[_Arrow]) -> Iterator[str]:
     for _, data in mine:
       yield f'<path d="{data}" fill="none" stroke="#ffffff" stroke-width="5"/>'
     for arrow, data in mine:
-      dashes = ' stroke-dasharray="5 4"' if arrow.joined else ''
-      marker = 'attention' if arrow.attention else 'arrow'
-      yield (f'<path d="{data}" fill="none" stroke="{_LINE}" stroke-width="1.6"{dashes} marker-end="url(#{marker})"/>')
+      yield _line(arrow.attention, arrow.joined, data)
 
 
 def _features(spec: PyramidSpec) -> Iterator[str]:
@@ -216,25 +218,35 @@ def _rows(spec: PyramidSpec, width: float) -> Iterator[str]:
     yield _text(_MARGIN, y + 4, f'1/{2**level}', size=12, color='#7a8794', anchor='start')
 
 
-def _legend(spec: PyramidSpec, arrows: list[_Arrow], y: float) -> Iterator[str]:
-  """One line that explains the signs that occur."""
-  x = float(_MARGIN)
-  for kind, words in (('input', 'input'), ('cell', 'ReLU, 3x3 conv, BN'), ('output', 'the same, an output')):
-    color, rim = _FILLS[kind]
-    yield f'<rect x="{x:g}" y="{y - 7}" width="18" height="14" rx="4" fill="{color}" stroke="{rim}"/>'
-    yield _text(x + 25, y + 4, words, size=12, anchor='start')
-    x += 25 + 6.2 * len(words) + 18
-  for op in _SYMBOLS:
-    if any(cell.op == op for cell in spec.cells):
-      yield _operation(op, x + 10, y, radius=10)
-      yield _text(x + 27, y + 4, _MEANINGS[op], size=12, anchor='start')
-      x += 27 + 6.2 * len(_MEANINGS[op]) + 18
-  signs = [('attention', '', 'gives the attention')] if any(arrow.attention for arrow in arrows) else []
-  signs += [('arrow', ' stroke-dasharray="5 4"', 'unused, joined')] if any(arrow.joined for arrow in arrows) else []
-  for marker, dashes, words in signs:
-    yield f'<path d="M{x:g} {y:g}h26" stroke="{_LINE}" stroke-width="1.6"{dashes} marker-end="url(#{marker})"/>'
-    yield _text(x + 33, y + 4, words, size=12, anchor='start')
-    x += 33 + 6.2 * len(words) + 18
+def _legend(spec: PyramidSpec, arrows: list[_Arrow], width: float, y: float) -> tuple[list[str], float]:
+  """The signs that occur, each with its word, in as many lines as the width needs; and the y of the last line."""
+  signs = [(_swatch(kind), word) for kind, word in (('input', 'input'), ('cell', _CELL), ('output', 'output'))]
+  signs += [
+    (_operation(op, 12, 0, radius=10), word)
+    for op, word in _MEANINGS.items()
+    if any(cell.op == op for cell in spec.cells)
+  ]
+  signs += [(_line(True, False), 'gives the attention')] if any(arrow.attention for arrow in arrows) else []
+  signs += [(_line(False, True), 'unused so far, joined')] if any(arrow.joined for arrow in arrows) else []
+  x, parts = float(_MARGIN), []
+  for sign, word in signs:
+    length = 34 + 6 * len(word)
+    if x + length > width:
+      x, y = float(_MARGIN), y + _LEGEND_LINE
+    parts.append(f'<g transform="translate({x:g} {y:g})">{sign}{_text(31, 4, word, size=12, anchor="start")}</g>')
+    x += length + 16
+  return parts, y
+
+
+def _swatch(kind: str) -> str:
+  color, rim = _FILLS[kind]
+  return f'<rect x="2" y="-7" width="22" height="14" rx="4" fill="{color}" stroke="{rim}"/>'
+
+
+def _line(attention: bool, joined: bool, data: str = 'M0 0h26') -> str:
+  dashes = ' stroke-dasharray="5 4"' if joined else ''
+  marker = 'attention' if attention else 'arrow'
+  return f'<path d="{data}" fill="none" stroke="{_LINE}" stroke-width="1.6"{dashes} marker-end="url(#{marker})"/>'
 
 
 def _operation(op: str, x: float, y: float, radius: float = _RADIUS) -> str:
