@@ -1,0 +1,130 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The convolutions of the pyramid, with NAS-FPN's initialisers and batch norm, in one place."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+PACKAGE = 'nasfpn_tf'
+
+
+def _hard_swish(x: tf.Tensor) -> tf.Tensor:
+  return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+
+
+_ACTIVATIONS = {
+  'relu': tf.nn.relu,
+  'relu6': tf.nn.relu6,
+  'swish': tf.nn.silu,
+  'silu': tf.nn.silu,
+  'hard_swish': _hard_swish,
+  'linear': tf.identity,
+}
+
+
+def get_activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
+  """The activation called `name` in Model Garden's configs; a ValueError lists the known ones."""
+  if name not in _ACTIVATIONS:
+    raise ValueError(f'activation {name!r} is unknown; choose one of {", ".join(_ACTIVATIONS)}.')
+  return _ACTIVATIONS[name]
+
+
+def kernel_initializer() -> tf_keras.initializers.Initializer:
+  """NAS-FPN's initialiser of every convolution kernel: He's, over fan-out, not truncated."""
+  return tf_keras.initializers.VarianceScaling(scale=2.0, mode='fan_out', distribution='untruncated_normal')
+
+
+@tf_keras.utils.register_keras_serializable(PACKAGE)
+class ConvBatchNorm(tf_keras.layers.Layer):
+  """Convolution with bias, then batch norm; stride 1, 'same' padding, no activation.
+
+  The bias is redundant before a batch norm; it is kept because the authors' code and Model Garden have it, so that
+  their weights can be loaded.
+
+  Attributes:
+    conv: the `Conv2D` or `SeparableConv2D`.
+    norm: the `BatchNormalization`.
+  """
+
+  def __init__(
+    self,
+    num_filters: int,
+    kernel_size: int,
+    use_separable_conv: bool = False,
+    use_sync_bn: bool = False,
+    norm_momentum: float = 0.99,
+    norm_epsilon: float = 0.001,
+    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+    **kwargs,
+  ):
+    """Creates the two layers.
+
+    Args:
+      num_filters: width of the output.
+      kernel_size: side of the square kernel.
+      use_separable_conv: depthwise then pointwise, as in NAS-FPNLite.
+      use_sync_bn: batch statistics over all replicas instead of one.
+      norm_momentum: momentum of the moving statistics.
+      norm_epsilon: added to the variance.
+      kernel_regularizer: of the kernels; the bias has none.
+      **kwargs: of the Keras layer (name, dtype).
+    """
+    super().__init__(**kwargs)
+    regularizer = tf_keras.regularizers.get(kernel_regularizer)
+    self._config = {
+      'num_filters': num_filters,
+      'kernel_size': kernel_size,
+      'use_separable_conv': use_separable_conv,
+      'use_sync_bn': use_sync_bn,
+      'norm_momentum': norm_momentum,
+      'norm_epsilon': norm_epsilon,
+      'kernel_regularizer': tf_keras.regularizers.serialize(regularizer),
+    }
+    dtype = self.dtype_policy
+    if use_separable_conv:
+      self.conv = tf_keras.layers.SeparableConv2D(
+        num_filters,
+        kernel_size,
+        padding='same',
+        depthwise_initializer=kernel_initializer(),
+        pointwise_initializer=kernel_initializer(),
+        depthwise_regularizer=regularizer,
+        pointwise_regularizer=regularizer,
+        dtype=dtype,
+        name='conv',
+      )
+    else:
+      self.conv = tf_keras.layers.Conv2D(
+        num_filters,
+        kernel_size,
+        padding='same',
+        kernel_initializer=kernel_initializer(),
+        kernel_regularizer=regularizer,
+        dtype=dtype,
+        name='conv',
+      )
+    self.norm = tf_keras.layers.BatchNormalization(
+      momentum=norm_momentum, epsilon=norm_epsilon, synchronized=use_sync_bn, dtype=dtype, name='norm'
+    )
+
+  def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    """[batch, height, width, channels] -> [batch, height, width, num_filters]."""
+    return self.norm(self.conv(inputs), training=training)
+
+  def get_config(self) -> dict[str, Any]:
+    return {**super().get_config(), **self._config}

@@ -1,0 +1,247 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The feature pyramid network: projected backbone features through N stacked pyramids (arXiv 1904.07392, sec. 3)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers.input_projection import InputProjection
+from nasfpn_tf.layers.merging_cell import MergingCell
+from nasfpn_tf.topology import PyramidSpec, resolve
+
+
+@tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
+class PyramidStage(tf_keras.layers.Layer):
+  """One pyramid: the cells of a `PyramidSpec`, wired as its `wiring()` says.
+
+  Attributes:
+    cells: the `MergingCell`s in order of computation.
+  """
+
+  def __init__(self, spec: PyramidSpec, num_filters: int, cell_options: Mapping[str, Any] | None = None, **kwargs):
+    """Creates the cells.
+
+    Args:
+      spec: the topology.
+      num_filters: width of the inputs and of the outputs.
+      cell_options: further arguments of every `MergingCell`.
+      **kwargs: of the Keras layer (name, dtype).
+    """
+    super().__init__(**kwargs)
+    self.spec = _as_spec(spec)
+    self._num_filters = num_filters
+    self._cell_options = dict(cell_options or {})
+    self._wiring = self.spec.wiring()
+    self.cells = [
+      MergingCell(
+        cell.level,
+        cell.op,
+        [self.spec.level_of(feature) for feature in cell.inputs],
+        num_filters,
+        num_joined=len(wires) - len(cell.inputs),
+        **self._cell_options,
+        dtype=self.dtype_policy,
+        name=f'cell_{i}',
+      )
+      for i, (cell, wires) in enumerate(zip(self.spec.cells, self._wiring, strict=True))
+    ]
+
+  def call(self, features: Sequence[tf.Tensor], training: bool | None = None) -> list[tf.Tensor]:
+    """One pass through the pyramid.
+
+    Args:
+      features: [batch, height_l, width_l, num_filters] for each level, finest first.
+      training: whether batch norm uses and updates batch statistics, and DropBlock drops.
+
+    Returns:
+      As `features`: stages stack.
+    """
+    if len(features) != self.spec.num_levels:
+      raise ValueError(
+        f'pyramid {self.spec.name!r}: takes {self.spec.num_levels} features, levels {self.spec.min_level}..'
+        f'{self.spec.max_level}; {len(features)} were given.'
+      )
+    features = list(features)
+    for cell, wires in zip(self.cells, self._wiring, strict=True):
+      features.append(cell([features[i] for i in wires], training=training))
+    return [features[i] for i in self.spec.outputs.values()]
+
+  def get_config(self) -> dict[str, Any]:
+    return {
+      **super().get_config(),
+      'spec': self.spec.to_dict(),
+      'num_filters': self._num_filters,
+      'cell_options': self._cell_options,
+    }
+
+
+@tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
+class FeaturePyramid(tf_keras.layers.Layer):
+  """N stacked pyramids of D filters, `N @ D`, over the features of a backbone.
+
+  ```python
+  neck = FeaturePyramid(topology.get('nas_fpn'), num_repeats=7, num_filters=256)
+  p = neck({'3': c3, '4': c4, '5': c5}, training=True)  # {'3': [b, h/8, w/8, 256], ..., '7': [b, h/128, w/128, 256]}
+  ```
+
+  The parts can be called alone, for detection from an intermediate pyramid (sec. 3.3, anytime detection):
+  `features = neck.project(backbone_features)`, then `features = neck.stages[i](features)`.
+
+  Attributes:
+    spec: the topology.
+    projection: the `InputProjection`.
+    stages: the `PyramidStage`s, first to last; weights of stage i are named `stage_<i>/cell_<j>/...`.
+  """
+
+  def __init__(
+    self,
+    spec: PyramidSpec | str,
+    num_repeats: int = 7,
+    num_filters: int = 256,
+    use_separable_conv: bool = False,
+    activation: str = 'relu',
+    use_sync_bn: bool = False,
+    norm_momentum: float = 0.99,
+    norm_epsilon: float = 0.001,
+    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+    dropblock_keep_prob: float = 1.0,
+    dropblock_size: int = 3,
+    dropblock_ramp_steps: int = 0,
+    **kwargs,
+  ):
+    """Creates the projection and the stages.
+
+    Args:
+      spec: the topology: a `PyramidSpec`, or what `topology.resolve` takes.
+      num_repeats: how many pyramids are stacked (N).
+      num_filters: width of every feature (D).
+      use_separable_conv: separable convolutions, NAS-FPNLite.
+      activation: name of the activation before each 3x3 convolution; see `blocks.get_activation`.
+      use_sync_bn: batch statistics over all replicas instead of one.
+      norm_momentum: momentum of the moving statistics.
+      norm_epsilon: added to the variance.
+      kernel_regularizer: of the convolution kernels.
+      dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 is off.
+      dropblock_size: side of the dropped blocks, in cells of the feature map.
+      dropblock_ramp_steps: training steps in which the keep probability falls to its value; see `follow_step`.
+      **kwargs: of the Keras layer (name, dtype).
+
+    Raises:
+      ValueError: if a setting is out of range or the topology cannot be read.
+    """
+    super().__init__(**kwargs)
+    for key, value in (('num_repeats', num_repeats), ('num_filters', num_filters)):
+      if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f'feature pyramid: {key} must be a positive integer, not {value!r}.')
+    self.spec = _as_spec(spec)
+    self.num_repeats = num_repeats
+    self.num_filters = num_filters
+    regularizer = tf_keras.regularizers.serialize(tf_keras.regularizers.get(kernel_regularizer))
+    self._conv_options = {
+      'use_separable_conv': use_separable_conv,
+      'use_sync_bn': use_sync_bn,
+      'norm_momentum': norm_momentum,
+      'norm_epsilon': norm_epsilon,
+      'kernel_regularizer': regularizer,
+    }
+    self._cell_options = {
+      **self._conv_options,
+      'activation': activation,
+      'dropblock_keep_prob': dropblock_keep_prob,
+      'dropblock_size': dropblock_size,
+      'dropblock_ramp_steps': dropblock_ramp_steps,
+    }
+    self.projection = InputProjection(
+      self.spec.min_level,
+      self.spec.max_level,
+      num_filters,
+      self._conv_options,
+      dtype=self.dtype_policy,
+      name='projection',
+    )
+    self.stages = [
+      PyramidStage(self.spec, num_filters, self._cell_options, dtype=self.dtype_policy, name=f'stage_{i}')
+      for i in range(num_repeats)
+    ]
+
+  @property
+  def output_specs(self) -> dict[str, tf.TensorShape]:
+    """{level: [batch, height_l, width_l, num_filters]} of the features the layer was built with."""
+    if not self.built:
+      raise ValueError(f'feature pyramid {self.name!r}: output_specs are known once the layer is built; call it first.')
+    return self._output_specs
+
+  def follow_step(self, step: tf.Variable | None) -> None:
+    """Makes `step`, the trainer's step counter, drive DropBlock's ramp; it does not become part of the checkpoint."""
+    for stage in self.stages:
+      for cell in stage.cells:
+        if cell.dropblock is not None:
+          cell.dropblock.follow_step(step)
+
+  def build(self, input_shape: Mapping[str, tf.TensorShape]) -> None:
+    self._output_specs = self.compute_output_shape(input_shape)
+    super().build(input_shape)
+
+  def project(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> list[tf.Tensor]:
+    """The backbone's features as inputs of the first stage, one for each level; see `InputProjection`."""
+    return self.projection(features, training=training)
+
+  def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> dict[str, tf.Tensor]:
+    """Features of a backbone to those of the pyramid.
+
+    Args:
+      features: {level: [batch, height_l, width_l, channels_l]}, levels as strings, stride 2**level.
+      training: whether batch norm uses and updates batch statistics, and DropBlock drops.
+
+    Returns:
+      {level: [batch, height_l, width_l, num_filters]} for all levels of the topology, without activation.
+
+    Raises:
+      ValueError: if features do not fit the topology; see `InputProjection`.
+    """
+    pyramid = self.project(features, training=training)
+    for stage in self.stages:
+      pyramid = stage(pyramid, training=training)
+    return {str(level): feature for level, feature in zip(self.spec.levels, pyramid, strict=True)}
+
+  def compute_output_shape(self, input_shape: Mapping[str, tf.TensorShape]) -> dict[str, tf.TensorShape]:
+    given = self.projection.given_levels(input_shape)
+    batch, height, width, _ = tf.TensorShape(input_shape[given[0]])
+    return {
+      str(level): tf.TensorShape([batch, _scaled(height, i), _scaled(width, i), self.num_filters])
+      for i, level in enumerate(self.spec.levels)
+    }
+
+  def get_config(self) -> dict[str, Any]:
+    return {
+      **super().get_config(),
+      'spec': self.spec.to_dict(),
+      'num_repeats': self.num_repeats,
+      'num_filters': self.num_filters,
+      **self._cell_options,
+    }
+
+
+def _as_spec(spec: Any) -> PyramidSpec:
+  """A `PyramidSpec` from itself, its JSON dict (as in a layer's config), or a reference."""
+  return PyramidSpec.from_dict(spec) if isinstance(spec, Mapping) else resolve(spec)
+
+
+def _scaled(size: int | None, halvings: int) -> int | None:
+  return None if size is None else size >> halvings

@@ -1,0 +1,192 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The merging cell: feature layers of any levels in, one feature layer out (arXiv 1904.07392, sec. 3.1.2, fig. 3)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from nasfpn_tf.layers import blocks, dropblock
+from nasfpn_tf.layers.resample import resample
+from nasfpn_tf.topology import spec as topology_spec
+
+
+@tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
+class MergingCell(tf_keras.layers.Layer):
+  """Merge, then activation, 3x3 convolution, batch norm; no activation after it, so a pyramid's outputs have none.
+
+  The merge operations, on features brought to the cell's level:
+    sum: all added.
+    global_pooling: c + f * sigmoid(max over space of c), with c the coarser of the two inputs; at equal levels the
+      first (fig. 3b, and the tie as in the authors' code).
+    weighted_sum: sum of w_i * x_i / (sum of w + 1e-4), with w = relu(a learned scalar) (BiFPN's fast normalised fusion,
+      arXiv 1911.09070, sec. 3.3).
+  Features that join by the rule of unused features (`PyramidSpec.wiring`) are added to the merged one.
+
+  Attributes:
+    conv_norm: the `ConvBatchNorm`.
+    dropblock: the `DropBlock2D` after it, or None.
+  """
+
+  def __init__(
+    self,
+    level: int,
+    op: str,
+    input_levels: Sequence[int],
+    num_filters: int,
+    num_joined: int = 0,
+    use_separable_conv: bool = False,
+    activation: str = 'relu',
+    use_sync_bn: bool = False,
+    norm_momentum: float = 0.99,
+    norm_epsilon: float = 0.001,
+    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+    dropblock_keep_prob: float = 1.0,
+    dropblock_size: int = 3,
+    dropblock_ramp_steps: int = 0,
+    **kwargs,
+  ):
+    """Creates the cell's layers.
+
+    Args:
+      level: output level.
+      op: 'sum', 'global_pooling' (two inputs) or 'weighted_sum'.
+      input_levels: level of each merged input.
+      num_filters: width of the inputs and of the output.
+      num_joined: how many features of the cell's own level follow the merged inputs.
+      use_separable_conv: depthwise then pointwise, as in NAS-FPNLite.
+      activation: name of the activation before the convolution; see `blocks.get_activation`.
+      use_sync_bn: batch statistics over all replicas instead of one.
+      norm_momentum: momentum of the moving statistics.
+      norm_epsilon: added to the variance.
+      kernel_regularizer: of the convolution kernels.
+      dropblock_keep_prob: DropBlock's keep probability; 1.0 is off.
+      dropblock_size: side of the dropped blocks, in cells of the feature map.
+      dropblock_ramp_steps: see `DropBlock2D`.
+      **kwargs: of the Keras layer (name, dtype).
+
+    Raises:
+      ValueError: if the op is unknown or has the wrong number of inputs.
+    """
+    super().__init__(**kwargs)
+    if op not in topology_spec.OPS:
+      raise ValueError(f'merging cell: op {op!r} is unknown; choose one of {", ".join(topology_spec.OPS)}.')
+    if op == 'global_pooling' and len(input_levels) != 2:
+      raise ValueError(f'merging cell: global_pooling takes exactly two inputs, not {len(input_levels)}.')
+    regularizer = tf_keras.regularizers.get(kernel_regularizer)
+    self._config = {
+      'level': level,
+      'op': op,
+      'input_levels': list(input_levels),
+      'num_filters': num_filters,
+      'num_joined': num_joined,
+      'use_separable_conv': use_separable_conv,
+      'activation': activation,
+      'use_sync_bn': use_sync_bn,
+      'norm_momentum': norm_momentum,
+      'norm_epsilon': norm_epsilon,
+      'kernel_regularizer': tf_keras.regularizers.serialize(regularizer),
+      'dropblock_keep_prob': dropblock_keep_prob,
+      'dropblock_size': dropblock_size,
+      'dropblock_ramp_steps': dropblock_ramp_steps,
+    }
+    self._level = level
+    self._input_levels = tuple(input_levels)
+    self._num_filters = num_filters
+    self._merge = {
+      'sum': self._sum,
+      'global_pooling': self._global_pooling,
+      'weighted_sum': self._weighted_sum,
+    }[op]
+    self._activation = blocks.get_activation(activation)
+    self.conv_norm = blocks.ConvBatchNorm(
+      num_filters,
+      3,
+      use_separable_conv=use_separable_conv,
+      use_sync_bn=use_sync_bn,
+      norm_momentum=norm_momentum,
+      norm_epsilon=norm_epsilon,
+      kernel_regularizer=regularizer,
+      dtype=self.dtype_policy,
+      name='conv_norm',
+    )
+    self.dropblock = None
+    if dropblock_keep_prob != 1.0:
+      self.dropblock = dropblock.DropBlock2D(
+        dropblock_keep_prob, dropblock_size, dropblock_ramp_steps, dtype=self.dtype_policy, name='dropblock'
+      )
+
+  def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
+    needed = len(self._input_levels) + self._config['num_joined']
+    if len(input_shape) != needed:
+      raise ValueError(f'merging cell {self.name!r}: takes {needed} features, {len(input_shape)} were given.')
+    widths = [tf.TensorShape(shape)[-1] for shape in input_shape]
+    if any(width != self._num_filters for width in widths):
+      raise ValueError(
+        f'merging cell {self.name!r}: all features must have num_filters={self._num_filters} channels, not {widths}.'
+      )
+    if self._config['op'] == 'weighted_sum':
+      self.fusion_weights = self.add_weight('fusion_weights', [len(self._input_levels)], initializer='ones')
+    super().build(input_shape)
+
+  def call(self, features: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
+    """Merges the features.
+
+    Args:
+      features: the merged inputs, each [batch, height_l, width_l, num_filters] at its own level, then those that join.
+      training: whether batch norm uses and updates batch statistics, and DropBlock drops.
+
+    Returns:
+      [batch, height, width, num_filters] at the cell's level.
+    """
+    num_merged = len(self._input_levels)
+    merged = self._merge(features[:num_merged])
+    # Added one by one: an AddN is no TFLite builtin that quantises.
+    for joined in features[num_merged:]:
+      merged += joined
+    merged = self.conv_norm(self._activation(merged), training=training)
+    return merged if self.dropblock is None else self.dropblock(merged, training=training)
+
+  def get_config(self) -> dict[str, Any]:
+    return {**super().get_config(), **self._config}
+
+  def _resample(self, feature: tf.Tensor, from_level: int) -> tf.Tensor:
+    return resample(feature, from_level, self._level)
+
+  def _sum(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
+    merged = self._resample(features[0], self._input_levels[0])
+    for feature, level in zip(features[1:], self._input_levels[1:], strict=True):
+      merged += self._resample(feature, level)
+    return merged
+
+  def _global_pooling(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
+    (coarse, coarse_level), (fine, fine_level) = zip(features, self._input_levels, strict=True)
+    if coarse_level < fine_level:
+      (coarse, coarse_level), (fine, fine_level) = (fine, fine_level), (coarse, coarse_level)
+    resampled = self._resample(coarse, coarse_level)
+    # Neither resampling changes the maximum, so it is taken where the map is smaller.
+    smaller = coarse if coarse_level > self._level else resampled
+    attention = tf.sigmoid(tf.reduce_max(smaller, axis=[1, 2], keepdims=True))
+    return resampled + self._resample(fine, fine_level) * attention
+
+  def _weighted_sum(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
+    weights = tf.nn.relu(self.fusion_weights)
+    weights = tf.unstack(weights / (tf.reduce_sum(weights) + 1e-4))
+    merged = self._resample(features[0], self._input_levels[0]) * weights[0]
+    for feature, level, weight in zip(features[1:], self._input_levels[1:], weights[1:], strict=True):
+      merged += self._resample(feature, level) * weight
+    return merged
