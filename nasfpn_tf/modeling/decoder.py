@@ -1,0 +1,87 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The decoder `feature_pyramid` of Model Garden's decoder factory, for its RetinaNet, Mask R-CNN and ours alike."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tf_keras
+from official.core import registry
+from official.modeling import hyperparams
+from official.vision.modeling.decoders import factory
+
+from nasfpn_tf import config, topology
+from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
+
+NAME = 'feature_pyramid'
+
+
+def build_feature_pyramid(
+  input_specs: Mapping[str, tf.TensorShape],
+  model_config: hyperparams.Config,
+  l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
+) -> FeaturePyramid:
+  """Builds the decoder from a model's config, as Model Garden's decoder builders do.
+
+  Args:
+    input_specs: {level: [batch, height_l, width_l, channels_l]} of the backbone.
+    model_config: a RetinaNet's or Mask R-CNN's config whose `decoder` is a `nasfpn_tf.config.Decoder`.
+    l2_regularizer: of the convolution kernels.
+
+  Returns:
+    The layer; built when it is first called.
+
+  Raises:
+    ValueError: if the config is of another decoder, or if its topology cannot be read or has other levels than
+      `min_level`..`max_level` of the model, or if the backbone lacks the finest of them.
+  """
+  decoder = getattr(model_config.decoder, NAME, None)
+  if model_config.decoder.type != NAME or not isinstance(decoder, config.FeaturePyramid):
+    raise ValueError(
+      f'decoder: type {NAME!r} with its settings is needed, not type {model_config.decoder.type!r} of a'
+      f" {type(model_config.decoder).__module__}.{type(model_config.decoder).__name__}; make the model's decoder a"
+      ' nasfpn_tf.config.Decoder.'
+    )
+  spec = topology.resolve(decoder.topology, model_config.min_level, model_config.max_level)
+  norm = model_config.norm_activation
+  pyramid = FeaturePyramid(
+    spec,
+    num_repeats=decoder.num_repeats,
+    num_filters=decoder.num_filters,
+    use_separable_conv=decoder.use_separable_conv,
+    activation=norm.activation,
+    use_sync_bn=norm.use_sync_bn,
+    norm_momentum=norm.norm_momentum,
+    norm_epsilon=norm.norm_epsilon,
+    kernel_regularizer=l2_regularizer,
+    dropblock_keep_prob=decoder.dropblock_keep_prob,
+    dropblock_size=decoder.dropblock_size,
+    name=NAME,
+  )
+  pyramid.projection.given_levels(input_specs)  # A backbone that does not fit fails here, not at the first batch.
+  return pyramid
+
+
+def _register() -> None:
+  """Registers the builder; importing this module a second time leaves the first registration."""
+  try:
+    factory.register_decoder_builder(NAME)(build_feature_pyramid)
+  except KeyError:
+    registered = registry.lookup(factory._REGISTERED_DECODER_CLS, NAME)
+    if registered.__module__ != __name__:
+      raise
+
+
+_register()
