@@ -1,0 +1,336 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Backbones from `tf_keras.applications`, with their ImageNet weights, as Model Garden's backbone type 'applications'.
+
+| name | C2 | C3 | C4 | C5 (width) |
+|---|---|---|---|---|
+| mobilenet_v2 | block_2_add | block_5_add (32) | block_12_add (96) | block_16_project_BN (320) |
+| mobilenet_v3_small | expanded_conv/project | expanded_conv_2/Add (24) | ..._7/Add (48) | ..._10/Add (96) |
+| mobilenet_v3_large | expanded_conv_2/Add | expanded_conv_5/Add (40) | ..._11/Add (112) | ..._14/Add (160) |
+| resnet50, 101, 152 | conv2_*_out | conv3_*_out (512) | conv4_*_out (1024) | conv5_*_out (2048) |
+| efficientnet_b0..b7 | block2*_add | block3*_add (b0: 40) | block5*_add (b0: 112) | block7* (b0: 320) |
+
+A level is read at the end of the last block of its stride, as Model Garden's own backbones do. What lies behind C5 (the
+1280 wide convolution of MobileNetV2, 0.4M parameters) serves classification and is left out; detectors of the SSD
+family read the expanded features inside the next block instead.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping
+
+import h5py
+import tensorflow as tf
+import tf_keras
+from absl import logging
+from official.vision.modeling.backbones import factory
+from official.vision.ops import preprocess_ops
+from tf_keras.src.saving.legacy import hdf5_format
+
+from nasfpn_tf import config
+
+_apps = tf_keras.applications
+
+
+@dataclasses.dataclass(frozen=True)
+class _Application:
+  """How to read one of the networks.
+
+  Attributes:
+    network: the function of `tf_keras.applications`.
+    blocks: {level: prefix of the names of the layers of the block that ends it}; the last such layer is the feature.
+    input_range: what the network was trained on: 'symmetric' for [-1, 1], 'caffe' for BGR in 0..255 minus the mean,
+      'torch' for ImageNet's mean 0 and deviation 1.
+    first: name of the first layer after the network's own preprocessing, '' for none.
+    options: further arguments of `network`.
+    has_alpha: whether it has a width multiplier.
+  """
+
+  network: Callable[..., tf_keras.Model]
+  blocks: Mapping[int, str]
+  input_range: str
+  first: str = ''
+  options: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+  has_alpha: bool = False
+
+
+_RESNET_BLOCKS = {2: 'conv2_', 3: 'conv3_', 4: 'conv4_', 5: 'conv5_'}
+_EFFICIENTNET_BLOCKS = {2: 'block2', 3: 'block3', 4: 'block5', 5: 'block7'}
+
+_APPLICATIONS = {
+  'mobilenet_v2': _Application(
+    _apps.MobileNetV2, {2: 'block_2_', 3: 'block_5_', 4: 'block_12_', 5: 'block_16_'}, 'symmetric', has_alpha=True
+  ),
+  'mobilenet_v3_small': _Application(
+    _apps.MobileNetV3Small,
+    {2: 'expanded_conv/', 3: 'expanded_conv_2/', 4: 'expanded_conv_7/', 5: 'expanded_conv_10/'},
+    'symmetric',
+    options={'include_preprocessing': False},
+    has_alpha=True,
+  ),
+  'mobilenet_v3_large': _Application(
+    _apps.MobileNetV3Large,
+    {2: 'expanded_conv_2/', 3: 'expanded_conv_5/', 4: 'expanded_conv_11/', 5: 'expanded_conv_14/'},
+    'symmetric',
+    options={'include_preprocessing': False},
+    has_alpha=True,
+  ),
+  'resnet50': _Application(_apps.ResNet50, _RESNET_BLOCKS, 'caffe'),
+  'resnet101': _Application(_apps.ResNet101, _RESNET_BLOCKS, 'caffe'),
+  'resnet152': _Application(_apps.ResNet152, _RESNET_BLOCKS, 'caffe'),
+  **{
+    # Their own preprocessing normalises as the input pipeline does, so they are entered behind it.
+    f'efficientnet_b{i}': _Application(
+      getattr(_apps, f'EfficientNetB{i}'), _EFFICIENTNET_BLOCKS, 'torch', first='stem_conv_pad'
+    )
+    for i in range(8)
+  },
+}
+
+NAMES = tuple(_APPLICATIONS)
+
+
+@tf_keras.utils.register_keras_serializable(package='nasfpn_tf')
+class ToNetworkRange(tf_keras.layers.Layer):
+  """Maps images with ImageNet's mean 0 and deviation 1 to the range that a network was trained on.
+
+  One preprocessing serves every backbone this way. The map is affine in the channels, and a 1x1 convolution with fixed
+  weights, so that it quantises as the rest of the network.
+
+  Args:
+    input_range: 'symmetric', 'caffe' or 'torch'.
+  """
+
+  def __init__(self, input_range: str, **kwargs):
+    super().__init__(**kwargs)
+    self._input_range = input_range
+    mean, stddev = preprocess_ops.MEAN_RGB, preprocess_ops.STDDEV_RGB
+    if input_range == 'symmetric':
+      self._matrix = [[stddev[c] / 127.5 if c == k else 0.0 for k in range(3)] for c in range(3)]
+      self._offset = [m / 127.5 - 1.0 for m in mean]
+    elif input_range == 'caffe':
+      # Reversed channels; Caffe's means (123.68, 116.779, 103.939) are not quite the pipeline's.
+      self._matrix = [[stddev[c] if c == 2 - k else 0.0 for k in range(3)] for c in range(3)]
+      self._offset = [mean[2] - 103.939, mean[1] - 116.779, mean[0] - 123.68]
+    elif input_range == 'torch':
+      self._matrix = None
+    else:
+      raise ValueError(f"input_range {input_range!r} is not 'symmetric', 'caffe' or 'torch'.")
+
+  def call(self, images: tf.Tensor) -> tf.Tensor:
+    """Maps images [batch, height, width, 3] to the same shape."""
+    if self._matrix is None:
+      return tf.identity(images)
+    kernel = tf.constant([[self._matrix]], images.dtype)
+    return tf.nn.conv2d(images, kernel, strides=1, padding='VALID') + tf.constant(self._offset, images.dtype)
+
+  def get_config(self):
+    return {**super().get_config(), 'input_range': self._input_range}
+
+
+@tf_keras.utils.register_keras_serializable(package='nasfpn_tf')
+class ApplicationsBackbone(tf_keras.Model):
+  """A network of `tf_keras.applications` cut after C5: normalised images in, {level: feature} out.
+
+  Args:
+    name: one of `NAMES`.
+    input_shape: (height, width, 3) of the images.
+    alpha: width multiplier, for the MobileNets.
+    weights: 'imagenet' (downloaded by tf_keras), the path of a Keras .h5 weight file, or 'none'.
+    norm_momentum: momentum of the batch norms; 0 keeps the library's.
+    use_sync_bn: synchronise the batch norms across replicas.
+    kernel_regularizer: regularizer of the convolutions, depthwise ones excepted (as Model Garden's backbones).
+
+  Raises:
+    ValueError: if there is no such network, or the weights do not fit it.
+    OSError: if the weight file cannot be read, or the ImageNet weights not be fetched.
+  """
+
+  def __init__(
+    self,
+    name: str,
+    input_shape: tuple[int | None, int | None, int],
+    alpha: float = 1.0,
+    weights: str = 'none',
+    norm_momentum: float = 0.0,
+    use_sync_bn: bool = False,
+    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+  ):
+    if name not in _APPLICATIONS:
+      raise ValueError(f'applications.name {name!r} is unknown; {config.nearest(name, NAMES)}')
+    application = _APPLICATIONS[name]
+    network = _build_network(name, application, alpha, weights)
+    taps = {str(level): _last_layer(network, prefix).output for level, prefix in application.blocks.items()}
+    entry = network.get_layer(application.first).input if application.first else network.input
+    trunk = tf_keras.Model(entry, taps, name=name)
+
+    def configure(layer):
+      options = layer.get_config()
+      if isinstance(layer, tf_keras.layers.BatchNormalization):
+        options['synchronized'] = use_sync_bn
+        options['momentum'] = norm_momentum or options['momentum']
+      elif type(layer) is tf_keras.layers.Conv2D and kernel_regularizer is not None:
+        options['kernel_regularizer'] = tf_keras.regularizers.serialize(kernel_regularizer)
+      return type(layer).from_config(options)
+
+    configured = tf_keras.models.clone_model(trunk, clone_function=configure)
+    configured.set_weights(trunk.get_weights())
+    if weights not in ('none', 'imagenet'):
+      load_weights(configured, weights)
+    images = tf_keras.Input(input_shape, name='images')
+    super().__init__(images, configured(ToNetworkRange(application.input_range, name='to_network_range')(images)))
+    self._arguments = {
+      'name': name,
+      'input_shape': input_shape,
+      'alpha': alpha,
+      'norm_momentum': norm_momentum,
+      'use_sync_bn': use_sync_bn,
+      'kernel_regularizer': tf_keras.regularizers.serialize(kernel_regularizer),
+    }
+
+  @property
+  def output_specs(self) -> dict[str, tf.TensorShape]:
+    """{level: shape of its feature}."""
+    return {level: feature.shape for level, feature in self.output.items()}
+
+  def get_config(self):
+    return self._arguments
+
+  @classmethod
+  def from_config(cls, arguments, custom_objects=None):
+    regularizer = tf_keras.regularizers.deserialize(arguments['kernel_regularizer'], custom_objects)
+    return cls(**{**arguments, 'kernel_regularizer': regularizer})
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadReport:
+  """What `load_weights` did.
+
+  Attributes:
+    matched: variables that were set.
+    unused: layers of the file that the network does not have.
+  """
+
+  matched: tuple[str, ...]
+  unused: tuple[str, ...]
+
+
+def load_weights(network: tf_keras.Model, path: str) -> LoadReport:
+  """Sets the variables of a network from a Keras .h5 file, layer by layer by name.
+
+  Args:
+    network: the network; every one of its variables has to be in the file.
+    path: what `save_weights` or `save` wrote in HDF5.
+
+  Returns:
+    What was set, and which layers of the file were not needed.
+
+  Raises:
+    OSError: if the file is missing or not HDF5.
+    ValueError: naming the file, and the first layers or variables that are missing or have another shape.
+  """
+  if not tf.io.gfile.exists(path):
+    raise FileNotFoundError(f'weight file {path!r} does not exist.')
+  problems, matched, values = [], [], []
+  try:
+    file = h5py.File(path, 'r')
+  except OSError as e:
+    raise OSError(f'weight file {path!r} is not a Keras .h5 file: {e}.') from e
+  with file:
+    groups = file.get('model_weights', file)
+    if 'layer_names' not in groups.attrs and 'layer_names0' not in groups.attrs:
+      raise ValueError(f'weight file {path!r} is HDF5, but not of Keras: it lists no layers.')
+    names = hdf5_format.load_attributes_from_hdf5_group(groups, 'layer_names')
+    stored = {name: hdf5_format.load_attributes_from_hdf5_group(groups[name], 'weight_names') for name in names}
+    stored = {name: weight_names for name, weight_names in stored.items() if weight_names}
+    found = set()
+    for layer in network.layers:
+      if not layer.weights:
+        continue
+      # Keras numbers layers without a name of their own: a second network has 'normalization_1'.
+      key = layer.name if layer.name in stored else re.sub(r'_\d+$', '', layer.name)
+      if key not in stored:
+        problems.append(f'layer {layer.name} is not in the file')
+        continue
+      found.add(key)
+      arrays = [groups[key][name][()] for name in stored[key]]
+      if len(arrays) != len(layer.weights):
+        problems.append(f'layer {layer.name} has {len(layer.weights)} variables, {len(arrays)} in the file')
+        continue
+      for variable, array in zip(layer.weights, arrays, strict=True):
+        if tuple(variable.shape) != array.shape:
+          problems.append(f'{variable.name} has shape {tuple(variable.shape)}, {array.shape} in the file')
+        matched.append(variable)
+        values.append(array)
+  if problems:
+    more = f' ({len(problems)} differences in all)' if len(problems) > 3 else ''
+    raise ValueError(
+      f'weight file {path!r} does not fit {network.name}: {"; ".join(problems[:3])}{more}. Is it of another network or'
+      ' width (applications.name, applications.alpha)?'
+    )
+  tf_keras.backend.batch_set_value(list(zip(matched, values, strict=True)))
+  unused = tuple(sorted(set(stored) - found))
+  logging.info(
+    '%s: set %d variables from %s; layers of the file that were not needed: %s.',
+    network.name,
+    len(matched),
+    path,
+    ', '.join(unused) or 'none',
+  )
+  return LoadReport(tuple(v.name for v in matched), unused)
+
+
+def _build_network(name: str, application: _Application, alpha: float, weights: str) -> tf_keras.Model:
+  """The whole network, without its classifier, for images of any even size."""
+  options = dict(application.options)
+  if application.has_alpha:
+    options['alpha'] = alpha
+  elif not math.isclose(alpha, 1.0):
+    raise ValueError(f'applications.alpha {alpha}: only the MobileNets have a width multiplier, {name} has not.')
+  build = application.network
+  if weights != 'imagenet':
+    return build(input_shape=(None, None, 3), include_top=False, weights=None, **options)
+  try:
+    return build(input_shape=(None, None, 3), include_top=False, weights='imagenet', **options)
+  except ValueError as e:
+    raise ValueError(f"applications.weights 'imagenet' of {name}: {e}") from e
+  except Exception as e:  # tf_keras raises a bare Exception when a download fails.
+    raise OSError(
+      f"applications.weights 'imagenet' of {name} could not be fetched ({e}). Without a network connection, set"
+      ' applications.weights to the path of a Keras .h5 file without the top, or to none.'
+    ) from e
+
+
+def _last_layer(network: tf_keras.Model, prefix: str) -> tf_keras.layers.Layer:
+  return [layer for layer in network.layers if layer.name.startswith(prefix)][-1]
+
+
+def _build_backbone(input_specs, backbone_config, norm_activation_config, l2_regularizer=None) -> tf_keras.Model:
+  """Model Garden's factory calls this for `backbone.type: applications`."""
+  applications = backbone_config.get()
+  return ApplicationsBackbone(
+    applications.name,
+    tuple(input_specs.shape[1:]),
+    alpha=applications.alpha,
+    weights=applications.weights,
+    norm_momentum=applications.norm_momentum,
+    use_sync_bn=norm_activation_config.use_sync_bn,
+    kernel_regularizer=l2_regularizer,
+  )
+
+
+# A second registration is a KeyError, and importlib.reload would be one.
+if 'applications' not in factory._REGISTERED_BACKBONE_CLS:
+  factory.register_backbone_builder('applications')(_build_backbone)

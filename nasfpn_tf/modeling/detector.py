@@ -1,0 +1,194 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The one way from a configuration to a detector: task, export, search and frontier all call `build_detector`."""
+
+# Registers Model Garden's backbones, decoders and tasks (its `registry_imports` also registers a mock task).
+import official.vision  # noqa: F401
+import tf_keras
+from official.modeling import tf_utils
+from official.vision.modeling import backbones, decoders, factory, retinanet_model
+from official.vision.modeling.layers import detection_generator as mg_detection_generator
+
+from nasfpn_tf import config
+from nasfpn_tf.modeling import (
+  applications,  # noqa: F401  (registers the backbone 'applications')
+  decoder,  # noqa: F401  (registers the decoder 'feature_pyramid')
+  postprocess,
+)
+
+_MG_NMS_VERSIONS = ('v1', 'v2', 'v3', 'batched', 'tflite')
+
+
+def build_detector(
+  model_config: config.Detector, l2_regularizer: tf_keras.regularizers.Regularizer | None = None
+) -> retinanet_model.RetinaNetModel:
+  """Builds a detector; its variables exist when this returns.
+
+  Args:
+    model_config: what to build; it is left as it is. Its `input_size` fixes the shape that the model is built with;
+      weights fit any other size that is a multiple of the coarsest stride.
+    l2_regularizer: regularizer of the kernels.
+
+  Returns:
+    Model Garden's RetinaNet: `model(images, image_shape=None, anchor_boxes=None, training=None)`, images as the input
+    pipeline makes them (normalised with ImageNet's mean and deviation). `checkpoint_items` are 'backbone', 'decoder'
+    and 'head', so Model Garden's backbone checkpoints load.
+
+  Raises:
+    ValueError: naming the key, its value and what would do, if the configuration has a value of a wrong type, a type
+      or a name that does not exist, sizes that do not fit, or levels that the backbone lacks.
+  """
+  check(model_config)
+  input_specs = tf_keras.layers.InputSpec(shape=[None, *model_config.input_size])
+  backbone = backbones.factory.build_backbone(
+    input_specs=input_specs,
+    backbone_config=model_config.backbone,
+    norm_activation_config=model_config.norm_activation,
+    l2_regularizer=l2_regularizer,
+  )
+  _check_levels(model_config, backbone)
+  pyramid = decoders.factory.build_decoder(
+    input_specs=backbone.output_specs, model_config=model_config, l2_regularizer=l2_regularizer
+  )
+  features = backbone(tf_keras.Input(input_specs.shape[1:]))
+  features = pyramid(features) if pyramid else features
+  # The factory builds the head; the rest of its model is replaced below.
+  parts_config = model_config.replace(
+    head={'num_filters': model_config.head.num_filters or features[str(model_config.min_level)].shape[-1]},
+    detection_generator={'nms_version': 'v2'},
+  )
+  parts = factory.build_retinanet(
+    input_specs, parts_config, l2_regularizer=l2_regularizer, backbone=backbone, decoder=pyramid
+  )
+  model = retinanet_model.RetinaNetModel(
+    backbone,
+    pyramid,
+    parts.head,
+    build_detection_generator(model_config),
+    min_level=model_config.min_level,
+    max_level=model_config.max_level,
+    num_scales=model_config.anchor.num_scales,
+    aspect_ratios=model_config.anchor.aspect_ratios,
+    anchor_size=model_config.anchor.anchor_size,
+  )
+  model(tf_keras.Input(input_specs.shape[1:]), training=True)
+  return model
+
+
+def build_detection_generator(model_config: config.Detector) -> tf_keras.layers.Layer:
+  """The post-processing layer that `model_config.detection_generator` asks for, ours or Model Garden's."""
+  options = model_config.detection_generator.as_dict()
+  del options['decode_boxes']
+  tflite = options.pop('tflite_post_processing')
+  if options['nms_version'] in postprocess.NMS_VERSIONS:
+    return postprocess.DetectionGenerator(**options, name='detection_generator')
+  tflite['input_image_size'] = tuple(model_config.input_size[:2])
+  return mg_detection_generator.MultilevelDetectionGenerator(
+    **options, tflite_post_processing_config=tflite, name='detection_generator'
+  )
+
+
+def check(model_config: config.Detector) -> None:
+  """Raises a ValueError that names the first wrong value of a model's configuration."""
+  config.check_types(model_config, 'model')
+  stride = 2**model_config.max_level
+  size = model_config.input_size
+  if model_config.num_classes < 2:
+    raise ValueError(
+      f'model.num_classes is {model_config.num_classes}; background is class 0 and counts, so one kind of object needs'
+      ' num_classes 2.'
+    )
+  if not 1 <= model_config.min_level < model_config.max_level:
+    raise ValueError(
+      f'model.min_level {model_config.min_level} and model.max_level {model_config.max_level} leave no range of levels.'
+    )
+  if len(size) != 3 or size[2] != 3:
+    raise ValueError(f'model.input_size must be [height, width, 3], not {size}.')
+  for side, pixels in zip(('height', 'width'), size[:2], strict=True):
+    if pixels < stride or pixels % stride:
+      near = max(stride, round(pixels / stride) * stride)
+      raise ValueError(
+        f'model.input_size {size}: {side} {pixels} is not a multiple of {stride}, the stride of level'
+        f' {model_config.max_level} (model.max_level); the nearest is {near}.'
+      )
+  _check_names(model_config)
+  _check_numbers(model_config)
+
+
+def _check_names(model_config: config.Detector) -> None:
+  for part, registry in (
+    ('backbone', backbones.factory._REGISTERED_BACKBONE_CLS),
+    ('decoder', decoders.factory._REGISTERED_DECODER_CLS),
+  ):
+    kind = getattr(model_config, part).type
+    if kind not in registry:
+      raise ValueError(f'model.{part}.type {kind!r} is unknown; {config.nearest(str(kind), sorted(registry))}')
+  activation = model_config.norm_activation.activation
+  try:
+    tf_utils.get_activation(activation)
+  except ValueError as e:
+    raise ValueError(
+      f"model.norm_activation.activation {activation!r} is unknown; use one of tf_keras's or Model Garden's, such as"
+      ' relu, relu6, swish or hard_swish.'
+    ) from e
+  versions = (*postprocess.NMS_VERSIONS, *_MG_NMS_VERSIONS)
+  version = model_config.detection_generator.nms_version
+  if version not in versions:
+    raise ValueError(
+      f'model.detection_generator.nms_version {version!r} is unknown; {config.nearest(version, versions)}'
+    )
+
+
+def _check_numbers(model_config: config.Detector) -> None:
+  """Every number that has a least value."""
+  pyramid = model_config.decoder.get()
+  generator = model_config.detection_generator
+  for key, value, least in (
+    ('decoder.num_repeats', getattr(pyramid, 'num_repeats', 1), 1),
+    ('decoder.num_filters', getattr(pyramid, 'num_filters', 1), 1),
+    ('head.num_convs', model_config.head.num_convs, 0),
+    ('head.num_filters', model_config.head.num_filters, 0),
+    ('anchor.num_scales', model_config.anchor.num_scales, 1),
+    ('detection_generator.pre_nms_top_k', generator.pre_nms_top_k, 1),
+    ('detection_generator.max_num_detections', generator.max_num_detections, 1),
+  ):
+    if value < least:
+      key = key.replace('decoder.', f'decoder.{model_config.decoder.type}.')
+      raise ValueError(f'model.{key} is {value}; it must be {least} at least.')
+  anchor = model_config.anchor
+  if anchor.anchor_size <= 0 or not anchor.aspect_ratios or min(anchor.aspect_ratios) <= 0:
+    raise ValueError(
+      f'model.anchor: anchor_size {anchor.anchor_size} and aspect_ratios {anchor.aspect_ratios} must be positive, and'
+      ' one aspect ratio is needed.'
+    )
+  for key in ('pre_nms_score_threshold', 'nms_iou_threshold'):
+    value = getattr(generator, key)
+    if not 0.0 <= value <= 1.0:
+      raise ValueError(f'model.detection_generator.{key} is {value}; it must be within 0 and 1.')
+
+
+def _check_levels(model_config: config.Detector, backbone: tf_keras.Model) -> None:
+  """The finest level has to come from the backbone; the pyramid makes the coarser ones."""
+  levels = sorted(map(int, backbone.output_specs))
+  needed = [model_config.min_level]
+  if model_config.decoder.type == 'identity':
+    needed = range(model_config.min_level, model_config.max_level + 1)
+  missing = [level for level in needed if level not in levels]
+  if missing:
+    raise ValueError(
+      f'model.backbone {model_config.backbone.type!r} has levels {", ".join(map(str, levels))}, but decoder'
+      f' {model_config.decoder.type!r} of levels {model_config.min_level}..{model_config.max_level} needs level'
+      f' {missing[0]}: change model.min_level or model.max_level, or take another backbone.'
+    )
