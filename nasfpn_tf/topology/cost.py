@@ -43,19 +43,19 @@ def params(
     spec: the topology.
     num_repeats: how many pyramids are stacked.
     num_filters: width of every feature.
-    input_filters: {level: channels} of the backbone's features; levels outside the pyramid are ignored, levels of the
-      pyramid above them are max-pooled from the coarsest one.
+    input_filters: {level: channels} of the backbone's features; levels outside the pyramid are ignored, coarse levels
+      that are missing are max-pooled from the level before.
     separable: separable convolutions, NAS-FPNLite.
 
   Raises:
-    ValueError: if a number is not positive, or the backbone has no feature of the pyramid's finest level.
+    ValueError: if a number is not positive, or a level other than the coarsest is missing among the backbone's.
   """
   _check_positive(num_repeats=num_repeats, num_filters=num_filters)
   total = 0
   for channels in _projected(spec, num_filters, input_filters).values():
     total += _conv_params(1, channels, num_filters, separable) + _BATCH_NORM * num_filters
   cell = _conv_params(3, num_filters, num_filters, separable) + _BATCH_NORM * num_filters
-  weights = sum(len(merged) for merged, c in zip(spec.wiring(), spec.cells, strict=True) if c.op == 'weighted_sum')
+  weights = sum(len(c.inputs) for c in spec.cells if c.op == 'weighted_sum')  # What joins is added unweighted.
   return total + num_repeats * (len(spec.cells) * cell + weights)
 
 
@@ -153,11 +153,16 @@ def level_areas(spec: PyramidSpec, image_size: int | tuple[int, int]) -> dict[in
 def _projected(spec: PyramidSpec, num_filters: int, input_filters: Mapping[int | str, int]) -> dict[int, int]:
   """{level: channels} of the backbone's features that a 1x1 convolution brings to the pyramid's width."""
   given = {int(level): channels for level, channels in input_filters.items()}
-  if spec.min_level not in given:
+  levels = [level for level in spec.levels if level in given]
+  if levels != list(spec.levels)[: max(len(levels), 1)]:
+    missing = next(level for level in spec.levels if level not in given)
     raise ValueError(
-      f'pyramid {spec.name!r} begins at level {spec.min_level}, but the backbone gives levels {sorted(given)} only.'
+      f'pyramid {spec.name!r}: level {missing} is missing among those of the backbone, {sorted(given)}; only the'
+      ' coarsest may be.'
     )
-  return {level: given[level] for level in spec.levels if given.get(level, num_filters) != num_filters}
+  for level in levels:
+    _check_positive(**{f'input_filters of level {level}': given[level]})
+  return {level: given[level] for level in levels if given[level] != num_filters}
 
 
 def _tower(num_convs: int, input_filters: int, num_filters: int) -> list[tuple[int, int]]:
