@@ -38,10 +38,15 @@ _ACTIVATIONS = {
 
 
 def get_activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-  """The activation called `name` in Model Garden's configs; a ValueError lists the known ones."""
-  if name not in _ACTIVATIONS:
-    raise ValueError(f'activation {name!r} is unknown; choose one of {", ".join(_ACTIVATIONS)}.')
-  return _ACTIVATIONS[name]
+  """The activation that Model Garden's configs or tf_keras call `name`; a ValueError if neither knows it."""
+  if name in _ACTIVATIONS:
+    return _ACTIVATIONS[name]
+  try:
+    return tf_keras.activations.get(name)
+  except (TypeError, ValueError) as e:
+    raise ValueError(
+      f'activation {name!r} is unknown; use one of {", ".join(_ACTIVATIONS)} or another name of tf_keras.activations.'
+    ) from e
 
 
 def kernel_initializer() -> tf_keras.initializers.Initializer:
