@@ -1,0 +1,238 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The report of one detector from training to its exported forms, as `scripts/quickstart.py` writes it."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+
+from nasfpn_tf.report import charts, page, pictures
+
+_METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
+_MAX_FORMS = 6
+_ABSENT = page.Raw('&ndash;')
+
+_STYLE = """
+.tabs { margin: 0 0 1rem; }
+.tabs > input { position: absolute; opacity: 0; }
+.tabs > label { display: inline-block; padding: .3rem .8rem; margin: 0 .25rem .5rem 0; border: 1px solid var(--line);
+  border-radius: 99px; cursor: pointer; font-size: .9rem; }
+.tabs > input:checked + label { background: var(--accent); border-color: var(--accent); color: var(--card); }
+.tabs > input:focus-visible + label { outline: 2px solid var(--ink); outline-offset: 2px; }
+.shots { display: grid; gap: 1.2rem 1.4rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr));
+  clear: both; }
+.shots .two { display: grid; gap: .5rem; grid-template-columns: 1fr 1fr; }
+.by { display: none; }
+@media print { .shots figure { break-inside: avoid; } }
+""" + ''.join(f'.tabs > #form{n}:checked ~ .shots .by{n} {{ display: block; }}\n' for n in range(_MAX_FORMS))
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+  """The detector in one form: the Keras model, or a file that was exported from it.
+
+  Attributes:
+    name: e.g. 'Keras', 'TFLite int8'.
+    metrics: COCO's metrics, 0 to 1, -1 where the ground truth has no object of that size.
+    size_bytes: on disk.
+    latency_ms: median time for one picture, None where it was not measured.
+    detections: boxes above the threshold, by picture.
+  """
+
+  name: str
+  metrics: Mapping[str, float]
+  size_bytes: int
+  latency_ms: float | None
+  detections: Mapping[str, Sequence[pictures.Box]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """One picture to show: its name (the key of `Form.detections`), its file and its ground truth."""
+
+  name: str
+  path: str | os.PathLike
+  truth: Sequence[pictures.Box]
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorReport:
+  """Everything that the page shows, as plain data.
+
+  Attributes:
+    title: heading.
+    lead: one or two sentences on what was trained on what.
+    forms: the model in its forms, the Keras model first.
+    baseline: name of the form that sizes and latencies are compared with.
+    pictures: what to show, the same for every form.
+    score_threshold: the least score of the boxes in `forms[...].detections`.
+    latency_note: how latencies were measured: threads, machine, what is included.
+    loss: curves of the training loss by step.
+    accuracy: curves of AP by step; empty where the model was evaluated only once.
+    topology: SVG of the pyramid.
+    topology_note: what the drawing shows.
+    steps: (what was done, seconds, result), in order; seconds None where the result of an earlier run was used.
+    settings: the whole configuration, text.
+    commands: (what it does, command line).
+    environment: what it ran on.
+  """
+
+  title: str
+  lead: str
+  forms: Sequence[Form]
+  baseline: str
+  pictures: Sequence[Picture]
+  score_threshold: float
+  latency_note: str
+  loss: Sequence[charts.Series]
+  accuracy: Sequence[charts.Series]
+  topology: str
+  topology_note: str
+  steps: Sequence[tuple[str, float | None, str]]
+  settings: str
+  commands: Sequence[tuple[str, str]]
+  environment: Mapping[str, str]
+
+  def __post_init__(self):
+    if not 1 <= len(self.forms) <= _MAX_FORMS:
+      raise ValueError(f'A report shows 1 to {_MAX_FORMS} forms of a model, got {len(self.forms)}.')
+    if self.baseline not in {form.name for form in self.forms}:
+      raise ValueError(f'The baseline {self.baseline!r} is not among the forms {[form.name for form in self.forms]}.')
+
+
+def render(report: DetectorReport) -> str:
+  """The report as one HTML file that needs nothing else."""
+  blocks = [
+    page.tiles(_headlines(report)),
+    page.section('Accuracy, size and speed of every form', _forms_table(report), note=_forms_note(report)),
+    _pictures_section(report),
+    _curves_section(report),
+    _categories_section(report),
+    page.section('The feature pyramid', f'<div class="drawing">{report.topology}</div>', note=report.topology_note),
+    page.section('How it was made', _steps_table(report)),
+    page.section('Do it again', *(f'<p>{page.escape(what)}</p>{page.code(line)}' for what, line in report.commands)),
+    page.section('Settings', page.folded('The whole configuration', page.code(report.settings))),
+    page.section('Environment', page.table(('', ''), list(report.environment.items()), text_columns=(0, 1))),
+  ]
+  return page.page(report.title, report.lead, [block for block in blocks if block], pictures.STYLE + _STYLE)
+
+
+def _headlines(report: DetectorReport) -> dict[str, str]:
+  first, last = report.forms[0], report.forms[-1]
+  values = {
+    f'AP, {first.name}': _percent(first.metrics['AP']),
+    f'AP50, {first.name}': _percent(first.metrics['AP50']),
+  }
+  if last is not first:
+    values |= {f'AP, {last.name}': _percent(last.metrics['AP']), f'size, {last.name}': _size(last.size_bytes)}
+    if last.latency_ms is not None:
+      values[f'per picture, {last.name}'] = f'{last.latency_ms:.1f} ms'
+  return values
+
+
+def _forms_table(report: DetectorReport) -> str:
+  base = next(form for form in report.forms if form.name == report.baseline)
+  rows = []
+  for form in report.forms:
+    if form.latency_ms is None:
+      latency = ratio = _ABSENT
+    else:
+      latency = f'{form.latency_ms:.1f} ms'
+      ratio = f'{form.latency_ms / base.latency_ms:.2f}' if base.latency_ms else _ABSENT
+    accuracy = [_percent(form.metrics[name]) for name in _METRICS]
+    size_ratio = f'{form.size_bytes / base.size_bytes:.2f}'
+    rows.append([form.name, *accuracy, _size(form.size_bytes), size_ratio, latency, ratio])
+  return page.table(['', *_METRICS, 'size', 'ratio', 'latency', 'ratio'], rows)
+
+
+def _forms_note(report: DetectorReport) -> str:
+  return (
+    'COCO metrics on the 0 to 100 scale, each form evaluated by running it on the whole validation split. '
+    f'APs, APm, APl: objects under 32², under 96², and larger (pixels). Ratios are to {report.baseline}. '
+    f'{report.latency_note}'
+  )
+
+
+def _pictures_section(report: DetectorReport) -> str:
+  if not report.pictures:
+    return ''
+  tabs, shots = [], []
+  for n, form in enumerate(report.forms):
+    checked = ' checked' if n == 0 else ''
+    tabs.append(
+      f'<input type="radio" name="form" id="form{n}"{checked}><label for="form{n}">{page.escape(form.name)}</label>'
+    )
+  for number, picture in enumerate(report.pictures):
+    symbol, size = pictures.embed(picture.path, f'picture{number}')
+    views = [f'{symbol}<div class="two">', pictures.panel(f'picture{number}', size, picture.truth, 'ground truth')]
+    for n, form in enumerate(report.forms):
+      judged = pictures.judge(picture.truth, form.detections.get(picture.name, ()))
+      view = pictures.panel(f'picture{number}', size, judged, f'predictions of {form.name}')
+      views.append(f'<div class="by by{n}">{view}</div>')
+    views.append(f'</div><figcaption>{page.escape(picture.name)}</figcaption>')
+    shots.append(f'<figure>{"".join(views)}</figure>')
+  legend = (
+    '<div class="legend"><span><i class="truth"></i>left: ground truth</span>'
+    '<span><i class="good"></i>right: found (IoU ≥ 0.5, right category)</span>'
+    '<span><i class="bad"></i>false</span><span><i class="dashed"></i>missed</span></div>'
+  )
+  note = (
+    'Pictures of the validation split, which training never saw, taken in order and not selected. Predictions with a '
+    f'score of at least {report.score_threshold:g}; the number after the name is the score.'
+  )
+  body = f'{legend}<div class="tabs">{"".join(tabs)}<div class="shots">{"".join(shots)}</div></div>'
+  return page.section('Ground truth beside predictions', body, note=note)
+
+
+def _curves_section(report: DetectorReport) -> str:
+  drawn = []
+  if report.loss:
+    drawn.append(charts.line_chart(report.loss, 'training step', 'training loss'))
+  if report.accuracy:
+    drawn.append(charts.line_chart(report.accuracy, 'training step', 'accuracy on the validation split'))
+  return page.section('Training', f'<div class="pair">{"".join(drawn)}</div>') if drawn else ''
+
+
+def _categories_section(report: DetectorReport) -> str:
+  metrics = report.forms[0].metrics
+  names = [name for name in metrics if name.startswith('AP/')]
+  if not names:
+    return ''
+  rows = []
+  for name in sorted(names, key=lambda name: -metrics[name]):
+    bar = page.Raw(f'<span class="bar" style="width:{max(metrics[name], 0) * 16:.2f}rem"></span>')
+    rows.append([name.removeprefix('AP/'), _percent(metrics[name]), bar])
+  body = page.table(['category', 'AP', ''], rows, text_columns=(0, 2))
+  return page.section(f'AP of every category, {report.forms[0].name}', f'<div class="categories">{body}</div>')
+
+
+def _steps_table(report: DetectorReport) -> str:
+  rows = [(what, _ABSENT if seconds is None else _duration(seconds), result) for what, seconds, result in report.steps]
+  note = '<p class="note">&ndash;: made by an earlier run and used again.</p>'
+  reused = any(seconds is None for _, seconds, _ in report.steps)
+  return page.table(['step', 'time', 'result'], rows, text_columns=(0, 2)) + (note if reused else '')
+
+
+def _percent(value: float) -> str:
+  return _ABSENT if value < 0 else f'{100 * value:.1f}'
+
+
+def _size(num_bytes: int) -> str:
+  return f'{num_bytes / 1e6:.2f} MB' if num_bytes >= 1e5 else f'{num_bytes / 1e3:.1f} kB'
+
+
+def _duration(seconds: float) -> str:
+  minutes, rest = divmod(round(seconds), 60)
+  return f'{minutes} min {rest:02d} s' if minutes else f'{seconds:.1f} s'

@@ -1,0 +1,141 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Annotated pictures for reports: a JPEG embedded once, boxes drawn over it as SVG as often as needed."""
+
+import base64
+import dataclasses
+import html
+import io
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image, ImageOps
+
+STYLE = """
+.shot { width: 100%; height: auto; border-radius: 6px; }
+.shot rect { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
+.shot text { font-weight: 700; font-family: inherit; paint-order: stroke; stroke: #000a; stroke-linejoin: round; }
+.b-truth { stroke: #ffd166; } .t-truth { fill: #ffd166; }
+.b-good { stroke: #4be3a1; } .t-good { fill: #4be3a1; }
+.b-bad { stroke: #ff6f61; } .t-bad { fill: #ff8d82; }
+.b-missed { stroke: #fff; stroke-dasharray: 4 3; } .t-missed { fill: #fff; }
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+  """A box on a picture.
+
+  Attributes:
+    bbox: x, y, width, height in pixels of the original picture.
+    name: the category's name.
+    score: a prediction's confidence; None for ground truth.
+    kind: 'truth'; 'good' or 'bad' for a prediction that does or does not find an object; 'missed' for an object that no
+      prediction finds.
+  """
+
+  bbox: tuple[float, float, float, float]
+  name: str
+  score: float | None = None
+  kind: str = 'truth'
+
+
+def judge(truth: Sequence[Box], predictions: Sequence[Box], min_iou: float = 0.5) -> list[Box]:
+  """Predictions marked 'good' or 'bad', then the 'missed' objects.
+
+  As COCO matches at one IoU: the most confident prediction first, each takes the object of its category that it
+  overlaps most among those still free.
+  """
+  free, judged = list(truth), []
+  for prediction in sorted(predictions, key=lambda box: -(box.score or 0.0)):
+    rivals = [t for t in free if t.name == prediction.name]
+    best = max(rivals, key=lambda t: iou(t.bbox, prediction.bbox), default=None)
+    found = best is not None and iou(best.bbox, prediction.bbox) >= min_iou
+    if found:
+      free.remove(best)
+    judged.append(dataclasses.replace(prediction, kind='good' if found else 'bad'))
+  return [*judged, *(dataclasses.replace(t, kind='missed') for t in free)]
+
+
+def iou(a: Sequence[float], b: Sequence[float]) -> float:
+  """Intersection over union of two boxes given as x, y, width, height."""
+  width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+  height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+  shared = max(width, 0.0) * max(height, 0.0)
+  return shared / max(a[2] * a[3] + b[2] * b[3] - shared, 1e-9)
+
+
+def embed(path: str | os.PathLike, name: str, max_side: int = 512, quality: int = 85) -> tuple[str, tuple[int, int]]:
+  """The picture as an SVG symbol to put on the page once, and its original size.
+
+  Args:
+    path: any picture that Pillow reads; it is turned as its EXIF says.
+    name: id of the symbol, unique on the page.
+    max_side: larger pictures are scaled down to this.
+    quality: of the JPEG.
+
+  Returns:
+    HTML with the symbol, hidden; (width, height) of the original picture, which box coordinates refer to.
+  """
+  with Image.open(path) as opened:
+    picture = ImageOps.exif_transpose(opened).convert('RGB')
+  width, height = picture.size
+  picture.thumbnail((max_side, max_side))
+  file = io.BytesIO()
+  picture.save(file, 'JPEG', quality=quality)
+  data = base64.b64encode(file.getvalue()).decode('ascii')
+  return (
+    f'<svg width="0" height="0" style="position:absolute" aria-hidden="true"><symbol id="{name}" '
+    f'viewBox="0 0 {width} {height}"><image width="{width}" height="{height}" href="data:image/jpeg;base64,{data}"/>'
+    '</symbol></svg>'
+  ), (width, height)
+
+
+def panel(name: str, size: tuple[int, int], boxes: Sequence[Box], title: str) -> str:
+  """One view of an embedded picture with boxes over it, as SVG.
+
+  Args:
+    name: the symbol of `embed`.
+    size: its (width, height).
+    boxes: what to draw.
+    title: what the view shows, for screen readers.
+  """
+  width, height = size
+  text_size = max(width, height) / 24
+  parts = [
+    f'<svg class="shot" viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(title)}">'
+    f'<use href="#{name}" width="{width}" height="{height}"/>'
+  ]
+  for box in boxes:
+    x, y, w, h = box.bbox
+    label = box.name if box.score is None else f'{box.name} .{min(int(box.score * 100), 99):02d}'
+    # Above the box, or inside it where the picture ends; never beyond the right edge.
+    text_y = y - text_size * 0.25 if y > text_size else y + text_size * 0.95
+    text_x = max(0.0, min(x, width - text_size * 0.58 * len(label)))
+    hint = f'{label}, {box.kind}'
+    parts.append(
+      f'<g><title>{html.escape(hint)}</title>'
+      f'<rect class="b-{box.kind}" x="{x:.1f}" y="{y:.1f}" width="{max(w, 0):.1f}" height="{max(h, 0):.1f}"/>'
+      f'<text class="t-{box.kind}" x="{text_x:.1f}" y="{text_y:.1f}" font-size="{text_size:.1f}" '
+      f'stroke-width="{text_size / 5:.1f}">{html.escape(label)}</text></g>'
+    )
+  parts.append('</svg>')
+  return ''.join(parts)
+
+
+def boxes_of(annotations: Sequence[Mapping[str, Any]], names: Mapping[int, str]) -> list[Box]:
+  """Ground truth boxes from COCO annotations, without crowds; `names` is by category id."""
+  return [Box(tuple(a['bbox']), names[a['category_id']]) for a in annotations if not a.get('iscrowd', 0)]
