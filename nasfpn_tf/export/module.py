@@ -1,0 +1,208 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A detector as TensorFlow Serving sees it: pictures of any size in, boxes in their own pixels out.
+
+Model Garden's `DetectionModule` is not subclassed: it makes `tf.saved_model.save` serialise every Keras layer with its
+call functions, none of which serving uses, it takes only encoded pictures of one size per request, and its boxes stay
+in pixels of the network's input. Its names are kept: signatures `image_tensor`, `image_bytes` and `tf_example`, input
+`inputs`, outputs `detection_boxes`, `detection_scores`, `detection_classes`, `num_detections` and `image_info`.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+import tf_keras
+from official.vision.ops import anchor
+
+from nasfpn_tf.data import preprocess
+from nasfpn_tf.modeling import postprocess
+
+INPUT_TYPES = ('image_tensor', 'image_bytes', 'tf_example')
+_DEFAULT_KEY = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+
+
+class DetectionModule(tf.Module):
+  """A detector with its preprocessing, ready for `tf.saved_model.save`.
+
+  The module tracks the model's variables under the names that a training checkpoint gives them, and no Keras layer:
+  `tf.train.Checkpoint(model=model).read(saved_model_dir + '/variables/variables')` restores a model from the export.
+  """
+
+  def __init__(
+    self,
+    model: tf_keras.Model,
+    input_size: Sequence[int],
+    batch_size: int | None = None,
+    keep_aspect_ratio: bool = True,
+  ):
+    """Wraps `model`, a detector as `build_detector` makes it.
+
+    Args:
+      model: the detector.
+      input_size: height and width of the network's input; pictures are letterboxed to it.
+      batch_size: number of pictures in a request; None: any number.
+      keep_aspect_ratio: False stretches pictures instead, for a model that was trained so.
+    """
+    super().__init__(name='detector')
+    self.model = variable_tree(model)
+    self._input_size = tuple(input_size[:2])
+    self._keep_aspect_ratio = keep_aspect_ratio
+    self._batch_size = batch_size
+    self._anchors = anchor_boxes(model, self._input_size)
+    self._box_coder_weights = model.detection_generator.get_config().get('box_coder_weights')
+    # A closure, because an attribute would track the model and its Keras layers.
+    self._forward = lambda images, image_shape=None: model(images, image_shape=image_shape, training=False)
+    # Traced once: the signatures share one copy of the network.
+    self._detect = tf.function(
+      self._detect_letterboxed,
+      input_signature=[
+        tf.TensorSpec([batch_size, *self._input_size, 3], tf.float32, name='images'),
+        tf.TensorSpec([batch_size, 4, 2], tf.float32, name='image_info'),
+      ],
+    )
+
+  def signatures(self, input_type: str = 'image_tensor') -> dict[str, Callable]:
+    """The signatures by name.
+
+    Args:
+      input_type: the one of `INPUT_TYPES` that is also `serving_default`.
+
+    Returns:
+      `image_tensor` (uint8 [batch, height, width, 3], RGB), `image_bytes` (string [batch], JPEG, PNG, GIF or BMP) and
+      `tf_example` (string [batch], serialised, the picture in 'image/encoded') give what `detect` gives; `raw`
+      (float32 [batch, input height, input width, 3]) gives what `raw` gives.
+
+    Raises:
+      ValueError: `input_type` is not one of `INPUT_TYPES`.
+    """
+    if input_type not in INPUT_TYPES:
+      raise ValueError(f'input_type {input_type!r} is not one of {", ".join(INPUT_TYPES)}.')
+    batch = self._batch_size
+    specs = {
+      'image_tensor': (self.detect, tf.TensorSpec([batch, None, None, 3], tf.uint8, name='inputs')),
+      'image_bytes': (self.detect_bytes, tf.TensorSpec([batch], tf.string, name='inputs')),
+      'tf_example': (self.detect_examples, tf.TensorSpec([batch], tf.string, name='inputs')),
+      'raw': (self.raw, tf.TensorSpec([batch, *self._input_size, 3], tf.float32, name='inputs')),
+    }
+    functions = {key: tf.function(function).get_concrete_function(spec) for key, (function, spec) in specs.items()}
+    return {**functions, _DEFAULT_KEY: functions[input_type]}
+
+  def detect(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Detections in pictures of one size.
+
+    Args:
+      inputs: uint8 [batch, height, width, 3], RGB, any height and width.
+
+    Returns:
+      `detection_boxes` float32 [batch, N, 4] (ymin, xmin, ymax, xmax in pixels of the picture), `detection_scores`
+      float32 [batch, N], `detection_classes` int32 [batch, N] (labels, from 1), all best first and zero after
+      `num_detections` int32 [batch]; `image_info` float32 [batch, 4, 2] (original size, scaled size, scale, offset).
+    """
+    return self._map(lambda image: image, inputs)
+
+  def detect_bytes(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Detections in encoded pictures (string [batch]), which may differ in size; returns what `detect` returns."""
+    return self._map(_decode, inputs)
+
+  def detect_examples(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Detections in serialised tf.train.Examples (string [batch]); returns what `detect` returns."""
+    return self._map(lambda example: _decode(_encoded(example)), inputs)
+
+  def raw(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """What the heads say, before non-maximum suppression; static shapes and no decoding, for other runtimes.
+
+    Args:
+      inputs: float32 [batch, input height, input width, 3], RGB, 0 to 255, letterboxed: scaled to fit, at the top
+        left, the rest filled with `preprocess.MEAN`.
+
+    Returns:
+      `box_encodings` [batch, num_anchors, 4] (dy, dx, dh, dw relative to the anchors), `class_logits` [batch,
+      num_anchors, num_classes - 1] without background, `decoded_boxes` [batch, num_anchors, 4] (yxyx in pixels of
+      the input, not clipped) and `decoded_box_scores` [batch, num_anchors, num_classes - 1].
+    """
+    outputs = self._forward(preprocess.normalize(inputs))
+    heads = outputs['cls_outputs'], outputs['box_outputs'], self._anchors
+    logits, encodings, _ = postprocess.flatten_levels(*heads)
+    boxes, scores = postprocess.decode_raw(*heads, box_coder_weights=self._box_coder_weights)
+    return {
+      'box_encodings': encodings,
+      'class_logits': logits,
+      'decoded_boxes': boxes,
+      'decoded_box_scores': scores,
+    }
+
+  def _map(self, to_image: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Letterboxes every picture of a request by itself, then detects in all at once."""
+    images, image_info = tf.map_fn(
+      lambda element: preprocess.letterbox(to_image(element), self._input_size, self._keep_aspect_ratio),
+      inputs,
+      fn_output_signature=(tf.TensorSpec([*self._input_size, 3], tf.float32), tf.TensorSpec([4, 2], tf.float32)),
+    )
+    return self._detect(images, image_info)
+
+  def _detect_letterboxed(self, images: tf.Tensor, image_info: tf.Tensor) -> dict[str, tf.Tensor]:
+    outputs = self._forward(images, image_info[:, 1])
+    return {
+      'detection_boxes': to_original(outputs['detection_boxes'], image_info),
+      'detection_scores': outputs['detection_scores'],
+      'detection_classes': tf.cast(outputs['detection_classes'], tf.int32),
+      'num_detections': tf.cast(outputs['num_detections'], tf.int32),
+      'image_info': image_info,
+    }
+
+
+def to_original(boxes: tf.Tensor, image_info: tf.Tensor) -> tf.Tensor:
+  """Takes boxes [batch, N, 4] (yxyx) from pixels of the network's input back to pixels of the picture, clipped to it."""
+  size, scale, offset = (tf.tile(image_info[:, i : i + 1], [1, 1, 2]) for i in (0, 2, 3))
+  return tf.clip_by_value((boxes + offset) / scale, 0.0, size)
+
+
+def anchor_boxes(model: tf_keras.Model, input_size: Sequence[int]) -> dict[str, tf.Tensor]:
+  """Anchors {level: [1, height_l, width_l, 4 * anchors_per_location]}, yxyx in pixels of the network's input."""
+  config = model.get_config()
+  generator = anchor.build_anchor_generator(
+    config['min_level'], config['max_level'], config['num_scales'], config['aspect_ratios'], config['anchor_size']
+  )
+  return {level: boxes[tf.newaxis] for level, boxes in generator(tuple(input_size[:2])).items()}
+
+
+def variable_tree(model: tf_keras.Model) -> tf.Module:
+  """The model's variables in the shape of its checkpoint: the same edges and names, plain nodes for the layers.
+
+  Saving plain nodes skips the serialisation of Keras layers, which takes most of the time and of the file.
+  """
+  nodes = {}
+
+  def copy(trackable):
+    if isinstance(trackable, tf.Variable):
+      return trackable
+    if id(trackable) not in nodes:
+      node = nodes[id(trackable)] = tf.Module()
+      for name, child in trackable._trackable_children().items():  # As tf.train.Checkpoint walks it.
+        node._track_trackable(copy(child), name)
+    return nodes[id(trackable)]
+
+  return copy(model)
+
+
+def _decode(encoded: tf.Tensor) -> tf.Tensor:
+  image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+  image.set_shape([None, None, 3])
+  return image
+
+
+def _encoded(example: tf.Tensor) -> tf.Tensor:
+  features = {'image/encoded': tf.io.FixedLenFeature([], tf.string)}
+  return tf.io.parse_single_example(example, features)['image/encoded']
