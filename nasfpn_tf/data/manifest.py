@@ -29,6 +29,7 @@ from typing import Any, TypedDict
 FORMAT = 1
 SUFFIX = '.manifest.json'
 ANNOTATIONS_SUFFIX = '.annotations.json'
+PROBLEMS_SUFFIX = '.problems.txt'
 _SHARD_TAIL = re.compile(r'-(\d{5})-of-(\d{5})\.tfrecord$')
 
 

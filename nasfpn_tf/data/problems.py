@@ -65,29 +65,29 @@ class Problem:
 
 
 class Problems:
-  """A list of problems that counts.
+  """A list of problems that counts them by kind."""
 
-  Args:
-    strict: raise a `DataError` at the first problem that is more than a note.
-  """
-
-  def __init__(self, strict: bool = False):
-    self.strict = strict
+  def __init__(self):
     self.counts: dict[str, int] = {}
     self._problems: list[Problem] = []
 
   def add(self, kind: str, where: str, message: str) -> None:
-    """Counts and keeps a problem; a `DataError` where it is strict and the problem is more than a note."""
-    problem = Problem(kind, where, message)
-    if self.strict and KINDS[kind][0] != NOTED:
-      raise DataError(f'{problem} (--strict)')
-    self._problems.append(problem)
+    """Counts and keeps a problem of a kind in `KINDS`."""
+    self._problems.append(Problem(kind, where, message))
     self.counts[kind] = self.counts.get(kind, 0) + 1
 
   def extend(self, problems: 'Problems') -> None:
     """Adds all of `problems`."""
     for problem in problems:
       self.add(problem.kind, problem.where, problem.message)
+
+  def raise_if_strict(self, strict: bool, shown: int = 10) -> None:
+    """A `DataError` that lists the first problems that are more than notes, where `strict` and there are any."""
+    serious = [problem for problem in self if KINDS[problem.kind][0] != NOTED]
+    if strict and serious:
+      rest = f'\n  ... and {len(serious) - shown} more' if len(serious) > shown else ''
+      lines = ''.join(f'\n  {problem}' for problem in serious[:shown])
+      raise DataError(f'{len(serious)} problems, and strict was asked for:{lines}{rest}')
 
   def __iter__(self) -> Iterator[Problem]:
     return iter(self._problems)

@@ -1,0 +1,68 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""COCO, VOC or YOLO -> sharded TFRecords with a manifest: docs/data.md.
+
+create_tfrecord.py --annotations=instances_train.json --image_dir=images --output_prefix=records/train
+"""
+
+import sys
+
+from absl import app, flags
+
+from nasfpn_tf.data import coco, tfrecord
+from nasfpn_tf.data.problems import DataError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum('format', 'coco', ['coco'], 'What the annotations are.')
+flags.DEFINE_string('annotations', None, 'COCO: the JSON file.')
+flags.DEFINE_string('image_dir', None, 'Directory that the file names of the pictures are relative to.')
+flags.DEFINE_string('output_prefix', None, 'P of the files written: P-00000-of-00008.tfrecord, P.manifest.json, ...')
+flags.DEFINE_integer('num_shards', 8, 'Number of TFRecord files.', lower_bound=1, upper_bound=99999)
+flags.DEFINE_enum(
+  'labels', 'contiguous', list(coco.LABEL_SCHEMES), 'Labels 1..K by category id, or the ids themselves.'
+)
+flags.DEFINE_integer('holdout_images', 0, 'Pictures to set apart in P_holdout-*, e.g. for a search.', lower_bound=0)
+flags.DEFINE_integer('seed', 0, 'Of the order of the pictures and the choice of the held-out ones.')
+flags.DEFINE_bool('strict', False, 'Make every problem in the data an error.')
+flags.DEFINE_integer('num_workers', 0, 'Threads that read and check pictures; 0: one a core.', lower_bound=0)
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unknown argument {argv[1]!r}; flags begin with --.')
+  try:
+    manifest = tfrecord.write_tfrecords(
+      FLAGS.annotations,
+      FLAGS.image_dir,
+      FLAGS.output_prefix,
+      FLAGS.num_shards,
+      FLAGS.labels,
+      holdout_images=FLAGS.holdout_images,
+      seed=FLAGS.seed,
+      strict=FLAGS.strict,
+      num_workers=FLAGS.num_workers or None,
+    )
+  except (DataError, OSError) as error:
+    sys.exit(f'create_tfrecord: {error}')
+  print(f'{manifest.num_records} pictures, {len(manifest.labels)} classes: {manifest.prefix}-*.tfrecord')
+
+
+def run():
+  flags.mark_flags_as_required(['annotations', 'image_dir', 'output_prefix'])
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()
