@@ -88,6 +88,10 @@ class Manifest:
     directory = os.path.dirname(self.path)
     return tuple(os.path.join(directory, shard.file) for shard in self.shards)
 
+  def shard(self, file: str) -> Shard | None:
+    """The shard with this file name, None where the set has none."""
+    return next((shard for shard in self.shards if shard.file == file), None)
+
   def to_dict(self) -> dict[str, Any]:
     """The JSON value of the manifest."""
     return {
