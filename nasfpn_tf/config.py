@@ -128,9 +128,14 @@ class Parser(retinanet.Parser):
 
 @dataclasses.dataclass
 class DataConfig(retinanet.DataConfig):
-  """Input; `drop_remainder` is ignored in evaluation: every image is seen."""
+  """Input; `drop_remainder` is ignored in evaluation: every image is seen.
+
+  Attributes:
+    take_examples: use only the first so many records; 0 uses all.
+  """
 
   dtype: str = 'float32'
+  take_examples: int = 0
   parser: Parser = dataclasses.field(default_factory=Parser)
 
 

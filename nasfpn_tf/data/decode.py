@@ -1,0 +1,150 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""One TFRecord entry to an image and its objects, with errors that name the shard and the image."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+# First and last bytes of a complete file.
+_SIGNATURES = (
+  (b'\xff\xd8\xff', b'\xff\xd9'),  # JPEG
+  (b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'),
+  (b'GIF8', b';'),
+  (b'BM', b''),
+)
+
+
+class Record(NamedTuple):
+  """A decoded entry.
+
+  Attributes:
+    source_id: int64 scalar, the user's image id; a hash where the record holds no decimal number.
+    image: uint8 `[height, width, 3]`.
+    boxes: float32 `[num_boxes, 4]`, yxyx in 0..1 of the image.
+    classes: int64 `[num_boxes]`, from 1.
+    areas: float32 `[num_boxes]`, in pixels of the original image.
+    is_crowd: bool `[num_boxes]`.
+  """
+
+  source_id: tf.Tensor
+  image: tf.Tensor
+  boxes: tf.Tensor
+  classes: tf.Tensor
+  areas: tf.Tensor
+  is_crowd: tf.Tensor
+
+
+def _list_of(dtype: tf.DType) -> tf.io.FixedLenSequenceFeature:
+  return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+
+
+# The keys of Model Garden's TfExampleDecoder.
+_FEATURES = {
+  'image/encoded': tf.io.FixedLenFeature([], tf.string, ''),
+  'image/source_id': tf.io.FixedLenFeature([], tf.string, ''),
+  'image/object/bbox/ymin': _list_of(tf.float32),
+  'image/object/bbox/xmin': _list_of(tf.float32),
+  'image/object/bbox/ymax': _list_of(tf.float32),
+  'image/object/bbox/xmax': _list_of(tf.float32),
+  'image/object/class/label': _list_of(tf.int64),
+  'image/object/area': _list_of(tf.float32),
+  'image/object/is_crowd': _list_of(tf.int64),
+}
+
+
+def decode_record(serialized: tf.Tensor, shard: tf.Tensor, num_classes: int = 0) -> Record:
+  """Parses a serialized tf.Example with the features of Model Garden's TfExampleDecoder.
+
+  Args:
+    serialized: string scalar.
+    shard: string scalar, the file it comes from, for messages.
+    num_classes: classes of the model, background counted; labels beyond it are an error. 0: any label from 1.
+
+  Returns:
+    The `Record`. A missing area is that of the box, a missing is_crowd False.
+
+  Raises:
+    tf.errors.InvalidArgumentError: while reading: an image that is cut off or is no JPEG, PNG, GIF or BMP, boxes that do
+      not fit the labels or are not numbers in order, a label outside the model's classes. The message names the shard
+      and the source_id.
+  """
+  parsed = tf.io.parse_single_example(serialized, _FEATURES)
+  where = ['shard', shard, 'image/source_id', parsed['image/source_id']]
+  classes = parsed['image/object/class/label']
+  coordinates = [parsed[f'image/object/bbox/{edge}'] for edge in ('ymin', 'xmin', 'ymax', 'xmax')]
+  fits = tf.reduce_all(tf.stack([tf.shape(column)[0] for column in coordinates]) == tf.shape(classes)[0])
+  highest = num_classes - 1 if num_classes else classes.dtype.max
+  known = tf.reduce_all((classes >= 1) & (classes <= highest))
+  checks = [
+    _require(fits, 'image/object/bbox/{ymin,xmin,ymax,xmax} and image/object/class/label differ in length', where),
+    _require(known, f'image/object/class/label is not in 1..{highest} (num_classes counts the background)', where),
+  ]
+  with tf.control_dependencies(checks):
+    boxes = tf.stack(coordinates, axis=1)
+  # False for NaN too.
+  ordered = tf.reduce_all(boxes[:, :2] <= boxes[:, 2:])
+  with tf.control_dependencies([_require(ordered, 'a box has a minimum above its maximum or is not a number', where)]):
+    boxes = tf.clip_by_value(boxes, 0.0, 1.0)
+
+  image = _decode_image(parsed['image/encoded'], where)
+  height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
+  areas, crowd = parsed['image/object/area'], parsed['image/object/is_crowd']
+  num_boxes = tf.shape(classes)[0]
+  areas = tf.cond(
+    tf.shape(areas)[0] == num_boxes,
+    lambda: areas,
+    lambda: (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) * height * width,
+  )
+  crowd = tf.cond(tf.shape(crowd)[0] == num_boxes, lambda: crowd > 0, lambda: tf.zeros_like(classes, tf.bool))
+  return Record(_source_id(parsed), image, boxes, classes, areas, crowd)
+
+
+def _require(condition: tf.Tensor, message: str, where: list[str | tf.Tensor]) -> tf.Operation:
+  """Stops reading with a message that says where, unless `condition` holds."""
+  return tf.raw_ops.Assert(condition=condition, data=[message, *where], summarize=1)
+
+
+def _source_id(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
+  """The user's image id as an int64 scalar."""
+  source_id = parsed['image/source_id']
+  return tf.cond(
+    tf.strings.regex_full_match(source_id, r'-?\d{1,18}'),
+    lambda: tf.strings.to_number(source_id, tf.int64),
+    lambda: tf.strings.to_hash_bucket_fast(tf.strings.join([source_id, parsed['image/encoded']]), 2**22 - 1),
+  )
+
+
+def _pixels(encoded: tf.Tensor) -> tf.Tensor:
+  image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+  return tf.ensure_shape(image, [None, None, 3])
+
+
+def _decode_image(encoded: tf.Tensor, where: list[str | tf.Tensor]) -> tf.Tensor:
+  """Decodes to uint8 `[height, width, 3]`; a file without its signature or its end is tried apart first, to name it."""
+  length = tf.strings.length(encoded)
+  starts = [tf.strings.substr(encoded, 0, len(start)) == start for start, _ in _SIGNATURES]
+  ends = [tf.strings.substr(encoded, tf.maximum(length - len(end), 0), len(end)) == end for _, end in _SIGNATURES]
+  complete = tf.reduce_any(tf.stack(starts) & tf.stack(ends))
+  decodes = tf.cond(complete, lambda: True, lambda: _is_decodable(encoded))
+  message = 'the image is cut off or is no JPEG, PNG, GIF or BMP'
+  with tf.control_dependencies([_require(decodes, message, where)]):
+    return _pixels(tf.identity(encoded))
+
+
+def _is_decodable(encoded: tf.Tensor) -> tf.Tensor:
+  """Whether the bytes decode; far slower than decoding them, because a graph has no other way to catch an error."""
+  attempt = tf.data.Dataset.from_tensors(encoded).map(_pixels).ignore_errors()
+  return attempt.reduce(0, lambda count, _: count + 1) > 0

@@ -1,0 +1,125 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The input of an experiment: configuration to dataset."""
+
+import tensorflow as tf
+from official.modeling.hyperparams import base_config
+
+from nasfpn_tf import config
+from nasfpn_tf.data import input as detection_input
+from nasfpn_tf.data import preprocess
+from nasfpn_tf.data.augment import Augmentation
+from nasfpn_tf.data.labels import AnchorLabeler
+
+
+def build_inputs(
+  data_config: config.DataConfig,
+  model_config: config.Detector,
+  input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+  """Builds the dataset of training or evaluation.
+
+  Training repeats without end. Evaluation is one pass over every image, the last batch as small as it comes.
+
+  Args:
+    data_config: input; `is_training` decides which of the two it is.
+    model_config: the detector; its input size, levels, anchors and number of classes (0: labels are not checked).
+    input_context: of a distribution strategy; `global_batch_size` is divided by its replicas, the records by its
+      pipelines.
+
+  Returns:
+    Dataset of (images `[batch, height, width, 3]`, labels): 'cls_targets', 'box_targets', 'anchor_boxes' by level,
+    'cls_weights', 'box_weights', 'image_info', 'source_id', and 'groundtruths' in evaluation; layout as Model Garden's
+    `retinanet_input.Parser`.
+
+  Raises:
+    ValueError: no file matches, an image size that the pyramid cannot halve, or an option that is not supported.
+  """
+  _check_supported(data_config)
+  parser_config, anchor = data_config.parser, model_config.anchor
+  output_size = preprocess.check_output_size(model_config.input_size, model_config.max_level)
+  labeler = AnchorLabeler(
+    output_size,
+    min_level=model_config.min_level,
+    max_level=model_config.max_level,
+    num_scales=anchor.num_scales,
+    aspect_ratios=anchor.aspect_ratios,
+    anchor_size=anchor.anchor_size,
+    match_threshold=parser_config.match_threshold,
+    unmatched_threshold=parser_config.unmatched_threshold,
+    box_coder_weights=model_config.detection_generator.box_coder_weights,
+  )
+  is_training = bool(data_config.is_training)
+  augmentation = None
+  if is_training:
+    augmentation = Augmentation(
+      horizontal_flip=parser_config.aug_rand_hflip,
+      vertical_flip=parser_config.aug_rand_vflip,
+      scale_min=parser_config.aug_scale_min,
+      scale_max=parser_config.aug_scale_max,
+      color=parser_config.aug_color,
+    )
+  parser = detection_input.RecordParser(
+    output_size=output_size,
+    labeler=labeler,
+    num_classes=model_config.num_classes,
+    augmentation=augmentation,
+    groundtruths=not is_training,
+    skip_crowd=parser_config.skip_crowd_during_training,
+    max_num_instances=parser_config.max_num_instances,
+    keep_aspect_ratio=parser_config.keep_aspect_ratio,
+    dtype=data_config.dtype,
+  )
+  is_sharded = data_config.sharding and input_context is not None
+  records = detection_input.read_records(
+    detection_input.match_files(data_config.input_path),
+    is_training=is_training,
+    seed=data_config.seed,
+    num_pipelines=input_context.num_input_pipelines if is_sharded else 1,
+    pipeline_index=input_context.input_pipeline_id if is_sharded else 0,
+    cycle_length=data_config.cycle_length,
+    block_length=data_config.block_length,
+    shuffle_buffer_size=data_config.shuffle_buffer_size,
+    take_examples=data_config.take_examples,
+    cache=data_config.cache,
+  )
+  batch_size = data_config.global_batch_size
+  if input_context is not None:
+    batch_size = input_context.get_per_replica_batch_size(batch_size)
+  return detection_input.make_batches(
+    records,
+    parser,
+    batch_size,
+    drop_remainder=is_training and data_config.drop_remainder,
+    seed=data_config.seed,
+    deterministic=data_config.deterministic if is_training else True,
+    prefetch_buffer_size=data_config.prefetch_buffer_size,
+  )
+
+
+def _check_supported(data_config: config.DataConfig) -> None:
+  """Raises ValueError for what Model Garden's configuration can say and this input does not do."""
+  parser = data_config.parser
+  ways = 'aug_rand_hflip, aug_rand_vflip, aug_scale_min, aug_scale_max and aug_color'
+  if parser.aug_type is not None:
+    raise ValueError(f'parser.aug_type is not supported; the augmentations of this input are {ways}')
+  if parser.aug_rand_jpeg is not None:
+    raise ValueError(f'parser.aug_rand_jpeg is not supported; the augmentations of this input are {ways}')
+  if data_config.tfds_name:
+    raise ValueError('tfds_name is not supported: write TFRecords with create_tfrecord.py and set input_path')
+  if data_config.weights is not None or isinstance(data_config.input_path, dict | base_config.Config):
+    raise ValueError('weighted mixtures of inputs are not supported: input_path must be a pattern or a list of them')
+  if data_config.global_batch_size <= 0:
+    raise ValueError(f'global_batch_size must be positive, got {data_config.global_batch_size}')
