@@ -22,7 +22,7 @@ pyramids stack.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 OPS = ('sum', 'global_pooling', 'weighted_sum')
@@ -48,7 +48,8 @@ class CellSpec:
   is_output: bool = False
 
   def __post_init__(self):
-    object.__setattr__(self, 'inputs', tuple(self.inputs))
+    if isinstance(self.inputs, Iterable):  # Else PyramidSpec says which cell is wrong.
+      object.__setattr__(self, 'inputs', tuple(self.inputs))
 
   def __str__(self) -> str:
     inputs = ', '.join(map(str, self.inputs))
@@ -160,7 +161,7 @@ class PyramidSpec:
   def from_dict(cls, data: Mapping[str, Any]) -> 'PyramidSpec':
     """Reads the JSON form; a ValueError names the key that is missing, unknown or of the wrong type."""
     data = _checked_keys('topology', data, ('format', 'name', 'min_level', 'max_level', 'cells'))
-    if data['format'] != _FORMAT:
+    if not _is_int(data['format']) or data['format'] != _FORMAT:
       raise ValueError(f'topology: format {data["format"]!r} is not known here; this version reads format {_FORMAT}.')
     if not isinstance(data['name'], str):
       raise ValueError(f'topology: name must be a string, not {data["name"]!r}.')
@@ -180,7 +181,7 @@ class PyramidSpec:
   def from_json(cls, text: str) -> 'PyramidSpec':
     """Reads the JSON form from text; a ValueError says what is wrong with it."""
     try:
-      data = json.loads(text)
+      data = json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as e:
       raise ValueError(f'topology: not JSON: {e}') from e
     return cls.from_dict(data)
@@ -191,6 +192,8 @@ class PyramidSpec:
     return '\n'.join([head, *lines])
 
   def _validate(self) -> None:
+    if not isinstance(self.name, str):
+      raise ValueError(f'pyramid {self.name!r}: name must be a string.')
     for key in ('min_level', 'max_level'):
       if not _is_int(getattr(self, key)):
         raise ValueError(f'pyramid {self.name!r}: {key} must be an integer, not {getattr(self, key)!r}.')
@@ -208,12 +211,16 @@ class PyramidSpec:
     for i, cell in enumerate(self.cells):
       here = self.num_levels + i
       where = f'cell {i} (feature {here})'
+      if not isinstance(cell, CellSpec):
+        yield f'{where}: must be a CellSpec, not {cell!r}.'
       if not _is_int(cell.level) or cell.level not in self.levels:
         yield f'{where}: level {cell.level!r} is outside {self.min_level}..{self.max_level}.'
       if cell.op not in OPS:
         yield f'{where}: op {cell.op!r} is unknown; choose one of {", ".join(OPS)}.'
       if not isinstance(cell.is_output, bool):
         yield f'{where}: is_output must be true or false, not {cell.is_output!r}.'
+      if not isinstance(cell.inputs, tuple):
+        yield f'{where}: inputs must be a tuple of indices, not {cell.inputs!r}.'
       if not cell.inputs:
         yield f'{where}: has no input.'
       for feature in cell.inputs:
@@ -235,7 +242,9 @@ class PyramidSpec:
       if not cells:
         raise ValueError(f'pyramid {self.name!r}: level {level} is missing: no cell is its output.')
       if len(cells) > 1:
-        raise ValueError(f'pyramid {self.name!r}: level {level} has {len(cells)} output cells: {cells}.')
+        raise ValueError(
+          f'pyramid {self.name!r}: level {level} has {len(cells)} output cells: {", ".join(map(str, cells))}.'
+        )
 
   def _check_reachable(self) -> None:
     reached = set(self.outputs.values())
@@ -247,8 +256,18 @@ class PyramidSpec:
       feature = self.num_levels + i
       if feature not in reached:
         raise ValueError(
-          f'pyramid {self.name!r}: cell {i} (feature {feature}, level {cell.level}) is dead: no output depends on it.'
+          f'pyramid {self.name!r}: cell {i} (feature {feature}), level {cell.level}, is dead: no output depends on it.'
         )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  """A JSON object as a dict; where a key comes twice, `json` would silently keep the last."""
+  found = dict(pairs)
+  if len(found) != len(pairs):
+    keys = [key for key, _ in pairs]
+    twice = next(key for key in keys if keys.count(key) > 1)
+    raise ValueError(f'topology: key {twice!r} is given twice in one JSON object.')
+  return found
 
 
 def _is_int(value: Any) -> bool:
