@@ -77,9 +77,9 @@ def decode_record(serialized: tf.Tensor, shard: tf.Tensor, num_classes: int = 0)
     The `Record`. A missing area is that of the box, a missing is_crowd False.
 
   Raises:
-    tf.errors.InvalidArgumentError: while reading: an image that is cut off or is no JPEG, PNG, GIF or BMP, boxes that do
-      not fit the labels or are not numbers in order, a label outside the model's classes. The message names the shard
-      and the source_id.
+    tf.errors.InvalidArgumentError: while reading: an image that is cut off or is no JPEG, PNG, GIF or BMP, boxes that
+      do not fit the labels or are not numbers in order, a label outside the model's classes. The message names the
+      shard and the source_id.
   """
   parsed = tf.io.parse_single_example(serialized, _FEATURES)
   where = ['shard', shard, 'image/source_id', parsed['image/source_id']]

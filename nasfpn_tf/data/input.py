@@ -32,8 +32,8 @@ def match_files(input_path: str | Sequence[str]) -> list[str]:
   """Lists the files of an input path.
 
   Args:
-    input_path: a pattern ('train-*'), the prefix that records were written with ('train'), several of either separated by
-      commas, or a list of these. The manifest and annotations beside the records are passed over.
+    input_path: a pattern ('train-*'), the prefix that records were written with ('train'), several of either separated
+      by commas, or a list of these. The manifest and annotations beside the records are passed over.
 
   Returns:
     Paths, sorted within each pattern.

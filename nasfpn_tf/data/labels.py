@@ -27,10 +27,10 @@ _EPSILON = 1e-8
 class AnchorLabeler:
   """Assigns ground-truth boxes to the anchors of one image.
 
-  The rule and the arithmetic are those of Model Garden's `anchor.AnchorLabeler`: an anchor belongs to the box of highest
-  IoU when that reaches `match_threshold`, is ignored from `unmatched_threshold` up to there, and is background below;
-  every box also claims its best anchor. Only the anchors that some box claims are encoded, so box targets of the others
-  are zero (Model Garden encodes an empty box there; their weight is zero in both).
+  The rule and the arithmetic are those of Model Garden's `anchor.AnchorLabeler`: an anchor belongs to the box of the
+  highest IoU when that reaches `match_threshold`, is ignored from `unmatched_threshold` up to there, and is background
+  below; every box also claims its best anchor. Only claimed anchors are encoded, so the box targets of the others are
+  zero (Model Garden encodes an empty box there; their weight is zero in both).
 
   Attributes:
     anchor_boxes: {level: float32 numpy array `[height_l, width_l, anchors_per_location * 4]`}, in input pixels, yxyx.
@@ -125,7 +125,7 @@ class AnchorLabeler:
     }
 
   def _iou(self, boxes: tf.Tensor) -> tf.Tensor:
-    """Intersection over union `[num_boxes, num_anchors]`; anchors inside, so that the arithmetic runs over long rows."""
+    """Intersection over union `[num_boxes, num_anchors]`; the long axis is the inner one, for speed."""
     ymin, xmin, ymax, xmax = tf.split(boxes, 4, axis=1)
     anchor_ymin, anchor_xmin, anchor_ymax, anchor_xmax = self._corners
     height = tf.nn.relu(tf.minimum(ymax, anchor_ymax) - tf.maximum(ymin, anchor_ymin))

@@ -81,15 +81,12 @@ def geometry(
   if keep_aspect_ratio:
     target = tf.round(image_size * tf.reduce_min(target / image_size))
   target = tf.maximum(target, 1.0)  # A very long and narrow image keeps a row of pixels.
-  if position is None:
-    offset = tf.zeros([2])
-  else:
-    offset = tf.floor(tf.maximum(target - desired, 0.0) * position)
+  offset = tf.zeros([2]) if position is None else tf.floor(tf.maximum(target - desired, 0.0) * position)
   return tf.cast(target, tf.int32), tf.stack([image_size, desired, target / image_size, offset])
 
 
 def place_boxes(boxes: tf.Tensor, image_info: tf.Tensor) -> tf.Tensor:
-  """Moves boxes `[n, 4]`, yxyx in 0..1 of the original image, to pixels of the network's input, and clips them to it."""
+  """Moves boxes `[n, 4]`, yxyx in 0..1 of the original image, to pixels of the network's input, clipped to it."""
   original, desired, scale, offset = tf.unstack(image_info)
   boxes = boxes * tf.tile(original, [2]) * tf.tile(scale, [2]) - tf.tile(offset, [2])
   return tf.clip_by_value(boxes, 0.0, tf.tile(desired, [2]))
@@ -128,8 +125,8 @@ def letterbox(
     keep_aspect_ratio: False stretches the image instead of padding it.
 
   Returns:
-    float32 `[output_height, output_width, 3]`, normalised, zeros in the padding; and `image_info`, see `geometry`. Boxes
-    in input pixels divided by its third row are in original pixels.
+    float32 `[output_height, output_width, 3]`, normalised, zeros in the padding; and `image_info`, see `geometry`:
+    boxes in input pixels divided by its third row are in original pixels.
   """
   scaled_size, image_info = geometry(tf.shape(image)[:2], output_size, keep_aspect_ratio=keep_aspect_ratio)
   return normalize_and_pad(resize(image, scaled_size), output_size), image_info
