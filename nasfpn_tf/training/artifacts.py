@@ -1,0 +1,114 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The files that a run leaves in its model_dir beside checkpoints and TensorBoard's events."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+from official.modeling import hyperparams
+
+from nasfpn_tf import topology
+from nasfpn_tf.training import checkpoints
+from nasfpn_tf.training.recipe import Recipe
+
+_CATEGORY_PREFIX = 'AP/'
+
+
+def write_description(model_dir: str, recipe: Recipe, overwrite: bool) -> None:
+  """Writes params.yaml, topology.json and labels.json, which together say what the checkpoints are of.
+
+  Args:
+    model_dir: where to; made if it does not exist.
+    recipe: the run.
+    overwrite: whether files that are there are replaced.
+  """
+  tf.io.gfile.makedirs(model_dir)
+  if overwrite or not tf.io.gfile.exists(os.path.join(model_dir, 'params.yaml')):
+    hyperparams.save_params_dict_to_yaml(recipe.saved, os.path.join(model_dir, 'params.yaml'))
+    model = recipe.saved.task.model
+    if model.decoder.type == 'feature_pyramid':
+      spec = topology.resolve(model.decoder.feature_pyramid.topology)
+      checkpoints.write_json(os.path.join(model_dir, 'topology.json'), spec.to_dict())
+    if recipe.labels is not None:
+      checkpoints.write_json(os.path.join(model_dir, 'labels.json'), list(recipe.labels))
+
+
+class History:
+  """train_history.jsonl, eval_history.jsonl and eval.json of a model_dir: one line a loop, one line an evaluation."""
+
+  def __init__(self, model_dir: str, start_step: int | None = None):
+    """Opens the history; lines after `start_step`, which a lost run left, are taken out."""
+    self._train_path = os.path.join(model_dir, 'train_history.jsonl')
+    self._eval_path = os.path.join(model_dir, 'eval_history.jsonl')
+    self._result_path = os.path.join(model_dir, 'eval.json')
+    self._started = time.monotonic()
+    if start_step is not None:
+      for path in (self._train_path, self._eval_path):
+        _forget_after(path, start_step)
+
+  def add_train(self, logs: Mapping[str, Any]) -> None:
+    """Adds a line with `step`, the losses, `learning_rate`, `images_per_second` and `seconds` since the start."""
+    line = {'step': int(logs['step'])} | {key: float(value) for key, value in logs.items() if key != 'step'}
+    _append(self._train_path, line | {'seconds': self._seconds()})
+
+  def add_evaluation(self, metrics: Mapping[str, float], step: int, checkpoint: str) -> None:
+    """Writes eval.json and adds its content as a line to the history.
+
+    eval.json has `step`, `checkpoint`, COCO's twelve metrics and the validation losses by name, from 0 to 1 and -1 for
+    a size that the ground truth lacks, and `per_category`, AP by category name.
+    """
+    result = {'step': step, 'checkpoint': checkpoint}
+    result |= {key: float(value) for key, value in metrics.items() if not key.startswith(_CATEGORY_PREFIX)}
+    result['per_category'] = {
+      key.removeprefix(_CATEGORY_PREFIX): float(value)
+      for key, value in metrics.items()
+      if key.startswith(_CATEGORY_PREFIX)
+    }
+    checkpoints.write_json(self._result_path, result)
+    _append(self._eval_path, result | {'seconds': self._seconds()})
+
+  def _seconds(self) -> float:
+    return round(time.monotonic() - self._started, 3)
+
+
+def read_history(path: str) -> list[dict[str, Any]]:
+  """The lines of a history; a last line that a killed run left unfinished is passed over."""
+  if not tf.io.gfile.exists(path):
+    return []
+  lines = []
+  with tf.io.gfile.GFile(path) as file:
+    for line in file.read().splitlines():
+      try:
+        lines.append(json.loads(line))
+      except ValueError:
+        continue
+  return lines
+
+
+def _append(path: str, line: Mapping[str, Any]) -> None:
+  with tf.io.gfile.GFile(path, 'a') as file:
+    file.write(json.dumps(line) + '\n')
+
+
+def _forget_after(path: str, step: int) -> None:
+  lines = read_history(path)
+  kept = [line for line in lines if line['step'] <= step]
+  if len(kept) != len(lines):
+    with tf.io.gfile.GFile(path, 'w') as file:
+      file.write(''.join(json.dumps(line) + '\n' for line in kept))

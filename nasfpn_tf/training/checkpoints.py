@@ -1,0 +1,198 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Checkpoints of a model_dir: which one is whole, which one is best, and whether it fits the model."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+NAME = 'ckpt'
+BEST_DIR = 'best'
+_STEP = re.compile(r'-(\d+)$')
+
+
+def step_of(path: str) -> int:
+  """The step in a checkpoint's name, `.../ckpt-1200`; 0 without one."""
+  match = _STEP.search(path)
+  return int(match.group(1)) if match else 0
+
+
+def available(directory: str) -> list[str]:
+  """Checkpoints of `directory` by step, the newest first, whole or not."""
+  indices = tf.io.gfile.glob(os.path.join(directory, NAME + '-*.index')) if tf.io.gfile.isdir(directory) else []
+  return sorted((path.removesuffix('.index') for path in indices), key=step_of, reverse=True)
+
+
+def broken(path: str) -> str | None:
+  """What is wrong with the checkpoint `path`: reads every tensor, which checks its length and checksum."""
+  try:
+    reader = tf.train.load_checkpoint(path)
+    for name in reader.get_variable_to_shape_map():
+      reader.get_tensor(name)
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    return str(error).strip().splitlines()[0]
+  return None
+
+
+def newest_intact(directory: str) -> str | None:
+  """The newest whole checkpoint of `directory`, None where there is no checkpoint.
+
+  A checkpoint that a killed run left half-written is passed over with a warning.
+
+  Raises:
+    ValueError: there are checkpoints, but none is whole.
+  """
+  paths = available(directory)
+  for path in paths:
+    problem = broken(path)
+    if problem is None:
+      return path
+    logging.warning('%s is damaged (%s); trying the one before.', path, problem)
+  if paths:
+    raise ValueError(f'None of the {len(paths)} checkpoints in {directory} is whole; start again in another model_dir.')
+  return None
+
+
+def resolve(path: str) -> str:
+  """The checkpoint that `path` names: a checkpoint, or a directory whose newest whole one is meant.
+
+  Raises:
+    ValueError: there is none.
+  """
+  if tf.io.gfile.isdir(path):
+    found = newest_intact(path) or tf.train.latest_checkpoint(path)
+    if not found:
+      raise ValueError(f'There is no checkpoint in {path}.')
+    return found
+  path = path.removesuffix('.index')
+  if not tf.io.gfile.exists(path + '.index'):
+    raise ValueError(f'{path} is no checkpoint: {path}.index does not exist.')
+  return path
+
+
+def check_architecture(directory: str, model_config: Any) -> None:
+  """Makes sure that the checkpoints of a model_dir are of the model that is being built.
+
+  Args:
+    directory: a model_dir; its params.yaml says what its checkpoints are of.
+    model_config: the `task.model` of this run, as params.yaml keeps it.
+
+  Raises:
+    ValueError: naming the keys that differ.
+  """
+  path = os.path.join(directory, 'params.yaml')
+  if not available(directory) or not tf.io.gfile.exists(path):
+    return
+  import yaml
+
+  with tf.io.gfile.GFile(path) as file:
+    then = yaml.safe_load(file)['task']['model']
+  now = model_config.as_dict()
+  different = [
+    f'{key} is {a!r} there and {b!r} here' for key, a, b in _differences(_relevant(then), _relevant(now), 'task.model')
+  ]
+  if different:
+    raise ValueError(
+      f'{directory} holds checkpoints of another architecture: {"; ".join(different)}. Use another model_dir, or the '
+      'configuration that it was trained with.'
+    )
+
+
+def _relevant(model: Mapping[str, Any]) -> dict[str, Any]:
+  """The part of a model's configuration that decides its weights."""
+  kept = {key: value for key, value in model.items() if key not in ('detection_generator', 'input_size')}
+  for one_of in ('backbone', 'decoder'):
+    kind = kept[one_of]['type']
+    kept[one_of] = {'type': kind, kind: kept[one_of].get(kind)}
+  if isinstance(kept['backbone'].get('applications'), Mapping):
+    kept['backbone'] = {'type': 'applications', 'applications': {**kept['backbone']['applications'], 'weights': ''}}
+  pyramid = kept['decoder'].get('feature_pyramid')
+  if isinstance(pyramid, Mapping):
+    pyramid = {key: value for key, value in pyramid.items() if not key.startswith('dropblock')}
+    kept['decoder'] = {'type': 'feature_pyramid', 'feature_pyramid': {**pyramid, 'topology': _wiring(pyramid)}}
+  return kept
+
+
+def _wiring(pyramid: Mapping[str, Any]) -> Any:
+  """A topology without its name, so that renaming one is no difference."""
+  try:
+    value = json.loads(pyramid['topology'])
+    return json.dumps({key: value[key] for key in sorted(value) if key != 'name'})
+  except ValueError:
+    return pyramid['topology']
+
+
+def _differences(then: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
+  if isinstance(then, Mapping) and isinstance(now, Mapping):
+    found = []
+    for name in [*then, *(n for n in now if n not in then)]:
+      found += _differences(then.get(name), now.get(name), f'{key}.{name}')
+    return found
+  then, now = (list(v) if isinstance(v, tuple) else v for v in (then, now))
+  return [] if then == now else [(key, then, now)]
+
+
+class BestCheckpoint:
+  """Keeps the checkpoint of the best evaluation in `model_dir/best`, with its metrics in `best/eval.json`.
+
+  It has the interface that Model Garden's trainer calls. In a run of several workers each must call it, because saving
+  reads variables of all of them; only the chief's files stay.
+  """
+
+  def __init__(self, directory: str, metric: str, higher_is_better: bool, is_chief: bool = True):
+    """Takes up the best metric that an earlier run has left in `directory`."""
+    self._metric = metric
+    self._sign = 1.0 if higher_is_better else -1.0
+    self._metrics_path = os.path.join(directory, 'eval.json')
+    self._directory = directory if is_chief else tempfile.mkdtemp(prefix='nasfpn_best_')
+    self._is_chief = is_chief
+    self._manager = None
+    self.best_ckpt_logs = {metric: -self._sign * float('inf')}
+    if tf.io.gfile.exists(self._metrics_path):
+      with tf.io.gfile.GFile(self._metrics_path) as file:
+        self.best_ckpt_logs = json.load(file)
+
+  def maybe_export_checkpoint(
+    self, checkpoint: tf.train.Checkpoint, eval_logs: Mapping[str, Any], global_step: int, write_logs: bool = True
+  ) -> bool:
+    """Saves the checkpoint if `eval_logs` is better than all before it; says whether it did."""
+    if self._metric not in eval_logs:
+      raise ValueError(
+        f'trainer.best_checkpoint_eval_metric is {self._metric!r}, but the evaluation gives {sorted(eval_logs)}.'
+      )
+    value = float(eval_logs[self._metric])
+    if not self._sign * value > self._sign * float(self.best_ckpt_logs[self._metric]):
+      return False
+    self.best_ckpt_logs = {key: float(v) for key, v in eval_logs.items()} | {'step': int(global_step)}
+    if self._manager is None:
+      self._manager = tf.train.CheckpointManager(checkpoint, self._directory, max_to_keep=1, checkpoint_name=NAME)
+    self._manager.save(checkpoint_number=int(global_step))
+    if write_logs and self._is_chief:
+      write_json(self._metrics_path, self.best_ckpt_logs)
+    return True
+
+
+def write_json(path: str, value: Any) -> None:
+  """Writes `value` as JSON in one step, so that a reader never sees half a file."""
+  partial = f'{path}.partial'
+  with tf.io.gfile.GFile(partial, 'w') as file:
+    file.write(json.dumps(value, indent=2) + '\n')
+  tf.io.gfile.rename(partial, path, overwrite=True)

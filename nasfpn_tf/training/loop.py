@@ -1,0 +1,186 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The loops of a run: Model Garden's trainer and orbit's controller with what detection needs beside them."""
+
+import contextlib
+import io
+import time
+from typing import Any
+
+import orbit
+import tensorflow as tf
+import tf_keras
+from official.core import base_trainer
+from official.core import config_definitions as cfg
+
+from nasfpn_tf.training import checkpoints, nonfinite, progress, strategy
+from nasfpn_tf.training.task import DetectionTask
+
+
+class DetectionTrainer(base_trainer.Trainer):
+  """Model Garden's trainer that also measures speed, guards the loss, and evaluates over several workers.
+
+  The logs of a loop of steps have, besides the losses and the learning rate, `images_per_second`; time spent on
+  checkpoints and evaluations is not in it.
+  """
+
+  def __init__(
+    self,
+    params: cfg.ExperimentConfig,
+    task: DetectionTask,
+    model: tf_keras.Model,
+    optimizer: tf_keras.optimizers.Optimizer,
+    train: bool,
+    evaluate: bool,
+    checkpoint_exporter: checkpoints.BestCheckpoint | None = None,
+    eval_progress: progress.EvalProgress | None = None,
+  ):
+    """Builds the input and, for training, all of the optimizer's variables; call it in the scope of the strategy."""
+    if train:
+      build_slots(optimizer, model.trainable_variables)
+    super().__init__(
+      params, task, model, optimizer, train=train, evaluate=evaluate, checkpoint_exporter=checkpoint_exporter
+    )
+    self._batch_size = params.task.train_data.global_batch_size
+    self._eval_progress = eval_progress
+    self._is_multi_worker = strategy.is_multi_worker(self.strategy)
+    self._loop_started = (0.0, 0)
+    if train:
+      self._guard = nonfinite.NonFiniteGuard(self.strategy, self._batch_size // self.strategy.num_replicas_in_sync)
+      self._replica_step = self.task.train_step
+      if params.runtime.enable_xla:
+        self._replica_step = tf.function(self.task.train_step, jit_compile=True)
+
+  def train_loop_begin(self) -> None:
+    """Starts the clock of one loop."""
+    self._loop_started = (time.monotonic(), int(self.global_step.numpy()))
+
+  def train_step(self, iterator) -> None:
+    """One step in every replica."""
+
+    def step_fn(inputs):
+      logs = self._replica_step(inputs, model=self.model, optimizer=self.optimizer, metrics=self.train_metrics)
+      loss = logs[self.task.loss]
+      self._train_loss.update_state(loss)
+      self._guard.observe(loss, inputs[1]['source_id'], self.global_step + 1)
+      self.global_step.assign_add(1)
+
+    self.strategy.run(step_fn, args=(next(iterator),), options=self._runtime_options)
+
+  def train_loop_end(self) -> dict[str, Any]:
+    """Losses, learning rate and speed of the loop.
+
+    Raises:
+      nonfinite.NonFiniteLossError: a step of the loop had a loss that is no number.
+    """
+    logs = super().train_loop_end()
+    started, first_step = self._loop_started
+    step = int(self.global_step.numpy())
+    self._guard.check(float(logs['training_loss']))
+    logs['images_per_second'] = (step - first_step) * self._batch_size / max(time.monotonic() - started, 1e-9)
+    return logs
+
+  def eval_begin(self) -> None:
+    """Resets the metrics and swaps in the averaged weights, if there are any."""
+    if self._eval_progress:
+      self._eval_progress.start()
+    super().eval_begin()
+
+  def eval_step(self, iterator) -> dict[str, Any]:
+    """One step in every replica; detections of all workers, as a tuple with one tensor a replica."""
+
+    def step_fn(inputs):
+      logs = self.task.validation_step(inputs, model=self.model, metrics=self.validation_metrics)
+      self._validation_loss.update_state(logs[self.task.loss])
+      return logs['detections']
+
+    detections = self.strategy.run(step_fn, args=(next(iterator),))
+    if self._is_multi_worker:
+      return {'detections': {key: (self.strategy.gather(value, axis=0),) for key, value in detections.items()}}
+    return {'detections': tf.nest.map_structure(self.strategy.experimental_local_results, detections)}
+
+  def eval_reduce(self, state: Any = None, step_outputs: dict[str, Any] | None = None) -> Any:
+    """Hands the detections of one step to the task."""
+    if self._eval_progress:
+      self._eval_progress.update(sum(int(ids.shape[0]) for ids in step_outputs['detections']['source_ids']))
+    return super().eval_reduce(state, step_outputs)
+
+
+class Controller(orbit.Controller):
+  """Orbit's outer loop, silent (the progress actions speak), and sure of its checkpoints.
+
+  Every worker restores the chief's checkpoint, a half-written checkpoint is passed over, and a checkpoint is saved
+  before each evaluation, so that the result belongs to one.
+  """
+
+  def __init__(self, *, checkpoint_directory: str, initial_checkpoint: str | None = None, **kwargs):
+    """Restores `initial_checkpoint`, or the newest whole checkpoint of `checkpoint_directory`, or initialises."""
+    self._checkpoint_directory = checkpoint_directory
+    self._initial_checkpoint = initial_checkpoint
+    with _silence():
+      super().__init__(**kwargs)
+
+  def restore_checkpoint(self, checkpoint_path: str | None = None) -> str | None:
+    """Restores `checkpoint_path`, by default the one to start from; returns the path, None if there is none.
+
+    Raises:
+      ValueError: the checkpoint does not fit the model.
+    """
+    path = checkpoint_path or self._initial_checkpoint or checkpoints.newest_intact(self._checkpoint_directory)
+    manager = self.checkpoint_manager
+    with self.strategy.scope():
+      if path is None:
+        return manager.restore_or_initialize()
+      try:
+        status = manager.checkpoint.restore(path)
+        status.assert_existing_objects_matched()
+      except (ValueError, AssertionError, tf.errors.OpError) as error:
+        raise ValueError(
+          f'The checkpoint {path} is of another architecture or optimizer: {_first_line(error)}'
+        ) from error
+    return path
+
+  def train(self, steps: int, checkpoint_at_completion: bool = True) -> None:
+    """Trains up to step `steps`."""
+    with _silence():
+      super().train(steps, checkpoint_at_completion)
+
+  def evaluate(self, steps: int = -1) -> dict[str, Any]:
+    """Evaluates `steps` batches, -1 for all; saves a checkpoint first where training goes on."""
+    with _silence():
+      if self.trainer is not None and checkpoints.step_of(self.checkpoint_manager.latest_checkpoint or '') != int(
+        self.global_step.numpy()
+      ):
+        self.save_checkpoint()
+      return super().evaluate(steps)
+
+
+def build_slots(optimizer: Any, variables: list[tf.Variable]) -> None:
+  """Creates the optimizer's variables now, so that a checkpoint restores into all of them at once."""
+  inner = getattr(optimizer, 'inner_optimizer', optimizer)
+  inner = getattr(inner, '_optimizer', inner)  # Model Garden's moving average keeps the real one inside.
+  if isinstance(inner, tf_keras.optimizers.legacy.Optimizer):
+    inner._create_all_weights(variables)
+  else:
+    inner.build(variables)
+
+
+def _first_line(error: Exception) -> str:
+  lines = str(error).strip().splitlines()
+  return lines[0] if lines else repr(error)
+
+
+def _silence():
+  return contextlib.redirect_stdout(io.StringIO())

@@ -1,0 +1,59 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A run that is told to stop saves a checkpoint and says by its exit code that it wants to be started again."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from absl import logging
+
+EXIT_CODE = 42  # As TensorFlow's own handler: restart the job, it is no failure.
+
+
+class Preemption:
+  """Watches for SIGTERM while it is entered; the run asks it between loops.
+
+  A second SIGTERM ends the process at once.
+  """
+
+  def __init__(self):
+    """Nothing is watched yet."""
+    self._told = False
+    self._handler_before = None
+
+  def __enter__(self) -> 'Preemption':
+    try:
+      self._handler_before = signal.signal(signal.SIGTERM, self._on_signal)
+    except ValueError:  # Only the main thread may; a run in another one is stopped by its owner.
+      self._handler_before = None
+    return self
+
+  def __exit__(self, *unused_error) -> None:
+    if self._handler_before is not None:
+      signal.signal(signal.SIGTERM, self._handler_before)
+
+  def exit_if_told(self, save: Callable[[], None]) -> None:
+    """Saves and raises `SystemExit` with code 42 if a signal has come."""
+    if self._told:
+      save()
+      logging.warning('Told to stop: a checkpoint is saved; the same command continues from it.')
+      raise SystemExit(EXIT_CODE)
+
+  def _on_signal(self, unused_signum: int, unused_frame: FrameType | None) -> None:
+    if self._told:
+      raise SystemExit(128 + signal.SIGTERM)
+    self._told = True
+    logging.warning('SIGTERM: saving a checkpoint after this loop of steps.')

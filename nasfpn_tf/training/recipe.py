@@ -1,0 +1,166 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""An experiment's parameters completed with what only the data and the devices tell."""
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import logging
+from official.core import config_definitions as cfg
+
+from nasfpn_tf import topology
+from nasfpn_tf.data import manifest as manifest_lib
+
+SMALL_BATCH = 32  # Below it NAS-FPN was reported unstable with batch norm statistics of one replica.
+
+# Fields of Model Garden's learning rate schedules that hold a rate.
+_RATE_FIELDS = ('learning_rate', 'initial_learning_rate', 'end_learning_rate', 'warmup_learning_rate', 'values')
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """What one run needs to know.
+
+  Attributes:
+    params: the experiment; no field is left to be derived.
+    saved: the experiment as params.yaml keeps it: the paths as the user gave them.
+    labels: `{label, id, name}` of every class, as in the manifest of the records; None without a manifest.
+    num_validation_images: None where no manifest tells.
+  """
+
+  params: cfg.ExperimentConfig
+  saved: cfg.ExperimentConfig
+  labels: Sequence[Mapping[str, Any]] | None
+  num_validation_images: int | None
+
+
+def complete(params: cfg.ExperimentConfig, mode: str) -> Recipe:
+  """Fills in classes, annotations, topology and learning rates, and checks that they fit together.
+
+  Args:
+    params: the experiment as configured; it is left as it is.
+    mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval'.
+
+  Raises:
+    ValueError: naming the key and what to do.
+    FileNotFoundError: records that do not exist.
+  """
+  params = params.replace()
+  task, trainer = params.task, params.trainer
+  if isinstance(task.model.input_size, tuple):
+    task.model.input_size = list(task.model.input_size)
+  used = {'task.train_data': task.train_data} if 'train' in mode else {}
+  used |= {'task.validation_data': task.validation_data} if 'eval' in mode else {}
+  manifests = {name: _manifest(name, data) for name, data in used.items()}
+  _check_same_labels(manifests)
+  main = next((manifest for manifest in manifests.values() if manifest), None)
+  if main is not None:
+    _set_num_classes(task.model, main)
+  elif not task.model.num_classes:
+    raise ValueError(
+      'task.model.num_classes is 0 and there is no manifest beside the records to read it from: write the records with '
+      'create_tfrecord.py, or set task.model.num_classes (background counts: one kind of object is 2).'
+    )
+  if task.model.decoder.type == 'feature_pyramid':
+    pyramid = task.model.decoder.feature_pyramid
+    pyramid.topology = topology.resolve(pyramid.topology, task.model.min_level, task.model.max_level).to_json()
+  if 'train' in mode:
+    _scale_learning_rates(trainer, task.train_data.global_batch_size)
+    _check_intervals(trainer)
+  saved = copy.deepcopy(params)
+  if 'eval' in mode and not task.annotation_file:
+    validation = manifests['task.validation_data']
+    if validation is None:
+      raise ValueError(
+        'task.annotation_file is not set and there is no manifest beside task.validation_data.input_path: give the COCO '
+        'JSON of the validation records.'
+      )
+    task.annotation_file = validation.annotations_path
+  num_images = manifests['task.validation_data'].num_records if manifests.get('task.validation_data') else None
+  return Recipe(params, saved, [dict(label) for label in main.labels] if main else None, num_images)
+
+
+def _manifest(name: str, data: Any) -> manifest_lib.Manifest | None:
+  if not data.input_path:
+    raise ValueError(f'{name}.input_path is not set: give the prefix of the records, e.g. data/train-*.')
+  if not isinstance(data.global_batch_size, int) or data.global_batch_size < 1:
+    raise ValueError(f'{name}.global_batch_size is {data.global_batch_size!r}; a positive number is needed.')
+  patterns = manifest_lib.split_patterns(data.input_path)
+  if not manifest_lib.match_shards(patterns):
+    raise FileNotFoundError(f'{name}.input_path: no file matches {data.input_path!r}.')
+  return manifest_lib.find_manifest(patterns)
+
+
+def _check_same_labels(manifests: Mapping[str, manifest_lib.Manifest | None]) -> None:
+  """Training and validation records must mean the same by a label that both have."""
+  named = [(name, manifest) for name, manifest in manifests.items() if manifest]
+  for (name_a, a), (name_b, b) in zip(named, named[1:], strict=False):
+    of_a = {entry['label']: (entry['id'], entry['name']) for entry in a.labels}
+    for entry in b.labels:
+      label, meaning = entry['label'], (entry['id'], entry['name'])
+      if of_a.get(label, meaning) != meaning:
+        raise ValueError(
+          f'Label {label} is category {of_a[label]} in {name_a} ({a.path}) and {meaning} in {name_b} ({b.path}): write '
+          'both with the same categories, or with --labels=category_id.'
+        )
+
+
+def _set_num_classes(model: Any, manifest: manifest_lib.Manifest) -> None:
+  if not model.num_classes:
+    model.num_classes = manifest.num_classes
+    logging.info('num_classes %d from %s.', manifest.num_classes, manifest.path)
+  exact = manifest.label_scheme == 'contiguous'
+  if model.num_classes < manifest.num_classes or (exact and model.num_classes != manifest.num_classes):
+    raise ValueError(
+      f'task.model.num_classes is {model.num_classes}, but the records of {manifest.path} have labels up to '
+      f'{manifest.num_classes - 1}, which makes {manifest.num_classes} with the background: set that, or 0 to read it '
+      'from the manifest.'
+    )
+
+
+def _scale_learning_rates(trainer: Any, batch_size: int) -> None:
+  """Applies the linear scaling rule; afterwards the rates are written for this batch."""
+  written_for = trainer.learning_rate_batch_size
+  if batch_size < SMALL_BATCH:
+    logging.info(
+      'The global batch is %d. Under %d batch norm is noisy and NAS-FPN can become unstable: clip the gradients '
+      '(global_clipnorm), lower norm_activation.norm_momentum, and repeat with another seed before comparing.',
+      batch_size,
+      SMALL_BATCH,
+    )
+  if not written_for or written_for == batch_size:
+    return
+  factor = batch_size / written_for
+  for group in (trainer.optimizer_config.learning_rate, trainer.optimizer_config.warmup):
+    schedule = group.get() if group.type else None
+    for field in _RATE_FIELDS:
+      rate = getattr(schedule, field, None)
+      if rate is not None:
+        setattr(schedule, field, [r * factor for r in rate] if isinstance(rate, (list, tuple)) else rate * factor)
+  trainer.learning_rate_batch_size = batch_size
+  logging.info('Learning rates times %g: they are written for batch %d, this is %d.', factor, written_for, batch_size)
+
+
+def _check_intervals(trainer: Any) -> None:
+  if trainer.train_steps < 1:
+    raise ValueError(f'trainer.train_steps is {trainer.train_steps}; give the number of steps to train.')
+  if trainer.steps_per_loop < 1:
+    raise ValueError(f'trainer.steps_per_loop is {trainer.steps_per_loop}; it must be positive.')
+  if trainer.validation_interval < 1 or trainer.checkpoint_interval < 1:
+    raise ValueError('trainer.validation_interval and trainer.checkpoint_interval must be positive.')
+  # Orbit wants multiples; nothing of ours is written inside a loop, so rounding up changes no result.
+  trainer.summary_interval = -(-max(1, trainer.summary_interval) // trainer.steps_per_loop) * trainer.steps_per_loop

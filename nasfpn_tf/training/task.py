@@ -1,0 +1,158 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The detection task: Model Garden's RetinaNet task with this project's model, input, losses and evaluation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.core import task_factory
+from official.vision.tasks import retinanet
+
+from nasfpn_tf import config
+from nasfpn_tf.modeling import detector
+from nasfpn_tf.training import evaluation, inputs, losses
+
+_BATCH_NORMS = (tf_keras.layers.BatchNormalization, tf_keras.layers.experimental.SyncBatchNormalization)
+
+PADDING_ID = -1  # Source id of an image that only fills a batch.
+
+
+@task_factory.register_task_cls(config.DetectionTask)
+class DetectionTask(retinanet.RetinaNetTask):
+  """Trains and evaluates the detector that a `config.DetectionTask` describes.
+
+  Example:
+    task = DetectionTask(params.task, labels=manifest.labels)
+    model = task.build_model()
+  """
+
+  def __init__(
+    self,
+    params: config.DetectionTask,
+    logging_dir: str | None = None,
+    name: str | None = None,
+    labels: Sequence[Mapping[str, Any]] | None = None,
+    start_step: int = 0,
+  ):
+    """Keeps the configuration.
+
+    Args:
+      params: the task's configuration, with `annotation_file` set where the task is to evaluate.
+      logging_dir: see Model Garden's task.
+      name: see Model Garden's task.
+      labels: the model's labels, as in the manifest of the records; None: labels are the user's category ids.
+      start_step: steps that earlier runs have trained; a seeded input goes on behind their batches.
+    """
+    super().__init__(params, logging_dir=logging_dir, name=name)
+    self._labels = labels
+    self._start_step = start_step
+    self._evaluator = None
+
+  def build_model(self) -> tf_keras.Model:
+    """Builds the detector, with the parts frozen that the configuration wants frozen."""
+    decay = self.task_config.losses.l2_weight_decay
+    # Keras' l2 is w**2, the recipe's is w**2 / 2.
+    model = detector.build_detector(self.task_config.model, tf_keras.regularizers.l2(decay / 2.0) if decay else None)
+    if self.task_config.freeze_backbone:
+      model.backbone.trainable = False
+    elif self.task_config.freeze_batch_norm:
+      freeze_batch_norm(model.backbone)
+    return model
+
+  def build_inputs(
+    self, params: config.DataConfig, input_context: tf.distribute.InputContext | None = None
+  ) -> tf.data.Dataset:
+    """Batches of (images, labels); see `inputs.build_inputs`."""
+    return inputs.build_inputs(params, self.task_config.model, input_context)
+
+  def build_losses(
+    self, outputs: Mapping[str, Any], labels: Mapping[str, Any], aux_losses: list[tf.Tensor] | None = None
+  ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Losses of one replica's batch: (total, classification, box, total without the auxiliary losses)."""
+    params = self.task_config.losses
+    cls_loss, box_loss = losses.detection_losses(
+      outputs['cls_outputs'],
+      outputs['box_outputs'],
+      labels,
+      num_classes=self.task_config.model.num_classes,
+      focal_alpha=params.focal_loss_alpha,
+      focal_gamma=params.focal_loss_gamma,
+      huber_delta=params.huber_loss_delta,
+    )
+    model_loss = cls_loss + params.box_loss_weight * box_loss
+    total_loss = params.loss_weight * (model_loss + (tf.add_n(aux_losses) if aux_losses else 0.0))
+    return total_loss, cls_loss, box_loss, model_loss
+
+  def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+    """Running means of the four losses; in evaluation also reads the ground truth."""
+    if not training:
+      self._evaluator = evaluation.CocoEvaluator(
+        self.task_config.annotation_file,
+        self._labels,
+        per_category=self.task_config.per_category_metrics,
+        max_detections=self.task_config.max_num_eval_detections,
+      )
+    names = ['total_loss', 'cls_loss', 'box_loss', 'model_loss']
+    return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in names]
+
+  def validation_step(
+    self, inputs: tuple[tf.Tensor, Mapping[str, Any]], model: tf_keras.Model, metrics: list | None = None
+  ) -> dict[str, Any]:
+    """Losses and detections of one replica's batch."""
+    images, labels = inputs
+    outputs = model(
+      images, anchor_boxes=labels['anchor_boxes'], image_shape=labels['image_info'][:, 1, :], training=False
+    )
+    outputs = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32) if x.dtype.is_floating else x, outputs)
+    names = ['total_loss', 'cls_loss', 'box_loss', 'model_loss']
+    values = dict(zip(names, self.build_losses(outputs, labels, model.losses), strict=True))
+    for metric in metrics or []:
+      metric.update_state(values[metric.name])
+    return {
+      self.loss: values['total_loss'],
+      'detections': {
+        'source_ids': labels['source_id'],
+        'image_info': labels['image_info'],
+        'boxes': outputs['detection_boxes'],
+        'scores': outputs['detection_scores'],
+        'classes': outputs['detection_classes'],
+        'num_detections': outputs['num_detections'],
+      },
+    }
+
+  def aggregate_logs(self, state: Any = None, step_outputs: Mapping[str, Any] | None = None) -> bool:
+    """Hands the detections of one step, a tuple with a tensor of each replica, to the evaluator."""
+    if state is None:
+      self._evaluator.reset()
+    replicas = step_outputs['detections']
+    for values in zip(*replicas.values(), strict=True):
+      batch = {key: np.asarray(value) for key, value in zip(replicas, values, strict=True)}
+      is_image = batch['source_ids'] != PADDING_ID
+      self._evaluator.add(**{key: value[is_image] for key, value in batch.items()})
+    return True
+
+  def reduce_aggregated_logs(self, aggregated_logs: Any, global_step: tf.Tensor | None = None) -> dict[str, float]:
+    """COCO's metrics of all images seen."""
+    return self._evaluator.evaluate()
+
+
+def freeze_batch_norm(model: tf_keras.Model) -> None:
+  """Makes every batch norm of `model` use its stored statistics and keep its weights."""
+  for module in model.submodules:
+    if isinstance(module, _BATCH_NORMS):
+      module.trainable = False

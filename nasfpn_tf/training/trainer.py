@@ -1,0 +1,224 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""One run of an experiment: train, evaluate, or both, into a model_dir."""
+
+import os
+import tempfile
+from typing import TextIO
+
+import orbit
+import tensorflow as tf
+from official.core import base_trainer, train_lib
+from official.core import config_definitions as cfg
+from official.modeling import performance
+
+from nasfpn_tf.training import (
+  artifacts,
+  checkpoints,
+  loop,
+  optimizer,
+  preemption,
+  progress,
+  recipe,
+  registry_imports,  # noqa: F401  (registers task, backbones and decoders)
+)
+from nasfpn_tf.training import strategy as strategy_lib
+from nasfpn_tf.training.task import DetectionTask
+
+MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
+
+
+def run(
+  params: cfg.ExperimentConfig,
+  mode: str,
+  model_dir: str,
+  strategy: tf.distribute.Strategy | None = None,
+  checkpoint_path: str | None = None,
+  stream: TextIO | None = None,
+) -> dict[str, float]:
+  """Runs an experiment; a model_dir that holds checkpoints of it is continued.
+
+  Args:
+    params: the experiment, e.g. of `exp_factory.get_exp_config('nasfpn_retinanet')`; it is left as it is.
+    mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval' (evaluates each checkpoint that another run writes).
+    model_dir: gets params.yaml, topology.json, labels.json, ckpt-*, best/, train/ and validation/ (TensorBoard),
+      train_history.jsonl, eval_history.jsonl and eval.json.
+    strategy: where to run; None: what `params.runtime` and TF_CONFIG say.
+    checkpoint_path: evaluation only: a checkpoint, or a directory of them, in place of model_dir's newest.
+    stream: where progress is shown; standard error by default.
+
+  Returns:
+    The metrics of the last evaluation, e.g. `AP` and `AP50`; empty after 'train'.
+
+  Raises:
+    ValueError, FileNotFoundError: the parameters, the records and the model_dir do not fit; the message says how.
+    nonfinite.NonFiniteLossError: the loss became NaN; the last good checkpoint is in model_dir.
+    SystemExit: code 42, after a termination signal; a checkpoint has been saved, run again to continue.
+  """
+  if mode not in MODES:
+    raise ValueError(f'mode is {mode!r}; one of {", ".join(MODES)} is needed.')
+  if checkpoint_path and 'train' in mode:
+    raise ValueError('checkpoint_path is for evaluation; training starts from task.init_checkpoint.')
+  strategy = strategy or strategy_lib.build_strategy(params.runtime)
+  completed = recipe.complete(params, mode)
+  performance.set_mixed_precision_policy(completed.params.runtime.mixed_precision_dtype or 'float32')
+  if completed.params.task.train_data.seed is not None:
+    tf.random.set_seed(completed.params.task.train_data.seed)
+  checkpoints.check_architecture(model_dir, completed.saved.task.model)
+  if mode == 'eval' and not checkpoint_path and not checkpoints.available(model_dir):
+    raise ValueError(f'There is no checkpoint in {model_dir} to evaluate: train first, or give checkpoint_path.')
+  is_chief = strategy_lib.is_chief(strategy)
+  if is_chief:
+    artifacts.write_description(model_dir, completed, overwrite='train' in mode)
+  runner = Runner(
+    strategy, mode, completed, model_dir, checkpoint_path and checkpoints.resolve(checkpoint_path), stream
+  )
+  return runner.run()
+
+
+class Runner(train_lib.OrbitExperimentRunner):
+  """Model Garden's runner with this project's trainer, controller, checkpoints and actions."""
+
+  def __init__(
+    self,
+    strategy: tf.distribute.Strategy,
+    mode: str,
+    completed: recipe.Recipe,
+    model_dir: str,
+    checkpoint: str | None,
+    stream: TextIO | None,
+  ):
+    """Builds model, optimizer and input, and restores the newest checkpoint or `checkpoint`."""
+    self._recipe = completed
+    self._is_chief = strategy_lib.is_chief(strategy)
+    self._start_checkpoint = checkpoint or checkpoints.newest_intact(model_dir)
+    start_step = checkpoints.step_of(self._start_checkpoint or '')
+    self._eval_progress = progress.EvalProgress(completed.num_validation_images, stream) if 'eval' in mode else None
+    self._train_progress = None
+    if 'train' in mode:
+      self._train_progress = progress.TrainProgress(completed.params.trainer.train_steps, start_step, stream)
+    self._preemption = preemption.Preemption()
+    self._history = artifacts.History(model_dir, start_step if 'train' in mode else None) if self._is_chief else None
+    task = DetectionTask(completed.params.task, labels=completed.labels, logging_dir=model_dir, start_step=start_step)
+    super().__init__(
+      strategy, task, mode, completed.params, model_dir, save_summary=self._is_chief, controller_cls=loop.Controller
+    )
+
+  def run(self) -> dict[str, float]:
+    """Runs the mode to its end; see the module's `run`."""
+    trainer_config = self.params.trainer
+    steps, validation_steps = trainer_config.train_steps, trainer_config.validation_steps
+    output = None
+    with self.strategy.scope(), self._preemption:
+      try:
+        if self._mode == 'train':
+          self.controller.train(steps)
+        elif self._mode == 'train_and_eval':
+          output = self.controller.train_and_evaluate(steps, validation_steps, trainer_config.validation_interval)
+        elif self._mode == 'eval':
+          output = self.controller.evaluate(validation_steps)
+        else:
+          output = self.controller.evaluate_continuously(
+            validation_steps,
+            timeout=trainer_config.continuous_eval_timeout,
+            timeout_fn=lambda: int(self.trainer.global_step.numpy()) >= steps,
+          )
+      finally:
+        if self._train_progress:
+          self._train_progress.close()
+    return {key: float(value) for key, value in (output or {}).items()}
+
+  def _build_trainer(self, task: DetectionTask, train: bool, evaluate: bool) -> base_trainer.Trainer:
+    with self.strategy.scope():
+      model = task.build_model()
+      return loop.DetectionTrainer(
+        self.params,
+        task,
+        model,
+        optimizer.build_optimizer(self.params, model),
+        train=train,
+        evaluate=evaluate,
+        checkpoint_exporter=self._build_best_checkpoint_exporter() if evaluate and self._mode != 'eval' else None,
+        eval_progress=self._eval_progress,
+      )
+
+  def _build_best_checkpoint_exporter(self) -> checkpoints.BestCheckpoint | None:
+    trainer_config = self.params.trainer
+    if not (trainer_config.best_checkpoint_export_subdir and trainer_config.best_checkpoint_eval_metric):
+      return None
+    return checkpoints.BestCheckpoint(
+      os.path.join(self.model_dir, trainer_config.best_checkpoint_export_subdir),
+      trainer_config.best_checkpoint_eval_metric,
+      higher_is_better=trainer_config.best_checkpoint_metric_comp == 'higher',
+      is_chief=self._is_chief,
+    )
+
+  def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
+    # Every worker must take part in saving, which reads variables of all of them; only the chief's files are kept.
+    return tf.train.CheckpointManager(
+      self.trainer.checkpoint,
+      self.model_dir if self._is_chief else tempfile.mkdtemp(prefix='nasfpn_worker_'),
+      max_to_keep=self.params.trainer.max_to_keep if self._is_chief else 1,
+      checkpoint_name=checkpoints.NAME,
+      step_counter=self.trainer.global_step,
+      checkpoint_interval=self.params.trainer.checkpoint_interval,
+      init_fn=self.trainer.initialize,
+    )
+
+  def _build_controller(self, trainer, evaluator, save_summary=True, controller_cls=loop.Controller, **unused_kwargs):
+    trainer_config = self.params.trainer
+    train_summaries = os.path.join(self.model_dir, 'train') if save_summary else None
+    eval_summaries = os.path.join(self.model_dir, trainer_config.validation_summary_subdir) if save_summary else None
+    controller = controller_cls(
+      checkpoint_directory=self.model_dir,
+      initial_checkpoint=self._start_checkpoint,
+      strategy=self.strategy,
+      trainer=trainer,
+      evaluator=evaluator if 'eval' in self._mode else None,
+      global_step=self.trainer.global_step,
+      steps_per_loop=trainer_config.steps_per_loop,
+      checkpoint_manager=self.checkpoint_manager,
+      summary_dir=train_summaries,
+      eval_summary_dir=eval_summaries,
+      summary_interval=trainer_config.summary_interval if save_summary else None,
+      train_actions=[self._after_loop],
+      eval_actions=[self._after_evaluation],
+    )
+    return controller
+
+  def _after_loop(self, output: orbit.runner.Output) -> None:
+    """Train action: progress, history, and the end of a run that was told to stop."""
+    logs = {key: orbit.utils.get_value(value) for key, value in output.items()}
+    logs['step'] = int(self.trainer.global_step.numpy())
+    self._train_progress(logs)
+    if self._history:
+      self._history.add_train(logs)
+    self._preemption.exit_if_told(self.controller.save_checkpoint)
+
+  def _after_evaluation(self, output: orbit.runner.Output) -> None:
+    """Evaluation action: progress, eval.json and history."""
+    metrics = {key: float(orbit.utils.get_value(value)) for key, value in output.items()}
+    step = int(self.trainer.global_step.numpy())
+    self._eval_progress.finish(metrics, step)
+    if self._history:
+      checkpoint = self._checkpoint_of(step)
+      self._history.add_evaluation(metrics, step, checkpoint)
+    if self._mode == 'train_and_eval':
+      self._preemption.exit_if_told(self.controller.save_checkpoint)
+
+  def _checkpoint_of(self, step: int) -> str:
+    if self._mode == 'eval':
+      return self._start_checkpoint
+    return os.path.join(self.model_dir, f'{checkpoints.NAME}-{step}')
