@@ -116,12 +116,9 @@ def _numpy(x: Any) -> np.ndarray:
 def _assert_shapes(outputs: Any, expected: Any, dtype: str) -> None:
   import tensorflow as tf
 
-  found = tf.nest.map_structure(lambda x: tf.TensorShape(x.shape), outputs)
-  wanted = tf.nest.map_structure(lambda x: None, outputs)
-  tf.nest.assert_same_structure(found, wanted)
-  expected = tf.nest.flatten_up_to(outputs, expected)
-  for output, shape in zip(tf.nest.flatten(outputs), expected, strict=True):
-    assert tuple(output.shape) == tuple(shape), f'shape {tuple(output.shape)}, expected {tuple(shape)}'
+  shapes = tf.nest.map_structure(lambda x: tuple(x.shape), outputs)
+  assert shapes == expected, f'shapes {shapes}, expected {expected}'
+  for output in tf.nest.flatten(outputs):
     assert output.dtype == dtype, f'dtype {output.dtype}, expected {dtype}'
     assert np.isfinite(_numpy(output)).all(), 'an output is not finite'
 

@@ -131,6 +131,7 @@ class MergingCell(tf_keras.layers.Layer):
       )
 
   def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
+    input_shape = [input_shape] if isinstance(input_shape, tf.TensorShape) else input_shape
     needed = len(self._input_levels) + self._config['num_joined']
     if len(input_shape) != needed:
       raise ValueError(f'merging cell {self.name!r}: takes {needed} features, {len(input_shape)} were given.')
@@ -153,6 +154,7 @@ class MergingCell(tf_keras.layers.Layer):
     Returns:
       [batch, height, width, num_filters] at the cell's level.
     """
+    features = tf.nest.flatten(features)  # Keras hands on a list of one as its element.
     num_merged = len(self._input_levels)
     merged = self._merge(features[:num_merged])
     # Added one by one: an AddN is no TFLite builtin that quantises.
