@@ -1,42 +1,112 @@
 #!/usr/bin/env bash
-# Makes .venv in the project's root from requirements_lock.txt; reuses it while the lock file is unchanged.
+# Makes .venv in the project's root from requirements_lock.txt and uses it again while the lock file is unchanged.
 # Sourced by quickstart.sh and test.sh: sets NASFPN_ROOT and NASFPN_PYTHON.
+# PYTHON=/path/to/python3.11 chooses the interpreter; pip takes its own variables, e.g. PIP_INDEX_URL.
 NASFPN_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+
+nasfpn_say() { printf '%s\n' "$*" >&2; }
+
+nasfpn_is_python311() {
+  command -v "$1" >/dev/null 2>&1 && "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1
+}
 
 nasfpn_find_python() {
   local candidate
-  for candidate in "${PYTHON:-}" python3.11 python3 python; do
-    [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1 || continue
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
+  for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3 python; do
+    if nasfpn_is_python311 "$candidate"; then
+      if ! "$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+        nasfpn_say "$candidate has no venv module: install it (on Debian and Ubuntu the package python3.11-venv)."
+        return 1
+      fi
       printf '%s\n' "$candidate"
       return 0
     fi
+    if [ -n "${PYTHON:-}" ] && [ "$candidate" = "$PYTHON" ]; then
+      nasfpn_say "PYTHON=$PYTHON is not a Python 3.11 ($("$PYTHON" --version 2>&1 || true))."
+      return 1
+    fi
   done
-  echo "nasfpn_tf needs Python 3.11 (TensorFlow 2.20 with tf-models-official is pinned for it)." >&2
-  echo "Found: $(python3 --version 2>&1 || echo 'no python3 at all'). Install Python 3.11 or set PYTHON=/path/to/python3.11." >&2
+  nasfpn_say "nasfpn_tf needs Python 3.11: its packages (TensorFlow 2.20, tf-models-official) are pinned for it."
+  nasfpn_say "Found: $(python3 --version 2>/dev/null || echo 'no python3 at all')." \
+    "Install Python 3.11, or say where it is: PYTHON=/path/to/python3.11 $0"
   return 1
 }
 
-nasfpn_make_venv() {
-  local venv="$NASFPN_ROOT/.venv" stamp python
-  stamp="$(cksum < "$NASFPN_ROOT/requirements_lock.txt")" || return 1
-  if [ ! -x "$venv/bin/python" ] || [ "$(cat "$venv/.lock_stamp" 2>/dev/null)" != "$stamp" ]; then
-    python="$(nasfpn_find_python)" || return 1
-    echo "Making $venv from requirements_lock.txt (3.4 GB on disk, a few minutes) ..."
-    rm -f "$venv/.lock_stamp"
-    "$python" -m venv --clear "$venv" || return 1
-    "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar=off -q \
-      -r "$NASFPN_ROOT/requirements_lock.txt" || {
-      echo "The install failed: see the lines above. The next run starts it anew." >&2
-      return 1
+# pip's log on standard input -> a counter on a terminal, a line every 20 packages anywhere else.
+nasfpn_show_pip() {
+  local terminal=0
+  [ -t 2 ] && terminal=1
+  awk -v total="$1" -v terminal="$terminal" '
+    /^Collecting / {
+      n++
+      if (terminal) printf "\r\033[K  %d/%d %s", n, total, $2 > "/dev/stderr"
+      else if (n % 20 == 0) printf "  %d/%d packages\n", n, total > "/dev/stderr"
     }
-    "$venv/bin/python" - "$NASFPN_ROOT" <<'PY' || return 1
-import pathlib, sys, sysconfig
-pathlib.Path(sysconfig.get_path("purelib"), "nasfpn_tf.pth").write_text(sys.argv[1] + "\n")
-PY
-    printf '%s\n' "$stamp" > "$venv/.lock_stamp"
+    /^Installing collected packages/ {
+      if (terminal) printf "\r\033[K" > "/dev/stderr"
+      print "  Unpacking them ..." > "/dev/stderr"
+    }'
+}
+
+nasfpn_install() (
+  set -o pipefail
+  venv="$NASFPN_ROOT/.venv" lock="$NASFPN_ROOT/.venv.lock" waited=0
+  until mkdir "$lock" 2>/dev/null; do
+    owner="$(cat "$lock/pid" 2>/dev/null)"
+    if [ ! -d "$lock" ]; then
+      nasfpn_say "Cannot write into $NASFPN_ROOT."
+      exit 1
+    elif [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then
+      rm -rf "$lock" # Its owner was killed.
+    else
+      [ "$waited" = 0 ] && nasfpn_say "Another run (process ${owner:-starting}) is making .venv; waiting for it ..."
+      waited=1
+      sleep 1
+    fi
+  done
+  printf '%s\n' "$$" > "$lock/pid"
+  trap 'rm -rf "$lock"' EXIT
+  trap 'exit 130' INT TERM HUP
+  nasfpn_is_ready "$1" && exit 0 # The run that was waited for made it.
+
+  python="$(nasfpn_find_python)" || exit 1
+  free_kb="$(df -Pk "$NASFPN_ROOT" | awk 'NR == 2 {print $4}')"
+  if [ "${free_kb:-0}" -lt "${NASFPN_NEEDED_KB:-5000000}" ]; then
+    nasfpn_say "$NASFPN_ROOT has $((${free_kb:-0} / 1000)) MB free; the packages need ${NASFPN_NEEDED_KB:-5000000} kB while" \
+      "they are installed (3.4 GB afterwards). Make room and run this again."
+    exit 1
   fi
-  NASFPN_PYTHON="$venv/bin/python"
+  nasfpn_say "Making $venv from requirements_lock.txt (3.4 GB, a few minutes) ..."
+  "$python" -m venv --clear "$venv" || exit 1
+  "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar=off \
+    -r "$NASFPN_ROOT/requirements_lock.txt" 2>&1 | tee "$venv/install.log" |
+    nasfpn_show_pip "$(grep -c '==' "$NASFPN_ROOT/requirements_lock.txt")"
+  if [ "${PIPESTATUS[0]}" != 0 ]; then
+    nasfpn_say "The install failed. The end of $venv/install.log:"
+    tail -n 8 "$venv/install.log" >&2
+    if grep -qiE 'No space left' "$venv/install.log"; then
+      nasfpn_say "The disk is full: make room and run this again."
+    elif grep -qiE 'connection|resolution|network|timed out|no matching distribution' "$venv/install.log"; then
+      nasfpn_say "The packages could not be fetched: this needs the network once, or a mirror or a directory of wheels" \
+        "(PIP_INDEX_URL, or PIP_NO_INDEX=1 with PIP_FIND_LINKS)."
+    fi
+    exit 1
+  fi
+  printf '%s\n' "$1" > "$venv/.lock_stamp"
+)
+
+nasfpn_is_ready() {
+  [ -x "$NASFPN_ROOT/.venv/bin/python" ] && [ "$(cat "$NASFPN_ROOT/.venv/.lock_stamp" 2>/dev/null)" = "$1" ]
+}
+
+nasfpn_make_venv() {
+  local stamp pth
+  stamp="$(cksum < "$NASFPN_ROOT/requirements_lock.txt")" || return 1
+  nasfpn_is_ready "$stamp" || nasfpn_install "$stamp" || return 1
+  NASFPN_PYTHON="$NASFPN_ROOT/.venv/bin/python"
+  # The project itself is used in place; written again where the directory has been moved.
+  pth="$NASFPN_ROOT/.venv/lib/python3.11/site-packages/nasfpn_tf.pth"
+  [ "$(cat "$pth" 2>/dev/null)" = "$NASFPN_ROOT" ] || printf '%s\n' "$NASFPN_ROOT" > "$pth" || return 1
 }
 
 nasfpn_make_venv || exit 1
