@@ -1,0 +1,99 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Detectors by name: recipe, YAML and weights to a model."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from absl import logging
+from official.core import config_definitions as cfg
+from official.vision.modeling import retinanet_model
+
+from nasfpn_tf.data import manifest
+from nasfpn_tf.modeling import detector, restore
+from nasfpn_tf.training import checkpoints
+from nasfpn_tf.training import params as params_lib
+
+
+def load_detector(
+  reference: str,
+  checkpoint: str | None = None,
+  params_override: str | Mapping[str, Any] | None = None,
+  experiment: str = params_lib.DEFAULT_EXPERIMENT,
+) -> retinanet_model.RetinaNetModel:
+  """Builds a detector and loads its weights.
+
+  Example:
+    model = load_detector('r50_nasfpn_7x256_640', checkpoint='runs/coco')
+    model = load_detector('runs/blood_cells')  # a model_dir: its own params.yaml and its best checkpoint
+    detections = model(images, training=False)
+
+  Args:
+    reference: name of a file in configs/, path of a YAML file, or a model_dir that training wrote.
+    checkpoint: prefix of a checkpoint, or a directory whose newest is meant. None takes the best (else the newest) of a
+      model_dir, and leaves any other model with its initial weights.
+    params_override: changes to the configuration, as `--params_override` of training.
+    experiment: the registered experiment that the configuration starts from.
+
+  Returns:
+    The built model, as `build_detector` makes it.
+
+  Raises:
+    FileNotFoundError: if there is no such name, file or checkpoint; the message lists the nearest names.
+    ValueError: if the configuration is wrong, or the checkpoint is of another architecture.
+  """
+  params = load_experiment(reference, params_override, experiment)
+  if checkpoint is None and os.path.isdir(reference):
+    checkpoint = best_checkpoint(reference)
+  if checkpoint is not None:
+    checkpoint = checkpoints.resolve(checkpoint)
+    # The checkpoint brings these weights.
+    params.task.model.backbone.applications.weights = 'none'
+  model = detector.build_detector(params.task.model)
+  if checkpoint is not None:
+    # The best checkpoint is saved while the averages are swapped in, as it is evaluated.
+    is_best = os.path.basename(os.path.dirname(os.path.abspath(checkpoint))) == checkpoints.BEST_DIR
+    restore.restore(model, checkpoint, use_average=not is_best)
+    logging.info('Loaded %s.', checkpoint)
+  return model
+
+
+def load_experiment(
+  reference: str,
+  params_override: str | Mapping[str, Any] | None = None,
+  experiment: str = params_lib.DEFAULT_EXPERIMENT,
+) -> cfg.ExperimentConfig:
+  """The whole configuration of what `load_detector` builds; the number of classes is read from the manifest if unset.
+
+  Raises:
+    FileNotFoundError: if there is no such name or file.
+    ValueError: if the configuration is wrong.
+  """
+  params = params_lib.load_params(experiment, reference, params_override)
+  if not params.task.model.num_classes:
+    found = manifest.find_manifest(params.task.train_data.input_path)
+    if found is None:
+      raise ValueError(
+        f'{reference}: task.model.num_classes is 0, and there is no manifest of task.train_data.input_path to read it'
+        " from; set it, e.g. params_override='task.model.num_classes=4' for three kinds of object."
+      )
+    params.task.model.num_classes = found.num_classes
+  return params
+
+
+def best_checkpoint(model_dir: str) -> str:
+  """The best checkpoint of a training, or the newest if it evaluated none; a ValueError says if there is neither."""
+  best = os.path.join(model_dir, checkpoints.BEST_DIR)
+  return checkpoints.resolve(best if checkpoints.available(best) else model_dir)
