@@ -21,6 +21,7 @@ in pixels of the network's input. Its names are kept: signatures `image_tensor`,
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -37,7 +38,7 @@ class DetectionModule(tf.Module):
   """A detector with its preprocessing, ready for `tf.saved_model.save`.
 
   The module tracks the model's variables under the names that a training checkpoint gives them, and no Keras layer:
-  `tf.train.Checkpoint(model=model).read(saved_model_dir + '/variables/variables')` restores a model from the export.
+  `modeling.restore.restore(model, saved_model_dir + '/variables/variables')` takes the weights out again.
   """
 
   def __init__(
@@ -56,7 +57,8 @@ class DetectionModule(tf.Module):
       keep_aspect_ratio: False stretches pictures instead, for a model that was trained so.
     """
     super().__init__(name='detector')
-    self.model = variable_tree(model)
+    for name, item in model.checkpoint_items.items():
+      setattr(self, name, variable_tree(item))
     self._input_size = tuple(input_size[:2])
     self._keep_aspect_ratio = keep_aspect_ratio
     self._batch_size = batch_size
@@ -164,7 +166,7 @@ class DetectionModule(tf.Module):
 
 
 def to_original(boxes: tf.Tensor, image_info: tf.Tensor) -> tf.Tensor:
-  """Takes boxes [batch, N, 4] (yxyx) from pixels of the network's input back to pixels of the picture, clipped to it."""
+  """Takes boxes [batch, N, 4] (yxyx) from pixels of the network's input to pixels of the picture, clipped to it."""
   size, scale, offset = (tf.tile(image_info[:, i : i + 1], [1, 1, 2]) for i in (0, 2, 3))
   return tf.clip_by_value((boxes + offset) / scale, 0.0, size)
 
@@ -178,23 +180,23 @@ def anchor_boxes(model: tf_keras.Model, input_size: Sequence[int]) -> dict[str, 
   return {level: boxes[tf.newaxis] for level, boxes in generator(tuple(input_size[:2])).items()}
 
 
-def variable_tree(model: tf_keras.Model) -> tf.Module:
-  """The model's variables in the shape of its checkpoint: the same edges and names, plain nodes for the layers.
+def variable_tree(trackable: Any) -> tf.Module:
+  """The variables below a Keras object, in its shape as checkpoints see it but with plain nodes for the layers.
 
   Saving plain nodes skips the serialisation of Keras layers, which takes most of the time and of the file.
   """
-  nodes = {}
+  view, nodes = tf.train.TrackableView(trackable), {}
 
-  def copy(trackable):
-    if isinstance(trackable, tf.Variable):
-      return trackable
-    if id(trackable) not in nodes:
-      node = nodes[id(trackable)] = tf.Module()
-      for name, child in trackable._trackable_children().items():  # As tf.train.Checkpoint walks it.
-        node._track_trackable(copy(child), name)
-    return nodes[id(trackable)]
+  def copy(item):
+    if isinstance(item, tf.Variable):
+      return item
+    if id(item) not in nodes:
+      node = nodes[id(item)] = tf.Module()
+      for name, child in view.children(item).items():
+        setattr(node, name, copy(child))
+    return nodes[id(item)]
 
-  return copy(model)
+  return copy(trackable)
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:

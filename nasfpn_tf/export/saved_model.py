@@ -1,0 +1,205 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""SavedModels in TensorFlow Serving's layout, checked against the Keras model before they get their name.
+
+`export_dir/<version>/` holds saved_model.pb and variables/, and beside them, and again as assets, params.yaml (the
+experiment), topology.json (the pyramid) and labels.json (what the classes mean); export.json says what was checked.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+import yaml
+from absl import logging
+from official.core import config_definitions as cfg
+
+from nasfpn_tf import topology
+from nasfpn_tf.export import module, verification
+
+PARAMS, TOPOLOGY, LABELS, REPORT = 'params.yaml', 'topology.json', 'labels.json', 'export.json'
+_SAVED_MODEL = 'saved_model.pb'
+
+
+def export_saved_model(
+  model: tf_keras.Model,
+  params: cfg.ExperimentConfig,
+  export_dir: str,
+  *,
+  labels: Sequence[Mapping[str, Any]] | None = None,
+  version: int | None = None,
+  input_type: str = 'image_tensor',
+  batch_size: int | None = None,
+  input_size: Sequence[int] | None = None,
+  images: Sequence[np.ndarray] | None = None,
+  source: str = '',
+) -> str:
+  """Writes `export_dir/<version>` and returns its path.
+
+  The files are made in a hidden directory, loaded, run on `images` and compared with `model`; only then they get their
+  name, so a server that watches `export_dir` sees whole, checked versions alone.
+
+  Args:
+    model: the detector, with its weights.
+    params: the experiment it belongs to.
+    export_dir: where the versions lie; on a local disk.
+    labels: `{label, id, name}` of every class; None: a class is named by its number.
+    version: number of the version; None: one more than the highest there is.
+    input_type: signature that is also `serving_default`, one of `module.INPUT_TYPES`.
+    batch_size: number of pictures in a request; None: any number.
+    input_size: height and width of the network's input; None: as trained.
+    images: uint8 [height, width, 3] pictures to check with; None: two photographs.
+    source: where the weights come from, for export.json.
+
+  Raises:
+    FileExistsError: the version exists.
+    VerificationError: weights are not finite, or the export says something else than the model. Nothing is left.
+    ValueError: an argument that cannot be.
+  """
+  if '://' in export_dir:
+    raise ValueError(f'{export_dir}: exports are checked on a local disk before they get their name; copy them there.')
+  version = next_version(export_dir) if version is None else version
+  if version < 0:
+    raise ValueError(f'version {version}: TensorFlow Serving takes whole numbers from 0.')
+  target = os.path.join(export_dir, str(version))
+  if os.path.exists(target):
+    raise FileExistsError(f'{target} exists; leave the version out to get the next free number.')
+  input_size = tuple(input_size or params.task.model.input_size)[:2]
+  keep_aspect_ratio = params.task.validation_data.parser.keep_aspect_ratio
+  reference = verification.reference(model, input_size, images or verification.sample_images(), keep_aspect_ratio)
+  exported = module.DetectionModule(model, input_size, batch_size, keep_aspect_ratio)
+
+  made_parent = not os.path.isdir(export_dir)
+  partial = os.path.join(export_dir, f'.{version}.partial')
+  shutil.rmtree(partial, ignore_errors=True)
+  os.makedirs(partial)
+  try:
+    exported.assets = [tf.saved_model.Asset(path) for path in _write_descriptions(partial, params, input_size, labels)]
+    tf.saved_model.save(exported, partial, signatures=exported.signatures(input_type))
+    errors = _verify(partial, reference, batch_size)
+    report = {
+      'format': 1,
+      'kind': 'saved_model',
+      'source': source,
+      'input_size': list(input_size),
+      'keep_aspect_ratio': keep_aspect_ratio,
+      'batch_size': batch_size,
+      'serving_default': input_type,
+      'size_bytes': _size_bytes(partial),
+      'checked_images': len(reference.images),
+      'max_error': errors,
+    }
+    _write(os.path.join(partial, REPORT), json.dumps(report, indent=2) + '\n')
+    os.rename(partial, target)
+  except BaseException:
+    shutil.rmtree(partial, ignore_errors=True)
+    if made_parent and not os.listdir(export_dir):
+      os.rmdir(export_dir)
+    raise
+  logging.info('%s: agrees with the model on %d pictures, %s', target, len(reference.images), errors)
+  return target
+
+
+def next_version(export_dir: str) -> int:
+  """One more than the highest version in `export_dir`, 1 where there is none."""
+  names = os.listdir(export_dir) if os.path.isdir(export_dir) else []
+  return max((int(name) for name in names if name.isdigit()), default=0) + 1
+
+
+def latest_version(path: str) -> str:
+  """The directory of a SavedModel: `path` itself, or its highest version.
+
+  Raises:
+    FileNotFoundError: neither is one.
+  """
+  versions = [path]
+  if os.path.isdir(path):
+    versions += [os.path.join(path, name) for name in sorted(filter(str.isdigit, os.listdir(path)), key=int)[::-1]]
+  for directory in versions:
+    if os.path.isfile(os.path.join(directory, _SAVED_MODEL)):
+      return directory
+  raise FileNotFoundError(f'{path}: no {_SAVED_MODEL} in it or in a numbered directory below it.')
+
+
+def _write_descriptions(
+  directory: str, params: cfg.ExperimentConfig, input_size: Sequence[int], labels: Sequence[Mapping[str, Any]] | None
+) -> list[str]:
+  """Writes params.yaml, topology.json and labels.json; returns their paths."""
+  values = params.as_dict()
+  model = values['task']['model']
+  model['input_size'] = [*input_size, 3]
+  labels = labels or [{'label': k, 'id': k, 'name': str(k)} for k in range(1, model['num_classes'])]
+  files = {LABELS: json.dumps([dict(label) for label in labels], indent=2) + '\n'}
+  if model['decoder']['type'] == 'feature_pyramid':
+    pyramid = model['decoder']['feature_pyramid']
+    spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
+    # A configuration may name a topology, an export carries it.
+    pyramid['topology'] = spec.to_json()
+    files[TOPOLOGY] = spec.to_json() + '\n'
+  files[PARAMS] = yaml.safe_dump(_plain(values), sort_keys=False)
+  paths = []
+  for name, text in files.items():
+    paths.append(os.path.join(directory, name))
+    _write(paths[-1], text)
+  return paths
+
+
+def _verify(directory: str, expected: verification.Reference, batch_size: int | None) -> dict[str, float]:
+  """Runs every signature of the SavedModel; returns the largest error of each raw output."""
+  signatures = tf.saved_model.load(directory).signatures
+  errors = {'box_encodings': 0.0, 'class_logits': 0.0}
+  copies = batch_size or 1
+  for row in range(len(expected.images)):
+    raw = signatures['raw'](inputs=tf.constant(np.repeat(expected.inputs[row : row + 1], copies, axis=0)))
+    for name in errors:
+      error = verification.max_error(getattr(expected, name)[row], raw[name][0].numpy())
+      errors[name] = np.maximum(errors[name], error).item()  # Unlike max(), keeps a NaN.
+  verification.check_errors(errors, verification.TOLERANCE, 'The SavedModel')
+  for row, image in enumerate(expected.images):
+    encoded = tf.io.encode_png(image).numpy()
+    example = tf.train.Example()
+    example.features.feature['image/encoded'].bytes_list.value.append(encoded)
+    wanted = expected.detections[row]
+    floor = verification.cut_off(wanted, expected.score_threshold, expected.max_detections)
+    for name, value in zip(module.INPUT_TYPES, (image, encoded, example.SerializeToString()), strict=True):
+      found = verification.detections_of(signatures[name](inputs=tf.constant(np.stack([value] * copies))))
+      unmatched = verification.count_unmatched(wanted, found, floor)
+      if unmatched:
+        raise verification.VerificationError(
+          f'The SavedModel and the Keras model disagree in {unmatched} of {len(wanted["scores"])} detections in picture'
+          f' {row + 1}, signature {name}.'
+        )
+  return errors
+
+
+def _plain(value: Any) -> Any:
+  """Tuples as lists, as YAML's safe loader wants them."""
+  if isinstance(value, Mapping):
+    return {key: _plain(item) for key, item in value.items()}
+  return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _write(path: str, text: str) -> None:
+  with open(path, 'w', encoding='utf-8') as file:
+    file.write(text)
+
+
+def _size_bytes(directory: str) -> int:
+  return sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(directory) for name in names)

@@ -1,0 +1,172 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Does an exported file say what the Keras model says? Asked of every export before it is called one."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from nasfpn_tf.data import preprocess
+from nasfpn_tf.export import module
+from nasfpn_tf.modeling import postprocess
+
+TOLERANCE = 1e-3  # Of raw outputs (box encodings, logits or scores), absolute, between float32 runtimes.
+_SAME_IOU = 0.99
+
+
+class VerificationError(ValueError):
+  """An export that does not agree with its model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+  """What the Keras model says about some pictures.
+
+  Attributes:
+    images: the pictures, uint8 [height, width, 3] each.
+    inputs: the letterboxed pictures, float32 [n, input height, input width, 3], 0 to 255, mean colour in the padding.
+    box_encodings: float32 [n, num_anchors, 4].
+    class_logits: float32 [n, num_anchors, num_classes - 1], without background.
+    detections: one dictionary a picture: boxes [k, 4] (yxyx in the picture's pixels), scores [k], classes [k].
+    score_threshold: of the model's post-processing.
+    max_detections: of the model's post-processing.
+  """
+
+  images: Sequence[np.ndarray]
+  inputs: np.ndarray
+  box_encodings: np.ndarray
+  class_logits: np.ndarray
+  detections: Sequence[Mapping[str, np.ndarray]]
+  score_threshold: float
+  max_detections: int
+
+  @property
+  def class_scores(self) -> np.ndarray:
+    """The sigmoid of the logits."""
+    return tf.sigmoid(self.class_logits).numpy()
+
+
+def reference(
+  model: tf_keras.Model, input_size: Sequence[int], images: Sequence[np.ndarray], keep_aspect_ratio: bool = True
+) -> Reference:
+  """Runs the Keras model on `images` (uint8 [height, width, 3] each), one by one."""
+  check_finite(model)
+  options = model.detection_generator.get_config()
+  anchors = module.anchor_boxes(model, input_size)
+  rows = []
+  for image in images:
+    pixels, image_info = preprocess.letterbox(tf.constant(image), tuple(input_size[:2]), keep_aspect_ratio)
+    outputs = model(pixels[tf.newaxis], image_shape=image_info[tf.newaxis, 1], training=False)
+    logits, encodings, _ = postprocess.flatten_levels(outputs['cls_outputs'], outputs['box_outputs'], anchors)
+    boxes = module.to_original(outputs['detection_boxes'], image_info[tf.newaxis])
+    found = detections_of({**outputs, 'detection_boxes': boxes})
+    rows.append((to_pixels(pixels).numpy(), encodings[0].numpy(), logits[0].numpy(), found))
+  inputs, encodings, logits, detections = zip(*rows, strict=True)
+  return Reference(
+    images=tuple(images),
+    inputs=np.stack(inputs),
+    box_encodings=np.stack(encodings),
+    class_logits=np.stack(logits),
+    detections=detections,
+    score_threshold=float(options.get('pre_nms_score_threshold') or 0.0),
+    max_detections=int(options.get('max_num_detections') or 100),
+  )
+
+
+def to_pixels(images: tf.Tensor) -> tf.Tensor:
+  """Undoes `preprocess.normalize`: 0 to 255 again, the zeros of the padding become the mean colour."""
+  return images * tf.constant(preprocess.STDDEV) + tf.constant(preprocess.MEAN)
+
+
+def detections_of(outputs: Mapping[str, Any], row: int = 0) -> dict[str, np.ndarray]:
+  """The valid detections of one picture of a batch: `boxes` [k, 4], `scores` [k] and `classes` [k]."""
+  count = int(np.asarray(outputs['num_detections']).reshape(-1)[row])
+  return {key: np.asarray(outputs[f'detection_{key}'])[row, :count] for key in ('boxes', 'scores', 'classes')}
+
+
+def check_finite(model: tf_keras.Model) -> None:
+  """Raises a VerificationError that names the weights that are NaN or infinite."""
+  bad = [v.name for v in model.variables if v.dtype.is_floating and not np.isfinite(v.numpy()).all()]
+  if bad:
+    names = ', '.join(bad[:3]) + (f' and {len(bad) - 3} more' if len(bad) > 3 else '')
+    raise VerificationError(
+      f'{len(bad)} weights are NaN or infinite ({names}): the training diverged, use an earlier checkpoint.'
+    )
+
+
+def max_error(expected: np.ndarray, actual: np.ndarray) -> float:
+  """Largest absolute difference; NaN where either has one. A VerificationError where the shapes differ."""
+  if expected.shape != actual.shape:
+    raise VerificationError(f'The export gives shape {list(actual.shape)}, the model {list(expected.shape)}.')
+  return float(np.max(np.abs(expected.astype(np.float64) - actual), initial=0.0))
+
+
+def check_errors(errors: Mapping[str, float], tolerance: float, what: str) -> None:
+  """Raises a VerificationError that names the outputs of `what` whose error is NaN or above `tolerance`."""
+  bad = [f'{name} by {error:.3g}' for name, error in errors.items() if not error <= tolerance]
+  if bad:
+    raise VerificationError(f'{what} differs from the Keras model: {", ".join(bad)}; tolerated is {tolerance:g}.')
+
+
+def count_unmatched(
+  expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], floor: float, tolerance: float = TOLERANCE
+) -> int:
+  """How many detections of one picture the other side lacks.
+
+  Two detections are the same if they agree in class, their scores differ by no more than `tolerance` and their boxes
+  overlap by an IoU of 0.99. Those whose score is within `tolerance` of `floor` may be on one side only: rounding
+  decides.
+
+  Args:
+    expected: `boxes` [k, 4], `scores` [k] and `classes` [k].
+    actual: the same of the export.
+    floor: score at which detections are cut off.
+    tolerance: of the scores.
+  """
+  same = (
+    (expected['classes'][:, None] == actual['classes'])
+    & (np.abs(expected['scores'][:, None] - actual['scores']) <= tolerance)
+    & (_iou(expected['boxes'], actual['boxes']) >= _SAME_IOU)
+  )
+  lacking = (expected['scores'] > floor + tolerance) & ~same.any(axis=1)
+  extra = (actual['scores'] > floor + tolerance) & ~same.any(axis=0)
+  return int(lacking.sum() + extra.sum())
+
+
+def cut_off(expected: Mapping[str, np.ndarray], score_threshold: float, max_detections: int) -> float:
+  """Score below which the model itself dropped detections of a picture: its threshold, or the last of a full list."""
+  scores = expected['scores']
+  return max(score_threshold, float(scores.min())) if len(scores) >= max_detections else score_threshold
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+  """[n, m] IoU of boxes [n, 4] and [m, 4], yxyx; two equal boxes without area overlap fully."""
+  corner = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+  shared = np.prod(np.maximum(corner, 0.0), axis=-1)
+  area_a, area_b = (np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1) for boxes in (a, b))
+  union = area_a[:, None] + area_b - shared
+  equal = np.abs(a[:, None] - b[None]).max(axis=-1, initial=0.0) < 1e-2
+  return np.where(equal, 1.0, shared / np.maximum(union, 1e-9))
+
+
+def sample_images() -> list[np.ndarray]:
+  """Two photographs (uint8, 427 x 640) that scikit-learn carries, for exports that come with no pictures."""
+  from sklearn import datasets
+
+  return list(datasets.load_sample_images().images)
