@@ -1,0 +1,225 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What may import what. Floors hold the rooms of the package; imports go down only."""
+
+import sys
+
+import pytest
+
+from tests.house import repository
+from tests.house.repository import is_under
+
+# Room -> floor. A room is a package or a module directly under nasfpn_tf/, or scripts/. The rooms of floor 4 are
+# sisters that meet as files: topology, model directory, SavedModel, records.
+FLOORS = {
+  'topology': 0,
+  'layers': 1,
+  'config': 1,
+  'data': 1,
+  'report': 1,
+  'modeling': 2,
+  'interop': 2,
+  'training': 3,
+  'zoo': 3,
+  'export': 4,
+  'search': 4,
+  'frontier': 4,
+  'predict': 4,
+  'quickstart': 4,
+  'scripts': 5,
+}
+
+# The only imports between two rooms of one floor.
+NEIGHBOURS = {('zoo', 'training')}
+
+# Room -> what of other people's packages it may import; a room that is not here may import anything not banned.
+ONLY = {
+  'topology': (),
+  'layers': ('numpy', 'tensorflow', 'tf_keras'),
+}
+
+# Package -> the places that may import it.
+RESERVED = {
+  'absl.app': ('scripts/', 'benchmarks/'),
+  'absl.flags': ('scripts/', 'benchmarks/'),
+  'keras_cv': ('nasfpn_tf/interop/', 'tests/', 'benchmarks/'),
+  'gin': (),
+  'keras': (),
+  'tensorflow.keras': (),
+}
+
+# What only floor 3 and above may import of Model Garden: whatever trains.
+TRAINS = (
+  'official.core.actions',
+  'official.core.base_task',
+  'official.core.base_trainer',
+  'official.core.task_factory',
+  'official.core.train_lib',
+  'official.modeling.optimization',
+  'official.vision.tasks',
+  'official.vision.train',
+  'orbit',
+)
+
+# These start at once: nothing they import when loaded leads to TensorFlow.
+LIGHT = (
+  'nasfpn_tf/__init__.py',
+  'nasfpn_tf/topology/',
+  'nasfpn_tf/quickstart/',
+  'nasfpn_tf/data/framing.py',
+  'nasfpn_tf/data/manifest.py',
+  'nasfpn_tf/search/space.py',
+  'nasfpn_tf/search/trial.py',
+  'nasfpn_tf/search/store.py',
+  'nasfpn_tf/search/executor.py',
+  'nasfpn_tf/search/loop.py',
+  'scripts/describe.py',
+)
+HEAVY = ('tensorflow', 'tf_keras', 'keras_cv', 'official', 'orbit')
+
+# Where an import may be for its side effects only, and the modules that may be imported for theirs from anywhere.
+SIDE_EFFECTS = (
+  'nasfpn_tf/training/registry_imports.py',
+  'nasfpn_tf/modeling/detector.py',  # Builds any registered part, with or without the trainer.
+  'scripts/',
+  'tests/',
+  'benchmarks/',
+)
+REGISTERING = ('nasfpn_tf.training.registry_imports', 'nasfpn_tf.training.experiments')
+
+OURS = repository.python_files('nasfpn_tf', 'scripts')
+ALL = repository.python_files()
+
+
+def room_of(path: str) -> str | None:
+  """'nasfpn_tf/topology/spec.py' -> 'topology'; None for nasfpn_tf/__init__.py, which imports nothing of ours."""
+  parts = path.removesuffix('.py').split('/')
+  if parts[0] == 'scripts':
+    return 'scripts'
+  return None if parts[1] == '__init__' else parts[1]
+
+
+def ours(path: str) -> list[tuple[repository.Import, str]]:
+  """The imports of this project's own modules, with the room they lead to."""
+  found = [entry for entry in repository.imports(path) if is_under(entry.name, 'nasfpn_tf', 'scripts')]
+  return [(entry, entry.name.split('.')[1]) for entry in found if entry.name not in ('nasfpn_tf', 'scripts')]
+
+
+def shown(problems: list[str]) -> str:
+  """Problems as the message of an assertion."""
+  return '\n'.join(['', *problems])
+
+
+def test_every_room_has_a_floor():
+  rooms = {room_of(path) for path in OURS} - {None}
+  assert rooms <= set(FLOORS), f'not in the table of floors: {sorted(rooms - set(FLOORS))}'
+
+
+def test_imports_go_down():
+  problems = []
+  for path in OURS:
+    room = room_of(path)
+    for entry, target in ours(path):
+      where = f'{path}:{entry.line} imports {entry.name}'
+      if room is None:
+        problems.append(f'{where}: the public names load on first use')
+      elif target not in FLOORS:
+        problems.append(f'{where}: no room; import it from its module')
+      elif target != room and (room, target) not in NEIGHBOURS and FLOORS[target] >= FLOORS[room]:
+        problems.append(f'{where}: {target} is on floor {FLOORS[target]}, {room} on {FLOORS[room]}')
+  assert not problems, shown(problems)
+
+
+def test_nothing_imports_scripts():
+  problems = [f'{path}:{e.line}' for path in ALL for e in repository.imports(path) if is_under(e.name, 'scripts')]
+  assert not problems, shown(problems)
+
+
+def test_rooms_with_few_guests():
+  problems = []
+  for path in OURS:
+    if room_of(path) in ONLY:
+      allowed = {'nasfpn_tf', *sys.stdlib_module_names, *ONLY[room_of(path)]}
+      problems += [
+        f'{path}:{entry.line} imports {entry.name}; besides the standard library {ONLY[room_of(path)]} may be'
+        for entry in repository.imports(path)
+        if entry.name.split('.')[0] not in allowed
+      ]
+  assert not problems, shown(problems)
+
+
+def test_reserved_packages():
+  problems = [
+    f'{path}:{entry.line} imports {entry.name}; only {places or "nobody"} may'
+    for path in ALL
+    for entry in repository.imports(path)
+    for package, places in RESERVED.items()
+    if is_under(entry.name, package) and not path.startswith(places)
+  ]
+  assert not problems, shown(problems)
+
+
+def test_nothing_below_floor_3_trains():
+  problems = [
+    f'{path}:{entry.line} imports {entry.name}'
+    for path in OURS
+    for entry in repository.imports(path)
+    if FLOORS.get(room_of(path), 0) < 3 and is_under(entry.name, *TRAINS)
+  ]
+  assert not problems, shown(problems)
+
+
+def test_imports_are_absolute():
+  problems = [f'{path}:{e.line}' for path in ALL for e in repository.imports(path) if e.name.startswith('.')]
+  assert not problems, shown(problems)
+
+
+def test_side_effects_only_where_expected():
+  problems = []
+  for path in OURS:
+    if path.startswith(SIDE_EFFECTS):
+      continue
+    lines = repository.text(path).splitlines()
+    for entry in repository.imports(path):
+      if 'noqa: F401' in lines[entry.line - 1] and entry.name not in REGISTERING:
+        problems.append(f'{path}:{entry.line} imports {entry.name} for a side effect: a case for registry_imports.py')
+  assert not problems, shown(problems)
+
+
+@pytest.mark.parametrize('path', [path for path in OURS if path.startswith(LIGHT)])
+def test_light_modules_do_not_lead_to_tensorflow(path):
+  seen, waiting = set(), [(path,)]
+  while waiting:
+    way = waiting.pop()
+    for entry in repository.imports(way[-1]):
+      if not entry.at_load:
+        continue
+      assert not is_under(entry.name, *HEAVY), f'{" -> ".join(way)} imports {entry.name} (line {entry.line})'
+      target = repository.module_file(entry.name)
+      if target and target not in seen:
+        seen.add(target)
+        waiting.append((*way, target))
+
+
+def test_the_public_names_exist():
+  """Each lazy name of nasfpn_tf/__init__.py is defined by the module it is said to come from."""
+  namespace = {}
+  exec(compile(repository.text('nasfpn_tf/__init__.py'), 'nasfpn_tf/__init__.py', 'exec'), namespace)
+  for name, module in namespace['_LAZY'].items():
+    path = repository.module_file(module)
+    assert path in (f'{module.replace(".", "/")}.py', f'{module.replace(".", "/")}/__init__.py'), f'no module {module}'
+    defined = {getattr(node, 'name', None) for node in repository.tree(path).body}
+    assert module.endswith('.' + name) or name in defined, f'{module} does not define {name}'
+    assert name in namespace['__all__']
