@@ -68,12 +68,15 @@ class Applications(hyperparams.Config):
     alpha: width multiplier, for the MobileNets.
     weights: 'imagenet' (downloaded by tf_keras), the path of a Keras weight file without the top, or 'none'.
     norm_momentum: momentum of the backbone's batch norms; 0 keeps the one of the library (0.99 or 0.999).
+    frozen_level: layers up to the feature of this level stay as loaded, as is usual in fine-tuning on few pictures
+      (2: the stem and the blocks of stride 2 and 4, where most of the time of a step goes); 0 trains all.
   """
 
   name: str = 'mobilenet_v2'
   alpha: float = 1.0
   weights: str = 'none'
   norm_momentum: float = 0.0
+  frozen_level: int = 0
 
 
 @dataclasses.dataclass

@@ -151,6 +151,8 @@ class ApplicationsBackbone(tf_keras.Model):
     weights: 'imagenet' (downloaded by tf_keras), the path of a Keras .h5 weight file, or 'none'.
     norm_momentum: momentum of the batch norms; 0 keeps the library's.
     use_sync_bn: synchronise the batch norms across replicas.
+    frozen_level: layers up to the feature of this level are not trained, and their batch norms use the stored
+      statistics; 0 trains all.
     kernel_regularizer: regularizer of the convolutions, depthwise ones excepted (as Model Garden's backbones).
 
   Raises:
@@ -166,18 +168,26 @@ class ApplicationsBackbone(tf_keras.Model):
     weights: str = 'none',
     norm_momentum: float = 0.0,
     use_sync_bn: bool = False,
+    frozen_level: int = 0,
     kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
   ):
     if name not in _APPLICATIONS:
       raise ValueError(f'applications.name {name!r} is unknown; {config.nearest(name, NAMES)}')
     application = _APPLICATIONS[name]
+    if frozen_level and frozen_level not in application.blocks:
+      raise ValueError(f'applications.frozen_level {frozen_level}: {name} has levels {sorted(application.blocks)}.')
     network = _build_network(name, application, alpha, weights)
     taps = {str(level): _last_layer(network, prefix).output for level, prefix in application.blocks.items()}
     entry = network.get_layer(application.first).input if application.first else network.input
     trunk = tf_keras.Model(entry, taps, name=name)
+    frozen = set()
+    if frozen_level:
+      names = [layer.name for layer in trunk.layers]
+      frozen.update(names[: names.index(_last_layer(network, application.blocks[frozen_level]).name) + 1])
 
     def configure(layer):
       options = layer.get_config()
+      options['trainable'] = layer.name not in frozen
       if isinstance(layer, tf_keras.layers.BatchNormalization):
         options['synchronized'] = use_sync_bn
         options['momentum'] = norm_momentum or options['momentum']
@@ -197,6 +207,7 @@ class ApplicationsBackbone(tf_keras.Model):
       'alpha': alpha,
       'norm_momentum': norm_momentum,
       'use_sync_bn': use_sync_bn,
+      'frozen_level': frozen_level,
       'kernel_regularizer': tf_keras.regularizers.serialize(kernel_regularizer),
     }
 
@@ -327,6 +338,7 @@ def _build_backbone(input_specs, backbone_config, norm_activation_config, l2_reg
     weights=applications.weights,
     norm_momentum=applications.norm_momentum,
     use_sync_bn=norm_activation_config.use_sync_bn,
+    frozen_level=applications.frozen_level,
     kernel_regularizer=l2_regularizer,
   )
 
