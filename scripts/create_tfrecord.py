@@ -12,39 +12,52 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""COCO, VOC or YOLO -> sharded TFRecords with a manifest: docs/data.md.
+"""COCO, VOC or YOLO -> sharded TFRecords with a manifest (docs/data.md).
 
 create_tfrecord.py --annotations=instances_train.json --image_dir=images --output_prefix=records/train
 """
 
+import os
 import sys
 
 from absl import app, flags
 
-from nasfpn_tf.data import coco, tfrecord
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from nasfpn_tf.data import coco
 from nasfpn_tf.data.problems import DataError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum('format', 'coco', ['coco'], 'What the annotations are.')
-flags.DEFINE_string('annotations', None, 'COCO: the JSON file.')
-flags.DEFINE_string('image_dir', None, 'Directory that the file names of the pictures are relative to.')
-flags.DEFINE_string('output_prefix', None, 'P of the files written: P-00000-of-00008.tfrecord, P.manifest.json, ...')
-flags.DEFINE_integer('num_shards', 8, 'Number of TFRecord files.', lower_bound=1, upper_bound=99999)
-flags.DEFINE_enum(
-  'labels', 'contiguous', list(coco.LABEL_SCHEMES), 'Labels 1..K by category id, or the ids themselves.'
+flags.DEFINE_enum('format', 'coco', ['coco', 'voc', 'yolo'], 'What the annotations are.')
+flags.DEFINE_string(
+  'annotations',
+  None,
+  'coco: the JSON file. voc: the directory of .xml files, or a list such as ImageSets/Main/train.txt. yolo: the '
+  'directory of .txt files.',
 )
+flags.DEFINE_string('image_dir', None, 'Directory that the file names of the pictures are relative to.')
+flags.DEFINE_string('output_prefix', None, 'P of what is written: P-00000-of-00008.tfrecord ..., P.manifest.json.')
+flags.DEFINE_string(
+  'categories',
+  None,
+  'voc, yolo: class names: a text file with one a line, a data.yaml, or the .manifest.json of another split.',
+)
+flags.DEFINE_integer('num_shards', 8, 'Number of TFRecord files.', lower_bound=1, upper_bound=99999)
+flags.DEFINE_enum('labels', 'contiguous', list(coco.LABEL_SCHEMES), 'Labels are 1..K by category id, or the ids.')
 flags.DEFINE_integer('holdout_images', 0, 'Pictures to set apart in P_holdout-*, e.g. for a search.', lower_bound=0)
 flags.DEFINE_integer('seed', 0, 'Of the order of the pictures and the choice of the held-out ones.')
-flags.DEFINE_bool('strict', False, 'Make every problem in the data an error.')
+flags.DEFINE_bool('strict', False, 'Make every problem in the data an error, and write nothing then.')
 flags.DEFINE_integer('num_workers', 0, 'Threads that read and check pictures; 0: one a core.', lower_bound=0)
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unknown argument {argv[1]!r}; flags begin with --.')
+    raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
+  from nasfpn_tf.data import formats, tfrecord  # After the flags are read: TensorFlow takes seconds to load.
+
   try:
     manifest = tfrecord.write_tfrecords(
-      FLAGS.annotations,
+      formats.read_dataset(FLAGS.format, FLAGS.annotations, FLAGS.image_dir, FLAGS.categories),
       FLAGS.image_dir,
       FLAGS.output_prefix,
       FLAGS.num_shards,
@@ -56,7 +69,7 @@ def main(argv):
     )
   except (DataError, OSError) as error:
     sys.exit(f'create_tfrecord: {error}')
-  print(f'{manifest.num_records} pictures, {len(manifest.labels)} classes: {manifest.prefix}-*.tfrecord')
+  print(tfrecord.describe(manifest))
 
 
 def run():

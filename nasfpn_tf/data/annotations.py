@@ -93,13 +93,18 @@ class AnnotationChecker:
     self.annotations[image_id].append(annotation)
 
   def finish(self) -> None:
-    """Gives new ids, above all others, to the annotations that came without one of their own."""
-    identifier = max(0, *self._by_id)
-    for items in self.annotations.values():
+    """Gives new ids, above all others, to annotations without one of their own; notes boxes that are there twice."""
+    identifier = max((0, *self._by_id))
+    for image_id, items in self.annotations.items():
+      seen = {}
       for item in items:
         if item['id'] is None:
           identifier += 1
           item['id'] = identifier
+        first = seen.setdefault((item['category_id'], *item['bbox']), item)
+        if first is not item:
+          where = self._origins.get(item['id'], f'annotation {item["id"]} of {self._images[image_id]["file_name"]}')
+          self._problems.add('box_repeated', where, f'is where annotation {first["id"]} is')
 
   def _check_box(self, box: Any, image: Mapping[str, Any], where: str) -> tuple[list[float] | None, bool]:
     """The box inside the picture, None where there is none, and whether it had to be clipped."""

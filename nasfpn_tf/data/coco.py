@@ -229,6 +229,7 @@ def _check_images(
   items: list[Any], source: str, image_size: Callable[[str], tuple[int, int]] | None, problems: Problems
 ) -> dict[int, dict[str, Any]]:
   images: dict[int, dict[str, Any]] = {}
+  names: dict[str, int] = {}
   for index, item in enumerate(items):
     where = f'images[{index}]'
     identifier = integer(item.get('id')) if isinstance(item, Mapping) else None
@@ -256,5 +257,8 @@ def _check_images(
     if width is None or height is None or width < 1 or height < 1:
       problems.add('bad_image_entry', where, f'width {item["width"]!r}, height {item["height"]!r}')
       continue
+    if name in names:
+      problems.add('image_file_repeated', where, f'is also image {names[name]}')
+    names.setdefault(name, identifier)
     images[identifier] = {'id': identifier, 'file_name': name, 'width': width, 'height': height}
   return images

@@ -62,27 +62,40 @@ def check_files(paths: Sequence[str], manifest: Manifest | None = None, data: bo
     prefix = _prefix(path)
     if prefix not in described:
       described[prefix] = manifest or find_manifest(path)
-    source = described[prefix]
-    shard = source.shard(os.path.basename(path)) if source else None
-    if source and not shard:
-      raise FramingError(f'{path}: {source.path} does not list this file, it is of another run. {_REMEDY}')
-    size = _size(path)
-    if shard and size != shard.num_bytes:
-      raise FramingError(f'{path}: {size} bytes where {source.path} says {shard.num_bytes}. {_REMEDY}')
-    if '://' in path and shard and not data:
-      total += shard.num_records  # A request per header would take minutes; the size is the one that was written.
-      continue
-    num_records = check_file(path, data)
-    if shard and num_records != shard.num_records:
-      raise FramingError(f'{path}: {num_records} records where {source.path} says {shard.num_records}. {_REMEDY}')
-    total += num_records
-  _check_complete(paths)
+    total += check_file(path, described[prefix], data)
+  check_complete(paths)
   return total
 
 
-def check_file(path: str | os.PathLike[str], data: bool = False) -> int:
-  """The number of records of one TFRecord file; see `check_files`."""
-  return sum(1 for _ in record_spans(path, data))
+def check_file(path: str | os.PathLike[str], manifest: Manifest | None = None, data: bool = False) -> int:
+  """Checks one file; see `check_files`. Without a manifest only that it is a whole TFRecord file."""
+  path = os.fspath(path)
+  shard = manifest.shard(os.path.basename(path)) if manifest else None
+  if manifest and not shard:
+    raise FramingError(f'{path}: {manifest.path} does not list this file, it is of another run. {_REMEDY}')
+  size = _size(path)
+  if shard and size != shard.num_bytes:
+    raise FramingError(f'{path}: {size} bytes where {manifest.path} says {shard.num_bytes}. {_REMEDY}')
+  if '://' in path and shard and not data:
+    return shard.num_records  # A request per header would take minutes; the size is the one that was written.
+  num_records = sum(1 for _ in record_spans(path, data))
+  if shard and num_records != shard.num_records:
+    raise FramingError(f'{path}: {num_records} records where {manifest.path} says {shard.num_records}. {_REMEDY}')
+  return num_records
+
+
+def check_complete(paths: Sequence[str]) -> None:
+  """A `FramingError` where names such as 'P-00000-of-00008.tfrecord' promise files that are neither named nor there."""
+  found: dict[tuple[str, int], set[int]] = {}
+  for path in paths:
+    match = _SHARD.match(os.fspath(path))
+    if match:
+      found.setdefault((match['prefix'], int(match['count'])), set()).add(int(match['index']))
+  for (prefix, count), indices in found.items():
+    for index in sorted(set(range(count)) - indices):
+      path = f'{prefix}-{index:05d}-of-{count:05d}.tfrecord'
+      if '://' not in path and not os.path.exists(path):
+        raise FramingError(f'{path} is missing: the set is not whole. {_REMEDY}')
 
 
 def record_spans(path: str | os.PathLike[str], data: bool = False) -> Iterator[tuple[int, int]]:
@@ -121,12 +134,13 @@ def record_spans(path: str | os.PathLike[str], data: bool = False) -> Iterator[t
       index += 1
 
 
-def read_records(path: str | os.PathLike[str], data: bool = True) -> Iterator[bytes]:
-  """Yields the data of each record; see `record_spans`."""
+def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[bytes, bool]]:
+  """Yields the data of each record and whether it is intact by its CRC; a `FramingError` where the framing breaks."""
   with _open(os.fspath(path)) as file:
-    for offset, length in record_spans(path, data):
+    for offset, length in record_spans(path):
       file.seek(offset)
-      yield file.read(length)
+      content = file.read(length + _FOOTER.size)
+      yield content[:length], masked_crc32c(content[:length]) == _FOOTER.unpack(content[length:])[0]
 
 
 def masked_crc32c(data: bytes) -> int:
@@ -192,20 +206,6 @@ def _make_table() -> list[int]:
 _TABLE = _make_table()
 _TABLE_ARRAY = np.array(_TABLE, np.uint32)
 _REMEDY = 'Write the records again with create_tfrecord.py, or copy them again.'
-
-
-def _check_complete(paths: Sequence[str]) -> None:
-  """All n files of 'P-?????-of-n' are named where the names promise them."""
-  found: dict[tuple[str, int], set[int]] = {}
-  for path in paths:
-    match = _SHARD.match(os.fspath(path))
-    if match:
-      found.setdefault((match['prefix'], int(match['count'])), set()).add(int(match['index']))
-  for (prefix, count), indices in found.items():
-    for index in sorted(set(range(count)) - indices):
-      path = f'{prefix}-{index:05d}-of-{count:05d}.tfrecord'
-      if '://' not in path and not os.path.exists(path):
-        raise FramingError(f'{path} is missing: the set is not whole. {_REMEDY}')
 
 
 def _broken(path: str, index: int, offset: int, what: str) -> FramingError:

@@ -151,7 +151,7 @@ def _open(source) -> Image.Image:
   try:
     return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
   except Exception as error:  # Pillow's plugins raise whatever malformed bytes lead them to.
-    raise ImageError('image_unreadable', f'not a picture that can be read: {_why(error)}') from error
+    raise ImageError('image_unreadable', f'not a picture that can be read: {reason(error)}') from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -185,7 +185,7 @@ def _rgb(image: Image.Image) -> Image.Image:
   except ImageError:
     raise
   except Exception as error:  # See `_open`.
-    raise ImageError('image_unreadable', f'truncated or corrupt: {_why(error)}') from error
+    raise ImageError('image_unreadable', f'truncated or corrupt: {reason(error)}') from error
 
 
 def _to_jpeg(image: Image.Image) -> bytes:
@@ -200,7 +200,7 @@ def _verify(data: bytes, size: tuple[int, int]) -> None:
   try:
     shape = tf.io.decode_image(data, channels=3).shape
   except tf.errors.OpError as error:
-    raise ImageError('image_unreadable', f'truncated or corrupt: {_why(error)}') from error
+    raise ImageError('image_unreadable', f'truncated or corrupt: {reason(error)}') from error
   if tuple(shape) != (size[1], size[0], 3):
     raise ImageError('image_unreadable', f'TensorFlow reads it as {tuple(shape)}, not as {_size(size)}')
 
@@ -209,6 +209,7 @@ def _size(size: tuple[int, int]) -> str:
   return f'{size[0]}x{size[1]}'
 
 
-def _why(error: Exception) -> str:
+def reason(error: Exception) -> str:
+  """The first line of what a decoder says, shortened."""
   text = str(getattr(error, 'message', error)).splitlines()
   return text[0][:160] if text and text[0] else type(error).__name__

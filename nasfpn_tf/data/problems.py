@@ -15,17 +15,20 @@
 """Problems of a data set: counted by kind, listed by file and record, errors when the user wants none."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 # What was done about a problem.
 NOTED = 'noted'  # Worth knowing, nothing wrong: never an error.
 FIXED = 'fixed'  # Put right; nothing is lost.
 DROPPED = 'dropped'  # The record or the picture was left out.
+FOUND = 'found'  # Met in records that are already written.
 
 # Kind -> (what is done about it, what it is).
 KINDS = {
+  'image_file_repeated': (NOTED, 'picture file that is listed under several ids'),
   'image_transcoded': (NOTED, 'picture stored as RGB JPEG because readers differ on its format'),
   'many_boxes': (NOTED, 'picture with more boxes than a training step takes by default'),
+  'box_repeated': (NOTED, 'the same box and category twice in one picture'),
   'area_filled': (NOTED, "annotation without 'area': width x height of its box"),
   'category_name_filled': (NOTED, 'category without a name: its id'),
   'image_size_filled': (FIXED, 'picture without width and height: read from the file'),
@@ -45,6 +48,15 @@ KINDS = {
   'image_unreadable': (DROPPED, 'picture truncated, corrupt or of an unknown format'),
   'image_size_mismatch': (DROPPED, 'picture whose size is not the one its boxes were drawn for'),
   'bad_label_file': (DROPPED, 'label file or line that cannot be read'),
+  'broken_file': (FOUND, 'TFRecord file that is damaged, cut off or not the one its manifest describes'),
+  'bad_record': (FOUND, "record that is no example of Model Garden's TfExampleDecoder"),
+  'corrupt_image': (FOUND, 'picture in a record that does not decode, or to another size'),
+  'bad_box': (FOUND, 'box in a record that is not finite, empty, inverted or outside 0..1'),
+  'bad_label': (FOUND, 'label in a record that is no class of the manifest'),
+  'duplicate_source_id': (FOUND, 'two records with the same source_id: evaluation would count one'),
+  'annotations_differ': (FOUND, 'records and annotations do not tell the same'),
+  'duplicate_picture': (FOUND, 'the same picture twice in one split'),
+  'leak': (FOUND, 'the same picture in several splits: evaluation would flatter'),
 }
 
 
@@ -81,6 +93,11 @@ class Problems:
     for problem in problems:
       self.add(problem.kind, problem.where, problem.message)
 
+  @property
+  def num_serious(self) -> int:
+    """How many are more than notes."""
+    return sum(count for kind, count in self.counts.items() if KINDS[kind][0] != NOTED)
+
   def raise_if_strict(self, strict: bool, shown: int = 10) -> None:
     """A `DataError` that lists the first problems that are more than notes, where `strict` and there are any."""
     serious = [problem for problem in self if KINDS[problem.kind][0] != NOTED]
@@ -98,10 +115,16 @@ class Problems:
   def summary(self, examples: int = 3) -> str:
     """One line a kind with its count, and the first few of it; '' where there is none."""
     lines = []
-    for kind, (action, meaning) in KINDS.items():
-      if kind not in self.counts:
-        continue
-      lines.append(f'  {self.counts[kind]:>6} {kind} ({action}): {meaning}')
-      shown = [problem for problem in self._problems if problem.kind == kind][:examples]
-      lines.extend(f'           {problem.where}: {problem.message}' for problem in shown)
+    for line, kind in zip(count_lines(self.counts), _in_order(self.counts), strict=True):
+      shown = [problem for problem in self if problem.kind == kind][:examples]
+      lines.extend([line, *(f'         {problem.where}: {problem.message}' for problem in shown)])
     return '\n'.join(lines)
+
+
+def count_lines(counts: Mapping[str, int]) -> list[str]:
+  """A line for each kind of problem that was met: how often, what it is, and what was done about it."""
+  return [f'  {counts[kind]:>6} {kind}, {KINDS[kind][0]}: {KINDS[kind][1]}' for kind in _in_order(counts)]
+
+
+def _in_order(counts: Mapping[str, int]) -> list[str]:
+  return [kind for kind in KINDS if kind in counts]

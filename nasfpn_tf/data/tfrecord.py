@@ -18,9 +18,6 @@ Pictures are read, checked and written one after the other by a few threads, so 
 The same input gives the same bytes. Nothing appears under its final name before all of it is on disk (`staging`).
 """
 
-import collections
-import concurrent.futures
-import contextlib
 import functools
 import hashlib
 import json
@@ -34,7 +31,8 @@ from nasfpn_tf.data import coco as coco_lib
 from nasfpn_tf.data import images
 from nasfpn_tf.data.coco import CocoDataset
 from nasfpn_tf.data.manifest import ANNOTATIONS_SUFFIX, PROBLEMS_SUFFIX, SUFFIX, Label, Manifest, Shard
-from nasfpn_tf.data.problems import DataError, Problems
+from nasfpn_tf.data.ordered_map import ordered_map
+from nasfpn_tf.data.problems import DataError, Problems, count_lines
 from nasfpn_tf.data.progress import track
 from nasfpn_tf.data.staging import Staging
 
@@ -94,17 +92,36 @@ def write_tfrecords(
       f'{prefix + HOLDOUT_SUFFIX}-* holds pictures set apart by an earlier run, which would now be in {prefix}-* as '
       'well: remove them or pass holdout_images.'
     )
+  encode = functools.partial(_encode_file, image_dir)
   with Staging(prefix) as staging:
     for part_prefix, part, part_problems in parts:
       staging.check_replaceable(part_prefix)
       write = _SetWriter(staging, os.path.basename(part_prefix), part, label_map, part_problems, max_boxes)
-      with _encoded_images(coco_lib.shuffled(part.images, seed), image_dir, num_workers) as encoded:
+      with ordered_map(encode, coco_lib.shuffled(part.images, seed), num_workers) as encoded:
         description = f'{os.path.basename(part_prefix)}: pictures'
         write.shards(track(encoded, len(part.images), description, progress), num_shards)
       part_problems.raise_if_strict(strict)
       write.json_files(labels)
     staging.commit([part_prefix for part_prefix, _, _ in parts])
   return Manifest.load(prefix + SUFFIX)
+
+
+def describe(manifest: Manifest) -> str:
+  """What was written, and which problems were met, in a few lines for the console."""
+  sets = [manifest]
+  holdout = manifest.prefix + HOLDOUT_SUFFIX + SUFFIX
+  if os.path.exists(holdout):
+    sets.append(Manifest.load(holdout))
+  lines = []
+  for item in sets:
+    lines.append(f'{item.prefix}-*.tfrecord: {item.num_records} pictures in {len(item.shards)} files')
+    if item.problems:
+      lines.append(f'  listed in {item.prefix}{PROBLEMS_SUFFIX}:')
+      lines.extend(count_lines(item.problems))
+  names = ', '.join(f'{label["label"]} {label["name"]}' for label in manifest.labels[:10])
+  more = f', ... {manifest.labels[-1]["label"]} {manifest.labels[-1]["name"]}' if len(manifest.labels) > 10 else ''
+  lines.append(f'labels ({len(manifest.labels)} classes, num_classes {manifest.num_classes}): {names}{more}')
+  return '\n'.join(lines)
 
 
 def to_example(
@@ -223,29 +240,7 @@ class _SetWriter:
     return annotations
 
 
-@contextlib.contextmanager
-def _encoded_images(entries: Sequence[Mapping[str, Any]], image_dir: str, num_workers: int | None):
-  """An iterator over (entry, `EncodedImage` or `ImageError`) in order, a few pictures ahead."""
-  num_workers = num_workers or os.cpu_count() or 1
-  pool = concurrent.futures.ThreadPoolExecutor(num_workers, thread_name_prefix='pictures')
-
-  def results():
-    waiting = collections.deque()
-    for entry in entries:
-      waiting.append((entry, pool.submit(_encode_file, entry, image_dir)))
-      if len(waiting) >= 4 * num_workers:
-        first, future = waiting.popleft()
-        yield first, future.result()
-    for first, future in waiting:
-      yield first, future.result()
-
-  try:
-    yield results()
-  finally:
-    pool.shutdown(cancel_futures=True)
-
-
-def _encode_file(entry: Mapping[str, Any], image_dir: str) -> images.EncodedImage | images.ImageError:
+def _encode_file(image_dir: str, entry: Mapping[str, Any]) -> images.EncodedImage | images.ImageError:
   try:
     with open(os.path.join(image_dir, entry['file_name']), 'rb') as file:
       data = file.read()

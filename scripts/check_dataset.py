@@ -1,0 +1,107 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Looks through written records before a training: what is in them, what is broken, what splits share (docs/data.md).
+
+check_dataset.py --input_path='records/train-*' --input_path='records/val-*' --config_file=bccd_mobilenetv2_...
+"""
+
+import json
+import os
+import sys
+
+from absl import app, flags
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from nasfpn_tf.data.problems import DataError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string('input_path', None, "Records: 'P-*'; several times for several splits.")
+flags.DEFINE_multi_string(
+  'annotations', [], 'COCO JSON to compare with, one for each --input_path; default: the one beside the records.'
+)
+flags.DEFINE_string('experiment', 'nasfpn_retinanet', 'Experiment that --config_file changes.')
+flags.DEFINE_multi_string('config_file', [], 'Configuration whose input size and anchors are to cover the boxes.')
+flags.DEFINE_string('params_override', None, 'Changes to the configuration.')
+flags.DEFINE_string('output', None, 'Where to write the report as well: .json or .html.')
+flags.DEFINE_integer('num_workers', 0, 'Threads that decode pictures; 0: one a core.', lower_bound=0)
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
+  try:
+    num_serious = _check()
+  except (DataError, OSError, ValueError) as error:
+    sys.exit(f'check_dataset: {error}')
+  if num_serious:
+    sys.exit(f'check_dataset: {num_serious} problems, see above.')
+
+
+def _check() -> int:
+  from nasfpn_tf.data import check, statistics  # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf.report import dataset
+
+  annotations = FLAGS.annotations or [None] * len(FLAGS.input_path)
+  if len(annotations) != len(FLAGS.input_path):
+    raise DataError(f'{len(annotations)} --annotations for {len(FLAGS.input_path)} --input_path; give one for each.')
+  if FLAGS.output and not FLAGS.output.endswith(('.json', '.html')):
+    raise DataError(f'--output={FLAGS.output}: the name must end in .json or .html.')
+  grid, max_boxes = _model() if FLAGS.config_file or FLAGS.params_override else (None, 100)
+  splits = [
+    check.check_records(path, json_file, FLAGS.num_workers or None)
+    for path, json_file in zip(FLAGS.input_path, annotations, strict=True)
+  ]
+  summaries = [statistics.summarize(split, grid, max_boxes) for split in splits]
+  found = [*(split.problems for split in splits), check.find_leaks(splits)]
+  lines = [line for problems in found for line in problems.summary().splitlines()]
+  print(dataset.text(summaries, lines))
+  if FLAGS.output:
+    listed = [str(problem) for problems in found for problem in problems]
+    with open(FLAGS.output, 'w', encoding='utf-8') as file:
+      if FLAGS.output.endswith('.json'):
+        json.dump({'splits': summaries, 'problems': listed}, file, indent=1)
+      else:
+        file.write(dataset.html(summaries, listed))
+    print(f'Written: {FLAGS.output}')
+  return sum(problems.num_serious for problems in found)
+
+
+def _model():
+  """The anchors of the configured model, and the boxes a picture that its input takes."""
+  from nasfpn_tf.data.anchors import AnchorGrid
+  from nasfpn_tf.training import params
+
+  task = params.load_params(FLAGS.experiment, FLAGS.config_file, FLAGS.params_override).task
+  model, parser = task.model, task.train_data.parser
+  grid = AnchorGrid(
+    tuple(model.input_size[:2]),
+    model.min_level,
+    model.max_level,
+    model.anchor.num_scales,
+    tuple(model.anchor.aspect_ratios),
+    model.anchor.anchor_size,
+    parser.match_threshold,
+  )
+  return grid, parser.max_num_instances
+
+
+def run():
+  flags.mark_flag_as_required('input_path')
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()
