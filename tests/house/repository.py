@@ -30,6 +30,7 @@ DISTRIBUTIONS = {
   'absl': 'absl-py',
   'ai_edge_litert': 'ai-edge-litert',
   'faster_coco_eval': 'faster-coco-eval',
+  'h5py': 'h5py',
   'keras_cv': 'keras-cv',
   'matplotlib': 'matplotlib',
   'numpy': 'numpy',
