@@ -51,9 +51,12 @@ def main(argv):
 
 
 def _check() -> int:
-  from nasfpn_tf.data import check, statistics  # After the flags are read: TensorFlow takes seconds to load.
+  import tensorflow as tf  # After the flags are read: TensorFlow takes seconds to load.
+
+  from nasfpn_tf.data import check, statistics
   from nasfpn_tf.report import dataset
 
+  tf.config.set_visible_devices([], 'GPU')  # Pictures are decoded on the CPU; a training may have the GPU.
   annotations = FLAGS.annotations or [None] * len(FLAGS.input_path)
   if len(annotations) != len(FLAGS.input_path):
     raise DataError(f'{len(annotations)} --annotations for {len(FLAGS.input_path)} --input_path; give one for each.')

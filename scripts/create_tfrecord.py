@@ -53,8 +53,11 @@ flags.DEFINE_integer('num_workers', 0, 'Threads that read and check pictures; 0:
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
-  from nasfpn_tf.data import formats, tfrecord  # After the flags are read: TensorFlow takes seconds to load.
+  import tensorflow as tf  # After the flags are read: TensorFlow takes seconds to load.
 
+  from nasfpn_tf.data import formats, tfrecord
+
+  tf.config.set_visible_devices([], 'GPU')  # Pictures are decoded on the CPU; a training may have the GPU.
   try:
     manifest = tfrecord.write_tfrecords(
       formats.read_dataset(FLAGS.format, FLAGS.annotations, FLAGS.image_dir, FLAGS.categories),

@@ -31,7 +31,7 @@ def text(summaries: Sequence[Mapping[str, Any]], problems: Sequence[str] = ()) -
   """The report as plain text; `problems` are the lines to list at its end."""
   lines = []
   for summary in summaries:
-    lines += [_title(summary), *(f'  {name:<28} {value}' for name, value in _facts(summary)), '']
+    lines += [_title(summary), *(f'  {name:<32} {value}' for name, value in _facts(summary)), '']
     lines += [*_aligned([_SPREAD_HEADER, *_spreads(summary)]), '']
     lines += [*_aligned([_CLASS_HEADER, *_classes(summary)]), '']
   return '\n'.join([*lines, *(problems or ['No problem was found.'])])
@@ -67,17 +67,13 @@ def _title(summary: Mapping[str, Any]) -> str:
 def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
   images, boxes, anchors = summary['images'], summary['boxes'], summary['anchors']
   yield 'boxes', f'{boxes["count"]}, and {boxes["crowd"]} crowds'
-  yield (
-    'small / medium / large',
-    ' / '.join(_share(boxes[name], boxes['count']) for name in ('small', 'medium', 'large')),
-  )
+  buckets = ('small', 'medium', 'large')
+  yield ' / '.join(buckets), ' / '.join(_share(boxes[name], boxes['count']) for name in buckets)
   yield 'pictures without a box', str(images['empty'])
   yield f'pictures with > {images["max_boxes"]} boxes', str(images['over_max_boxes'])
   unused = [item['name'] for item in summary['classes'] if not item['boxes']]
-  yield (
-    'classes without a box',
-    f'{len(unused)} of {len(summary["classes"])}' + (f': {", ".join(unused[:8])}' if unused else ''),
-  )
+  listed = f': {", ".join(unused[:8])}{", ..." if len(unused) > 8 else ""}' if unused else ''
+  yield 'classes without a box', f'{len(unused)} of {len(summary["classes"])}{listed}'
   if anchors:
     size = 'x'.join(map(str, anchors['input_size']))
     covered = ', '.join(f'{name} {_percent(value)}' for name, value in anchors['covered'].items())
@@ -107,12 +103,11 @@ def _classes(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
   widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-  return [
-    '  '
-    + f'{row[0]:<{widths[0]}}'
-    + ''.join(f'  {cell:>{width}}' for cell, width in zip(row[1:], widths[1:], strict=True))
-    for row in rows
-  ]
+  lines = []
+  for first, *cells in rows:
+    aligned = (f'{cell:>{width}}' for cell, width in zip(cells, widths[1:], strict=True))
+    lines.append('  ' + '  '.join([f'{first:<{widths[0]}}', *aligned]))
+  return lines
 
 
 def _share(count: int, total: int) -> str:
