@@ -209,6 +209,7 @@ def make_batches(
   seed: int | None = None,
   deterministic: bool | None = None,
   prefetch_buffer_size: int | None = None,
+  skip_batches: int = 0,
 ) -> tf.data.Dataset:
   """Parses records and batches them.
 
@@ -220,13 +221,14 @@ def make_batches(
     seed: of the augmentation; None is another one in every run.
     deterministic: keep the order of the records; None does when there is a seed.
     prefetch_buffer_size: batches prepared ahead; None leaves it to tf.data.
+    skip_batches: begin behind so many batches; their records are read, but not decoded.
 
   Returns:
     Dataset of (images `[batch, height, width, 3]`, labels), see `RecordParser`, with 'anchor_boxes' {level:
     `[batch, height_l, width_l, anchors_per_location * 4]`}.
   """
   seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=seed is None).batch(2, drop_remainder=True)
-  dataset = tf.data.Dataset.zip(records, seeds)
+  dataset = tf.data.Dataset.zip(records, seeds).skip(skip_batches * batch_size)
   dataset = dataset.map(lambda record, seed: parser(*record, seed), num_parallel_calls=tf.data.AUTOTUNE)
   dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
 

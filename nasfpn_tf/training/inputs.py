@@ -28,6 +28,7 @@ def build_inputs(
   data_config: config.DataConfig,
   model_config: config.Detector,
   input_context: tf.distribute.InputContext | None = None,
+  skip_batches: int = 0,
 ) -> tf.data.Dataset:
   """Builds the dataset of training or evaluation.
 
@@ -38,6 +39,7 @@ def build_inputs(
     model_config: the detector; its input size, levels, anchors and number of classes (0: labels are not checked).
     input_context: of a distribution strategy; `global_batch_size` is divided by its replicas, the records by its
       pipelines.
+    skip_batches: begin behind so many batches of this pipeline, to resume a seeded training where it stopped.
 
   Returns:
     Dataset of (images `[batch, height, width, 3]`, labels): 'cls_targets', 'box_targets', 'anchor_boxes' by level,
@@ -106,6 +108,7 @@ def build_inputs(
     seed=data_config.seed,
     deterministic=data_config.deterministic if is_training else True,
     prefetch_buffer_size=data_config.prefetch_buffer_size,
+    skip_batches=skip_batches,
   )
 
 
