@@ -50,7 +50,7 @@ def assert_close(actual: Any, expected: Any, tolerance: float) -> None:
   """Asserts equal structures whose arrays differ by at most `tolerance`, absolutely."""
   import tensorflow as tf
 
-  tf.nest.assert_same_structure(expected, actual)
+  tf.nest.assert_same_structure(expected, actual, check_types=False)  # Keras turns tuples into lists.
   for a, e in zip(tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True):
     np.testing.assert_allclose(_numpy(a), _numpy(e), rtol=0, atol=tolerance)
 

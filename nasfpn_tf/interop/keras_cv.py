@@ -44,10 +44,10 @@ class KerasCVFeaturePyramid(tf_keras.layers.Layer):
   """
 
   def __init__(self, pyramid: FeaturePyramid | Mapping[str, Any], **kwargs):
-    """Keeps the pyramid, which is a layer or its serialised form."""
+    """Keeps the pyramid, which is a layer or its config."""
     super().__init__(**kwargs)
     if isinstance(pyramid, Mapping):
-      pyramid = tf_keras.layers.deserialize(pyramid)
+      pyramid = FeaturePyramid.from_config(pyramid)
     self.pyramid = pyramid
 
   def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> tuple[tf.Tensor, ...]:
@@ -56,4 +56,4 @@ class KerasCVFeaturePyramid(tf_keras.layers.Layer):
     return tuple(self.pyramid(features, training=training).values())
 
   def get_config(self) -> dict[str, Any]:
-    return {**super().get_config(), 'pyramid': tf_keras.layers.serialize(self.pyramid)}
+    return {**super().get_config(), 'pyramid': self.pyramid.get_config()}

@@ -75,17 +75,17 @@ def load_from_model_garden(pyramid: FeaturePyramid, decoder: nasfpn.NASFPN) -> N
   Raises:
     ValueError: if they do not correspond.
   """
-  for ours, theirs in _pairs(pyramid, decoder):
+  for ours, theirs in layer_pairs(pyramid, decoder):
     ours.set_weights(theirs.get_weights())
 
 
 def save_to_model_garden(pyramid: FeaturePyramid, decoder: nasfpn.NASFPN) -> None:
   """Gives Model Garden's decoder the weights of `pyramid`: the inverse of `load_from_model_garden`."""
-  for ours, theirs in _pairs(pyramid, decoder):
+  for ours, theirs in layer_pairs(pyramid, decoder):
     theirs.set_weights(ours.get_weights())
 
 
-def _pairs(
+def layer_pairs(
   pyramid: FeaturePyramid, decoder: nasfpn.NASFPN
 ) -> list[tuple[tf_keras.layers.Layer, tf_keras.layers.Layer]]:
   """(our layer, Model Garden's) for each layer with weights."""
