@@ -28,7 +28,6 @@ family read the expanded features inside the next block instead.
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Mapping
 
 import h5py
@@ -270,13 +269,11 @@ def load_weights(network: tf_keras.Model, path: str) -> LoadReport:
     for layer in network.layers:
       if not layer.weights:
         continue
-      # Keras numbers layers without a name of their own: a second network has 'normalization_1'.
-      key = layer.name if layer.name in stored else re.sub(r'_\d+$', '', layer.name)
-      if key not in stored:
+      if layer.name not in stored:
         problems.append(f'layer {layer.name} is not in the file')
         continue
-      found.add(key)
-      arrays = [groups[key][name][()] for name in stored[key]]
+      found.add(layer.name)
+      arrays = [groups[layer.name][name][()] for name in stored[layer.name]]
       if len(arrays) != len(layer.weights):
         problems.append(f'layer {layer.name} has {len(layer.weights)} variables, {len(arrays)} in the file')
         continue

@@ -37,8 +37,8 @@ def build_detector(
   """Builds a detector; its variables exist when this returns.
 
   Args:
-    model_config: what to build; it is left as it is. Its `input_size` fixes the shape that the model is built with;
-      weights fit any other size that is a multiple of the coarsest stride.
+    model_config: what to build; it is left as it is. The weights depend on no size: for images of another `input_size`
+      build the detector with it and load the same checkpoint.
     l2_regularizer: regularizer of the kernels.
 
   Returns:
@@ -62,13 +62,9 @@ def build_detector(
   pyramid = decoders.factory.build_decoder(
     input_specs=backbone.output_specs, model_config=model_config, l2_regularizer=l2_regularizer
   )
-  features = backbone(tf_keras.Input(input_specs.shape[1:]))
-  features = pyramid(features) if pyramid else features
+  width = model_config.head.num_filters or _pyramid_width(model_config, backbone)
   # The factory builds the head; the rest of its model is replaced below.
-  parts_config = model_config.replace(
-    head={'num_filters': model_config.head.num_filters or features[str(model_config.min_level)].shape[-1]},
-    detection_generator={'nms_version': 'v2'},
-  )
+  parts_config = model_config.replace(head={'num_filters': width}, detection_generator={'nms_version': 'v2'})
   parts = factory.build_retinanet(
     input_specs, parts_config, l2_regularizer=l2_regularizer, backbone=backbone, decoder=pyramid
   )
@@ -83,8 +79,15 @@ def build_detector(
     aspect_ratios=model_config.anchor.aspect_ratios,
     anchor_size=model_config.anchor.anchor_size,
   )
-  model(tf_keras.Input(input_specs.shape[1:]), training=True)
+  model.built = True  # The factory has called every part of it.
   return model
+
+
+def _pyramid_width(model_config: config.Detector, backbone: tf_keras.Model) -> int:
+  """Width of the features that the head reads."""
+  if model_config.decoder.type == 'identity':
+    return backbone.output_specs[str(model_config.min_level)][-1]
+  return model_config.decoder.get().num_filters
 
 
 def build_detection_generator(model_config: config.Detector) -> tf_keras.layers.Layer:
