@@ -1,0 +1,189 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Gathers what the quickstart's steps left in files and prints the report of it."""
+
+import json
+import os
+import pathlib
+import platform
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import nasfpn_tf
+from nasfpn_tf import topology
+from nasfpn_tf.quickstart import chain, steps
+from nasfpn_tf.report import charts, detector, pictures
+
+NUM_PICTURES = 12
+SCORE_THRESHOLD = 0.4
+_SMOOTHING = 0.8
+_PACKAGES = ('tensorflow', 'tf_keras', 'tf-models-official', 'ai-edge-litert', 'numpy')
+
+
+def write_report(quickstart: chain.Quickstart, results: Sequence[steps.Result]) -> None:
+  """Writes `quickstart.report`, a self-contained HTML file, from the files of a finished chain."""
+  evaluations = [_read(quickstart.result_file(form)) for form in quickstart.forms]
+  annotations = _read(quickstart.validation_annotations)
+  names = {category['id']: str(category['name']) for category in annotations['categories']}
+  shown = _pictures(quickstart, annotations, names)
+  files = {image['id']: image['file_name'] for image in annotations['images']}
+  forms = [
+    detector.Form(
+      form.name,
+      evaluation['metrics'],
+      evaluation['size_bytes'],
+      evaluation['latency_ms'],
+      _boxes_by_picture(_read(quickstart.result_file(form).with_name('detections.json')), files, names),
+    )
+    for form, evaluation in zip(quickstart.forms, evaluations, strict=True)
+  ]
+  spec = topology.PyramidSpec.from_dict(_read(quickstart.model_dir / 'topology.json'))
+  text = detector.render(
+    detector.DetectorReport(
+      title='NAS-FPN from nothing: handwritten digits on photographs',
+      lead=_lead(quickstart, forms[0].metrics),
+      forms=forms,
+      baseline='TFLite float',
+      pictures=shown,
+      score_threshold=SCORE_THRESHOLD,
+      latency_note=_latency_note(evaluations),
+      loss=loss_curves(_read_lines(quickstart.model_dir / 'train_history.jsonl')),
+      accuracy=accuracy_curves(_read_lines(quickstart.model_dir / 'eval_history.jsonl')),
+      topology=topology.svg(spec),
+      topology_note='One repeat of the pyramid; the detector stacks two. Every cell is a separable 3x3 convolution of '
+      '48 filters here.',
+      steps=[(r.step.title, None if r.reused else r.seconds, r.summary) for r in results],
+      settings=(quickstart.model_dir / 'params.yaml').read_text(encoding='utf-8'),
+      commands=[(r.step.title, '\n'.join(shown_command(c) for c in r.step.commands)) for r in results],
+      environment=environment(),
+    )
+  )
+  temporary = quickstart.report.with_suffix('.tmp')
+  temporary.write_text(text, encoding='utf-8')
+  temporary.replace(quickstart.report)
+
+
+def loss_curves(history: Sequence[dict[str, Any]]) -> list[charts.Series]:
+  """Curves of the training loss and its two parts, the box loss with its weight."""
+  x = [line['step'] for line in history]
+  values = {
+    'total': [line['total_loss'] for line in history],
+    'classification': [line['cls_loss'] for line in history],
+    'boxes': [line['model_loss'] - line['cls_loss'] for line in history],
+  }
+  return [charts.Series(name, x, y, smoothing=_SMOOTHING) for name, y in values.items() if history]
+
+
+def accuracy_curves(history: Sequence[dict[str, Any]]) -> list[charts.Series]:
+  """AP, AP50 and AP75 of every evaluation."""
+  x = [line['step'] for line in history]
+  return [charts.Series(name, x, [line[name] for line in history]) for name in ('AP', 'AP50', 'AP75') if history]
+
+
+def shown_command(command: Sequence[str]) -> str:
+  """A command line as one would type it in the project's root: paths relative to it where that is possible."""
+  words = ['python', *command[1:]]
+  return steps.quote([word.replace(f'{chain.PROJECT}{os.sep}', '') for word in words])
+
+
+def environment() -> dict[str, str]:
+  """What the run ran on."""
+  packages = ', '.join(f'{name} {_version(name)}' for name in _PACKAGES)
+  return {
+    'nasfpn_tf': nasfpn_tf.__version__,
+    'Python': platform.python_version(),
+    'packages': packages,
+    'system': f'{platform.system()} {platform.machine()}',
+    'processor': f'{_processor()}, {_num_cores()} cores',
+    'date': time.strftime('%Y-%m-%d %H:%M'),
+  }
+
+
+def _lead(quickstart: chain.Quickstart, metrics: dict[str, float]) -> str:
+  scale = quickstart.scale
+  return (
+    f'A narrow ResNet-10 with NAS-FPNLite 2 @ 48, trained from scratch on {scale.train_images} pictures and evaluated '
+    f'on {scale.validation_images} others. The two sets share no handwritten sample and no piece of a photograph. '
+    f"AP {100 * metrics['AP']:.1f}, AP50 {100 * metrics['AP50']:.1f} by COCO's own metric."
+  )
+
+
+def _latency_note(evaluations: Sequence[dict[str, Any]]) -> str:
+  threads = sorted({evaluation['threads'] for evaluation in evaluations})
+  count = min(evaluation['num_images'] for evaluation in evaluations)
+  return (
+    f'Latency: median of {count} pictures, one at a time, from the decoded picture to its boxes, on {_processor()} '
+    f'with {" or ".join(map(str, threads))} threads.'
+  )
+
+
+def _pictures(
+  quickstart: chain.Quickstart, annotations: dict[str, Any], names: dict[int, str]
+) -> list[detector.Picture]:
+  of_image: dict[int, list[dict[str, Any]]] = {}
+  for annotation in annotations['annotations']:
+    of_image.setdefault(annotation['image_id'], []).append(annotation)
+  chosen = sorted(annotations['images'], key=lambda image: image['id'])[:NUM_PICTURES]
+  return [
+    detector.Picture(
+      image['file_name'],
+      quickstart.validation_images / image['file_name'],
+      pictures.boxes_of(of_image.get(image['id'], []), names),
+    )
+    for image in chosen
+  ]
+
+
+def _boxes_by_picture(
+  results: Sequence[dict[str, Any]], files: dict[int, str], names: dict[int, str]
+) -> dict[str, list[pictures.Box]]:
+  """Boxes above the threshold from a COCO results list, by the picture's file."""
+  boxes: dict[str, list[pictures.Box]] = {}
+  for result in results:
+    if result['score'] >= SCORE_THRESHOLD:
+      box = pictures.Box(tuple(result['bbox']), names[result['category_id']], result['score'])
+      boxes.setdefault(files[result['image_id']], []).append(box)
+  return boxes
+
+
+def _num_cores() -> int:
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def _processor() -> str:
+  try:
+    for line in pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
+      if line.startswith('model name'):
+        return line.partition(':')[2].strip()
+  except OSError:
+    pass
+  return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str:
+  try:
+    return metadata.version(package)
+  except metadata.PackageNotFoundError:
+    return '(not installed)'
+
+
+def _read(path: pathlib.Path) -> Any:
+  return json.loads(path.read_text(encoding='utf-8'))
+
+
+def _read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+  return [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]

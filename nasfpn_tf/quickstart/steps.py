@@ -1,0 +1,177 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A chain of commands that is run once: a step whose result is there and whose input is unchanged is skipped."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
+
+
+class StepError(RuntimeError):
+  """A step failed; the message says which command, and what its last words mean for the next run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+  """One step of the chain.
+
+  Attributes:
+    name: short, unique; also the name of its stamp.
+    title: what the step does, for people.
+    commands: command lines, run one after the other.
+    outputs: files and directories that the step makes. All must exist afterwards; what an earlier run left of them is
+      deleted first.
+    inputs: files that the result depends on, besides the command lines and the steps in `after`.
+    after: names of the steps whose results this one reads.
+    summary: says in a few words what was made; called after the commands.
+    continues: after an interruption the commands go on from the outputs they find, which are deleted only when the
+      input has changed.
+  """
+
+  name: str
+  title: str
+  commands: Sequence[Sequence[str]]
+  outputs: Sequence[pathlib.Path]
+  inputs: Sequence[pathlib.Path] = ()
+  after: Sequence[str] = ()
+  summary: Callable[[], str] = lambda: ''
+  continues: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """What became of a step: `seconds` it took, now or (`reused`) when it was made, and its `summary`."""
+
+  step: Step
+  seconds: float
+  reused: bool
+  summary: str
+
+
+class Chain:
+  """Runs steps in order and remembers in `directory` what is done."""
+
+  def __init__(self, steps: Sequence[Step], directory: str | os.PathLike, stream: TextIO | None = None):
+    """Takes the steps, in the order to run them; `stream` is where progress is told, standard output by default.
+
+    Raises:
+      ValueError: two steps of one name, or a step that is to run after one that comes later.
+    """
+    known: set[str] = set()
+    for step in steps:
+      if step.name in known or not known.issuperset(step.after):
+        raise ValueError(f'Step {step.name!r} is there twice, or runs before one of {list(step.after)}.')
+      known.add(step.name)
+    self._steps = list(steps)
+    self._stamps = pathlib.Path(directory) / '.steps'
+    self._stream = stream or sys.stdout
+
+  def run(self) -> list[Result]:
+    """Runs every step that is not done.
+
+    Raises:
+      StepError: a command failed or did not make what it should.
+    """
+    self._stamps.mkdir(parents=True, exist_ok=True)
+    return [self._run_step(number, step) for number, step in enumerate(self._steps, start=1)]
+
+  def _run_step(self, number: int, step: Step) -> Result:
+    digest = self._digest(step)
+    stamp = self._read_stamp(step.name)
+    head = f'[{number}/{len(self._steps)}] {step.title}'
+    if stamp.get('digest') == digest and 'seconds' in stamp and all(path.exists() for path in step.outputs):
+      self._say(f'{head}: there already, {stamp["summary"]}')
+      return Result(step, stamp['seconds'], True, stamp['summary'])
+    self._say(f'{head} ...')
+    if stamp.get('digest') != digest or not step.continues:
+      for path in step.outputs:
+        _delete(path)
+    self._write_stamp(step.name, {'digest': digest})
+    started = time.monotonic()
+    for command in step.commands:
+      self._run_command(command, step)
+    seconds = time.monotonic() - started
+    missing = [str(path) for path in step.outputs if not path.exists()]
+    if missing:
+      raise StepError(f'{step.title}: the command ended well but did not make {", ".join(missing)}.')
+    summary = step.summary()
+    made = f'{digest[:16]}-{time.time_ns()}'
+    self._write_stamp(step.name, {'digest': digest, 'seconds': seconds, 'summary': summary, 'made': made})
+    self._say(f'      {summary} ({seconds:.0f} s)')
+    return Result(step, seconds, False, summary)
+
+  def _run_command(self, command: Sequence[str], step: Step) -> None:
+    try:
+      subprocess.run(command, check=True)
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+      code = getattr(error, 'returncode', None)
+      if code is not None and code < 0:
+        why = f'was ended by signal {-code}' + (' (often: out of memory)' if code == -9 else '')
+      else:
+        why = f'failed with exit code {code}' if code is not None else f'could not be started: {error}'
+      raise StepError(
+        f'{step.title}: the command {why}; its own messages are above. To run it alone:\n  {quote(command)}\n'
+        'Run the quickstart again to go on from here.'
+      ) from error
+
+  def _digest(self, step: Step) -> str:
+    """Changes when a command, an input file, or the result of an earlier step that this one reads changes."""
+    earlier = {name: self._read_stamp(name).get('made', '') for name in step.after}
+    files = {str(path): _fingerprint(path) for path in step.inputs}
+    facts = {'commands': [list(command) for command in step.commands], 'after': earlier, 'inputs': files}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+  def _read_stamp(self, name: str) -> dict[str, Any]:
+    try:
+      return json.loads((self._stamps / f'{name}.json').read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+      return {}
+
+  def _write_stamp(self, name: str, content: Mapping[str, Any]) -> None:
+    path = self._stamps / f'{name}.json'
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(json.dumps(content), encoding='utf-8')
+    temporary.replace(path)
+
+  def _say(self, text: str) -> None:
+    self._stream.write(text + '\n')
+    self._stream.flush()
+
+
+def quote(command: Sequence[str]) -> str:
+  """A command line that can be pasted into a shell."""
+  return shlex.join(map(str, command))
+
+
+def _fingerprint(path: pathlib.Path) -> str:
+  if not path.is_file():
+    raise StepError(f'The file {path} is missing.')
+  return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _delete(path: pathlib.Path) -> None:
+  if path.is_dir() and not path.is_symlink():
+    shutil.rmtree(path)
+  else:
+    path.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Trains, evaluates, exports and measures a detector on the embedded data set: docs/quickstart in README.md.
+
+quickstart.sh makes the environment first and then calls this. A second run goes on where the first one stopped.
+"""
+
+import pathlib
+import sys
+
+from absl import app, flags
+
+from nasfpn_tf.quickstart import chain, steps
+from nasfpn_tf.quickstart import run as quickstart_run
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('output_dir', None, 'Where everything goes; quickstart/ in the project by default.')
+flags.DEFINE_bool('smoke', False, 'Next to nothing of everything, in a minute or two: shows only that it all runs.')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  default = chain.PROJECT / ('quickstart/smoke' if FLAGS.smoke else 'quickstart')
+  output_dir = pathlib.Path(FLAGS.output_dir).resolve() if FLAGS.output_dir else default
+  try:
+    quickstart_run.run(chain.Quickstart(output_dir, chain.SMOKE if FLAGS.smoke else chain.FULL))
+  except steps.StepError as error:
+    sys.exit(f'quickstart: {error}')
+  except KeyboardInterrupt:
+    sys.exit('\nquickstart: stopped; run it again to go on from here.')
+
+
+def run():
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()

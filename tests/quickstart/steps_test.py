@@ -1,0 +1,142 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The chain of steps: what runs, what is skipped, what an interruption or a failure leaves."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from nasfpn_tf.quickstart import steps
+
+# Appends a line to argv[2] for every run, and fails if argv[1] says so.
+_WORK = "import sys; open(sys.argv[2], 'a').write('x\\n'); sys.exit(int(sys.argv[1]))"
+
+
+def _step(directory, name, code=0, **kwargs):
+  output = directory / f'{name}.out'
+  command = [sys.executable, '-S', '-c', _WORK, str(code), str(output)]
+  kwargs = {'commands': [command], 'outputs': [output], 'summary': lambda: f'{name} made', **kwargs}
+  return steps.Step(name, f'Make {name}', **kwargs)
+
+
+def _run(directory, *chain):
+  stream = io.StringIO()
+  results = steps.Chain(chain, directory, stream).run()
+  return [result.reused for result in results], stream.getvalue()
+
+
+def test_a_second_run_skips_what_is_done(tmp_path):
+  chain = [_step(tmp_path, 'a'), _step(tmp_path, 'b', after=['a'])]
+  reused, text = _run(tmp_path, *chain)
+  assert reused == [False, False]
+  assert '[1/2] Make a' in text and 'b made' in text
+  reused, text = _run(tmp_path, *chain)
+  assert reused == [True, True]
+  assert text.count('there already') == 2
+  assert (tmp_path / 'a.out').read_text() == 'x\n'
+
+
+def test_a_lost_result_is_made_again_and_what_reads_it(tmp_path):
+  chain = [_step(tmp_path, 'a'), _step(tmp_path, 'b', after=['a']), _step(tmp_path, 'c')]
+  _run(tmp_path, *chain)
+  (tmp_path / 'a.out').unlink()
+  assert _run(tmp_path, *chain)[0] == [False, False, True]
+
+
+def test_a_changed_command_runs_again_on_a_clean_place(tmp_path):
+  _run(tmp_path, _step(tmp_path, 'a'))
+  step = _step(tmp_path, 'a')
+  changed = _step(tmp_path, 'a', commands=[[*step.commands[0], 'more']])
+  assert _run(tmp_path, changed)[0] == [False]
+  assert (tmp_path / 'a.out').read_text() == 'x\n'
+
+
+def test_a_changed_input_file_runs_again(tmp_path):
+  (tmp_path / 'config').write_text('1')
+  step = _step(tmp_path, 'a', inputs=[tmp_path / 'config'])
+  assert _run(tmp_path, step)[0] == [False]
+  assert _run(tmp_path, step)[0] == [True]
+  (tmp_path / 'config').write_text('2')
+  assert _run(tmp_path, step)[0] == [False]
+
+
+def test_a_failure_says_the_command_and_is_repeated(tmp_path):
+  done, failing = _step(tmp_path, 'a'), _step(tmp_path, 'b', code=3)
+  with pytest.raises(steps.StepError, match='Make b: the command failed with exit code 3') as error:
+    _run(tmp_path, done, failing)
+  assert steps.quote(failing.commands[0]) in str(error.value)
+  assert _run(tmp_path, done, _step(tmp_path, 'b'))[0] == [True, False]
+  assert (tmp_path / 'b.out').read_text() == 'x\n'
+
+
+def test_only_a_step_that_continues_keeps_what_an_interruption_left(tmp_path):
+  # Writes, and then fails the first time it runs, as after a power cut.
+  code = 'import os, sys; out, ran = sys.argv[1:]; open(out, "a").write("x"); first = not os.path.exists(ran); '
+  code += 'open(ran, "a"); sys.exit(first)'
+  for name, continues, expected in (('a', True, 'xx'), ('b', False, 'x')):
+    output = tmp_path / f'{name}.out'
+    command = [sys.executable, '-S', '-c', code, str(output), str(tmp_path / f'{name}.ran')]
+    step = _step(tmp_path, name, commands=[command], continues=continues)
+    with pytest.raises(steps.StepError):
+      _run(tmp_path, step)
+    assert _run(tmp_path, step)[0] == [False]
+    assert output.read_text() == expected
+
+
+def test_a_step_that_continues_starts_clean_when_its_input_changed(tmp_path):
+  step = _step(tmp_path, 'a', code=1, continues=True)
+  with pytest.raises(steps.StepError):
+    _run(tmp_path, step)
+  assert _run(tmp_path, _step(tmp_path, 'a', continues=True))[0] == [False]
+  assert (tmp_path / 'a.out').read_text() == 'x\n'
+
+
+def test_a_command_that_made_nothing_is_a_failure(tmp_path):
+  step = _step(tmp_path, 'a', outputs=[tmp_path / 'a.out', tmp_path / 'other'])
+  with pytest.raises(steps.StepError, match=r'did not make .*other'):
+    _run(tmp_path, step)
+  assert _run(tmp_path, _step(tmp_path, 'a'))[0] == [False]
+
+
+def test_a_killed_command_and_a_missing_one_are_explained(tmp_path):
+  kill = [sys.executable, '-S', '-c', 'import os; os.kill(os.getpid(), 9)']
+  with pytest.raises(steps.StepError, match=r'signal 9 .*out of memory'):
+    _run(tmp_path, _step(tmp_path, 'a', commands=[kill]))
+  with pytest.raises(steps.StepError, match='could not be started'):
+    _run(tmp_path, _step(tmp_path, 'a', commands=[[str(tmp_path / 'no-such-program')]]))
+  with pytest.raises(steps.StepError, match='no-such-file is missing'):
+    _run(tmp_path, _step(tmp_path, 'a', inputs=[tmp_path / 'no-such-file']))
+
+
+def test_a_damaged_stamp_counts_as_none(tmp_path):
+  step = _step(tmp_path, 'a')
+  _run(tmp_path, step)
+  (stamp,) = (tmp_path / '.steps').iterdir()
+  assert json.loads(stamp.read_text())['summary'] == 'a made'
+  stamp.write_text('{"digest":')
+  assert _run(tmp_path, step)[0] == [False]
+
+
+def test_the_order_is_checked(tmp_path):
+  with pytest.raises(ValueError, match="'b'"):
+    steps.Chain([_step(tmp_path, 'b', after=['a']), _step(tmp_path, 'a')], tmp_path)
+  with pytest.raises(ValueError, match='there twice'):
+    steps.Chain([_step(tmp_path, 'a'), _step(tmp_path, 'a')], tmp_path)
+
+
+def test_a_quoted_command_survives_a_shell():
+  assert steps.quote(['a b', "it's", 1]) == "'a b' 'it'\"'\"'s' 1"
