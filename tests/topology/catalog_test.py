@@ -14,9 +14,12 @@
 
 """The catalogue, asserted whole, and `resolve`."""
 
+import re
+
 import pytest
 
 from nasfpn_tf import topology
+from tests import testing
 
 
 def cells(spec: topology.PyramidSpec) -> list[tuple]:
@@ -183,3 +186,10 @@ def test_resolve_names_the_inline_cell():
   text = topology.NAS_FPN.to_json().replace('[1, 5]', '[1, 8]')
   with pytest.raises(ValueError, match=r'cell 1 \(feature 6\): input 8 is a forward reference'):
     topology.resolve(text)
+
+
+def test_the_examples_in_the_docs_are_valid():
+  text = (testing.repo_root() / 'docs' / 'topology.md').read_text(encoding='utf-8')
+  examples = re.findall(r'^```json\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
+  assert [topology.resolve(example).name for example in examples] == ['small']
+  assert topology.draw(topology.NAS_FPN) in text

@@ -14,9 +14,12 @@
 
 """Closed-form cost against published figures and against counts made another way."""
 
+import re
+
 import pytest
 
 from nasfpn_tf import topology
+from tests import testing
 from tests.topology.random_specs import random_spec
 
 # ResNet-50 without its top: keras.io/api/applications counts 25.6M, to the unit 25,636,712, with a top of 2,049,000 and
@@ -136,3 +139,14 @@ def test_wrong_arguments_are_explained(arguments, message):
 def test_head_refuses_no_classes():
   with pytest.raises(ValueError, match='num_classes must be 1 or more, not 0'):
     topology.retinanet_head_params(topology.NAS_FPN, num_classes=0)
+
+
+def test_the_table_in_the_docs_is_true():
+  text = (testing.repo_root() / 'docs' / 'topology.md').read_text(encoding='utf-8')
+  rows = dict(re.findall(r'^\| `(\w+)` \| (\d+ \| [\d,]+ \| [\d.]+ G) \|', text, re.MULTILINE))
+  assert list(rows) == list(topology.names())
+  for name, row in rows.items():
+    spec = topology.get(name)
+    params = topology.params(spec, 2) - topology.params(spec, 1)
+    work = topology.multiply_adds(spec, 2) - topology.multiply_adds(spec, 1)
+    assert row == f'{len(spec.cells)} | {params:,} | {work / 1e9:.2f} G'
