@@ -109,7 +109,7 @@ def generate_detections(
     pre_nms_score_threshold: pairs with a score of this or less are dropped.
     nms_iou_threshold: a box that overlaps a better one of its class by more is dropped.
     max_num_detections: detections kept of an image.
-    soft_nms_sigma: sigma of Gaussian soft-NMS (arXiv 1704.04503); None or 0 for the plain one.
+    soft_nms_sigma: sigma of Gaussian soft-NMS (arXiv 1704.04503), not with `xla`; None or 0 for the plain one.
     use_class_agnostic_nms: suppress across classes.
     box_coder_weights: four weights of the box coder, None for ones.
     xla: use the suppression that XLA compiles (static shapes, no custom call); slower on a CPU.
@@ -132,8 +132,6 @@ def generate_detections(
   apart = boxes if use_class_agnostic_nms else _lay_out_by_class(boxes, classes, num_classes)
 
   if xla:
-    if soft_nms_sigma:
-      raise ValueError("soft_nms_sigma needs nms_version 'class_offset' or Model Garden's 'v1'; XLA has no soft-NMS.")
     kept, num_detections = tf.image.non_max_suppression_padded(
       apart,
       scores,
@@ -187,7 +185,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     box_coder_weights: four weights of the box coder, None for ones.
 
   Raises:
-    ValueError: if `nms_version` is not one of `NMS_VERSIONS`.
+    ValueError: if `nms_version` is not one of `NMS_VERSIONS`, or has no soft-NMS.
   """
 
   def __init__(
@@ -209,6 +207,8 @@ class DetectionGenerator(tf_keras.layers.Layer):
     super().__init__(**{'dtype': 'float32', 'autocast': False, **kwargs})
     if nms_version not in NMS_VERSIONS:
       raise ValueError(f'nms_version {nms_version!r} is not one of {", ".join(NMS_VERSIONS)}.')
+    if soft_nms_sigma and nms_version != 'class_offset':
+      raise ValueError(f"soft_nms_sigma needs nms_version 'class_offset' or Model Garden's 'v1', not {nms_version!r}.")
     self._apply_nms = apply_nms
     self._nms_version = nms_version
     self._use_cpu_nms = use_cpu_nms
