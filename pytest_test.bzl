@@ -2,14 +2,13 @@
 
 load("@rules_python//python:defs.bzl", "py_test")
 
-def pytest_test(name, srcs, deps = [], **kwargs):
+def pytest_test(name, srcs, **kwargs):
     """Runs one test file with pytest, with the settings of pyproject.toml.
 
     Args:
       name: name of the target.
       srcs: the test file.
-      deps: what it imports.
-      **kwargs: passed on to py_test.
+      **kwargs: passed on to py_test; `//:tests` must be among the deps, it brings pytest.
     """
     runner = "tests/pytest_main.py"
     py_test(
@@ -18,6 +17,5 @@ def pytest_test(name, srcs, deps = [], **kwargs):
         main = runner,
         args = ["$(rootpath {})".format(srcs[0])],
         data = kwargs.pop("data", []) + ["pyproject.toml"],
-        deps = deps + ["@pypi//pytest"],
         **kwargs
     )
