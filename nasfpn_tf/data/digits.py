@@ -15,9 +15,9 @@
 """The embedded data set: real handwritten digits on real photographs, as COCO JSON and JPEG.
 
 Everything in it comes with the installed packages: the digits are scikit-learn's (1797 samples of 8x8 by 43 writers,
-from the UCI repository), the photographs are scikit-learn's two sample images and the portrait among matplotlib's sample
-data. The splits share neither a sample nor a piece of a photograph: a fifth of the samples of each digit and two fifths
-of each photograph, at its left or its right border, are for validation alone.
+from the UCI repository), the photographs are scikit-learn's two sample images and the portrait among matplotlib's
+sample data. The splits share neither a sample nor a piece of a photograph: a fifth of the samples of each digit and two
+fifths of each photograph, at its left or its right border, are for validation alone.
 """
 
 import concurrent.futures
@@ -200,6 +200,7 @@ def _map(function, jobs: list, num_processes: int) -> Iterator:
     return
   # Forking a process in which TensorFlow runs its threads can hang it.
   context = multiprocessing.get_context('forkserver')
+  context.set_forkserver_preload([__name__])
   with concurrent.futures.ProcessPoolExecutor(num_processes, mp_context=context) as pool:
     yield from pool.map(function, jobs, chunksize=50)
 

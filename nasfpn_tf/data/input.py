@@ -15,7 +15,6 @@
 """TFRecords to augmented, labelled batches."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -24,37 +23,6 @@ from nasfpn_tf.data import preprocess
 from nasfpn_tf.data.augment import Augmentation
 from nasfpn_tf.data.decode import decode_record
 from nasfpn_tf.data.labels import AnchorLabeler
-
-_NOT_RECORDS = ('.json', '.txt', '.yaml', '.md')
-
-
-def match_files(input_path: str | Sequence[str]) -> list[str]:
-  """Lists the files of an input path.
-
-  Args:
-    input_path: a pattern ('train-*'), the prefix that records were written with ('train'), several of either separated
-      by commas, or a list of these. The manifest and annotations beside the records are passed over.
-
-  Returns:
-    Paths, sorted within each pattern.
-
-  Raises:
-    ValueError: nothing is given, or a pattern matches no file; the message names it.
-  """
-  entries = [input_path] if isinstance(input_path, str) else list(input_path)
-  patterns = [pattern.strip() for entry in entries for pattern in str(entry).split(',') if pattern.strip()]
-  if not patterns:
-    raise ValueError('input_path is empty: give a pattern of TFRecord files such as /data/train-*')
-  files = []
-  for pattern in patterns:
-    matched = sorted(path for path in tf.io.gfile.glob(pattern) if not path.endswith(_NOT_RECORDS))
-    matched = matched or sorted(tf.io.gfile.glob(f'{pattern}-?????-of-?????.tfrecord'))
-    if not matched:
-      directory = os.path.dirname(pattern) or '.'
-      known = f'{directory} exists' if tf.io.gfile.exists(directory) else f'{directory} does not exist'
-      raise ValueError(f'input_path {pattern!r} matches no TFRecord file ({known})')
-    files += matched
-  return files
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,10 +18,11 @@ import tensorflow as tf
 from official.modeling.hyperparams import base_config
 
 from nasfpn_tf import config
+from nasfpn_tf.data import framing, preprocess
 from nasfpn_tf.data import input as detection_input
-from nasfpn_tf.data import preprocess
 from nasfpn_tf.data.augment import Augmentation
 from nasfpn_tf.data.labels import AnchorLabeler
+from nasfpn_tf.data.manifest import match_shards
 
 
 def build_inputs(
@@ -47,7 +48,9 @@ def build_inputs(
     `retinanet_input.Parser`.
 
   Raises:
-    ValueError: no file matches, an image size that the pyramid cannot halve, or an option that is not supported.
+    ValueError: an image size that the pyramid cannot halve, an option that is not supported, no input path, or a file
+      that is not whole (`framing.FramingError`).
+    FileNotFoundError: a pattern that matches no file; the message names it.
   """
   _check_supported(data_config)
   parser_config, anchor = data_config.parser, model_config.anchor
@@ -84,13 +87,18 @@ def build_inputs(
     keep_aspect_ratio=parser_config.keep_aspect_ratio,
     dtype=data_config.dtype,
   )
+  files = match_shards(data_config.input_path)
+  framing.check_files(files)
   is_sharded = data_config.sharding and input_context is not None
+  pipeline_index = input_context.input_pipeline_id if is_sharded else 0
+  # The pipelines see other images, and draw other augmentations for them.
+  seed = None if data_config.seed is None else data_config.seed + pipeline_index
   records = detection_input.read_records(
-    detection_input.match_files(data_config.input_path),
+    files,
     is_training=is_training,
-    seed=data_config.seed,
+    seed=seed,
     num_pipelines=input_context.num_input_pipelines if is_sharded else 1,
-    pipeline_index=input_context.input_pipeline_id if is_sharded else 0,
+    pipeline_index=pipeline_index,
     cycle_length=data_config.cycle_length,
     block_length=data_config.block_length,
     shuffle_buffer_size=data_config.shuffle_buffer_size,
@@ -105,7 +113,7 @@ def build_inputs(
     parser,
     batch_size,
     drop_remainder=is_training and data_config.drop_remainder,
-    seed=data_config.seed,
+    seed=seed,
     deterministic=data_config.deterministic if is_training else True,
     prefetch_buffer_size=data_config.prefetch_buffer_size,
     skip_batches=skip_batches,
@@ -124,5 +132,9 @@ def _check_supported(data_config: config.DataConfig) -> None:
     raise ValueError('tfds_name is not supported: write TFRecords with create_tfrecord.py and set input_path')
   if data_config.weights is not None or isinstance(data_config.input_path, dict | base_config.Config):
     raise ValueError('weighted mixtures of inputs are not supported: input_path must be a pattern or a list of them')
+  if not data_config.input_path:
+    raise ValueError('input_path is empty: give the records, such as /data/train-*')
+  if data_config.file_type != 'tfrecord':
+    raise ValueError(f"file_type must be 'tfrecord', got {data_config.file_type!r}")
   if data_config.global_batch_size <= 0:
     raise ValueError(f'global_batch_size must be positive, got {data_config.global_batch_size}')
