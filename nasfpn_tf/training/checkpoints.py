@@ -150,6 +150,24 @@ def _differences(then: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
   return [] if then == now else [(key, then, now)]
 
 
+class CheckpointManager(tf.train.CheckpointManager):
+  """TensorFlow's manager that counts the interval from the step it starts at, and saves a step only once."""
+
+  _saved_step = 0
+
+  def start_at(self, step: int) -> None:
+    """Takes `step` as saved."""
+    self._saved_step = step
+
+  def save(self, checkpoint_number: int, check_interval: bool = True, options: Any = None) -> str | None:
+    """Saves step `checkpoint_number`; None if it is saved already or, with `check_interval`, not due."""
+    due = self.checkpoint_interval if check_interval else 1
+    if checkpoint_number - self._saved_step < due:
+      return None
+    self._saved_step = checkpoint_number
+    return super().save(checkpoint_number, check_interval=False, options=options)
+
+
 class BestCheckpoint:
   """Keeps the checkpoint of the best evaluation in `model_dir/best`, with its metrics in `best/eval.json`.
 

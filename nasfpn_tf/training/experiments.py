@@ -39,6 +39,7 @@ def nasfpn_retinanet() -> cfg.ExperimentConfig:
   return cfg.ExperimentConfig(
     runtime=cfg.RuntimeConfig(mixed_precision_dtype='float32'),
     task=config.DetectionTask(
+      allow_image_summary=True,
       model=config.Detector(
         num_classes=0,
         input_size=[640, 640, 3],

@@ -99,17 +99,17 @@ class DetectionTrainer(base_trainer.Trainer):
     super().eval_begin()
 
   def eval_step(self, iterator) -> dict[str, Any]:
-    """One step in every replica; detections of all workers, as a tuple with one tensor a replica."""
+    """One step in every replica; what the task returns, of all workers, as tuples with one tensor a replica."""
 
     def step_fn(inputs):
       logs = self.task.validation_step(inputs, model=self.model, metrics=self.validation_metrics)
-      self._validation_loss.update_state(logs[self.task.loss])
-      return logs['detections']
+      self._validation_loss.update_state(logs.pop(self.task.loss))
+      return logs
 
-    detections = self.strategy.run(step_fn, args=(next(iterator),))
+    logs = self.strategy.run(step_fn, args=(next(iterator),))
     if self._is_multi_worker:
-      return {'detections': {key: (self.strategy.gather(value, axis=0),) for key, value in detections.items()}}
-    return {'detections': tf.nest.map_structure(self.strategy.experimental_local_results, detections)}
+      return tf.nest.map_structure(lambda value: (self.strategy.gather(value, axis=0),), logs)
+    return tf.nest.map_structure(self.strategy.experimental_local_results, logs)
 
   def eval_reduce(self, state: Any = None, step_outputs: dict[str, Any] | None = None) -> Any:
     """Hands the detections of one step to the task."""
@@ -146,6 +146,8 @@ class Controller(orbit.Controller):
       try:
         status = manager.checkpoint.restore(path)
         status.assert_existing_objects_matched()
+        if self.trainer is None:
+          status.expect_partial()  # The optimizer's variables are left in the file.
       except (ValueError, AssertionError, tf.errors.OpError) as error:
         raise ValueError(
           f'The checkpoint {path} is of another architecture or optimizer: {_first_line(error)}'
@@ -160,9 +162,7 @@ class Controller(orbit.Controller):
   def evaluate(self, steps: int = -1) -> dict[str, Any]:
     """Evaluates `steps` batches, -1 for all; saves a checkpoint first where training goes on."""
     with _silence():
-      if self.trainer is not None and checkpoints.step_of(self.checkpoint_manager.latest_checkpoint or '') != int(
-        self.global_step.numpy()
-      ):
+      if self.trainer is not None:
         self.save_checkpoint()
       return super().evaluate(steps)
 

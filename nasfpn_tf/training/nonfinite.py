@@ -79,9 +79,9 @@ class NonFiniteGuard:
     if found:
       step, ids, before = min(found)
       raise NonFiniteLossError(
-        f'The loss became {"NaN or infinite"} at step {step}, on the batch of images {_listed(ids)} (the step before: '
-        f'{_listed(before)}). Nothing of this loop was saved. Lower the learning rate or lengthen the warm-up, clip the '
-        'gradients (trainer.optimizer_config.optimizer.*.global_clipnorm), and look at the boxes of these images.'
+        f'The loss became NaN or infinite at step {step}, on the batch of images {_listed(ids)} (the step before: '
+        f'{_listed(before)}). Nothing of this loop was saved. Lower the learning rate or lengthen the warm-up, clip '
+        'the gradients (global_clipnorm of the optimizer), and look at the boxes of these images.'
       )
     if not tf.math.is_finite(loss):
       raise NonFiniteLossError('The loss became NaN or infinite in another worker; its message names the batch.')

@@ -23,6 +23,8 @@ import tf_keras
 from official.core import config_definitions as cfg
 from official.modeling import optimization, performance
 
+from nasfpn_tf.training import ema
+
 
 def build_optimizer(params: cfg.ExperimentConfig, model: tf_keras.Model) -> tf_keras.optimizers.Optimizer:
   """The optimizer that `trainer.optimizer_config` describes.
@@ -44,7 +46,7 @@ def build_optimizer(params: cfg.ExperimentConfig, model: tf_keras.Model) -> tf_k
   if multiplier != 1.0:
     scale_learning_rate(optimizer, model.backbone.trainable_variables, multiplier)
   if config.ema is not None:
-    optimizer = optimization.ExponentialMovingAverage(optimizer, **config.ema.as_dict())
+    optimizer = ema.MovingAverage(optimizer, **config.ema.as_dict())
   return performance.configure_optimizer(
     optimizer,
     use_float16=params.runtime.mixed_precision_dtype == 'float16',
@@ -57,7 +59,7 @@ def scale_learning_rate(
 ) -> None:
   """Makes `optimizer` update `variables` with `multiplier` times its learning rate; weight decay is scaled with it.
 
-  The gradients are untouched, so clipping sees them all alike, and Adam, which would undo a scaled gradient, scales too.
+  The gradients are untouched: clipping sees them all alike, and Adam, which would undo a scaled gradient, scales too.
   """
   keys = frozenset(_key(variable) for variable in variables)
   mixin = _ScaledLegacy if isinstance(optimizer, tf_keras.optimizers.legacy.Optimizer) else _Scaled

@@ -16,6 +16,7 @@
 
 import copy
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,13 +40,17 @@ class Recipe:
     params: the experiment; no field is left to be derived.
     saved: the experiment as params.yaml keeps it: the paths as the user gave them.
     labels: `{label, id, name}` of every class, as in the manifest of the records; None without a manifest.
-    num_validation_images: None where no manifest tells.
+    num_train_images: None where no manifest tells, or the mode does not train.
+    num_validation_images: likewise.
+    notes: what was derived, for the user.
   """
 
   params: cfg.ExperimentConfig
   saved: cfg.ExperimentConfig
   labels: Sequence[Mapping[str, Any]] | None
+  num_train_images: int | None
   num_validation_images: int | None
+  notes: tuple[str, ...]
 
 
 def complete(params: cfg.ExperimentConfig, mode: str) -> Recipe:
@@ -67,9 +72,10 @@ def complete(params: cfg.ExperimentConfig, mode: str) -> Recipe:
   used |= {'task.validation_data': task.validation_data} if 'eval' in mode else {}
   manifests = {name: _manifest(name, data) for name, data in used.items()}
   _check_same_labels(manifests)
+  notes = []
   main = next((manifest for manifest in manifests.values() if manifest), None)
   if main is not None:
-    _set_num_classes(task.model, main)
+    notes += _set_num_classes(task.model, main)
   elif not task.model.num_classes:
     raise ValueError(
       'task.model.num_classes is 0 and there is no manifest beside the records to read it from: write the records with '
@@ -79,19 +85,26 @@ def complete(params: cfg.ExperimentConfig, mode: str) -> Recipe:
     pyramid = task.model.decoder.feature_pyramid
     pyramid.topology = topology.resolve(pyramid.topology, task.model.min_level, task.model.max_level).to_json()
   if 'train' in mode:
-    _scale_learning_rates(trainer, task.train_data.global_batch_size)
+    notes += _scale_learning_rates(trainer, task.train_data.global_batch_size)
     _check_intervals(trainer)
   saved = copy.deepcopy(params)
   if 'eval' in mode and not task.annotation_file:
     validation = manifests['task.validation_data']
     if validation is None:
       raise ValueError(
-        'task.annotation_file is not set and there is no manifest beside task.validation_data.input_path: give the COCO '
-        'JSON of the validation records.'
+        'task.annotation_file is not set and there is no manifest beside task.validation_data.input_path: give the '
+        'COCO JSON of the validation records.'
       )
     task.annotation_file = validation.annotations_path
-  num_images = manifests['task.validation_data'].num_records if manifests.get('task.validation_data') else None
-  return Recipe(params, saved, [dict(label) for label in main.labels] if main else None, num_images)
+  num_images = {name: manifest.num_records for name, manifest in manifests.items() if manifest}
+  return Recipe(
+    params,
+    saved,
+    labels=[dict(label) for label in main.labels] if main else None,
+    num_train_images=num_images.get('task.train_data'),
+    num_validation_images=num_images.get('task.validation_data'),
+    notes=tuple(notes),
+  )
 
 
 def _manifest(name: str, data: Any) -> manifest_lib.Manifest | None:
@@ -108,7 +121,7 @@ def _manifest(name: str, data: Any) -> manifest_lib.Manifest | None:
 def _check_same_labels(manifests: Mapping[str, manifest_lib.Manifest | None]) -> None:
   """Training and validation records must mean the same by a label that both have."""
   named = [(name, manifest) for name, manifest in manifests.items() if manifest]
-  for (name_a, a), (name_b, b) in zip(named, named[1:], strict=False):
+  for (name_a, a), (name_b, b) in itertools.pairwise(named):
     of_a = {entry['label']: (entry['id'], entry['name']) for entry in a.labels}
     for entry in b.labels:
       label, meaning = entry['label'], (entry['id'], entry['name'])
@@ -119,10 +132,11 @@ def _check_same_labels(manifests: Mapping[str, manifest_lib.Manifest | None]) ->
         )
 
 
-def _set_num_classes(model: Any, manifest: manifest_lib.Manifest) -> None:
+def _set_num_classes(model: Any, manifest: manifest_lib.Manifest) -> list[str]:
+  notes = []
   if not model.num_classes:
     model.num_classes = manifest.num_classes
-    logging.info('num_classes %d from %s.', manifest.num_classes, manifest.path)
+    notes.append(f'num_classes is {manifest.num_classes}, background included, from {manifest.path}')
   exact = manifest.label_scheme == 'contiguous'
   if model.num_classes < manifest.num_classes or (exact and model.num_classes != manifest.num_classes):
     raise ValueError(
@@ -130,20 +144,16 @@ def _set_num_classes(model: Any, manifest: manifest_lib.Manifest) -> None:
       f'{manifest.num_classes - 1}, which makes {manifest.num_classes} with the background: set that, or 0 to read it '
       'from the manifest.'
     )
+  return notes
 
 
-def _scale_learning_rates(trainer: Any, batch_size: int) -> None:
+def _scale_learning_rates(trainer: Any, batch_size: int) -> list[str]:
   """Applies the linear scaling rule; afterwards the rates are written for this batch."""
   written_for = trainer.learning_rate_batch_size
   if batch_size < SMALL_BATCH:
-    logging.info(
-      'The global batch is %d. Under %d batch norm is noisy and NAS-FPN can become unstable: clip the gradients '
-      '(global_clipnorm), lower norm_activation.norm_momentum, and repeat with another seed before comparing.',
-      batch_size,
-      SMALL_BATCH,
-    )
+    logging.info('The global batch is %d, under %d: see docs/training.md, small batches.', batch_size, SMALL_BATCH)
   if not written_for or written_for == batch_size:
-    return
+    return []
   factor = batch_size / written_for
   for group in (trainer.optimizer_config.learning_rate, trainer.optimizer_config.warmup):
     schedule = group.get() if group.type else None
@@ -152,7 +162,7 @@ def _scale_learning_rates(trainer: Any, batch_size: int) -> None:
       if rate is not None:
         setattr(schedule, field, [r * factor for r in rate] if isinstance(rate, (list, tuple)) else rate * factor)
   trainer.learning_rate_batch_size = batch_size
-  logging.info('Learning rates times %g: they are written for batch %d, this is %d.', factor, written_for, batch_size)
+  return [f'learning rates times {factor:g}: they are written for batch {written_for}, this is {batch_size}']
 
 
 def _check_intervals(trainer: Any) -> None:

@@ -25,11 +25,9 @@ from official.vision.tasks import retinanet
 
 from nasfpn_tf import config
 from nasfpn_tf.modeling import detector
-from nasfpn_tf.training import evaluation, inputs, losses
+from nasfpn_tf.training import evaluation, inputs, losses, padding, summaries
 
-_BATCH_NORMS = (tf_keras.layers.BatchNormalization, tf_keras.layers.experimental.SyncBatchNormalization)
-
-PADDING_ID = -1  # Source id of an image that only fills a batch.
+_LOSS_NAMES = ('total_loss', 'cls_loss', 'box_loss', 'model_loss')
 
 
 @task_factory.register_task_cls(config.DetectionTask)
@@ -48,6 +46,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     name: str | None = None,
     labels: Sequence[Mapping[str, Any]] | None = None,
     start_step: int = 0,
+    is_partial: bool = False,
   ):
     """Keeps the configuration.
 
@@ -57,11 +56,14 @@ class DetectionTask(retinanet.RetinaNetTask):
       name: see Model Garden's task.
       labels: the model's labels, as in the manifest of the records; None: labels are the user's category ids.
       start_step: steps that earlier runs have trained; a seeded input goes on behind their batches.
+      is_partial: evaluation may see only a part of the images of the annotations.
     """
     super().__init__(params, logging_dir=logging_dir, name=name)
     self._labels = labels
     self._start_step = start_step
+    self._is_partial = is_partial
     self._evaluator = None
+    self._pictures = None
 
   def build_model(self) -> tf_keras.Model:
     """Builds the detector, with the parts frozen that the configuration wants frozen."""
@@ -78,7 +80,18 @@ class DetectionTask(retinanet.RetinaNetTask):
     self, params: config.DataConfig, input_context: tf.distribute.InputContext | None = None
   ) -> tf.data.Dataset:
     """Batches of (images, labels); see `inputs.build_inputs`."""
-    return inputs.build_inputs(params, self.task_config.model, input_context)
+    # A pipeline feeds one batch a step to each of its replicas.
+    num_replicas = input_context.num_replicas_in_sync // input_context.num_input_pipelines if input_context else 1
+    if params.is_training:
+      skip_batches = self._start_step * num_replicas if params.seed is not None else 0
+      return inputs.build_inputs(params, self.task_config.model, input_context, skip_batches)
+    dataset = inputs.build_inputs(params, self.task_config.model, input_context)
+    if isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy):
+      batch_size = params.global_batch_size
+      if input_context:
+        batch_size = input_context.get_per_replica_batch_size(batch_size)
+      dataset = padding.fill_batches(dataset, batch_size, num_extra=num_replicas - 1)
+    return dataset
 
   def build_losses(
     self, outputs: Mapping[str, Any], labels: Mapping[str, Any], aux_losses: list[tf.Tensor] | None = None
@@ -107,23 +120,23 @@ class DetectionTask(retinanet.RetinaNetTask):
         per_category=self.task_config.per_category_metrics,
         max_detections=self.task_config.max_num_eval_detections,
       )
-    names = ['total_loss', 'cls_loss', 'box_loss', 'model_loss']
-    return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in names]
+      names = {int(label['label']): label['name'] for label in self._labels or ()}
+      self._pictures = summaries.DetectionPictures(names)
+    return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in _LOSS_NAMES]
 
   def validation_step(
     self, inputs: tuple[tf.Tensor, Mapping[str, Any]], model: tf_keras.Model, metrics: list | None = None
   ) -> dict[str, Any]:
-    """Losses and detections of one replica's batch."""
+    """Loss, detections and, if wanted, pictures of one replica's batch."""
     images, labels = inputs
     outputs = model(
       images, anchor_boxes=labels['anchor_boxes'], image_shape=labels['image_info'][:, 1, :], training=False
     )
     outputs = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32) if x.dtype.is_floating else x, outputs)
-    names = ['total_loss', 'cls_loss', 'box_loss', 'model_loss']
-    values = dict(zip(names, self.build_losses(outputs, labels, model.losses), strict=True))
+    values = dict(zip(_LOSS_NAMES, self.build_losses(outputs, labels, model.losses), strict=True))
     for metric in metrics or []:
       metric.update_state(values[metric.name])
-    return {
+    logs = {
       self.loss: values['total_loss'],
       'detections': {
         'source_ids': labels['source_id'],
@@ -134,25 +147,44 @@ class DetectionTask(retinanet.RetinaNetTask):
         'num_detections': outputs['num_detections'],
       },
     }
+    if self.task_config.allow_image_summary:
+      truth = labels['groundtruths']
+      pictures = {'images': images, 'boxes': truth['boxes'], 'classes': truth['classes']}
+      logs['pictures'] = {key: value[: summaries.NUM_PICTURES] for key, value in pictures.items()}
+    return logs
 
   def aggregate_logs(self, state: Any = None, step_outputs: Mapping[str, Any] | None = None) -> bool:
-    """Hands the detections of one step, a tuple with a tensor of each replica, to the evaluator."""
+    """Hands the detections of one step, tuples with a tensor of each replica, to the evaluator."""
     if state is None:
       self._evaluator.reset()
-    replicas = step_outputs['detections']
-    for values in zip(*replicas.values(), strict=True):
-      batch = {key: np.asarray(value) for key, value in zip(replicas, values, strict=True)}
-      is_image = batch['source_ids'] != PADDING_ID
-      self._evaluator.add(**{key: value[is_image] for key, value in batch.items()})
+      self._pictures.reset()
+    replicas = _by_replica(step_outputs['detections'])
+    for detections in replicas:
+      is_image = detections['source_ids'] != padding.FILLER_ID
+      self._evaluator.add(**{key: value[is_image] for key, value in detections.items()})
+    if 'pictures' in step_outputs:
+      for pictures, detections in zip(_by_replica(step_outputs['pictures']), replicas, strict=True):
+        is_image = detections['source_ids'][: len(pictures['images'])] != padding.FILLER_ID
+        self._pictures.add(pictures['images'][is_image], pictures, detections)
     return True
 
   def reduce_aggregated_logs(self, aggregated_logs: Any, global_step: tf.Tensor | None = None) -> dict[str, float]:
-    """COCO's metrics of all images seen."""
-    return self._evaluator.evaluate()
+    """COCO's metrics of all images seen; also writes the pictures to TensorBoard."""
+    self._pictures.write()
+    return self._evaluator.evaluate(allow_missing=self._is_partial)
+
+
+def _by_replica(values: Mapping[str, tuple]) -> list[dict[str, np.ndarray]]:
+  """A dictionary of arrays for each replica, from tuples with a tensor of each replica."""
+  return [
+    {key: np.asarray(value) for key, value in zip(values, replica, strict=True)}
+    for replica in zip(*values.values(), strict=True)
+  ]
 
 
 def freeze_batch_norm(model: tf_keras.Model) -> None:
   """Makes every batch norm of `model` use its stored statistics and keep its weights."""
   for module in model.submodules:
-    if isinstance(module, _BATCH_NORMS):
+    # Plain and synchronised batch norm have no public class in common.
+    if isinstance(module, tf_keras.layers.Layer) and hasattr(module, 'moving_variance'):
       module.trainable = False

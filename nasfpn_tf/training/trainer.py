@@ -16,6 +16,7 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
 from typing import TextIO
 
 import orbit
@@ -38,6 +39,7 @@ from nasfpn_tf.training import strategy as strategy_lib
 from nasfpn_tf.training.task import DetectionTask
 
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
+COCO_METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10', 'ARmax100', 'ARs', 'ARm', 'ARl')
 
 
 def run(
@@ -82,10 +84,16 @@ def run(
   is_chief = strategy_lib.is_chief(strategy)
   if is_chief:
     artifacts.write_description(model_dir, completed, overwrite='train' in mode)
-  runner = Runner(
-    strategy, mode, completed, model_dir, checkpoint_path and checkpoints.resolve(checkpoint_path), stream
-  )
-  return runner.run()
+  start = checkpoints.resolve(checkpoint_path) if checkpoint_path else None
+  return Runner(strategy, mode, completed, model_dir, start, stream).run()
+
+
+def metrics_table(metrics: Mapping[str, float]) -> str:
+  """COCO's metrics, then the categories, two columns of text."""
+  rows = [(name, metrics[name]) for name in COCO_METRICS if name in metrics]
+  rows += [(name, value) for name, value in metrics.items() if name.startswith('AP/')]
+  width = max((len(name) for name, _ in rows), default=0)
+  return '\n'.join(f'{name:<{width}}  {value:.4f}' if value >= 0 else f'{name:<{width}}  -' for name, value in rows)
 
 
 class Runner(train_lib.OrbitExperimentRunner):
@@ -111,7 +119,13 @@ class Runner(train_lib.OrbitExperimentRunner):
       self._train_progress = progress.TrainProgress(completed.params.trainer.train_steps, start_step, stream)
     self._preemption = preemption.Preemption()
     self._history = artifacts.History(model_dir, start_step if 'train' in mode else None) if self._is_chief else None
-    task = DetectionTask(completed.params.task, labels=completed.labels, logging_dir=model_dir, start_step=start_step)
+    task = DetectionTask(
+      completed.params.task,
+      logging_dir=model_dir,
+      labels=completed.labels,
+      start_step=start_step,
+      is_partial=completed.params.trainer.validation_steps > 0,
+    )
     super().__init__(
       strategy, task, mode, completed.params, model_dir, save_summary=self._is_chief, controller_cls=loop.Controller
     )
@@ -167,7 +181,7 @@ class Runner(train_lib.OrbitExperimentRunner):
 
   def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
     # Every worker must take part in saving, which reads variables of all of them; only the chief's files are kept.
-    return tf.train.CheckpointManager(
+    manager = checkpoints.CheckpointManager(
       self.trainer.checkpoint,
       self.model_dir if self._is_chief else tempfile.mkdtemp(prefix='nasfpn_worker_'),
       max_to_keep=self.params.trainer.max_to_keep if self._is_chief else 1,
@@ -176,6 +190,8 @@ class Runner(train_lib.OrbitExperimentRunner):
       checkpoint_interval=self.params.trainer.checkpoint_interval,
       init_fn=self.trainer.initialize,
     )
+    manager.start_at(checkpoints.step_of(self._start_checkpoint or ''))
+    return manager
 
   def _build_controller(self, trainer, evaluator, save_summary=True, controller_cls=loop.Controller, **unused_kwargs):
     trainer_config = self.params.trainer

@@ -1,0 +1,73 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+r"""Trains and evaluates a detector: docs/training.md.
+
+train.py --config_file=configs/NAME.yaml --model_dir=runs/first \
+  --params_override=task.train_data.input_path=records/train,task.validation_data.input_path=records/val
+
+The same command continues a run that was stopped. --mode=eval evaluates the newest checkpoint of a model_dir.
+"""
+
+import os
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from absl import app, flags, logging
+
+from nasfpn_tf.training import params as params_lib
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('experiment', params_lib.DEFAULT_EXPERIMENT, 'Registered experiment that the files change.')
+flags.DEFINE_multi_string(
+  'config_file', [], 'YAML file, name in configs/, or model_dir; give it again to lay another on top.'
+)
+flags.DEFINE_string('params_override', None, 'key.of.field=value,... or a YAML mapping or file; wins over the files.')
+flags.DEFINE_enum(
+  'mode', 'train_and_eval', ['train', 'eval', 'train_and_eval', 'continuous_eval'], 'What to do with the experiment.'
+)
+flags.DEFINE_string('model_dir', None, 'Where checkpoints, curves and results go.')
+flags.DEFINE_string('checkpoint_path', None, "Mode eval: a checkpoint or a directory, in place of model_dir's newest.")
+flags.DEFINE_string('tpu', None, "Train on this TPU: its name or address, or 'local' on a TPU VM.")
+
+
+def main(argv):
+  from nasfpn_tf.training import failure, trainer  # After the flags are read: TensorFlow takes seconds to load.
+
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  config_files = FLAGS.config_file
+  if not config_files and FLAGS.mode == 'eval' and os.path.exists(os.path.join(FLAGS.model_dir, 'params.yaml')):
+    config_files = [FLAGS.model_dir]
+  try:
+    params = params_lib.load_params(FLAGS.experiment, config_files, FLAGS.params_override)
+    if FLAGS.tpu:
+      params.override({'runtime': {'tpu': FLAGS.tpu}})
+    metrics = trainer.run(params, FLAGS.mode, FLAGS.model_dir, checkpoint_path=FLAGS.checkpoint_path)
+  except failure.EXPECTED as error:
+    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
+    sys.exit(f'train: {failure.message(error)}')
+  if metrics:
+    print(trainer.metrics_table(metrics))
+  print(f'Results: {os.path.abspath(FLAGS.model_dir)}')
+
+
+def run():
+  flags.mark_flag_as_required('model_dir')
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()
