@@ -1,0 +1,74 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Pictures for quantisation, from TFRecords and through the preprocessing of serving."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from nasfpn_tf.data import decode, manifest, preprocess
+from nasfpn_tf.export import verification
+
+MIN_IMAGES = 10  # Fewer distinct pictures leave the ranges of rare features to chance.
+
+
+def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.ndarray]:
+  """Distinct pictures of TFRecords, from the first on, spread evenly over the shards.
+
+  Args:
+    input_path: the records, as `create_tfrecord.py` wrote them; validation rather than training data, which the
+      network has seen.
+    max_images: how many at most.
+
+  Returns:
+    uint8 [height, width, 3] arrays, RGB, of any size.
+
+  Raises:
+    FileNotFoundError: `input_path` names no file.
+    ValueError: there are fewer than `MIN_IMAGES` distinct pictures, or a record is broken.
+  """
+  shards = manifest.match_shards(input_path)
+  # Which pictures are taken must not depend on timing: no parallel interleave.
+  records = tf.data.Dataset.from_tensor_slices(shards).interleave(
+    lambda shard: tf.data.TFRecordDataset(shard).map(lambda record: (record, shard)), cycle_length=len(shards)
+  )
+  images, seen = [], set()
+  try:
+    for image in records.map(lambda record, shard: decode.decode_record(record, shard).image).as_numpy_iterator():
+      digest = hashlib.sha256(image.tobytes()).digest()
+      if digest not in seen:
+        seen.add(digest)
+        images.append(image)
+      if len(images) >= max_images:
+        break
+  except tf.errors.OpError as error:
+    raise ValueError(f'{input_path}: {error.message.splitlines()[0]}') from error
+  if len(images) < MIN_IMAGES:
+    raise ValueError(
+      f'{input_path}: {len(images)} distinct pictures are too few to calibrate with; at least {MIN_IMAGES} are needed, '
+      'a hundred are better.'
+    )
+  return images
+
+
+def to_inputs(
+  images: Sequence[np.ndarray], input_size: Sequence[int], keep_aspect_ratio: bool = True
+) -> list[np.ndarray]:
+  """Letterboxed pictures, float32 [1, input height, input width, 3], 0 to 255, mean colour in the padding."""
+  size = tuple(input_size[:2])
+  letterboxed = (preprocess.letterbox(tf.constant(image), size, keep_aspect_ratio)[0] for image in images)
+  return [verification.to_pixels(image)[tf.newaxis].numpy() for image in letterboxed]

@@ -1,0 +1,58 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""COCO's metrics of a detector in any form: the numbers that an exported file is published with."""
+
+import numpy as np
+import tensorflow as tf
+
+from nasfpn_tf.data import decode, manifest, progress
+from nasfpn_tf.predict.predictor import Predictor
+from nasfpn_tf.training import evaluation
+
+
+def evaluate_records(predictor: Predictor, input_path: str, annotations: str | None = None) -> dict[str, float]:
+  """COCO's metrics of a detector in any form, on TFRecords, every picture once.
+
+  Args:
+    predictor: the detector.
+    input_path: the records, as `create_tfrecord.py` wrote them.
+    annotations: COCO JSON with the same image ids; None: the one beside the records.
+
+  Returns:
+    The twelve metrics and `AP/<category>`, 0 to 1.
+
+  Raises:
+    FileNotFoundError: no records or no annotations.
+    ValueError: the records are broken, or annotations and model do not fit.
+  """
+  shards = manifest.match_shards(input_path)
+  found = manifest.find_manifest(input_path)
+  if annotations is None:
+    if found is None:
+      raise FileNotFoundError(f'{input_path}: no manifest beside the records, so say where their annotations are.')
+    annotations = found.annotations_path
+  labels = list(predictor.labels.values()) or (found.labels if found else None)
+  evaluator = evaluation.CocoEvaluator(annotations, labels)
+  records = tf.data.TFRecordDataset(shards).map(lambda record: decode.decode_record(record, tf.constant(input_path)))
+  total = found.num_records if found else 0
+  try:
+    for record in progress.track(records.prefetch(2).as_numpy_iterator(), total, 'evaluate: pictures'):
+      result = predictor(record.image)
+      evaluator.add(
+        [record.source_id], None, result.boxes[np.newaxis], result.scores[np.newaxis], result.classes[np.newaxis]
+      )
+  except tf.errors.OpError as error:
+    raise ValueError(f'{input_path}: {error.message.splitlines()[0]}') from error
+  return evaluator.evaluate()
