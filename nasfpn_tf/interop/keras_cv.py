@@ -53,7 +53,8 @@ class KerasCVFeaturePyramid(tf_keras.layers.Layer):
   def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> tuple[tf.Tensor, ...]:
     """{'P<level>': [batch, height_l, width_l, channels_l]} -> [batch, height_l, width_l, num_filters] per level."""
     features = {level.removeprefix('P'): feature for level, feature in features.items()}
-    return tuple(self.pyramid(features, training=training).values())
+    outputs = self.pyramid(features, training=training)
+    return tuple(outputs[str(level)] for level in self.pyramid.spec.levels)
 
   def get_config(self) -> dict[str, Any]:
     return {**super().get_config(), 'pyramid': self.pyramid.get_config()}

@@ -104,7 +104,7 @@ class InputProjection(tf_keras.layers.Layer):
       missing = next(level for level in wanted if level not in given)
       raise ValueError(
         f'feature pyramid: level {missing!r} is missing; levels {self._min_level}..{self._max_level} are built from the'
-        f" backbone's, which has {', '.join(map(repr, sorted(map(str, features))))}. Only the coarsest may be left out."
+        f" backbone's, which has {', '.join(sorted(map(repr, features)))}. Only the coarsest may be left out."
       )
     return given
 

@@ -188,7 +188,13 @@ class MergingCell(tf_keras.layers.Layer):
   def _weighted_sum(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
     weights = tf.nn.relu(self.fusion_weights)
     weights = tf.unstack(weights / (tf.reduce_sum(weights) + 1e-4))
-    merged = self._resample(features[0], self._input_levels[0]) * weights[0]
+    merged = self._scaled(features[0], self._input_levels[0], weights[0])
     for feature, level, weight in zip(features[1:], self._input_levels[1:], weights[1:], strict=True):
-      merged += self._resample(feature, level) * weight
+      merged += self._scaled(feature, level, weight)
     return merged
+
+  def _scaled(self, feature: tf.Tensor, level: int, weight: tf.Tensor) -> tf.Tensor:
+    """The feature at the cell's level, times `weight`; multiplied where the map is smaller."""
+    if level > self._level:
+      return self._resample(feature * weight, level)
+    return self._resample(feature, level) * weight

@@ -186,6 +186,7 @@ def test_batch_may_change_and_size_too():
     ({'4': _features()['4'], '5': _features()['5']}, r"level '3' is missing.*has '4', '5'"),
     ({'3': _features()['3'], '5': _features()['5']}, r"level '4' is missing.*has '3', '5'"),
     ({**_features(), '4': _features()['3']}, r"level '4' is 16x16 and level '3' is 16x16, not exactly 2 times"),
+    ({3: _features()['3']}, r"level '3' is missing.*has 3\. "),
     (list(_features().values()), r"a dict \{'3': c3, '4': c4, ...\} is needed, not a list"),
   ],
 )
