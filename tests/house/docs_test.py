@@ -80,12 +80,12 @@ def flags_of(script: str) -> set[str]:
 
 
 def script_of(word: str) -> str | None:
-  """The repository's script that a word of a command names: a path, or a console entry point."""
+  """The repository's script that a word of a command names: a path, a console entry point, a shell script around it."""
   entries = tomllib.loads(repository.text('pyproject.toml'))['project']['scripts']
   if word in entries:
     return entries[word].split(':')[0].removeprefix('nasfpn_tf.').replace('.', '/') + '.py'
-  match = re.search(r'(?:^|/)(scripts/\w+\.py)$', word)
-  return match[1] if match else None
+  match = re.search(r'(?:^|/)(scripts/\w+)\.(?:py|sh)$', word)
+  return f'{match[1]}.py' if match else None
 
 
 def wrong_flags(command: str) -> list[str]:
@@ -201,6 +201,7 @@ def test_where_is_what():
 
 def test_the_checks_find_what_they_are_for():
   assert wrong_flags('python scripts/describe.py --topology=fpn --colour=red') == ['--colour of scripts/describe.py']
+  assert wrong_flags('./scripts/quickstart.sh --smoke --fast') == ['--fast of scripts/quickstart.py']
   assert wrong_flags('nasfpn-describe --noseparable --help | dot --Tsvg') == []
   assert list(commands('cd x\n$ python scripts/describe.py \\\n  --dot\n')) == ['python scripts/describe.py    --dot']
   assert not exists('nasfpn_tf.topology', 'nothing_of_the_kind')
