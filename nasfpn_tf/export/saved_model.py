@@ -26,47 +26,37 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 import yaml
 from absl import logging
-from official.core import config_definitions as cfg
 
 from nasfpn_tf import topology
 from nasfpn_tf.export import module, verification
+from nasfpn_tf.export.source import LABELS, Source
 
-PARAMS, TOPOLOGY, LABELS, REPORT = 'params.yaml', 'topology.json', 'labels.json', 'export.json'
-_SAVED_MODEL = 'saved_model.pb'
+PARAMS, TOPOLOGY, REPORT = 'params.yaml', 'topology.json', 'export.json'
 
 
 def export_saved_model(
-  model: tf_keras.Model,
-  params: cfg.ExperimentConfig,
+  source: Source,
   export_dir: str,
   *,
-  labels: Sequence[Mapping[str, Any]] | None = None,
   version: int | None = None,
   input_type: str = 'image_tensor',
   batch_size: int | None = None,
-  input_size: Sequence[int] | None = None,
-  images: Sequence[np.ndarray] | None = None,
-  source: str = '',
+  images: Sequence[np.ndarray] = (),
 ) -> str:
   """Writes `export_dir/<version>` and returns its path.
 
-  The files are made in a hidden directory, loaded, run on `images` and compared with `model`; only then they get their
-  name, so a server that watches `export_dir` sees whole, checked versions alone.
+  The files are made in a hidden directory, loaded, run on `images` and compared with the model; only then do they get
+  their name, so a server that watches `export_dir` sees whole, checked versions alone.
 
   Args:
-    model: the detector, with its weights.
-    params: the experiment it belongs to.
+    source: the detector.
     export_dir: where the versions lie; on a local disk.
-    labels: `{label, id, name}` of every class; None: a class is named by its number.
     version: number of the version; None: one more than the highest there is.
     input_type: signature that is also `serving_default`, one of `module.INPUT_TYPES`.
     batch_size: number of pictures in a request; None: any number.
-    input_size: height and width of the network's input; None: as trained.
-    images: uint8 [height, width, 3] pictures to check with; None: two photographs.
-    source: where the weights come from, for export.json.
+    images: uint8 [height, width, 3] pictures to check with; without any, two photographs.
 
   Raises:
     FileExistsError: the version exists.
@@ -81,25 +71,23 @@ def export_saved_model(
   target = os.path.join(export_dir, str(version))
   if os.path.exists(target):
     raise FileExistsError(f'{target} exists; leave the version out to get the next free number.')
-  input_size = tuple(input_size or params.task.model.input_size)[:2]
-  keep_aspect_ratio = params.task.validation_data.parser.keep_aspect_ratio
-  reference = verification.reference(model, input_size, images or verification.sample_images(), keep_aspect_ratio)
-  exported = module.DetectionModule(model, input_size, batch_size, keep_aspect_ratio)
+  reference = verification.reference(source, images)
+  exported = module.DetectionModule(source.model, source.input_size, batch_size, source.keep_aspect_ratio)
 
   made_parent = not os.path.isdir(export_dir)
   partial = os.path.join(export_dir, f'.{version}.partial')
   shutil.rmtree(partial, ignore_errors=True)
   os.makedirs(partial)
   try:
-    exported.assets = [tf.saved_model.Asset(path) for path in _write_descriptions(partial, params, input_size, labels)]
+    exported.assets = [tf.saved_model.Asset(path) for path in _write_descriptions(partial, source)]
     tf.saved_model.save(exported, partial, signatures=exported.signatures(input_type))
     errors = _verify(partial, reference, batch_size)
     report = {
       'format': 1,
       'kind': 'saved_model',
-      'source': source,
-      'input_size': list(input_size),
-      'keep_aspect_ratio': keep_aspect_ratio,
+      'source': source.origin,
+      'input_size': list(source.input_size),
+      'keep_aspect_ratio': source.keep_aspect_ratio,
       'batch_size': batch_size,
       'serving_default': input_type,
       'size_bytes': _size_bytes(partial),
@@ -123,30 +111,11 @@ def next_version(export_dir: str) -> int:
   return max((int(name) for name in names if name.isdigit()), default=0) + 1
 
 
-def latest_version(path: str) -> str:
-  """The directory of a SavedModel: `path` itself, or its highest version.
-
-  Raises:
-    FileNotFoundError: neither is one.
-  """
-  versions = [path]
-  if os.path.isdir(path):
-    versions += [os.path.join(path, name) for name in sorted(filter(str.isdigit, os.listdir(path)), key=int)[::-1]]
-  for directory in versions:
-    if os.path.isfile(os.path.join(directory, _SAVED_MODEL)):
-      return directory
-  raise FileNotFoundError(f'{path}: no {_SAVED_MODEL} in it or in a numbered directory below it.')
-
-
-def _write_descriptions(
-  directory: str, params: cfg.ExperimentConfig, input_size: Sequence[int], labels: Sequence[Mapping[str, Any]] | None
-) -> list[str]:
+def _write_descriptions(directory: str, source: Source) -> list[str]:
   """Writes params.yaml, topology.json and labels.json; returns their paths."""
-  values = params.as_dict()
+  values = source.params.as_dict()
   model = values['task']['model']
-  model['input_size'] = [*input_size, 3]
-  labels = labels or [{'label': k, 'id': k, 'name': str(k)} for k in range(1, model['num_classes'])]
-  files = {LABELS: json.dumps([dict(label) for label in labels], indent=2) + '\n'}
+  files = {LABELS: json.dumps([dict(label) for label in source.labels], indent=2) + '\n'}
   if model['decoder']['type'] == 'feature_pyramid':
     pyramid = model['decoder']['feature_pyramid']
     spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])

@@ -25,8 +25,11 @@ from official.core import config_definitions as cfg
 
 from nasfpn_tf import zoo
 from nasfpn_tf.data import manifest
-from nasfpn_tf.export import saved_model
 from nasfpn_tf.training import checkpoints
+from nasfpn_tf.training import params as params_lib
+
+LABELS = 'labels.json'
+SAVED_MODEL = 'saved_model.pb'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,18 +39,31 @@ class Source:
   Attributes:
     model: with its weights.
     params: the experiment it was trained in.
-    labels: `{label, id, name}` of every class; None where nothing tells.
+    labels: `{label, id, name}` of every class; where nothing tells, a class is named by its number.
     origin: the checkpoint or SavedModel that the weights are from.
   """
 
   model: tf_keras.Model
   params: cfg.ExperimentConfig
-  labels: Sequence[Mapping[str, Any]] | None
+  labels: Sequence[Mapping[str, Any]]
   origin: str
+
+  @property
+  def input_size(self) -> tuple[int, int]:
+    """Height and width of the network's input."""
+    return tuple(self.params.task.model.input_size[:2])
+
+  @property
+  def keep_aspect_ratio(self) -> bool:
+    """Whether pictures are letterboxed rather than stretched."""
+    return self.params.task.validation_data.parser.keep_aspect_ratio
 
 
 def load(
-  reference: str, checkpoint: str | None = None, params_override: str | Mapping[str, Any] | None = None
+  reference: str,
+  checkpoint: str | None = None,
+  params_override: str | Mapping[str, Any] | None = None,
+  input_size: Sequence[int] | None = None,
 ) -> Source:
   """Loads a trained detector.
 
@@ -56,6 +72,7 @@ def load(
       `zoo.load_detector` takes.
     checkpoint: prefix of a checkpoint, or a directory whose newest is meant; None: the best of a model_dir.
     params_override: changes to the configuration.
+    input_size: height and width of the network's input; None: as trained.
 
   Raises:
     FileNotFoundError: there is no such model or checkpoint.
@@ -64,7 +81,7 @@ def load(
   directory = reference
   if checkpoint is None:
     try:
-      directory = saved_model.latest_version(reference)
+      directory = latest_version(reference)
       checkpoint = os.path.join(directory, 'variables', 'variables')
     except FileNotFoundError:
       if not os.path.isdir(reference):
@@ -72,16 +89,46 @@ def load(
           f'{reference}: a configuration has no weights to export; give a checkpoint too, or a model_dir or SavedModel.'
         ) from None
       checkpoint = zoo.best_checkpoint(reference)
-  params = zoo.load_experiment(directory, params_override)
-  model = zoo.load_detector(directory, checkpoint, params_override)
+  override = params_lib.parse_override(params_override) if isinstance(params_override, str) else params_override
+  override = dict(override or {})
+  if input_size:
+    override['task.model.input_size'] = [*input_size, 3]
+  params = zoo.load_experiment(directory, override)
+  model = zoo.load_detector(directory, checkpoint, override)
   return Source(model, params, read_labels(directory, params), checkpoints.resolve(checkpoint))
 
 
-def read_labels(directory: str, params: cfg.ExperimentConfig) -> Sequence[Mapping[str, Any]] | None:
-  """The labels.json beside a model, or those of the training records' manifest; None where neither exists."""
-  path = os.path.join(directory, saved_model.LABELS)
+def parse_size(sides: Sequence[str] | None) -> tuple[int, int] | None:
+  """Height and width from the texts of a flag, a single one being the side of a square; None stays None."""
+  if not sides:
+    return None
+  if len(sides) > 2 or not all(side.strip().isdigit() for side in sides):
+    raise ValueError(f'An image size is height,width in pixels, or the side of a square, not {",".join(sides)!r}.')
+  return int(sides[0]), int(sides[-1])
+
+
+def latest_version(path: str) -> str:
+  """The directory of a SavedModel: `path` itself, or its highest version.
+
+  Raises:
+    FileNotFoundError: neither is one.
+  """
+  versions = [path]
+  if os.path.isdir(path):
+    versions += [os.path.join(path, name) for name in sorted(filter(str.isdigit, os.listdir(path)), key=int)[::-1]]
+  for directory in versions:
+    if os.path.isfile(os.path.join(directory, SAVED_MODEL)):
+      return directory
+  raise FileNotFoundError(f'{path}: no {SAVED_MODEL} in it or in a numbered directory below it.')
+
+
+def read_labels(directory: str, params: cfg.ExperimentConfig) -> Sequence[Mapping[str, Any]]:
+  """The labels.json beside a model, or those of the training records' manifest, or numbers."""
+  path = os.path.join(directory, LABELS)
   if os.path.isfile(path):
     with open(path, encoding='utf-8') as file:
       return json.load(file)
   found = manifest.find_manifest(params.task.train_data.input_path)
-  return found.labels if found else None
+  if found:
+    return found.labels
+  return [{'label': k, 'id': k, 'name': str(k)} for k in range(1, params.task.model.num_classes)]

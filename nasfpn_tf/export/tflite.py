@@ -21,6 +21,7 @@ in the scores and box encodings of all anchors.
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,14 +54,12 @@ class Options:
       or 'int8' (both in int8, with calibration; sigmoid and everything after it in float).
     nms: end in TFLite_Detection_PostProcess; otherwise the file gives `box_encodings` and `class_scores`.
     input_dtype: 'float32' or 'uint8'.
-    input_size: height and width; None: as trained.
     tolerance: largest error of a score; None: `SCORE_TOLERANCE`.
   """
 
   quant_type: str = 'none'
   nms: bool = True
   input_dtype: str = 'float32'
-  input_size: Sequence[int] | None = None
   tolerance: float | None = None
 
   def __post_init__(self):
@@ -96,26 +95,22 @@ def export_tflite(
     raise ValueError(
       f'int8 needs pictures to calibrate with, at least {calibration.MIN_IMAGES}, and there are {len(images)}.'
     )
-  task = source.params.task
-  input_size = tuple(options.input_size or task.model.input_size)[:2]
-  keep_aspect_ratio = task.validation_data.parser.keep_aspect_ratio
-  expected = verification.reference(
-    source.model, input_size, list(images[:4]) or verification.sample_images(), keep_aspect_ratio
-  )
-  content = convert(source.model, input_size, options, calibration.to_inputs(images, input_size, keep_aspect_ratio))
+  expected = verification.reference(source, images[:4])
+  inputs = calibration.to_inputs(images, source.input_size, source.keep_aspect_ratio)
+  content = convert(source.model, source.input_size, options, inputs)
   metadata.check_portable(content)
   errors = _verify(content, expected, options)
   facts = {
     'source': source.origin,
     'quant_type': options.quant_type,
     'size_bytes': len(content),
-    'input_size': list(input_size),
-    'keep_aspect_ratio': keep_aspect_ratio,
+    'input_size': list(source.input_size),
+    'keep_aspect_ratio': source.keep_aspect_ratio,
     **metadata.signature(content),
     'nms': options.nms,
     'post_processing': _post_processing(source.model),
     'anchors': _anchors(source.model),
-    'labels': [dict(label) for label in source.labels or _numbered(task.model.num_classes)],
+    'labels': [dict(label) for label in source.labels],
     'calibration_images': len(images) if options.quant_type == 'int8' else 0,
     'checked_images': len(expected.images),
     'max_error': errors,
@@ -176,7 +171,10 @@ def run(content: bytes, inputs: np.ndarray) -> dict[str, np.ndarray]:
   Returns:
     The outputs of its signature, and in any case `box_encodings` and `class_scores`.
   """
-  interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
+  with warnings.catch_warnings():
+    # It warns of the memory that keeping the inputs of the post-processing costs.
+    warnings.simplefilter('ignore', UserWarning)
+    interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
   runner = interpreter.get_signature_runner()
   detail = runner.get_input_details()['inputs']
   if np.issubdtype(detail['dtype'], np.integer):
@@ -239,15 +237,17 @@ def _quantize(converter: tf.lite.TFLiteConverter, representative_dataset: Any) -
   The converter's own switch quantises all or nothing; its debugger takes exceptions.
   """
   converter.representative_dataset = representative_dataset
-  debugger = tf.lite.experimental.QuantizationDebugger(
-    converter=converter,
-    debug_dataset=representative_dataset,
-    debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=_FLOAT_OPS),
-  )
-  debugger.options = tf.lite.experimental.QuantizationDebugOptions(
-    denylisted_ops=_FLOAT_OPS,
-    denylisted_nodes=metadata.names_before_first_convolution(debugger.calibrated_model),
-  )
+  options = tf.lite.experimental.QuantizationDebugOptions
+  with warnings.catch_warnings():
+    # TensorFlow's debugger warns that TensorFlow's interpreter is deprecated.
+    warnings.simplefilter('ignore', UserWarning)
+    debugger = tf.lite.experimental.QuantizationDebugger(
+      converter=converter,
+      debug_dataset=representative_dataset,
+      debug_options=options(denylisted_ops=_FLOAT_OPS),
+    )
+    preprocessing = metadata.names_before_first_convolution(debugger.calibrated_model)
+    debugger.options = options(denylisted_ops=_FLOAT_OPS, denylisted_nodes=preprocessing)
   return debugger.get_nondebug_quantized_model()
 
 
@@ -272,10 +272,6 @@ def _anchors(model: Any) -> dict[str, Any]:
   """What the anchors follow from, for clients that decode the raw outputs."""
   config = model.get_config()
   return {key: config[key] for key in ('min_level', 'max_level', 'num_scales', 'aspect_ratios', 'anchor_size')}
-
-
-def _numbered(num_classes: int) -> list[dict[str, Any]]:
-  return [{'label': k, 'id': k, 'name': str(k)} for k in range(1, num_classes)]
 
 
 def _verify(content: bytes, expected: verification.Reference, options: Options) -> dict[str, float]:

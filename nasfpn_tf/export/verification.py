@@ -24,6 +24,7 @@ import tf_keras
 
 from nasfpn_tf.data import preprocess
 from nasfpn_tf.export import module
+from nasfpn_tf.export.source import Source
 from nasfpn_tf.modeling import postprocess
 
 TOLERANCE = 1e-3  # Of raw outputs (box encodings, logits or scores), absolute, between float32 runtimes.
@@ -62,16 +63,16 @@ class Reference:
     return tf.sigmoid(self.class_logits).numpy()
 
 
-def reference(
-  model: tf_keras.Model, input_size: Sequence[int], images: Sequence[np.ndarray], keep_aspect_ratio: bool = True
-) -> Reference:
-  """Runs the Keras model on `images` (uint8 [height, width, 3] each), one by one."""
+def reference(source: Source, images: Sequence[np.ndarray] = ()) -> Reference:
+  """Runs the Keras model on pictures (uint8 [height, width, 3] each), one by one; without any, on two photographs."""
+  model, input_size = source.model, source.input_size
   check_finite(model)
+  images = list(images) or sample_images()
   options = model.detection_generator.get_config()
   anchors = module.anchor_boxes(model, input_size)
   rows = []
   for image in images:
-    pixels, image_info = preprocess.letterbox(tf.constant(image), tuple(input_size[:2]), keep_aspect_ratio)
+    pixels, image_info = preprocess.letterbox(tf.constant(image), input_size, source.keep_aspect_ratio)
     outputs = model(pixels[tf.newaxis], image_shape=image_info[tf.newaxis, 1], training=False)
     logits, encodings, _ = postprocess.flatten_levels(outputs['cls_outputs'], outputs['box_outputs'], anchors)
     boxes = module.to_original(outputs['detection_boxes'], image_info[tf.newaxis])

@@ -1,0 +1,78 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+r"""Exports a trained detector as a SavedModel in TensorFlow Serving's layout: docs/deploy.md.
+
+export_saved_model.py --model=runs/cells --export_dir=exported/cells
+
+The files are loaded again and compared with the model before they get their name; nothing is left where they differ.
+"""
+
+import os
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from absl import app, flags, logging
+
+_INPUT_TYPES = ['image_tensor', 'image_bytes', 'tf_example']
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('model', None, 'model_dir of a training, or a SavedModel of this script.')
+flags.DEFINE_string('config_file', None, 'In place of --model, with --checkpoint_path: YAML file or name in configs/.')
+flags.DEFINE_string('checkpoint_path', None, "A checkpoint or a directory of some; unset: the best of --model's.")
+flags.DEFINE_string('params_override', None, 'key.of.field=value,... on top of the configuration.')
+flags.DEFINE_string('export_dir', None, 'Where the versions lie; the new one is export_dir/<version>.')
+flags.DEFINE_integer('version', None, 'Number of the version; unset: one more than the highest there is.')
+flags.DEFINE_enum('input_type', 'image_tensor', _INPUT_TYPES, 'Signature that is also serving_default; all are there.')
+flags.DEFINE_integer('batch_size', None, 'Number of pictures in a request; unset: any.', lower_bound=1)
+flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
+flags.DEFINE_multi_string('images', [], 'Pictures to check with: files, directories, patterns; unset: two photographs.')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  if bool(FLAGS.model) == bool(FLAGS.config_file):
+    raise app.UsageError('give --model, or --config_file with --checkpoint_path.')
+  from nasfpn_tf import predict  # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf.export import saved_model, source
+  from nasfpn_tf.training import failure
+
+  if not FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.WARNING)
+  try:
+    size = source.parse_size(FLAGS.input_image_size)
+    detector = source.load(FLAGS.model or FLAGS.config_file, FLAGS.checkpoint_path, FLAGS.params_override, size)
+    path = saved_model.export_saved_model(
+      detector,
+      FLAGS.export_dir,
+      version=FLAGS.version,
+      input_type=FLAGS.input_type,
+      batch_size=FLAGS.batch_size,
+      images=[predict.read_image(file) for file in predict.find_images(FLAGS.images)[:4]],
+    )
+  except failure.EXPECTED as error:
+    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
+    sys.exit(f'export_saved_model: {failure.message(error)}')
+  print(f'{os.path.abspath(path)}: says what the model says')
+
+
+def run():
+  flags.mark_flag_as_required('export_dir')
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()

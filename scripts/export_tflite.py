@@ -1,0 +1,84 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+r"""Exports a trained detector as TFLite, in float or quantised: docs/deploy.md.
+
+export_tflite.py --saved_model_dir=exported/cells --tflite_path=cells.tflite
+export_tflite.py --saved_model_dir=exported/cells --tflite_path=cells_int8.tflite --quant_type=int8 \
+  --calibration_tfrecord=records/val
+
+The file is run and compared with the model before it gets its name; its JSON file says how far they are apart.
+"""
+
+import os
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('saved_model_dir', None, 'A SavedModel of export_saved_model.py, or the directory of its versions.')
+flags.DEFINE_string('model', None, 'In place of --saved_model_dir: model_dir of a training.')
+flags.DEFINE_string('checkpoint_path', None, 'With --model: a checkpoint or a directory of some; unset: the best.')
+flags.DEFINE_string('tflite_path', None, 'File to write.')
+flags.DEFINE_enum('quant_type', 'none', ['none', 'fp16', 'dynamic', 'int8'], 'How weights and activations are stored.')
+flags.DEFINE_string('calibration_tfrecord', None, 'int8: validation records to calibrate with; also checks the file.')
+flags.DEFINE_integer('calibration_steps', 128, 'int8: how many distinct pictures to calibrate with.', lower_bound=1)
+flags.DEFINE_enum('input_dtype', 'float32', ['float32', 'uint8'], 'Type of the input, 0 to 255 in either.')
+flags.DEFINE_bool('nms', True, 'End in TFLite_Detection_PostProcess; --nonms: scores and box encodings of all anchors.')
+flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
+flags.DEFINE_float('tolerance', None, 'Largest error of a score; unset: 0.001 in float, more when quantised.')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  if bool(FLAGS.saved_model_dir) == bool(FLAGS.model):
+    raise app.UsageError('give either --saved_model_dir or --model.')
+  # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf.export import calibration, source, tflite
+  from nasfpn_tf.training import failure
+
+  if not FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.WARNING)
+  try:
+    options = tflite.Options(
+      quant_type=FLAGS.quant_type,
+      nms=FLAGS.nms,
+      input_dtype=FLAGS.input_dtype,
+      tolerance=FLAGS.tolerance,
+    )
+    if FLAGS.quant_type == 'int8' and not FLAGS.calibration_tfrecord:
+      raise ValueError('--quant_type=int8 needs --calibration_tfrecord: the validation records, e.g. records/val.')
+    images = []
+    if FLAGS.calibration_tfrecord:
+      images = calibration.load_images(FLAGS.calibration_tfrecord, FLAGS.calibration_steps)
+    size = source.parse_size(FLAGS.input_image_size)
+    detector = source.load(FLAGS.saved_model_dir or FLAGS.model, FLAGS.checkpoint_path, input_size=size)
+    facts = tflite.export_tflite(detector, FLAGS.tflite_path, options, images)
+  except failure.EXPECTED as error:
+    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
+    sys.exit(f'export_tflite: {failure.message(error)}')
+  errors = ', '.join(f'{name} {error:.2g}' for name, error in facts['max_error'].items())
+  print(f'{os.path.abspath(FLAGS.tflite_path)}: {facts["size_bytes"] / 1e6:.2f} MB, largest errors: {errors}')
+
+
+def run():
+  flags.mark_flag_as_required('tflite_path')
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()

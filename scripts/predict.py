@@ -1,0 +1,67 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+r"""Finds objects in pictures with a checkpoint, a SavedModel or a .tflite: docs/deploy.md.
+
+predict.py --model=runs/cells --images='pictures/*.jpg' --output_dir=found
+
+Writes an annotated JPEG a picture and detections.json for all. Ends with 1 where a picture could not be read.
+"""
+
+import os
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('model', None, 'model_dir of a training, a SavedModel or the directory of its versions, a .tflite.')
+flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint or a directory of some; unset: the best.')
+flags.DEFINE_multi_string(
+  'images', [], 'Pictures: files, directories, patterns, or a .txt with one a line. Arguments without a flag are, too.'
+)
+flags.DEFINE_string('output_dir', None, 'Where annotated pictures and detections.json go.')
+flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection.', lower_bound=0.0, upper_bound=1.0)
+
+
+def main(argv):
+  references = [*FLAGS.images, *argv[1:]]
+  if not references:
+    raise app.UsageError('give pictures with --images.')
+  from nasfpn_tf import predict  # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf.training import failure
+
+  if not FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.WARNING)
+  try:
+    paths = predict.find_images(references)
+    predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path)
+    failures = predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold)
+  except failure.EXPECTED as error:
+    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
+    sys.exit(f'predict: {failure.message(error)}')
+  print(f'{len(paths) - len(failures)} pictures: {os.path.abspath(FLAGS.output_dir)}')
+  if failures:
+    lines = [f'{path}: {reason}' for path, reason in failures.items()]
+    sys.exit('\n'.join([f'predict: {len(failures)} of {len(paths)} pictures could not be read:', *lines]))
+
+
+def run():
+  flags.mark_flags_as_required(['model', 'output_dir'])
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()
