@@ -26,6 +26,8 @@ from nasfpn_tf.quickstart import steps
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = 'digits_resnet10_nasfpnlite_2x48_256'
+NUM_SHOWN = 12  # Pictures that the report shows.
+SCORE_THRESHOLD = 0.4  # Of the boxes in them.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +107,11 @@ class Quickstart:
     return self.records / 'val.annotations.json'
 
   @property
-  def validation_images(self) -> pathlib.Path:
-    """Directory of the validation pictures."""
-    return self.pictures / 'val'
+  def shown_pictures(self) -> list[pathlib.Path]:
+    """The first validation pictures, for the report; they are numbered after those for training."""
+    first = self.scale.train_images + 1
+    count = min(NUM_SHOWN, self.scale.validation_images)
+    return [self.pictures / 'val' / f'{number:06d}.jpg' for number in range(first, first + count)]
 
   def settings(self) -> dict[str, Any]:
     """What the run changes in the configuration: its records and, on another scale than the full one, its size."""
@@ -166,6 +170,7 @@ class Quickstart:
             params_override=json.dumps(self.settings()),
             mode='train_and_eval',
             model_dir=self.model_dir,
+            verbosity=-1,  # Warnings alone; the progress says the rest.
           )
         ],
         outputs=[self.model_dir],
@@ -181,6 +186,7 @@ class Quickstart:
         outputs=[self.saved_model],
         after=['train'],
         summary=lambda: _size(saved_model.path),
+        quiet=True,
       ),
       steps.Step(
         'tflite_float',
@@ -189,6 +195,7 @@ class Quickstart:
         outputs=[tflite_float.path],
         after=['saved_model'],
         summary=lambda: _size(tflite_float.path),
+        quiet=True,
       ),
       steps.Step(
         'tflite_int8',
@@ -205,6 +212,7 @@ class Quickstart:
         outputs=[tflite_int8.path],
         after=['saved_model', 'records'],
         summary=lambda: _size(tflite_int8.path),
+        quiet=True,
       ),
       *(
         steps.Step(
@@ -214,13 +222,14 @@ class Quickstart:
             _script(
               'evaluate',
               model=form.path,
-              annotations=self.validation_annotations,
-              images=self.validation_images,
+              input_path=self.records / 'val-*',
+              images=self.shown_pictures,
+              score_threshold=SCORE_THRESHOLD,
               output_dir=self.result_file(form).parent,
             )
           ],
           outputs=[self.result_file(form).parent],
-          after=[made_by],
+          after=['records', made_by],
           summary=lambda form=form: _accuracy(self.result_file(form)),
         )
         for form, made_by in zip(self.forms, ('train', 'saved_model', 'tflite_float', 'tflite_int8'), strict=True)
@@ -237,12 +246,11 @@ class Quickstart:
 
 
 def _script(name: str, **flags: Any) -> list[str]:
-  """The command line of one of the project's scripts."""
-  return [
-    sys.executable,
-    str(PROJECT / 'scripts' / f'{name}.py'),
-    *(f'--{key}={value}' for key, value in flags.items()),
-  ]
+  """The command line of one of the project's scripts; a list gives its flag several times."""
+  words = [sys.executable, str(PROJECT / 'scripts' / f'{name}.py')]
+  for key, value in flags.items():
+    words += [f'--{key}={item}' for item in (value if isinstance(value, list) else [value])]
+  return words
 
 
 def _accuracy(path: pathlib.Path) -> str:

@@ -28,8 +28,6 @@ from nasfpn_tf import topology
 from nasfpn_tf.quickstart import chain, steps
 from nasfpn_tf.report import charts, detector, pictures
 
-NUM_PICTURES = 12
-SCORE_THRESHOLD = 0.4
 _SMOOTHING = 0.8
 _PACKAGES = ('tensorflow', 'tf_keras', 'tf-models-official', 'ai-edge-litert', 'numpy')
 
@@ -37,17 +35,14 @@ _PACKAGES = ('tensorflow', 'tf_keras', 'tf-models-official', 'ai-edge-litert', '
 def write_report(quickstart: chain.Quickstart, results: Sequence[steps.Result]) -> None:
   """Writes `quickstart.report`, a self-contained HTML file, from the files of a finished chain."""
   evaluations = [_read(quickstart.result_file(form)) for form in quickstart.forms]
-  annotations = _read(quickstart.validation_annotations)
-  names = {category['id']: str(category['name']) for category in annotations['categories']}
-  shown = _pictures(quickstart, annotations, names)
-  files = {image['id']: image['file_name'] for image in annotations['images']}
+  shown = _pictures(quickstart)
   forms = [
     detector.Form(
       form.name,
-      evaluation['metrics'],
+      {**evaluation, **{f'AP/{name}': value for name, value in evaluation['per_category'].items()}},
       evaluation['size_bytes'],
       evaluation['latency_ms'],
-      _boxes_by_picture(_read(quickstart.result_file(form).with_name('detections.json')), files, names),
+      _boxes_by_picture(quickstart.result_file(form).with_name('detections.json')),
     )
     for form, evaluation in zip(quickstart.forms, evaluations, strict=True)
   ]
@@ -59,7 +54,7 @@ def write_report(quickstart: chain.Quickstart, results: Sequence[steps.Result]) 
       forms=forms,
       baseline='TFLite float',
       pictures=shown,
-      score_threshold=SCORE_THRESHOLD,
+      score_threshold=chain.SCORE_THRESHOLD,
       latency_note=_latency_note(evaluations),
       loss=loss_curves(_read_lines(quickstart.model_dir / 'train_history.jsonl')),
       accuracy=accuracy_curves(_read_lines(quickstart.model_dir / 'eval_history.jsonl')),
@@ -131,33 +126,26 @@ def _latency_note(evaluations: Sequence[dict[str, Any]]) -> str:
   )
 
 
-def _pictures(
-  quickstart: chain.Quickstart, annotations: dict[str, Any], names: dict[int, str]
-) -> list[detector.Picture]:
-  of_image: dict[int, list[dict[str, Any]]] = {}
-  for annotation in annotations['annotations']:
-    of_image.setdefault(annotation['image_id'], []).append(annotation)
-  chosen = sorted(annotations['images'], key=lambda image: image['id'])[:NUM_PICTURES]
-  return [
-    detector.Picture(
-      image['file_name'],
-      quickstart.validation_images / image['file_name'],
-      pictures.boxes_of(of_image.get(image['id'], []), names),
-    )
-    for image in chosen
-  ]
+def _pictures(quickstart: chain.Quickstart) -> list[detector.Picture]:
+  """The pictures to show, with their ground truth."""
+  annotations = _read(quickstart.validation_annotations)
+  names = {category['id']: str(category['name']) for category in annotations['categories']}
+  of_file = {image['file_name']: image['id'] for image in annotations['images']}
+  boxes = {path: [] for path in quickstart.shown_pictures}
+  for path, found in boxes.items():
+    mine = [a for a in annotations['annotations'] if a['image_id'] == of_file[path.name]]
+    found.extend(pictures.boxes_of(mine, names))
+  return [detector.Picture(path.name, path, found) for path, found in boxes.items()]
 
 
-def _boxes_by_picture(
-  results: Sequence[dict[str, Any]], files: dict[int, str], names: dict[int, str]
-) -> dict[str, list[pictures.Box]]:
-  """Boxes above the threshold from a COCO results list, by the picture's file."""
-  boxes: dict[str, list[pictures.Box]] = {}
-  for result in results:
-    if result['score'] >= SCORE_THRESHOLD:
-      box = pictures.Box(tuple(result['bbox']), names[result['category_id']], result['score'])
-      boxes.setdefault(files[result['image_id']], []).append(box)
-  return boxes
+def _boxes_by_picture(path: pathlib.Path) -> dict[str, list[pictures.Box]]:
+  """Predicted boxes by the name of the picture's file, from what `predict_files` wrote."""
+  return {
+    pathlib.Path(entry['image']).name: [
+      pictures.Box(tuple(found['box']), found['name'], found['score']) for found in entry['detections']
+    ]
+    for entry in _read(path)
+  }
 
 
 def _num_cores() -> int:

@@ -21,11 +21,16 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
+
+_LAST_LINES = 15  # Of a log, shown when its command fails.
+# The commands tell what matters themselves; TensorFlow's C++ logs and Python's warnings would hide it.
+_ENVIRONMENT = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'PYTHONWARNINGS': 'ignore'}
 
 
 class StepError(RuntimeError):
@@ -47,6 +52,7 @@ class Step:
     summary: says in a few words what was made; called after the commands.
     continues: after an interruption the commands go on from the outputs they find, which are deleted only when the
       input has changed.
+    quiet: the commands' words go into a log file, whose end is shown if one fails. For commands that show no progress.
   """
 
   name: str
@@ -57,6 +63,7 @@ class Step:
   after: Sequence[str] = ()
   summary: Callable[[], str] = lambda: ''
   continues: bool = False
+  quiet: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +92,7 @@ class Chain:
       known.add(step.name)
     self._steps = list(steps)
     self._stamps = pathlib.Path(directory) / '.steps'
+    self._logs = pathlib.Path(directory) / 'logs'
     self._stream = stream or sys.stdout
 
   def run(self) -> list[Result]:
@@ -122,18 +130,36 @@ class Chain:
     return Result(step, seconds, False, summary)
 
   def _run_command(self, command: Sequence[str], step: Step) -> None:
+    log = self._logs / f'{step.name}.log'
     try:
-      subprocess.run(command, check=True)
-    except (subprocess.CalledProcessError, FileNotFoundError) as error:
-      code = getattr(error, 'returncode', None)
-      if code is not None and code < 0:
-        why = f'was ended by signal {-code}' + (' (often: out of memory)' if code == -9 else '')
-      else:
-        why = f'failed with exit code {code}' if code is not None else f'could not be started: {error}'
-      raise StepError(
-        f'{step.title}: the command {why}; its own messages are above. To run it alone:\n  {quote(command)}\n'
-        'Run the quickstart again to go on from here.'
-      ) from error
+      code = self._run_quietly(command, log) if step.quiet else subprocess.run(command, env=_ENVIRONMENT).returncode
+    except OSError as error:
+      raise StepError(f'{step.title}: the command could not be started: {error}\n  {quote(command)}') from error
+    if code == 0:
+      return
+    words = 'its own messages are above'
+    if step.quiet:
+      words = f'its last messages, from {log}:\n' + '\n'.join(_read_lines(log)[-_LAST_LINES:])
+    why = f'failed with exit code {code}' if code > 0 else f'was ended by signal {-code}'
+    if code == -signal.SIGKILL:
+      why += ' (often: out of memory)'
+    raise StepError(
+      f'{step.title}: the command {why}; {words}\nTo run it alone:\n  {quote(command)}\n'
+      'Run the quickstart again to go on from here.'
+    )
+
+  def _run_quietly(self, command: Sequence[str], log: pathlib.Path) -> int:
+    """Runs a command into a log file; on a terminal the seconds run along."""
+    log.parent.mkdir(exist_ok=True)
+    started = time.monotonic()
+    with open(log, 'wb') as file, subprocess.Popen(command, stdout=file, stderr=file, env=_ENVIRONMENT) as process:
+      while True:
+        try:
+          return process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+          if self._stream.isatty():
+            self._stream.write(f'\r      {time.monotonic() - started:.0f} s\r')
+            self._stream.flush()
 
   def _digest(self, step: Step) -> str:
     """Changes when a command, an input file, or the result of an earlier step that this one reads changes."""
@@ -168,6 +194,10 @@ def _fingerprint(path: pathlib.Path) -> str:
   if not path.is_file():
     raise StepError(f'The file {path} is missing.')
   return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_lines(path: pathlib.Path) -> list[str]:
+  return path.read_text(encoding='utf-8', errors='replace').splitlines()
 
 
 def _delete(path: pathlib.Path) -> None:

@@ -122,6 +122,16 @@ def test_a_killed_command_and_a_missing_one_are_explained(tmp_path):
     _run(tmp_path, _step(tmp_path, 'a', inputs=[tmp_path / 'no-such-file']))
 
 
+def test_a_quiet_command_speaks_only_when_it_fails(tmp_path, capfd):
+  code = 'import sys; print("progress", "x" * 9); print("reason", file=sys.stderr); sys.exit(int(sys.argv[1]))'
+  command = [sys.executable, '-S', '-c', code]
+  with pytest.raises(steps.StepError, match='reason') as error:
+    _run(tmp_path, _step(tmp_path, 'a', commands=[[*command, '1']], quiet=True))
+  assert 'progress xxxxxxxxx' in str(error.value) and str(tmp_path / 'logs' / 'a.log') in str(error.value)
+  _run(tmp_path, _step(tmp_path, 'b', commands=[[*command, '0']], outputs=[], quiet=True))
+  assert capfd.readouterr() == ('', '')
+
+
 def test_a_damaged_stamp_counts_as_none(tmp_path):
   step = _step(tmp_path, 'a')
   _run(tmp_path, step)

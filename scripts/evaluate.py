@@ -1,0 +1,67 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Evaluates a checkpoint, a SavedModel or a .tflite by running it on TFRecords: docs/deploy.md.
+
+evaluate.py --model=detector.tflite --input_path='records/val-*' --output_dir=evaluation/tflite
+"""
+
+import os
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, or the model_dir of a training.')
+flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint in place of its best.')
+flags.DEFINE_string('input_path', None, 'The TFRecords, with their manifest beside them.')
+flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
+flags.DEFINE_multi_string('images', [], 'Pictures to annotate too: files, directories, patterns, .txt lists.')
+flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection in the annotated pictures.')
+flags.DEFINE_string('output_dir', None, 'Gets evaluation.json, and with --images what predict.py writes.')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf import predict
+  from nasfpn_tf.predict import measurement
+  from nasfpn_tf.training import checkpoints, failure
+
+  try:
+    predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path)
+    result = measurement.measure(predictor, FLAGS.model, FLAGS.input_path, FLAGS.annotations)
+    os.makedirs(FLAGS.output_dir, exist_ok=True)
+    if FLAGS.images:
+      paths = predict.find_images(FLAGS.images)
+      for path, reason in predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold).items():
+        print(f'{path}: {reason}', file=sys.stderr)
+    checkpoints.write_json(os.path.join(FLAGS.output_dir, measurement.RESULT), result)
+  except failure.EXPECTED as error:
+    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
+    sys.exit(f'evaluate: {failure.message(error)}')
+  latency = '' if result['latency_ms'] is None else f', {result["latency_ms"]:.1f} ms per picture'
+  print(f'AP {result["AP"]:.4f}, AP50 {result["AP50"]:.4f} on {result["num_images"]} pictures{latency}')
+
+
+def run():
+  flags.mark_flags_as_required(['model', 'input_path', 'output_dir'])
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()
