@@ -102,11 +102,8 @@ def test_missing_size_is_read_from_the_picture(tmp_path):
 def test_nothing_there_is_an_error(tmp_path):
   (tmp_path / 'empty').mkdir()
   (tmp_path / 'names.txt').write_text('a\n')
-  for annotations, message in (
-    ('empty', 'no .xml file'),
-    ('absent', 'neither a directory'),
-    ('names.txt', 'no directory'),
-  ):
+  wrong = {'empty': r'no \.xml file', 'absent': 'neither a directory', 'names.txt': 'no directory'}
+  for annotations, message in wrong.items():
     with pytest.raises(DataError, match=message):
       voc.read_voc(tmp_path / annotations, tmp_path)
   with pytest.raises(DataError, match='no such directory of pictures'):

@@ -56,13 +56,18 @@ def test_coordinates_are_those_of_the_upright_picture(tmp_path):
 
 
 def test_bad_lines_are_named(tmp_path):
-  labels, image_dir, names = _write(
-    tmp_path,
-    {
-      'a': '0 0.5 0.5 0.5 0.5\nzero 0.5 0.5 0.5 0.5\n0 0.5 0.5\n7 0.5 0.5 0.5 0.5\n0 1.5 0.5 0.5 0.5\n0 nan 0.5 0.5 0.5\n'
-      '0 0.5 nan 0.2 0.3 0.4 0.1\n0.5 0.5 0.5 0.5 0.5\n0 0.9 0.5 0.5 0.5'
-    },
-  )
+  lines = [
+    '0 0.5 0.5 0.5 0.5',
+    'zero 0.5 0.5 0.5 0.5',
+    '0 0.5 0.5',
+    '7 0.5 0.5 0.5 0.5',
+    '0 1.5 0.5 0.5 0.5',
+    '0 nan 0.5 0.5 0.5',
+    '0 0.5 nan 0.2 0.3 0.4 0.1',
+    '0.5 0.5 0.5 0.5 0.5',
+    '0 0.9 0.5 0.5 0.5',
+  ]
+  labels, image_dir, names = _write(tmp_path, {'a': '\n'.join(lines)})
   (labels / 'stray.txt').write_text('0 0.5 0.5 0.5 0.5')
   dataset = formats.read_dataset('yolo', labels, image_dir, names)
   where = f'{labels}/a.txt line'
