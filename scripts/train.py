@@ -20,13 +20,16 @@ train.py --config_file=configs/NAME.yaml --model_dir=runs/first \
 The same command continues a run that was stopped. --mode=eval evaluates the newest checkpoint of a model_dir.
 """
 
+import logging as std_logging
 import os
 import sys
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+# Without an NVIDIA device TensorFlow reports an error for each library that it does not find.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if os.path.exists('/dev/nvidia0') else '3')
 
 from absl import app, flags, logging
 
+from nasfpn_tf.training import failure, trainer
 from nasfpn_tf.training import params as params_lib
 
 FLAGS = flags.FLAGS
@@ -44,10 +47,11 @@ flags.DEFINE_string('tpu', None, "Train on this TPU: its name or address, or 'lo
 
 
 def main(argv):
-  from nasfpn_tf.training import failure, trainer  # After the flags are read: TensorFlow takes seconds to load.
-
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  if not FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.WARNING)
+    std_logging.getLogger('tensorflow').setLevel('ERROR')
   config_files = FLAGS.config_file
   if not config_files and FLAGS.mode == 'eval' and os.path.exists(os.path.join(FLAGS.model_dir, 'params.yaml')):
     config_files = [FLAGS.model_dir]

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
-from official.modeling import hyperparams
+import yaml
 
 from nasfpn_tf import topology
 from nasfpn_tf.training import checkpoints
@@ -40,13 +40,21 @@ def write_description(model_dir: str, recipe: Recipe, overwrite: bool) -> None:
   """
   tf.io.gfile.makedirs(model_dir)
   if overwrite or not tf.io.gfile.exists(os.path.join(model_dir, 'params.yaml')):
-    hyperparams.save_params_dict_to_yaml(recipe.saved, os.path.join(model_dir, 'params.yaml'))
+    with tf.io.gfile.GFile(os.path.join(model_dir, 'params.yaml'), 'w') as file:
+      # Model Garden's own writer tags tuples as Python's, which safe readers refuse.
+      yaml.safe_dump(_plain(recipe.saved.as_dict()), file, sort_keys=False)
     model = recipe.saved.task.model
     if model.decoder.type == 'feature_pyramid':
       spec = topology.resolve(model.decoder.feature_pyramid.topology)
       checkpoints.write_json(os.path.join(model_dir, 'topology.json'), spec.to_dict())
     if recipe.labels is not None:
       checkpoints.write_json(os.path.join(model_dir, 'labels.json'), list(recipe.labels))
+
+
+def _plain(value: Any) -> Any:
+  if isinstance(value, Mapping):
+    return {key: _plain(inner) for key, inner in value.items()}
+  return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 class History:

@@ -18,14 +18,29 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import tensorflow as tf
+import yaml
 from absl import logging
 
 NAME = 'ckpt'
 BEST_DIR = 'best'
+# Keys of a model's configuration that change what its weights are used for, but not which there are.
+_NOT_IN_THE_WEIGHTS = frozenset(
+  {
+    'detection_generator',
+    'dropblock_keep_prob',
+    'dropblock_size',
+    'input_size',
+    'norm_epsilon',
+    'norm_momentum',
+    'stochastic_depth_drop_rate',
+    'use_sync_bn',
+    'weights',
+  }
+)
 _STEP = re.compile(r'-(\d+)$')
 
 
@@ -47,7 +62,7 @@ def broken(path: str) -> str | None:
     reader = tf.train.load_checkpoint(path)
     for name in reader.get_variable_to_shape_map():
       reader.get_tensor(name)
-  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+  except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:  # IndexError: the file is too short.
     return str(error).strip().splitlines()[0]
   return None
 
@@ -101,8 +116,6 @@ def check_architecture(directory: str, model_config: Any) -> None:
   path = os.path.join(directory, 'params.yaml')
   if not available(directory) or not tf.io.gfile.exists(path):
     return
-  import yaml
-
   with tf.io.gfile.GFile(path) as file:
     then = yaml.safe_load(file)['task']['model']
   now = model_config.as_dict()
@@ -118,26 +131,22 @@ def check_architecture(directory: str, model_config: Any) -> None:
 
 def _relevant(model: Mapping[str, Any]) -> dict[str, Any]:
   """The part of a model's configuration that decides its weights."""
-  kept = {key: value for key, value in model.items() if key not in ('detection_generator', 'input_size')}
+  kept = dict(model)
   for one_of in ('backbone', 'decoder'):
     kind = kept[one_of]['type']
     kept[one_of] = {'type': kind, kind: kept[one_of].get(kind)}
-  if isinstance(kept['backbone'].get('applications'), Mapping):
-    kept['backbone'] = {'type': 'applications', 'applications': {**kept['backbone']['applications'], 'weights': ''}}
+  kept = _without(kept, _NOT_IN_THE_WEIGHTS)
   pyramid = kept['decoder'].get('feature_pyramid')
-  if isinstance(pyramid, Mapping):
-    pyramid = {key: value for key, value in pyramid.items() if not key.startswith('dropblock')}
-    kept['decoder'] = {'type': 'feature_pyramid', 'feature_pyramid': {**pyramid, 'topology': _wiring(pyramid)}}
+  if pyramid and pyramid['topology'].lstrip().startswith('{'):
+    pyramid['topology'] = _without(json.loads(pyramid['topology']), {'name'})
   return kept
 
 
-def _wiring(pyramid: Mapping[str, Any]) -> Any:
-  """A topology without its name, so that renaming one is no difference."""
-  try:
-    value = json.loads(pyramid['topology'])
-    return json.dumps({key: value[key] for key in sorted(value) if key != 'name'})
-  except ValueError:
-    return pyramid['topology']
+def _without(value: Any, keys: Set[str]) -> Any:
+  """`value` without `keys`, however deep."""
+  if not isinstance(value, Mapping):
+    return value
+  return {key: _without(inner, keys) for key, inner in value.items() if key not in keys}
 
 
 def _differences(then: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:

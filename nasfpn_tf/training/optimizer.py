@@ -102,10 +102,10 @@ class _Scaled:
     with self._scaling(_key(variable) in self.scaled_keys):
       return super().update_step(gradient, variable)
 
-  def apply_weight_decay(self, variables):
+  def _apply_weight_decay(self, variables):
     for scaled in (False, True):
       with self._scaling(scaled):
-        super().apply_weight_decay([v for v in variables if (_key(v) in self.scaled_keys) == scaled])
+        super()._apply_weight_decay([v for v in variables if (_key(v) in self.scaled_keys) == scaled])
 
   @contextlib.contextmanager
   def _scaling(self, on):

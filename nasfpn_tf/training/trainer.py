@@ -15,6 +15,7 @@
 """One run of an experiment: train, evaluate, or both, into a model_dir."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from typing import TextIO
@@ -129,6 +130,10 @@ class Runner(train_lib.OrbitExperimentRunner):
     super().__init__(
       strategy, task, mode, completed.params, model_dir, save_summary=self._is_chief, controller_cls=loop.Controller
     )
+    if self._is_chief:
+      stream = stream or sys.stderr
+      stream.write('\n'.join([*completed.notes, self._description()]) + '\n')
+      stream.flush()
 
   def run(self) -> dict[str, float]:
     """Runs the mode to its end; see the module's `run`."""
@@ -153,6 +158,17 @@ class Runner(train_lib.OrbitExperimentRunner):
         if self._train_progress:
           self._train_progress.close()
     return {key: float(value) for key, value in (output or {}).items()}
+
+  def _description(self) -> str:
+    """The run in one line."""
+    parts = [f'{self.trainer.model.count_params():,} parameters', f'{self.strategy.num_replicas_in_sync} replica(s)']
+    if 'train' in self._mode:
+      num_images = self._recipe.num_train_images
+      parts.append(f'batch {self.params.task.train_data.global_batch_size}')
+      parts.append(f'{self.params.trainer.train_steps} steps' + (f' on {num_images} images' if num_images else ''))
+    if self._start_checkpoint:
+      parts.append(f'from {self._start_checkpoint}')
+    return ', '.join(parts)
 
   def _build_trainer(self, task: DetectionTask, train: bool, evaluate: bool) -> base_trainer.Trainer:
     with self.strategy.scope():
