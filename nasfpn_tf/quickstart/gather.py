@@ -61,9 +61,12 @@ def write_report(quickstart: chain.Quickstart, results: Sequence[steps.Result]) 
       topology=topology.svg(spec),
       topology_note='One repeat of the pyramid; the detector stacks two. Every cell is a separable 3x3 convolution of '
       '48 filters here.',
-      steps=[(r.step.title, None if r.reused else r.seconds, r.summary) for r in results],
+      steps=[(r.step.title, r.seconds, r.summary) for r in results],
       settings=(quickstart.model_dir / 'params.yaml').read_text(encoding='utf-8'),
-      commands=[(r.step.title, '\n'.join(shown_command(c) for c in r.step.commands)) for r in results],
+      commands=[
+        ('In the project:', './scripts/quickstart.sh'),
+        *((r.step.title, '\n'.join(shown_command(c) for c in r.step.commands)) for r in results),
+      ],
       environment=environment(),
     )
   )
@@ -84,9 +87,9 @@ def loss_curves(history: Sequence[dict[str, Any]]) -> list[charts.Series]:
 
 
 def accuracy_curves(history: Sequence[dict[str, Any]]) -> list[charts.Series]:
-  """AP, AP50 and AP75 of every evaluation."""
+  """AP, AP50 and AP75 of every evaluation; none where there was only one."""
   x = [line['step'] for line in history]
-  return [charts.Series(name, x, [line[name] for line in history]) for name in ('AP', 'AP50', 'AP75') if history]
+  return [charts.Series(name, x, [line[name] for line in history]) for name in ('AP', 'AP50', 'AP75') if len(x) > 1]
 
 
 def shown_command(command: Sequence[str]) -> str:

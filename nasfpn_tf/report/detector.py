@@ -83,9 +83,9 @@ class DetectorReport:
     accuracy: curves of AP by step; empty where the model was evaluated only once.
     topology: SVG of the pyramid.
     topology_note: what the drawing shows.
-    steps: (what was done, seconds, result), in order; seconds None where the result of an earlier run was used.
+    steps: (what was done, seconds, result), in order.
     settings: the whole configuration, text.
-    commands: (what it does, command line).
+    commands: (what they do, command lines), the first one for everything.
     environment: what it ran on.
   """
 
@@ -100,7 +100,7 @@ class DetectorReport:
   accuracy: Sequence[charts.Series]
   topology: str
   topology_note: str
-  steps: Sequence[tuple[str, float | None, str]]
+  steps: Sequence[tuple[str, float, str]]
   settings: str
   commands: Sequence[tuple[str, str]]
   environment: Mapping[str, str]
@@ -122,7 +122,7 @@ def render(report: DetectorReport) -> str:
     _categories_section(report),
     page.section('The feature pyramid', f'<div class="drawing">{report.topology}</div>', note=report.topology_note),
     page.section('How it was made', _steps_table(report)),
-    page.section('Do it again', *(f'<p>{page.escape(what)}</p>{page.code(line)}' for what, line in report.commands)),
+    _commands_section(report),
     page.section('Settings', page.folded('The whole configuration', page.code(report.settings))),
     page.section('Environment', page.table(('', ''), list(report.environment.items()), text_columns=(0, 1))),
   ]
@@ -219,10 +219,14 @@ def _categories_section(report: DetectorReport) -> str:
 
 
 def _steps_table(report: DetectorReport) -> str:
-  rows = [(what, _ABSENT if seconds is None else _duration(seconds), result) for what, seconds, result in report.steps]
-  note = '<p class="note">&ndash;: made by an earlier run and used again.</p>'
-  reused = any(seconds is None for _, seconds, _ in report.steps)
-  return page.table(['step', 'time', 'result'], rows, text_columns=(0, 2)) + (note if reused else '')
+  rows = [(what, _duration(seconds), result) for what, seconds, result in report.steps]
+  return page.table(['step', 'time', 'result'], rows, text_columns=(0, 2))
+
+
+def _commands_section(report: DetectorReport) -> str:
+  (what, everything), *parts = [(f'<p>{page.escape(what)}</p>', page.code(lines)) for what, lines in report.commands]
+  folded = page.folded('Step by step', ''.join(what + lines for what, lines in parts)) if parts else ''
+  return page.section('Do it again', what, everything, folded)
 
 
 def _percent(value: float) -> str:

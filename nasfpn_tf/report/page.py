@@ -52,8 +52,9 @@ th.text, td.text { text-align: left; white-space: normal; overflow-wrap: break-w
 th:first-child, td:first-child { white-space: nowrap; }
 th { font-size: .84rem; color: var(--soft); font-weight: 600; }
 tr:last-child td { border-bottom: 0; }
-pre { margin: 0; padding: .9rem 1rem; overflow-x: auto; background: var(--ground); border: 1px solid var(--line);
-  border-radius: 8px; font: .84rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+pre { margin: 0 0 .9rem; padding: .9rem 1rem; background: var(--ground); border: 1px solid var(--line);
+  border-radius: 8px; white-space: pre-wrap; overflow-wrap: anywhere;
+  font: .84rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 details > summary { cursor: pointer; color: var(--accent); margin: .2rem 0 .6rem; }
 figure { margin: 0; }
 figcaption { font-size: .84rem; margin-top: .3rem; }

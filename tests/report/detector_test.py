@@ -79,9 +79,9 @@ def report(tmp_path):
     accuracy=[charts.Series('AP', [1, 2], [0.1, 0.6])],
     topology=topology.svg(topology.get('nas_fpn')),
     topology_note='Seven cells.',
-    steps=[('Training', 471.2, '3000 steps'), ('Pictures', None, '100 pictures')],
+    steps=[('Training', 471.2, '3000 steps'), ('Pictures', 9.44, '100 pictures')],
     settings='a: <b>',
-    commands=[('Train', 'train.py --model_dir="a b"')],
+    commands=[('All of it', 'run.sh'), ('Train', 'train.py --model_dir="a b"')],
     environment={'Python': '3.11'},
   )
 
@@ -101,9 +101,20 @@ def test_says_the_figures(report):
   page = detector.render(report)
   checker.feed(page)
   text = ' '.join(checker.text)
-  for figure in ('63.1', '2.50 MB', '80.0 kB', '20.0 ms', '11.0 ms', '0.55', '0.04', '7 min 51 s', '3000 steps'):
+  for figure in (
+    '63.1',
+    '2.50 MB',
+    '80.0 kB',
+    '20.0 ms',
+    '11.0 ms',
+    '0.55',
+    '0.04',
+    '7 min 51 s',
+    '9.4 s',
+    '3000 steps',
+  ):
     assert figure in text, figure
-  for words in ('Digits & more', '<one>', 'a: <b>', '"a b"', 'median of 50', 'made by an earlier run', 'Seven cells.'):
+  for words in ('Digits & more', '<one>', 'a: <b>', '"a b"', 'median of 50', 'run.sh', 'Seven cells.'):
     assert words in text, words
   assert page.count('class="b-truth"') == 3
   assert page.count('class="b-good"') == 2 and page.count('class="b-bad"') == 2
