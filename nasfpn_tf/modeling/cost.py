@@ -67,7 +67,8 @@ def _multiply_adds(op: tf.Operation) -> int:
     kernel_height, kernel_width, depth, _ = op.inputs[1].shape
     # A depthwise kernel is [height, width, channels, multiplier]: each output reads one channel.
     reads = kernel_height * kernel_width * (depth if op.type == 'Conv2D' else 1)
-    return math.prod(op.outputs[0].shape) * reads
+    # A function that Keras traced for any batch has None in the place of this one's 1.
+    return math.prod(op.outputs[0].shape[1:]) * reads
   if op.type in _MATRIX_PRODUCTS:
     transposed = op.get_attr('transpose_a' if op.type == 'MatMul' else 'adj_x')
     return math.prod(op.outputs[0].shape) * op.inputs[0].shape[-2 if transposed else -1]

@@ -28,6 +28,8 @@ from nasfpn_tf.modeling import (
   postprocess,
 )
 
+# Strides inside these backbones, whatever levels they hand out.
+_BACKBONE_STRIDES = {'spinenet': 128, 'spinenet_mobile': 128}
 _MG_NMS_VERSIONS = ('v1', 'v2', 'v3', 'batched', 'tflite')
 
 
@@ -106,8 +108,6 @@ def build_detection_generator(model_config: config.Detector) -> tf_keras.layers.
 def check(model_config: config.Detector) -> None:
   """Raises a ValueError that names the first wrong value of a model's configuration."""
   config.check_types(model_config, 'model')
-  stride = 2**model_config.max_level
-  size = model_config.input_size
   if model_config.num_classes < 2:
     raise ValueError(
       f'model.num_classes is {model_config.num_classes}; background is class 0 and counts, so one kind of object needs'
@@ -117,15 +117,7 @@ def check(model_config: config.Detector) -> None:
     raise ValueError(
       f'model.min_level {model_config.min_level} and model.max_level {model_config.max_level} leave no range of levels.'
     )
-  if len(size) != 3 or size[2] != 3:
-    raise ValueError(f'model.input_size must be [height, width, 3], not {size}.')
-  for side, pixels in zip(('height', 'width'), size[:2], strict=True):
-    if pixels < stride or pixels % stride:
-      near = max(stride, round(pixels / stride) * stride)
-      raise ValueError(
-        f'model.input_size {size}: {side} {pixels} is not a multiple of {stride}, the stride of level'
-        f' {model_config.max_level} (model.max_level); the nearest is {near}.'
-      )
+  _check_size(model_config)
   _check_names(model_config)
   _check_numbers(model_config)
 
@@ -152,6 +144,22 @@ def _check_names(model_config: config.Detector) -> None:
     raise ValueError(
       f'model.detection_generator.nms_version {version!r} is unknown; {config.nearest(version, versions)}'
     )
+
+
+def _check_size(model_config: config.Detector) -> None:
+  size = model_config.input_size
+  if len(size) != 3 or size[2] != 3:
+    raise ValueError(f'model.input_size must be [height, width, 3], not {size}.')
+  stride, whose = 2**model_config.max_level, f'level {model_config.max_level} (model.max_level)'
+  if model_config.backbone.type in _BACKBONE_STRIDES:
+    stride, whose = max((stride, whose), (_BACKBONE_STRIDES[model_config.backbone.type], model_config.backbone.type))
+  for side, pixels in zip(('height', 'width'), size[:2], strict=True):
+    if pixels < stride or pixels % stride:
+      nearest = max(stride, round(pixels / stride) * stride)
+      raise ValueError(
+        f'model.input_size {size}: {side} {pixels} is not a multiple of {stride}, the stride of {whose}; the nearest is'
+        f' {nearest}.'
+      )
 
 
 def _check_numbers(model_config: config.Detector) -> None:
