@@ -40,7 +40,8 @@ flags.DEFINE_string('output_prefix', None, 'P of what is written: P-00000-of-000
 flags.DEFINE_string(
   'categories',
   None,
-  'voc, yolo: class names: a text file with one a line, a data.yaml, or the .manifest.json of another split.',
+  'Class names: a text file with one a line, a data.yaml, or the .manifest.json of another split, which gives this one '
+  'the same labels. COCO needs it only where the splits list different categories.',
 )
 flags.DEFINE_integer('num_shards', 8, 'Number of TFRecord files.', lower_bound=1, upper_bound=99999)
 flags.DEFINE_enum('labels', 'contiguous', list(coco.LABEL_SCHEMES), 'Labels are 1..K by category id, or the ids.')

@@ -159,6 +159,17 @@ def integer(value: Any) -> int | None:
   return int(value)
 
 
+def is_text(value: Any) -> bool:
+  """Whether a value is a string that can be a name: not empty, and without JSON's halves of surrogate pairs."""
+  if not isinstance(value, str) or not value:
+    return False
+  try:
+    value.encode()
+  except UnicodeEncodeError:
+    return False
+  return True
+
+
 def short(value: Any) -> str:
   """The value as text of at most 80 characters, for messages."""
   text = repr(value)

@@ -25,7 +25,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nasfpn_tf.data.annotations import AnnotationChecker, integer, short
+from nasfpn_tf.data.annotations import AnnotationChecker, integer, is_text, short
 from nasfpn_tf.data.manifest import Label
 from nasfpn_tf.data.problems import DataError, Problems
 
@@ -210,7 +210,7 @@ def _check_categories(items: list[Any], source: str, problems: Problems) -> tupl
     if identifier is None:
       raise DataError(f'{source}: categories[{index}] has no integer id: {short(item)}.')
     name = item.get('name')
-    if not isinstance(name, str) or not name:
+    if not is_text(name):
       problems.add('category_name_filled', f'categories[{index}]', f'category {identifier} is called {identifier}')
       name = str(identifier)
     if identifier in categories:
@@ -237,8 +237,8 @@ def _check_images(
       problems.add('bad_image_entry', where, f'no integer id: {short(item)}')
       continue
     name = item.get('file_name')
-    if not isinstance(name, str) or not name:
-      problems.add('bad_image_entry', where, f'image {identifier} has no file_name')
+    if not is_text(name):
+      problems.add('bad_image_entry', where, f'image {identifier} has no file_name: {short(name)}')
       continue
     where = f'image {identifier} ({name})'
     if identifier in images:

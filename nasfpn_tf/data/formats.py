@@ -15,6 +15,8 @@
 """The annotation formats that data sets come in."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from nasfpn_tf.data import coco, images, voc, yolo
 from nasfpn_tf.data.categories import read_categories
@@ -36,7 +38,8 @@ def read_dataset(
     format: 'coco': `annotations` is a JSON file; 'voc': see `voc.read_voc`; 'yolo': see `yolo.read_yolo`.
     annotations: file or directory.
     image_dir: directory that file names are relative to.
-    categories: file with the class names, see `categories.read_categories`; COCO has its own.
+    categories: file with the class names, see `categories.read_categories`. COCO has its own, but a split that lists
+      only some of them gets the labels of another split by its manifest.
 
   Raises:
     DataError: nothing there, or nothing in it to learn from.
@@ -45,11 +48,27 @@ def read_dataset(
   if not os.path.isdir(image_dir):
     raise DataError(f'{image_dir}: no such directory of pictures.')
   if format == 'coco':
-    if categories:
-      raise DataError('COCO JSON has its own categories; a file of class names is for VOC and YOLO.')
-    return coco.read_coco(annotations, lambda name: images.read_size(os.path.join(image_dir, name)))
+    value = coco.load_json(annotations)
+    if categories and isinstance(value, Mapping):
+      value = {**value, 'categories': _shared_categories(value, annotations, categories)}
+    return coco.check_coco(value, os.fspath(annotations), lambda name: images.read_size(os.path.join(image_dir, name)))
   if format == 'voc':
     return voc.read_voc(annotations, image_dir, read_categories(categories) if categories else None)
   if format == 'yolo':
     return yolo.read_yolo(annotations, image_dir, read_categories(categories, first_id=0) if categories else None)
   raise ValueError(f'format must be one of {", ".join(FORMATS)}, got {format!r}.')
+
+
+def _shared_categories(
+  value: Mapping[str, Any], annotations: str | os.PathLike[str], path: str | os.PathLike[str]
+) -> list:
+  """The categories of the file `path`; a `DataError` where those that the COCO value lists are not among them."""
+  categories = read_categories(path)
+  names = {category['id']: category['name'] for category in categories}
+  listed = value.get('categories')
+  for item in listed if isinstance(listed, list) else ():
+    if isinstance(item, Mapping) and names.get(item.get('id')) != item.get('name'):
+      raise DataError(
+        f'{annotations}: category {item.get("id")} ({item.get("name")!r}) is not in {path} under this id.'
+      )
+  return categories

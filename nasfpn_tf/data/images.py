@@ -121,13 +121,15 @@ def read_size(path: str) -> tuple[int, int]:
     with open(path, 'rb') as file:
       image = _open(file)
       return image.size[::-1] if _orientation(image) in _TURNED else image.size
-  except OSError as error:
+  except ImageError:
+    raise
+  except (OSError, ValueError) as error:
     raise missing(error) from error
 
 
-def missing(error: OSError) -> ImageError:
-  """What to say of a file that could not be opened."""
-  return ImageError('image_missing', f'cannot be read: {error.strerror or error}')
+def missing(error: OSError | ValueError) -> ImageError:
+  """What to say of a file that could not be opened; a ValueError is a name that no file can have."""
+  return ImageError('image_missing', f'cannot be read: {getattr(error, "strerror", None) or error}')
 
 
 def drop_exif(data: bytes) -> bytes:

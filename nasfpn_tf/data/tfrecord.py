@@ -211,7 +211,7 @@ class _SetWriter:
     path = self._staging.path
     _write_coco(path(self._name + ANNOTATIONS_SUFFIX), self._dataset.subset(self._written).to_json())
     if len(self._problems):
-      with open(path(self._name + PROBLEMS_SUFFIX), 'w', encoding='utf-8') as file:
+      with open(path(self._name + PROBLEMS_SUFFIX), 'w', encoding='utf-8', errors='backslashreplace') as file:
         file.writelines(f'{problem}\n' for problem in self._problems)
     manifest = Manifest(
       num_records=len(self._written),
@@ -244,7 +244,7 @@ def _encode_file(image_dir: str, entry: Mapping[str, Any]) -> images.EncodedImag
   try:
     with open(os.path.join(image_dir, entry['file_name']), 'rb') as file:
       data = file.read()
-  except (OSError, ValueError) as error:  # ValueError: a name with a null byte.
+  except (OSError, ValueError) as error:
     return images.missing(error)
   try:
     return images.encode(data, entry['width'], entry['height'])
