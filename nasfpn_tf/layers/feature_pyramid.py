@@ -100,7 +100,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
   p = neck({'3': c3, '4': c4, '5': c5}, training=True)  # {'3': [b, h/8, w/8, 256], ..., '7': [b, h/128, w/128, 256]}
   ```
 
-  The parts can be called alone, for detection from an intermediate pyramid (sec. 3.3, anytime detection):
+  The parts can be called alone, for detection from an intermediate pyramid (the paper's anytime detection):
   `features = neck.project(backbone_features)`, then `features = neck.stages[i](features)`.
 
   Attributes:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The merging cell: feature layers of any levels in, one feature layer out (arXiv 1904.07392, sec. 3.1.2, fig. 3)."""
+"""The merging cell: feature layers of any levels in, one feature layer out (arXiv 1904.07392, sec. 3.1.2)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +32,7 @@ class MergingCell(tf_keras.layers.Layer):
   The merge operations, on features brought to the cell's level:
     sum: all added.
     global_pooling: c + f * sigmoid(max over space of c), with c the coarser of the two inputs; at equal levels the
-      first (fig. 3b, and the tie as in the authors' code).
+      first (the tie as in the authors' code).
     weighted_sum: sum of w_i * x_i / (sum of w + 1e-4), with w = relu(a learned scalar) (BiFPN's fast normalised fusion,
       arXiv 1911.09070, sec. 3.3).
   Features that join by the rule of unused features (`PyramidSpec.wiring`) are added to the merged one.

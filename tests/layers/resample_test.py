@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nasfpn_tf.layers import resample as resample_lib
 from nasfpn_tf.layers.resample import resample
 
 
@@ -23,8 +24,15 @@ def _feature(*shape):
   return tf.constant(np.random.default_rng(0).normal(size=shape).astype('float32'))
 
 
+@pytest.fixture(params=[False, True], ids=['resize', 'tpu'])
+def on_tpu(request, monkeypatch):
+  """Both forms of upsampling."""
+  monkeypatch.setattr(resample_lib, '_on_tpu', lambda: request.param)
+  return request.param
+
+
 @pytest.mark.parametrize('levels_up', [1, 2, 3])
-def test_upsampling_repeats_every_value(levels_up):
+def test_upsampling_repeats_every_value(levels_up, on_tpu):
   x = _feature(2, 3, 5, 4)
   factor = 2**levels_up
   expected = np.repeat(np.repeat(x, factor, axis=1), factor, axis=2)
@@ -46,7 +54,7 @@ def test_same_level_is_the_identity():
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 @pytest.mark.parametrize('jit_compile', [False, True])
-def test_gradient_of_upsampling_sums_over_the_copies(dtype, jit_compile):
+def test_gradient_of_upsampling_sums_over_the_copies(dtype, jit_compile, on_tpu):
   x = tf.cast(_feature(2, 3, 5, 4), dtype)
   upstream = tf.cast(tf.round(_feature(2, 12, 20, 4) * 4), dtype)
 
@@ -66,3 +74,12 @@ def test_upsampling_is_one_resize_op():
   types = [op.type for op in graph.get_operations()]
   assert types.count('ResizeNearestNeighbor') == 1
   assert not {'Tile', 'Pack', 'Reshape'} & set(types)
+
+
+def test_upsampling_on_tpu_has_no_gather(monkeypatch):
+  monkeypatch.setattr(resample_lib, '_on_tpu', lambda: True)
+  compiled = tf.function(lambda x: resample(x, 4, 3), jit_compile=True, autograph=False)
+  x = _feature(2, 4, 4, 2)
+  hlo = compiled.experimental_get_compiler_ir(x)(stage='optimized_hlo')
+  assert 'broadcast' in hlo
+  assert 'gather' not in hlo and 'custom-call' not in hlo
