@@ -18,6 +18,7 @@ quickstart.sh makes the environment first and then calls this. A second run goes
 """
 
 import pathlib
+import signal
 import sys
 
 from absl import app, flags
@@ -33,6 +34,8 @@ flags.DEFINE_bool('smoke', False, 'Next to nothing of everything, in a minute or
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.default_int_handler)  # As Ctrl-C: the step that runs is ended in order.
   default = chain.PROJECT / ('quickstart/smoke' if FLAGS.smoke else 'quickstart')
   output_dir = pathlib.Path(FLAGS.output_dir).resolve() if FLAGS.output_dir else default
   try:

@@ -15,6 +15,7 @@
 """A chain of commands that is run once: a step whose result is there and whose input is unchanged is skipped."""
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -22,15 +23,14 @@ import pathlib
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
+from nasfpn_tf.quickstart import process
+
 _LAST_LINES = 15  # Of a log, shown when its command fails.
-# The commands tell what matters themselves; TensorFlow's C++ logs and Python's warnings would hide it.
-_ENVIRONMENT = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'PYTHONWARNINGS': 'ignore'}
 
 
 class StepError(RuntimeError):
@@ -99,10 +99,15 @@ class Chain:
     """Runs every step that is not done.
 
     Raises:
-      StepError: a command failed or did not make what it should.
+      StepError: a command failed or did not make what it should, or another run is at work in the same directory.
     """
     self._stamps.mkdir(parents=True, exist_ok=True)
-    return [self._run_step(number, step) for number, step in enumerate(self._steps, start=1)]
+    with open(self._stamps / 'lock', 'w', encoding='utf-8') as lock:
+      try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError as error:
+        raise StepError(f'Another run is at work in {self._stamps.parent}: wait for it, or choose another.') from error
+      return [self._run_step(number, step) for number, step in enumerate(self._steps, start=1)]
 
   def _run_step(self, number: int, step: Step) -> Result:
     digest = self._digest(step)
@@ -132,7 +137,7 @@ class Chain:
   def _run_command(self, command: Sequence[str], step: Step) -> None:
     log = self._logs / f'{step.name}.log'
     try:
-      code = self._run_quietly(command, log) if step.quiet else subprocess.run(command, env=_ENVIRONMENT).returncode
+      code = process.run(command, log if step.quiet else None, self._stream)
     except OSError as error:
       raise StepError(f'{step.title}: the command could not be started: {error}\n  {quote(command)}') from error
     if code == 0:
@@ -147,19 +152,6 @@ class Chain:
       f'{step.title}: the command {why}; {words}\nTo run it alone:\n  {quote(command)}\n'
       'Run the quickstart again to go on from here.'
     )
-
-  def _run_quietly(self, command: Sequence[str], log: pathlib.Path) -> int:
-    """Runs a command into a log file; on a terminal the seconds run along."""
-    log.parent.mkdir(exist_ok=True)
-    started = time.monotonic()
-    with open(log, 'wb') as file, subprocess.Popen(command, stdout=file, stderr=file, env=_ENVIRONMENT) as process:
-      while True:
-        try:
-          return process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
-          if self._stream.isatty():
-            self._stream.write(f'\r      {time.monotonic() - started:.0f} s\r')
-            self._stream.flush()
 
   def _digest(self, step: Step) -> str:
     """Changes when a command, an input file, or the result of an earlier step that this one reads changes."""

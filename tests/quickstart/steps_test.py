@@ -14,6 +14,7 @@
 
 """The chain of steps: what runs, what is skipped, what an interruption or a failure leaves."""
 
+import fcntl
 import io
 import json
 import sys
@@ -135,10 +136,19 @@ def test_a_quiet_command_speaks_only_when_it_fails(tmp_path, capfd):
 def test_a_damaged_stamp_counts_as_none(tmp_path):
   step = _step(tmp_path, 'a')
   _run(tmp_path, step)
-  (stamp,) = (tmp_path / '.steps').iterdir()
+  (stamp,) = (tmp_path / '.steps').glob('*.json')
   assert json.loads(stamp.read_text())['summary'] == 'a made'
   stamp.write_text('{"digest":')
   assert _run(tmp_path, step)[0] == [False]
+
+
+def test_two_runs_in_one_directory_are_refused(tmp_path):
+  _run(tmp_path, _step(tmp_path, 'a'))
+  with open(tmp_path / '.steps' / 'lock') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with pytest.raises(steps.StepError, match='Another run is at work'):
+      _run(tmp_path, _step(tmp_path, 'a'))
+  assert _run(tmp_path, _step(tmp_path, 'a'))[0] == [True]
 
 
 def test_the_order_is_checked(tmp_path):

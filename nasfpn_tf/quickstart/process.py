@@ -1,0 +1,86 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Runs one command of a chain; when the chain is stopped, the command is asked to end and given time for it."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+SECONDS_TO_END = 60  # Training saves a checkpoint first.
+
+# The commands tell what matters themselves; TensorFlow's C++ logs and Python's warnings would hide it.
+_ENVIRONMENT = {'TF_CPP_MIN_LOG_LEVEL': '3', 'PYTHONWARNINGS': 'ignore'}
+
+
+def run(command: Sequence[str], log: pathlib.Path | None, stream: TextIO) -> int:
+  """Runs a command to its end and returns its exit code, negative for a signal.
+
+  The command has a process group of its own, so that Ctrl-C reaches this process alone; it then gets SIGTERM, and
+  SIGKILL if it is still there after a minute or at a second Ctrl-C.
+
+  Args:
+    command: the words of the command line.
+    log: file for all that the command says; None: it speaks for itself.
+    stream: where the seconds are counted, on a terminal, while a command is silent.
+
+  Raises:
+    OSError: the command cannot be started.
+    KeyboardInterrupt: after the command has ended.
+  """
+  with _output(log) as output:
+    process = subprocess.Popen(
+      command, stdout=output, stderr=output, env={**os.environ, **_ENVIRONMENT}, process_group=0
+    )
+    try:
+      return _wait(process, stream if log and stream.isatty() else None)
+    except KeyboardInterrupt:
+      _end(process)
+      raise
+
+
+def _wait(process: subprocess.Popen, stream: TextIO | None) -> int:
+  started = time.monotonic()
+  while True:
+    try:
+      return process.wait(timeout=1 if stream else None)
+    except subprocess.TimeoutExpired:
+      stream.write(f'\r      {time.monotonic() - started:.0f} s\r')
+      stream.flush()
+
+
+def _end(process: subprocess.Popen) -> None:
+  """Asks the command and all that it has started to end, and makes them."""
+  with contextlib.suppress(ProcessLookupError):
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+      process.wait(SECONDS_TO_END)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+      os.killpg(process.pid, signal.SIGKILL)
+      process.wait()
+
+
+@contextlib.contextmanager
+def _output(log: pathlib.Path | None) -> Iterator[TextIO | None]:
+  if log is None:
+    yield None
+    return
+  log.parent.mkdir(parents=True, exist_ok=True)
+  with open(log, 'wb') as file:
+    yield file
