@@ -14,15 +14,19 @@
 
 """The input of an experiment: configuration to dataset."""
 
+import contextlib
+from collections.abc import Iterator
+
 import tensorflow as tf
 from official.modeling.hyperparams import base_config
 
 from nasfpn_tf import config
-from nasfpn_tf.data import framing, preprocess
+from nasfpn_tf.data import check, framing, preprocess
 from nasfpn_tf.data import input as detection_input
 from nasfpn_tf.data.augment import Augmentation
 from nasfpn_tf.data.labels import AnchorLabeler
 from nasfpn_tf.data.manifest import match_shards
+from nasfpn_tf.data.problems import DataError
 
 
 def build_inputs(
@@ -118,6 +122,35 @@ def build_inputs(
     prefetch_buffer_size=data_config.prefetch_buffer_size,
     skip_batches=skip_batches,
   )
+
+
+@contextlib.contextmanager
+def naming_bad_records(*data_configs: config.DataConfig) -> Iterator[None]:
+  """Where reading stops inside at a record that TensorFlow does not name, finds it.
+
+  TensorFlow says 'corrupted record at 2477' or that the JPEG is invalid, but not in which file.
+
+  Args:
+    *data_configs: the inputs that are read inside; their records are gone through only after an error.
+
+  Raises:
+    problems.DataError: instead of TensorFlow's error; it lists the records that cannot be read.
+  """
+  try:
+    yield
+  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    is_unnamed_image = 'DecodeImage' in str(error) and 'image/source_id' not in str(error)
+    if not isinstance(error, tf.errors.DataLossError) and not is_unnamed_image:
+      raise
+    for data_config in data_configs:
+      if not data_config.input_path:
+        continue
+      found = check.check_records(data_config.input_path, progress=False).problems
+      unreadable = [str(problem) for problem in found if problem.kind in ('broken_file', 'bad_record', 'corrupt_image')]
+      if unreadable:
+        rest = f'; and {len(unreadable) - 5} more' if len(unreadable) > 5 else ''
+        raise DataError(f'records that cannot be read: {"; ".join(unreadable[:5])}{rest}') from error
+    raise
 
 
 def _check_supported(data_config: config.DataConfig) -> None:

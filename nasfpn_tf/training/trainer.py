@@ -29,6 +29,7 @@ from official.modeling import performance
 from nasfpn_tf.training import (
   artifacts,
   checkpoints,
+  inputs,
   loop,
   optimizer,
   preemption,
@@ -140,7 +141,8 @@ class Runner(train_lib.OrbitExperimentRunner):
     trainer_config = self.params.trainer
     steps, validation_steps = trainer_config.train_steps, trainer_config.validation_steps
     output = None
-    with self.strategy.scope(), self._preemption:
+    task = self.params.task
+    with self.strategy.scope(), self._preemption, inputs.naming_bad_records(task.train_data, task.validation_data):
       try:
         if self._mode == 'train':
           self.controller.train(steps)

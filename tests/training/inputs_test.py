@@ -14,6 +14,7 @@
 
 """Configuration to batches."""
 
+import pathlib
 import subprocess
 import sys
 
@@ -22,7 +23,8 @@ import pytest
 import tensorflow as tf
 
 from nasfpn_tf import config
-from nasfpn_tf.training.inputs import build_inputs
+from nasfpn_tf.data.problems import DataError
+from nasfpn_tf.training.inputs import build_inputs, naming_bad_records
 from tests import testing
 from tests.data import records
 
@@ -209,3 +211,29 @@ def test_a_label_beyond_the_classes_of_the_model_is_named(tmp_path):
   path = records.write(tmp_path / 'set.tfrecord', [serialized])
   with pytest.raises(tf.errors.InvalidArgumentError, match=r'not in 1\.\.4.*num_classes.*\[12\]'):
     list(build_inputs(data(path, False), model()))
+
+
+def write_spoilt(path: pathlib.Path, what: str) -> str:
+  """Three records, the second of which TensorFlow cannot read."""
+  encoded = [records.encode(records.picture(seed=seed)) for seed in range(3)]
+  if what == 'header of the JPEG':
+    encoded[1] = encoded[1][:30] + bytes(170) + encoded[1][200:]
+  examples = [records.example(image, [[0.1, 0.1, 0.5, 0.5]], [1], str(7 + i)) for i, image in enumerate(encoded)]
+  records.write(path, examples)
+  if what == 'bytes of the record':
+    content = bytearray(path.read_bytes())
+    content[len(examples[0]) + 16 + 200] ^= 255
+    path.write_bytes(content)
+  return str(path)
+
+
+@pytest.mark.parametrize('what', ['header of the JPEG', 'bytes of the record'])
+def test_a_record_that_tensorflow_does_not_name_is_found(tmp_path, pattern, what):
+  params = data(write_spoilt(tmp_path / 'spoilt.tfrecord', what), False)
+  with pytest.raises(DataError, match=r'spoilt\.tfrecord record 1'), naming_bad_records(data(pattern, False), params):
+    list(build_inputs(params, model()))
+
+
+def test_other_errors_pass_by_unchanged(pattern):
+  with pytest.raises(tf.errors.InvalidArgumentError, match='my own'), naming_bad_records(data(pattern, False)):
+    tf.debugging.Assert(False, ['my own'])
