@@ -152,13 +152,14 @@ def test_area_of_the_mask_is_kept_and_a_missing_one_is_the_boxs():
 
 def test_annotation_ids_become_unique_and_never_zero():
   value = samples.coco_value()
-  value['annotations'][0]['id'] = 0
+  value['annotations'][3]['id'] = 0
   value['annotations'][1]['id'] = 5
   del value['annotations'][2]['id']
   dataset = coco.check_coco(value)
   ids = [item['id'] for items in dataset.annotations.values() for item in items]
   assert len(set(ids)) == len(value['annotations'])
   assert min(ids) > 0
+  assert value['annotations'][0]['id'] in ids
   assert dataset.problems.counts == {'annotation_renumbered': 3}
 
 

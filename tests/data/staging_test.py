@@ -100,6 +100,31 @@ def test_death_while_names_are_given_leaves_no_manifest_and_is_cleared(tmp_path,
   assert _names(tmp_path) == names
 
 
+@pytest.mark.parametrize('after', range(4))
+def test_death_while_the_old_set_is_removed_leaves_no_manifest_without_its_shards(tmp_path, monkeypatch, after):
+  prefix = str(tmp_path / 'x')
+  old = _write(prefix, 'old')
+  removed = []
+
+  def dying_remove(path):
+    if len(removed) == after:
+      raise KeyboardInterrupt
+    removed.append(path)
+    os.unlink(path)
+
+  staging = Staging(prefix).__enter__()
+  _make(staging, 'new', num_shards=4)
+  with monkeypatch.context() as patch:
+    patch.setattr(staging_lib.os, 'remove', dying_remove)
+    with pytest.raises(KeyboardInterrupt):
+      staging.commit([prefix])
+  staging._lock.close()
+  if 'x.manifest.json' in _names(tmp_path):
+    assert old <= _names(tmp_path)
+  names = _write(prefix, 'newest')
+  assert _names(tmp_path) == names
+
+
 def test_leftovers_of_a_dead_run_are_cleared(tmp_path):
   leftover = tmp_path / '.x.partial'
   leftover.mkdir()
