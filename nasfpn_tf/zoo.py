@@ -51,8 +51,8 @@ def load_detector(
     The built model, as `build_detector` makes it.
 
   Raises:
-    FileNotFoundError: if there is no such name, file or checkpoint; the message lists the nearest names.
-    ValueError: if the configuration is wrong, or the checkpoint is of another architecture.
+    FileNotFoundError: if there is no such name or file; the message lists the nearest names.
+    ValueError: if the configuration is wrong, or the checkpoint does not exist or is of another architecture.
   """
   params = load_experiment(reference, params_override, experiment)
   if checkpoint is None and os.path.isdir(reference):
