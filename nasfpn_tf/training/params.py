@@ -41,7 +41,7 @@ _PARAMS_FILE = 'params.yaml'
 
 def load_params(
   experiment: str = DEFAULT_EXPERIMENT,
-  config_files: str | Sequence[str] = (),
+  config_files: str | Sequence[str] | None = None,
   params_override: str | Mapping[str, Any] | None = None,
 ) -> cfg.ExperimentConfig:
   """An experiment with overrides on top, those of later files over those of earlier ones.
@@ -60,7 +60,7 @@ def load_params(
   if experiment not in known:
     raise ValueError(f'experiment {experiment!r} is unknown; {config.nearest(experiment, known)}')
   params = exp_factory.get_exp_config(experiment)
-  for reference in [config_files] if isinstance(config_files, str) else config_files:
+  for reference in [config_files] if isinstance(config_files, str) else config_files or ():
     path = find_config(reference)
     _override(params, read_yaml(path), str(path))
   if isinstance(params_override, str):

@@ -15,6 +15,7 @@
 
 import copy
 import re
+import types
 
 import numpy as np
 import pytest
@@ -116,6 +117,15 @@ def test_a_backbone_checkpoint_of_model_garden_loads(model, tmp_path):
   status = tf.train.Checkpoint(backbone=model.backbone).read(path)
   status.expect_partial().assert_existing_objects_matched()
   np.testing.assert_array_equal(model.backbone.variables[0], backbone.variables[0])
+
+
+@pytest.mark.parametrize('num_replicas', [1, 2])
+def test_batch_norm_is_synchronised_only_between_replicas(monkeypatch, num_replicas):
+  strategy = types.SimpleNamespace(num_replicas_in_sync=num_replicas)
+  monkeypatch.setattr(detector.tf.distribute, 'get_strategy', lambda: strategy)
+  built = detector.build_detector(_config(norm_activation={'use_sync_bn': True}))
+  norms = [layer for layer in built.submodules if hasattr(layer, 'moving_variance')]
+  assert len(norms) > 10 and {layer.synchronized for layer in norms} == {num_replicas == 2}
 
 
 @pytest.mark.parametrize(
