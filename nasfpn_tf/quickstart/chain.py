@@ -226,6 +226,7 @@ class Quickstart:
               images=self.shown_pictures,
               score_threshold=SCORE_THRESHOLD,
               output_dir=self.result_file(form).parent,
+              verbosity=-1,
             )
           ],
           outputs=[self.result_file(form).parent],
