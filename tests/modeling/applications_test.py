@@ -55,6 +55,12 @@ def weight_file(network, tmp_path_factory):
   return str(path)
 
 
+@pytest.fixture(scope='module')
+def trunk():
+  """The same network as a backbone has it, cut after C5."""
+  return applications.ApplicationsBackbone('mobilenet_v2', (64, 64, 3), alpha=ALPHA).get_layer('mobilenet_v2')
+
+
 @pytest.mark.parametrize(
   ('name', 'widths'),
   [
@@ -107,8 +113,7 @@ def test_a_weight_file_gives_the_features_of_the_library(network, weight_file):
     np.testing.assert_allclose(actual[level], e, atol=1e-3 * float(tf.reduce_max(tf.abs(e))))
 
 
-def test_the_report_says_what_was_set_and_what_was_left(weight_file):
-  trunk = applications.ApplicationsBackbone('mobilenet_v2', (64, 64, 3), alpha=ALPHA).get_layer('mobilenet_v2')
+def test_the_report_says_what_was_set_and_what_was_left(trunk, weight_file):
   report = applications.load_weights(trunk, weight_file)
   assert len(report.matched) == len(trunk.weights)
   assert report.unused == ('Conv_1', 'Conv_1_bn')
@@ -133,20 +138,20 @@ def test_a_file_of_another_network_is_refused(weight_file):
     applications.ApplicationsBackbone('mobilenet_v3_small', (64, 64, 3), weights=weight_file)
 
 
-def test_a_missing_file_is_named():
+def test_a_missing_file_is_named(trunk):
   with pytest.raises(FileNotFoundError, match=r'/nowhere/weights\.h5'):
-    applications.ApplicationsBackbone('mobilenet_v2', (64, 64, 3), alpha=ALPHA, weights='/nowhere/weights.h5')
+    applications.load_weights(trunk, '/nowhere/weights.h5')
 
 
-def test_files_that_are_no_keras_weights_are_named(tmp_path):
+def test_files_that_are_no_keras_weights_are_named(trunk, tmp_path):
   text, other = tmp_path / 'text.h5', tmp_path / 'other.h5'
   text.write_text('not HDF5')
   with h5py.File(other, 'w') as file:
     file['x'] = [1]
   with pytest.raises(OSError, match=r'text\.h5'):
-    applications.ApplicationsBackbone('mobilenet_v2', (64, 64, 3), alpha=ALPHA, weights=str(text))
+    applications.load_weights(trunk, str(text))
   with pytest.raises(ValueError, match=r'other\.h5.*lists no layers'):
-    applications.ApplicationsBackbone('mobilenet_v2', (64, 64, 3), alpha=ALPHA, weights=str(other))
+    applications.load_weights(trunk, str(other))
 
 
 def test_imagenet_without_a_connection_says_what_to_do(monkeypatch):

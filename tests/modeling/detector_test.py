@@ -175,11 +175,10 @@ def test_mixed_bfloat16_detects_in_float32():
   assert np.isfinite(outputs['detection_boxes']).all() and (outputs['num_detections'].numpy() > 0).all()
 
 
-@pytest.mark.parametrize('separable', [False, True])
-def test_learns_where_the_bright_squares_are(separable):
+def test_a_separable_detector_learns_where_the_bright_squares_are():
   tf_keras.utils.set_random_seed(0)
   built = detector.build_detector(
-    _config(head={'use_separable_conv': separable}, decoder={'feature_pyramid': {'use_separable_conv': separable}})
+    _config(head={'use_separable_conv': True}, decoder={'feature_pyramid': {'use_separable_conv': True}})
   )
   squares = tf.cast(tf.random.stateless_uniform([4, 8, 12, 1], [0, 3]) < 0.2, tf.float32)
   images = tf.tile(tf.image.resize(4.0 * squares - 1.0, [64, 96], method='nearest'), [1, 1, 1, 3])
