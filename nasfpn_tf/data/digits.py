@@ -300,10 +300,12 @@ def _handwriting(rng: np.random.Generator, split: str, size: float) -> tuple[int
     mask = source.transform((side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC).point(edge)
     return mask, mask.point(_ABOVE_HALF).getbbox()
 
-  trial = 4.0
-  _, (left, top, right, bottom) = draw(trial)
-  mask, bounds = draw(trial * size / max(right - left, bottom - top))
-  return int(digits[sample]), mask.crop(bounds)
+  pixels_per_cell, length = 4.0, math.inf
+  while abs(length - size) > 1:  # Curves grow a little less than in proportion.
+    mask, (left, top, right, bottom) = draw(pixels_per_cell)
+    length = max(right - left, bottom - top)
+    pixels_per_cell *= size / length
+  return int(digits[sample]), mask.crop((left, top, right, bottom))
 
 
 def _free_place(rng: np.random.Generator, mask: Image.Image, boxes: list[Box], image_size: int) -> Box | None:

@@ -65,8 +65,7 @@ def test_boxes_are_inside_and_of_the_promised_sizes(drawn):
     for _, (x, y, width, height) in objects:
       assert x >= 0 and y >= 0 and x + width <= image.width and y + height <= image.height
       sides.append(max(width, height))
-  # Whole pixels: a side may be one off.
-  assert min(sides) >= SETTINGS.min_size - 1 and max(sides) <= SETTINGS.max_size + 1
+  assert min(sides) >= SETTINGS.min_size and max(sides) <= SETTINGS.max_size
   assert min(sides) < 20 and max(sides) > 100 and 30 < np.median(sides) < 70
 
 
