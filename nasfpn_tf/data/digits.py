@@ -228,9 +228,9 @@ def draw_image(settings: DigitsSettings, index: int) -> tuple[Image.Image, list[
   rng = np.random.default_rng([settings.seed, index])
   image = _background(rng, split, settings.image_size)
   digits = []
-  log_sizes = rng.uniform(
-    math.log(settings.min_size), math.log(settings.max_size), rng.integers(settings.max_digits) + 1
-  )
+  count = rng.integers(settings.max_digits) + 1
+  # What is drawn may be a pixel off.
+  log_sizes = rng.uniform(math.log(settings.min_size + 1), math.log(settings.max_size - 1), count)
   for size in np.exp(np.sort(log_sizes)[::-1]):
     digit, mask = _handwriting(rng, split, size)
     box = _free_place(rng, mask, [box for _, box in digits], settings.image_size)
@@ -300,10 +300,12 @@ def _handwriting(rng: np.random.Generator, split: str, size: float) -> tuple[int
     mask = source.transform((side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC).point(edge)
     return mask, mask.point(_ABOVE_HALF).getbbox()
 
-  pixels_per_cell, length = 4.0, math.inf
-  while abs(length - size) > 1:  # Curves grow a little less than in proportion.
+  pixels_per_cell = 4.0
+  for _ in range(4):  # The first shows how long the turned sample is; it grows a little less than in proportion.
     mask, (left, top, right, bottom) = draw(pixels_per_cell)
     length = max(right - left, bottom - top)
+    if abs(length - size) <= 1:
+      break
     pixels_per_cell *= size / length
   return int(digits[sample]), mask.crop((left, top, right, bottom))
 
