@@ -242,7 +242,6 @@ def _fits(value: Any, annotation: Any) -> bool:
   if annotation is float:
     return isinstance(value, int | float)
   if annotation in (int, bool, str):
-    # Fields such as `seed: int = None` exist in Model Garden; a None is theirs to judge.
     return isinstance(value, annotation)
   if issubclass(annotation, hyperparams.Config):
     return isinstance(value, hyperparams.Config)

@@ -186,6 +186,21 @@ def test_the_factory_of_model_garden_applies_the_configuration():
   assert float(tf.add_n(backbone.losses)) == pytest.approx(expected, rel=1e-4)
 
 
+def test_frozen_levels_stay_as_loaded(weight_file):
+  backbone = applications.ApplicationsBackbone(
+    'mobilenet_v2', (64, 96, 3), alpha=ALPHA, weights=weight_file, frozen_level=3
+  )
+  images = _normalised(_images(batch=2))
+  training, inference = backbone(images, training=True), backbone(images, training=False)
+  for level in '23':
+    testing.assert_close(training[level], inference[level], 1e-5)
+  assert np.abs(training['4'] - inference['4']).max() > 1e-2, 'level 4 runs with the statistics of the batch'
+  blocks = {v.name.split('_')[1] for v in backbone.trainable_variables}
+  assert blocks == {str(i) for i in range(6, 17)}
+  with pytest.raises(ValueError, match=r'frozen_level 6: mobilenet_v2 has levels \[2, 3, 4, 5\]'):
+    applications.ApplicationsBackbone('mobilenet_v2', (64, 96, 3), alpha=ALPHA, frozen_level=6)
+
+
 def test_config_round_trip():
   backbone = applications.ApplicationsBackbone(
     'mobilenet_v2', (64, 64, 3), alpha=ALPHA, norm_momentum=0.9, kernel_regularizer=tf_keras.regularizers.l2(0.5)
