@@ -50,6 +50,11 @@ def step_of(path: str) -> int:
   return int(match.group(1)) if match else 0
 
 
+def is_best(path: str | None) -> bool:
+  """Whether `path` is the best checkpoint of a run: with a moving average, its weights are the averages already."""
+  return path is not None and os.path.basename(os.path.dirname(os.path.abspath(path))) == BEST_DIR
+
+
 def available(directory: str) -> list[str]:
   """Checkpoints of `directory` by step, the newest first, whole or not."""
   indices = tf.io.gfile.glob(os.path.join(directory, NAME + '-*.index')) if tf.io.gfile.isdir(directory) else []

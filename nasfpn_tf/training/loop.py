@@ -25,7 +25,7 @@ import tf_keras
 from official.core import base_trainer
 from official.core import config_definitions as cfg
 
-from nasfpn_tf.training import checkpoints, nonfinite, progress, strategy
+from nasfpn_tf.training import checkpoints, nonfinite, onednn, progress, strategy
 from nasfpn_tf.training.task import DetectionTask
 
 
@@ -49,6 +49,7 @@ class DetectionTrainer(base_trainer.Trainer):
   ):
     """Builds the input and, for training, all of the optimizer's variables; call it in the scope of the strategy."""
     if train:
+      onednn.check_shortcuts(model)
       build_slots(optimizer, model.trainable_variables)
     super().__init__(
       params, task, model, optimizer, train=train, evaluate=evaluate, checkpoint_exporter=checkpoint_exporter

@@ -22,6 +22,7 @@ from typing import TextIO
 
 import orbit
 import tensorflow as tf
+import tf_keras
 from official.core import base_trainer, train_lib
 from official.core import config_definitions as cfg
 from official.modeling import performance
@@ -29,6 +30,7 @@ from official.modeling import performance
 from nasfpn_tf.training import (
   artifacts,
   checkpoints,
+  ema,
   inputs,
   loop,
   optimizer,
@@ -79,7 +81,7 @@ def run(
   completed = recipe.complete(params, mode)
   performance.set_mixed_precision_policy(completed.params.runtime.mixed_precision_dtype or 'float32')
   if completed.params.task.train_data.seed is not None:
-    tf.random.set_seed(completed.params.task.train_data.seed)
+    tf_keras.utils.set_random_seed(completed.params.task.train_data.seed)
   checkpoints.check_architecture(model_dir, completed.saved.task.model)
   if mode == 'eval' and not checkpoint_path and not checkpoints.available(model_dir):
     raise ValueError(f'There is no checkpoint in {model_dir} to evaluate: train first, or give checkpoint_path.')
@@ -175,11 +177,14 @@ class Runner(train_lib.OrbitExperimentRunner):
   def _build_trainer(self, task: DetectionTask, train: bool, evaluate: bool) -> base_trainer.Trainer:
     with self.strategy.scope():
       model = task.build_model()
+      model_optimizer = optimizer.build_optimizer(self.params, model)
+      if isinstance(model_optimizer, ema.MovingAverage):
+        model_optimizer.swaps = not checkpoints.is_best(self._start_checkpoint)
       return loop.DetectionTrainer(
         self.params,
         task,
         model,
-        optimizer.build_optimizer(self.params, model),
+        model_optimizer,
         train=train,
         evaluate=evaluate,
         checkpoint_exporter=self._build_best_checkpoint_exporter() if evaluate and self._mode != 'eval' else None,

@@ -70,7 +70,7 @@ def experiment(prefix: str, **overrides):
       'task': {
         'model': {
           'input_size': [SIZE, SIZE, 3],
-          'backbone': {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.125}},
+          'backbone': {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
           'decoder': {'feature_pyramid': {'num_repeats': 1, 'num_filters': 16}},
           'head': {'num_convs': 1},
           'norm_activation': {'norm_momentum': 0.9, 'norm_epsilon': 0.001},
