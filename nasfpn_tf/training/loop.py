@@ -19,13 +19,14 @@ import io
 import time
 from typing import Any
 
+import numpy as np
 import orbit
 import tensorflow as tf
 import tf_keras
 from official.core import base_trainer
 from official.core import config_definitions as cfg
 
-from nasfpn_tf.training import checkpoints, nonfinite, onednn, progress, strategy
+from nasfpn_tf.training import checkpoints, nonfinite, onednn, padding, progress, strategy
 from nasfpn_tf.training.task import DetectionTask
 
 
@@ -55,6 +56,7 @@ class DetectionTrainer(base_trainer.Trainer):
       params, task, model, optimizer, train=train, evaluate=evaluate, checkpoint_exporter=checkpoint_exporter
     )
     self._batch_size = params.task.train_data.global_batch_size
+    self._eval_batch_size = params.task.validation_data.global_batch_size
     self._eval_progress = eval_progress
     self._is_multi_worker = strategy.is_multi_worker(self.strategy)
     self._loop_started = (0.0, 0)
@@ -103,8 +105,11 @@ class DetectionTrainer(base_trainer.Trainer):
     """One step in every replica; what the task returns, of all workers, as tuples with one tensor a replica."""
 
     def step_fn(inputs):
+      if self.strategy.num_replicas_in_sync > 1:
+        # At the end of the data a replica may get fewer images than the others, or none.
+        inputs = padding.fill_batch(*inputs, self._eval_batch_size // self.strategy.num_replicas_in_sync)
       logs = self.task.validation_step(inputs, model=self.model, metrics=self.validation_metrics)
-      self._validation_loss.update_state(logs.pop(self.task.loss))
+      self._validation_loss.update_state(logs.pop(self.task.loss), sample_weight=padding.num_images(inputs[1]))
       return logs
 
     logs = self.strategy.run(step_fn, args=(next(iterator),))
@@ -115,7 +120,8 @@ class DetectionTrainer(base_trainer.Trainer):
   def eval_reduce(self, state: Any = None, step_outputs: dict[str, Any] | None = None) -> Any:
     """Hands the detections of one step to the task."""
     if self._eval_progress:
-      self._eval_progress.update(sum(int(ids.shape[0]) for ids in step_outputs['detections']['source_ids']))
+      ids = np.concatenate([np.asarray(replica) for replica in step_outputs['detections']['source_ids']])
+      self._eval_progress.update(np.count_nonzero(ids != padding.FILLER_ID))
     return super().eval_reduce(state, step_outputs)
 
 

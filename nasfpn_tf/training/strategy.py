@@ -97,7 +97,7 @@ def _num_workers() -> int:
 def _tpu_strategy(address: str) -> tf.distribute.Strategy:
   try:
     return distribute_utils.get_distribution_strategy('tpu', tpu_address=address)
-  except (ValueError, RuntimeError, tf.errors.OpError) as error:
+  except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
     raise ValueError(
       f'The TPU {address!r} cannot be used: {str(error).strip().splitlines()[0] if str(error).strip() else error!r}. '
       'On a Cloud TPU VM install tensorflow-tpu in place of tensorflow (the same version; whichever is installed last '

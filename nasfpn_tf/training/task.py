@@ -135,7 +135,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     outputs = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32) if x.dtype.is_floating else x, outputs)
     values = dict(zip(_LOSS_NAMES, self.build_losses(outputs, labels, model.losses), strict=True))
     for metric in metrics or []:
-      metric.update_state(values[metric.name])
+      metric.update_state(values[metric.name], sample_weight=padding.num_images(labels))
     logs = {
       self.loss: values['total_loss'],
       'detections': {
