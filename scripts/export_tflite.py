@@ -37,7 +37,12 @@ flags.DEFINE_enum('quant_type', 'none', ['none', 'fp16', 'dynamic', 'int8'], 'Ho
 flags.DEFINE_string('calibration_tfrecord', None, 'int8: validation records to calibrate with; also checks the file.')
 flags.DEFINE_integer('calibration_steps', 128, 'int8: how many distinct pictures to calibrate with.', lower_bound=1)
 flags.DEFINE_enum('input_dtype', 'float32', ['float32', 'uint8'], 'Type of the input, 0 to 255 in either.')
-flags.DEFINE_bool('nms', True, 'End in TFLite_Detection_PostProcess; --nonms: scores and box encodings of all anchors.')
+flags.DEFINE_enum(
+  'nms',
+  'builtin',
+  ['builtin', 'post_process', 'none'],
+  "Suppression inside: the model's own in builtin operators, TFLite_Detection_PostProcess, or none: raw outputs.",
+)
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
 flags.DEFINE_float('tolerance', None, 'Largest error of a score; unset: 0.001 in float, more when quantised.')
 

@@ -59,41 +59,58 @@ def check_portable(content: bytes) -> None:
       raise ValueError(f'The input {tensor.name.decode()} of the converted model has no static shape.')
 
 
-def fix_post_process_outputs(content: bytes, max_detections: int) -> bytes:
-  """Gives the outputs of the post-processing their shapes, and the model its outputs in the operator's own order.
+def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int]]) -> bytes:
+  """Gives the outputs of a signature their shapes and the model its outputs in the order of `shapes`.
 
-  The converter leaves both open: LiteRT's Interpreter finds the shapes out, its CompiledModel and its JavaScript API
-  cannot. The order is boxes, classes, scores, number.
+  The converter orders them by tensor and leaves those of a custom operator without shape: LiteRT's Interpreter finds it
+  out, its CompiledModel and its JavaScript API cannot.
+
+  Args:
+    content: of the file.
+    shapes: shape of every output, by name.
   """
   model = _read(content)
   graph = model.subgraphs[0]
-  op = next(op for op in graph.operators if _name(model, op) == POST_PROCESS)
-  shapes = [1, max_detections, 4], [1, max_detections], [1, max_detections], [1]
-  for index, shape in zip(op.outputs, shapes, strict=True):
-    graph.tensors[index].shape = shape
-    graph.tensors[index].shapeSignature = None
-  graph.outputs = list(op.outputs)
+  indices = {entry.name.decode(): entry.tensorIndex for entry in model.signatureDefs[0].outputs}
+  for name, shape in shapes.items():
+    graph.tensors[indices[name]].shape = list(shape)
+    graph.tensors[indices[name]].shapeSignature = None
+  graph.outputs = [indices[name] for name in shapes]
   return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def post_process_inputs(content: bytes) -> list[int]:
-  """Tensor indices of the box encodings and the class scores that enter the post-processing; empty without one."""
-  model = _read(content)
-  for op in model.subgraphs[0].operators:
-    if _name(model, op) == POST_PROCESS:
-      return list(op.inputs)[:2]
-  return []
+def raw_outputs(content: bytes) -> tuple[int, int, bool]:
+  """Tensors that enter the suppression: indices of box encodings and class predictions, and whether these are logits.
 
-
-def names_before_first_convolution(content: bytes) -> list[str]:
-  """Names of the outputs of all operators up to the first convolution: casting and normalisation."""
+  Raises:
+    ValueError: there is no suppression in the file.
+  """
   model = _read(content)
-  graph, names = model.subgraphs[0], []
+  graph = model.subgraphs[0]
+  made_by = {index: op for op in graph.operators for index in op.outputs}
   for op in graph.operators:
-    if 'CONV' in _name(model, op):
-      return names
-    names += [graph.tensors[index].name.decode() for index in op.outputs]
-  return []
+    if _name(model, op) == POST_PROCESS:
+      return op.inputs[0], op.inputs[1], False
+    if _name(model, op) == 'TOPK_V2':
+      logits = made_by[op.inputs[0]].inputs[0] if _name(model, made_by[op.inputs[0]]) == 'RESHAPE' else op.inputs[0]
+      joined = {op.outputs[0] for op in graph.operators if _name(model, op) == 'CONCATENATION'} - {logits}
+      # [1, num_anchors, 4], as opposed to the decoded boxes of the candidates.
+      return next(index for index in joined if len(graph.tensors[index].shape) == 3), logits, True
+  raise ValueError('The file has no suppression that raw outputs could be read in front of.')
+
+
+def names_outside_network(content: bytes) -> list[str]:
+  """Names of the outputs of all operators before the first convolution and after the heads' outputs are joined."""
+  model = _read(content)
+  graph, names, after = model.subgraphs[0], [], set()
+  is_before = True
+  for op in graph.operators:
+    is_before = is_before and 'CONV' not in _name(model, op)
+    if after.intersection(op.inputs) or _name(model, op) == 'CONCATENATION':
+      after.update(op.outputs)
+    if is_before or after.intersection(op.outputs):
+      names += [graph.tensors[index].name.decode() for index in op.outputs]
+  return names
 
 
 def write_sidecar(tflite_path: str, facts: Mapping[str, Any]) -> str:

@@ -14,9 +14,8 @@
 
 """TFLite files: static shape, builtin operators, run and compared with the Keras model before they get their name.
 
-A file takes one letterboxed picture, [1, height, width, 3], RGB, 0 to 255; normalisation is inside. It ends in the
-operator TFLite_Detection_PostProcess (non-maximum suppression, as MediaPipe's ObjectDetector wants it), or, without it,
-in the scores and box encodings of all anchors.
+A file takes one letterboxed picture, [1, height, width, 3], RGB, 0 to 255; normalisation is inside. It gives
+detections, or, without suppression, the scores and box encodings of all anchors; see `suppression`.
 """
 
 import dataclasses
@@ -30,7 +29,7 @@ import tensorflow as tf
 from absl import logging
 from ai_edge_litert.interpreter import Interpreter
 
-from nasfpn_tf.export import calibration, metadata, module, verification
+from nasfpn_tf.export import calibration, metadata, module, suppression, verification
 from nasfpn_tf.export.source import Source
 
 # Largest error of a score (0 to 1) that is a property of the arithmetic, not a fault. An untrained or a badly
@@ -39,10 +38,10 @@ SCORE_TOLERANCE = {'none': verification.TOLERANCE, 'fp16': 0.05, 'dynamic': 0.3,
 QUANT_TYPES = tuple(SCORE_TOLERANCE)
 INPUT_DTYPES = {'float32': tf.float32, 'uint8': tf.uint8}
 
-# Concatenation would force one scale on all levels, a quantised sigmoid has steps of 1/256: both run in float, and with
-# them what follows.
-_FLOAT_OPS = ['CONCATENATION', 'LOGISTIC']
-_OUTPUTS = ('detection_boxes', 'detection_classes', 'detection_scores', 'num_detections')
+NMS = ('builtin', 'post_process', 'none')
+# Concatenation would force one scale on all levels, a quantised sigmoid has steps of 1/256: both run in float. TOPK_V2
+# is part of the suppression; having two outputs it is not found by name.
+_FLOAT_OPS = ['CONCATENATION', 'LOGISTIC', 'TOPK_V2']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,20 +50,23 @@ class Options:
 
   Attributes:
     quant_type: 'none' (float32), 'fp16' (weights in half precision), 'dynamic' (weights in int8, activations in float)
-      or 'int8' (both in int8, with calibration; sigmoid and everything after it in float).
-    nms: end in TFLite_Detection_PostProcess; otherwise the file gives `box_encodings` and `class_scores`.
+      or 'int8' (both in int8, with calibration; normalisation and whatever follows the heads in float).
+    nms: 'builtin' (the model's suppression in builtin operators), 'post_process' (TFLite_Detection_PostProcess) or
+      'none' (the file gives `box_encodings` and `class_scores`).
     input_dtype: 'float32' or 'uint8'.
     tolerance: largest error of a score; None: `SCORE_TOLERANCE`.
   """
 
   quant_type: str = 'none'
-  nms: bool = True
+  nms: str = 'builtin'
   input_dtype: str = 'float32'
   tolerance: float | None = None
 
   def __post_init__(self):
     if self.quant_type not in QUANT_TYPES:
       raise ValueError(f'quant_type {self.quant_type!r} is not one of {", ".join(QUANT_TYPES)}.')
+    if self.nms not in NMS:
+      raise ValueError(f'nms {self.nms!r} is not one of {", ".join(NMS)}.')
     if self.input_dtype not in INPUT_DTYPES:
       raise ValueError(f'input_dtype {self.input_dtype!r} is not one of {", ".join(INPUT_DTYPES)}.')
 
@@ -108,7 +110,7 @@ def export_tflite(
     'keep_aspect_ratio': source.keep_aspect_ratio,
     **metadata.signature(content),
     'nms': options.nms,
-    'post_processing': _post_processing(source.model),
+    'post_processing': dataclasses.asdict(suppression.Settings.of(source.model)),
     'anchors': _anchors(source.model),
     'labels': [dict(label) for label in source.labels],
     'calibration_images': len(images) if options.quant_type == 'int8' else 0,
@@ -133,16 +135,20 @@ def convert(
     calibration_inputs: float32 [1, height, width, 3] pictures, 0 to 255, for 'int8'.
   """
   exported = module.DetectionModule(model, input_size, batch_size=1)
-  tail = _post_process_tail(model, input_size) if options.nms else _raw_tail
+  tail = {
+    'builtin': lambda: suppression.builtin(model, input_size),
+    'post_process': lambda: suppression.post_process(model, input_size),
+    'none': lambda: suppression.raw,
+  }[options.nms]()
   dtype = INPUT_DTYPES[options.input_dtype]
 
   @tf.function(input_signature=[tf.TensorSpec([1, *input_size, 3], dtype, name='inputs')])
   def detect(inputs):
     raw = exported.raw(tf.cast(inputs, tf.float32))
-    return tail(raw['box_encodings'], tf.sigmoid(raw['class_logits']))
+    return tail(raw['box_encodings'], raw['class_logits'])
 
   converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()], exported)
-  converter.allow_custom_ops = options.nms
+  converter.allow_custom_ops = options.nms == 'post_process'
   if options.quant_type != 'none':
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
   if options.quant_type == 'fp16':
@@ -156,8 +162,10 @@ def convert(
     content = _quantize(converter, representative_dataset)
   else:
     content = converter.convert()
-  if options.nms:
-    content = metadata.fix_post_process_outputs(content, _post_processing(model)['max_detections'])
+  if options.nms != 'none':
+    count = suppression.Settings.of(model).max_detections
+    shapes = [1, count, 4], [1, count], [1, count], [1]
+    content = metadata.fix_outputs(content, dict(zip(suppression.OUTPUTS, shapes, strict=True)))
   return content
 
 
@@ -169,10 +177,10 @@ def run(content: bytes, inputs: np.ndarray) -> dict[str, np.ndarray]:
     inputs: float32 [1, height, width, 3], 0 to 255; rounded where the file takes uint8.
 
   Returns:
-    The outputs of its signature, and in any case `box_encodings` and `class_scores`.
+    The outputs of its signature, and in any case the raw `box_encodings` and `class_scores`.
   """
   with warnings.catch_warnings():
-    # It warns of the memory that keeping the inputs of the post-processing costs.
+    # It warns of the memory that keeping the raw outputs costs.
     warnings.simplefilter('ignore', UserWarning)
     interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
   runner = interpreter.get_signature_runner()
@@ -180,59 +188,16 @@ def run(content: bytes, inputs: np.ndarray) -> dict[str, np.ndarray]:
   if np.issubdtype(detail['dtype'], np.integer):
     inputs = np.clip(np.rint(inputs), 0, 255)
   outputs = dict(runner(inputs=inputs.astype(detail['dtype'])))
-  for name, index in zip(('box_encodings', 'class_scores'), metadata.post_process_inputs(content), strict=False):
-    outputs[name] = interpreter.get_tensor(index)
+  if 'box_encodings' not in outputs:
+    encodings, classes, are_logits = metadata.raw_outputs(content)
+    outputs['box_encodings'] = interpreter.get_tensor(encodings)
+    classes = interpreter.get_tensor(classes)
+    outputs['class_scores'] = tf.sigmoid(classes).numpy() if are_logits else classes
   return outputs
 
 
-def _raw_tail(box_encodings: tf.Tensor, class_scores: tf.Tensor) -> dict[str, tf.Tensor]:
-  return {'box_encodings': box_encodings, 'class_scores': class_scores}
-
-
-def _post_process_tail(model: Any, input_size: Sequence[int]):
-  """The function that the converter replaces by TFLite_Detection_PostProcess with this model's settings."""
-  settings = _post_processing(model)
-  scales = settings['box_coder_weights'] or [1.0] * 4
-  attributes = {
-    'max_detections': ('i', settings['max_detections']),
-    'max_classes_per_detection': ('i', 1),
-    # Class by class, as the model does it; the fast variant keeps one class a box.
-    'detections_per_class': ('i', settings['max_detections']),
-    'use_regular_nms': ('b', 'true'),
-    'nms_score_threshold': ('f', settings['score_threshold']),
-    'nms_iou_threshold': ('f', settings['iou_threshold']),
-    'y_scale': ('f', scales[0]),
-    'x_scale': ('f', scales[1]),
-    'h_scale': ('f', scales[2]),
-    'w_scale': ('f', scales[3]),
-    'num_classes': ('i', settings['num_classes']),
-  }
-  implements = f'name: "{metadata.POST_PROCESS}" ' + ' '.join(
-    f'attr {{ key: "{key}" value {{ {kind}: {value} }} }}' for key, (kind, value) in attributes.items()
-  )
-  anchors = _center_size_anchors(model, input_size)
-
-  @tf.function(experimental_implements=implements)
-  def post_process(box_encodings, class_scores, anchors):
-    del box_encodings, class_scores, anchors  # The operator's arguments.
-    return tuple(tf.constant(0.0, name=name) for name in _OUTPUTS)
-
-  def tail(box_encodings, class_scores):
-    return dict(zip(_OUTPUTS, post_process(box_encodings, class_scores, tf.constant(anchors)), strict=True))
-
-  return tail
-
-
-def _center_size_anchors(model: Any, input_size: Sequence[int]) -> np.ndarray:
-  """Anchors float32 [num_anchors, 4] as the operator wants them: y, x of the centre, height, width, 1 = the input."""
-  levels = module.anchor_boxes(model, input_size).values()
-  corners = np.concatenate([boxes.numpy().reshape(-1, 4) for boxes in levels]) / np.tile(input_size, 2)
-  low, high = corners[:, :2], corners[:, 2:]
-  return np.concatenate([(low + high) / 2, high - low], axis=1).astype(np.float32)
-
-
 def _quantize(converter: tf.lite.TFLiteConverter, representative_dataset: Any) -> bytes:
-  """Quantises to int8 what gains by it; the normalisation and the operators of `_FLOAT_OPS` stay in float.
+  """Quantises to int8 what gains by it; normalisation, `_FLOAT_OPS` and whatever follows the heads stay in float.
 
   The converter's own switch quantises all or nothing; its debugger takes exceptions.
   """
@@ -246,26 +211,9 @@ def _quantize(converter: tf.lite.TFLiteConverter, representative_dataset: Any) -
       debug_dataset=representative_dataset,
       debug_options=options(denylisted_ops=_FLOAT_OPS),
     )
-    preprocessing = metadata.names_before_first_convolution(debugger.calibrated_model)
-    debugger.options = options(denylisted_ops=_FLOAT_OPS, denylisted_nodes=preprocessing)
+    nodes = metadata.names_outside_network(debugger.calibrated_model)
+    debugger.options = options(denylisted_ops=_FLOAT_OPS, denylisted_nodes=nodes)
   return debugger.get_nondebug_quantized_model()
-
-
-def _post_processing(model: Any) -> dict[str, Any]:
-  """The model's post-processing in numbers; a ValueError where TFLite_Detection_PostProcess has no counterpart."""
-  options = model.detection_generator.get_config()
-  for name in ('soft_nms_sigma', 'use_class_agnostic_nms'):
-    if options.get(name):
-      raise ValueError(f'detection_generator.{name} is not to be had in TFLite.')
-  head = model.head.get_config()
-  return {
-    'num_classes': int(head['num_classes']) - 1,
-    'score_threshold': float(options['pre_nms_score_threshold']),
-    'iou_threshold': float(options['nms_iou_threshold']),
-    'max_detections': int(options['max_num_detections']),
-    'pre_nms_top_k': int(options['pre_nms_top_k']),
-    'box_coder_weights': options.get('box_coder_weights'),
-  }
 
 
 def _anchors(model: Any) -> dict[str, Any]:

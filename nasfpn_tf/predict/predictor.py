@@ -155,9 +155,14 @@ class TFLitePredictor(Predictor):
       ) from error
     except (ValueError, KeyError, TypeError) as error:
       raise ValueError(f'{sidecar}: not written by export_tflite.py ({type(error).__name__}: {error}).') from error
-    self._anchors = None if self._nms else _flat_anchors(anchors, self._size)
+    if self._nms not in ('builtin', 'post_process', 'none'):
+      raise ValueError(f'{sidecar}: nms {self._nms!r} is not known.')
+    self._anchors = _flat_anchors(anchors, self._size) if self._nms == 'none' else None
+    num_threads = num_threads or os.cpu_count() or 1
+    if self._nms == 'post_process' and num_threads < self._options['num_classes']:
+      num_threads = 1  # With several threads, but fewer than classes, the operator leaves a class out.
     try:
-      self._interpreter = Interpreter(model_path=path, num_threads=num_threads or os.cpu_count())
+      self._interpreter = Interpreter(model_path=path, num_threads=num_threads)
     except (ValueError, RuntimeError) as error:
       raise ValueError(f'{path}: LiteRT cannot load it: {error}') from error
     self._run = self._interpreter.get_signature_runner()
@@ -170,16 +175,14 @@ class TFLitePredictor(Predictor):
     if np.issubdtype(self._dtype, np.integer):
       inputs = np.clip(np.rint(inputs), 0, 255)
     outputs = self._run(inputs=inputs.astype(self._dtype))
-    boxes, scores, classes = self._suppressed(outputs) if self._nms else self._suppress(outputs)
+    boxes, scores, classes = self._suppress(outputs) if self._nms == 'none' else self._suppressed(outputs)
     return _to_picture(boxes, image_info.numpy()), scores, classes
 
   def _suppressed(self, outputs):
-    """Of TFLite_Detection_PostProcess: boxes relative to the input, classes from 0."""
+    """Of a file with suppression: boxes relative to the input, classes from 0."""
     count = int(outputs['num_detections'][0])
     boxes, scores, classes = (outputs[f'detection_{key}'][0, :count] for key in _FIELDS)
-    # Places that it does not fill have a score of 0.
-    keep = scores > 0
-    return boxes[keep] * np.tile(self._size, 2), scores[keep], classes[keep] + 1
+    return boxes * np.tile(self._size, 2), scores, classes + 1
 
   def _suppress(self, outputs):
     """Of raw outputs, by the post-processing of the Keras model."""
@@ -195,6 +198,8 @@ class TFLitePredictor(Predictor):
       nms_iou_threshold=self._options['iou_threshold'],
       max_num_detections=self._options['max_detections'],
       box_coder_weights=self._options['box_coder_weights'],
+      soft_nms_sigma=self._options['soft_nms_sigma'],
+      use_class_agnostic_nms=self._options['use_class_agnostic_nms'],
     )
     count = int(found['num_detections'][0])
     return tuple(found[f'detection_{key}'][0, :count].numpy() for key in _FIELDS)

@@ -1,0 +1,200 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""From raw outputs to detections inside a .tflite, in two ways.
+
+`builtin` repeats the model's own post-processing for one picture in builtin operators: the same candidates, the same
+clipping, the same boxes. `post_process` is the custom operator TFLite_Detection_PostProcess, for runtimes and
+accelerators that want it. It suppresses before it clips, takes every candidate, and its multi-threaded kernel leaves a
+class out: with T threads, the class of label T + 1 is never found if there are more than T classes
+(https://github.com/tensorflow/tensorflow/issues/56058, still so in ai-edge-litert 2.3.0).
+
+Either gives `detection_boxes` [1, N, 4] (yxyx, 1 = the network's input), `detection_classes` [1, N] (labels - 1),
+`detection_scores` [1, N] and `num_detections` [1], all float32.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from official.vision.ops import box_ops
+
+from nasfpn_tf.export import metadata, module
+
+OUTPUTS = ('detection_boxes', 'detection_classes', 'detection_scores', 'num_detections')
+Tail = Callable[[tf.Tensor, tf.Tensor], Mapping[str, tf.Tensor]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """The post-processing of a model, as its DetectionGenerator has it.
+
+  Attributes:
+    num_classes: without background.
+    score_threshold: detections of this score or less are dropped.
+    iou_threshold: a box that overlaps a better one of its class by more is dropped.
+    max_detections: kept of a picture.
+    pre_nms_top_k: (anchor, class) pairs that are looked at; `post_process` looks at all.
+    box_coder_weights: four weights, None for ones.
+    soft_nms_sigma: 0 for plain suppression.
+    use_class_agnostic_nms: suppress across classes.
+  """
+
+  num_classes: int
+  score_threshold: float
+  iou_threshold: float
+  max_detections: int
+  pre_nms_top_k: int
+  box_coder_weights: Sequence[float] | None = None
+  soft_nms_sigma: float = 0.0
+  use_class_agnostic_nms: bool = False
+
+  @classmethod
+  def of(cls, model: Any) -> 'Settings':
+    """Those of a detector."""
+    options = model.detection_generator.get_config()
+    return cls(
+      num_classes=int(model.head.get_config()['num_classes']) - 1,
+      score_threshold=float(options['pre_nms_score_threshold']),
+      iou_threshold=float(options['nms_iou_threshold']),
+      max_detections=int(options['max_num_detections']),
+      pre_nms_top_k=int(options['pre_nms_top_k']),
+      box_coder_weights=options.get('box_coder_weights'),
+      soft_nms_sigma=float(options.get('soft_nms_sigma') or 0.0),
+      use_class_agnostic_nms=bool(options.get('use_class_agnostic_nms')),
+    )
+
+
+def raw(box_encodings: tf.Tensor, class_logits: tf.Tensor) -> dict[str, tf.Tensor]:
+  """No suppression: `box_encodings` [1, num_anchors, 4] and `class_scores` [1, num_anchors, num_classes]."""
+  return {'box_encodings': box_encodings, 'class_scores': tf.sigmoid(class_logits)}
+
+
+def builtin(model: Any, input_size: Sequence[int]) -> Tail:
+  """The function from `box_encodings` and `class_logits` of one picture to detections, in builtin operators."""
+  settings = Settings.of(model)
+  anchors = _center_size_anchors(model, input_size)
+  size = np.tile(np.asarray(input_size, np.float32), 2)
+  top_k = min(settings.pre_nms_top_k, len(anchors) * settings.num_classes)
+
+  def tail(box_encodings, class_logits):
+    logits, pairs = tf.math.top_k(tf.reshape(class_logits, [-1]), top_k)
+    scores = tf.sigmoid(logits)
+    classes = tf.math.floormod(pairs, settings.num_classes)
+    index = tf.math.floordiv(pairs, settings.num_classes)
+    encodings = tf.gather(tf.reshape(box_encodings, [-1, 4]), index)
+    boxes = _decode(encodings, tf.gather(tf.constant(anchors), index), settings.box_coder_weights)
+    boxes = tf.clip_by_value(boxes, 0.0, size)
+    apart = boxes if settings.use_class_agnostic_nms else boxes + _tile_of(classes, settings.num_classes, size)
+    kept, scores, count = _non_max_suppression(apart, scores, settings)
+    number = settings.max_detections
+    valid = tf.cast(tf.range(number) < count, tf.float32)
+    boxes = tf.gather(boxes / size, kept) * tf.reshape(valid, [number, 1])
+    classes = tf.cast(tf.gather(classes, kept), tf.float32) * valid
+    outputs = (
+      tf.reshape(boxes, [1, number, 4]),
+      tf.reshape(classes, [1, number]),
+      tf.reshape(scores * valid, [1, number]),
+      tf.cast(tf.reshape(count, [1]), tf.float32),
+    )
+    return dict(zip(OUTPUTS, outputs, strict=True))
+
+  return tail
+
+
+def post_process(model: Any, input_size: Sequence[int]) -> Tail:
+  """The function that the converter replaces by TFLite_Detection_PostProcess with the model's settings.
+
+  Raises:
+    ValueError: the model's post-processing has no counterpart there.
+  """
+  settings = Settings.of(model)
+  if settings.soft_nms_sigma or settings.use_class_agnostic_nms:
+    raise ValueError(f'{metadata.POST_PROCESS} knows neither soft_nms_sigma nor use_class_agnostic_nms: use builtin.')
+  y_scale, x_scale, h_scale, w_scale = settings.box_coder_weights or [1.0] * 4
+  attributes = {
+    'max_detections': ('i', settings.max_detections),
+    'max_classes_per_detection': ('i', 1),
+    # Class by class, as the model does it; the fast variant keeps one class a box.
+    'use_regular_nms': ('b', 'true'),
+    'detections_per_class': ('i', settings.max_detections),
+    'nms_score_threshold': ('f', settings.score_threshold),
+    'nms_iou_threshold': ('f', settings.iou_threshold),
+    'y_scale': ('f', y_scale),
+    'x_scale': ('f', x_scale),
+    'h_scale': ('f', h_scale),
+    'w_scale': ('f', w_scale),
+    'num_classes': ('i', settings.num_classes),
+  }
+  implements = f'name: "{metadata.POST_PROCESS}" ' + ' '.join(
+    f'attr {{ key: "{key}" value {{ {kind}: {value} }} }}' for key, (kind, value) in attributes.items()
+  )
+  anchors = (_center_size_anchors(model, input_size) / np.tile(input_size, 2)).astype(np.float32)
+
+  @tf.function(experimental_implements=implements)
+  def operator(box_encodings, class_scores, anchors):
+    del box_encodings, class_scores, anchors  # What the operator is given.
+    return tuple(tf.constant(0.0, name=name) for name in OUTPUTS)
+
+  def tail(box_encodings, class_logits):
+    return dict(zip(OUTPUTS, operator(box_encodings, tf.sigmoid(class_logits), tf.constant(anchors)), strict=True))
+
+  return tail
+
+
+def _non_max_suppression(boxes, scores, settings):
+  """Indices [max_detections] of the boxes that are kept, their scores, and how many they are."""
+  options = {
+    'boxes': boxes,
+    'scores': scores,
+    'max_output_size': settings.max_detections,
+    'iou_threshold': settings.iou_threshold,
+    'score_threshold': settings.score_threshold,
+    'pad_to_max_output_size': True,
+  }
+  if settings.soft_nms_sigma:
+    kept, scores, count = tf.raw_ops.NonMaxSuppressionV5(**options, soft_nms_sigma=settings.soft_nms_sigma)
+  else:
+    kept, count = tf.raw_ops.NonMaxSuppressionV4(**options)
+    scores = tf.gather(scores, kept)
+  # The operator's shape is not static where the converter looks.
+  return tf.reshape(kept, [settings.max_detections]), tf.reshape(scores, [settings.max_detections]), count
+
+
+def _tile_of(classes: tf.Tensor, num_classes: int, size: np.ndarray) -> tf.Tensor:
+  """[num, 4], what moves boxes of different classes apart: every class gets a tile of a square grid.
+
+  In a row of tiles the last of 90 classes would lie 90 pictures away, where float32 rounds corners to 1/100 pixel.
+  """
+  side = int(np.ceil(np.sqrt(num_classes)))
+  row, column = tf.math.floordiv(classes, side), tf.math.floormod(classes, side)
+  return tf.cast(tf.stack([row, column, row, column], axis=1), tf.float32) * (float(size.max()) + 1.0)
+
+
+def _decode(encodings: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float] | None) -> tf.Tensor:
+  """As `box_ops.decode_boxes`, but for anchors of `_center_size_anchors` and in fewer operators."""
+  if weights:
+    encodings = encodings / np.asarray(weights, np.float32)
+  centers = encodings[:, :2] * anchors[:, 2:] + anchors[:, :2]
+  half = tf.exp(tf.minimum(encodings[:, 2:], box_ops.BBOX_XFORM_CLIP)) * anchors[:, 2:] * 0.5
+  return tf.concat([centers - half, centers + half], axis=1)
+
+
+def _center_size_anchors(model: Any, input_size: Sequence[int]) -> np.ndarray:
+  """Anchors float32 [num_anchors, 4]: y and x of the centre, height, width, in pixels of the input."""
+  levels = module.anchor_boxes(model, input_size).values()
+  low, high = np.split(np.concatenate([boxes.numpy().reshape(-1, 4) for boxes in levels]), 2, axis=1)
+  return np.concatenate([(low + high) / 2, high - low], axis=1).astype(np.float32)
