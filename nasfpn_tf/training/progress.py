@@ -103,7 +103,8 @@ class EvalProgress:
       self._bar = None
     values = '  '.join(f'{name} {float(metrics[name]):.3f}' for name in ('AP', 'AP50', 'AP75') if name in metrics)
     seconds = time.monotonic() - self._started
-    self._stream.write(f'eval at step {step}  {values}  ({self._count} images in {duration(seconds)})\n')
+    # tqdm's write goes around a bar of training that is on the screen.
+    tqdm.tqdm.write(f'eval at step {step}  {values}  ({self._count} images in {duration(seconds)})', file=self._stream)
     self._stream.flush()
 
 

@@ -53,12 +53,13 @@ class Recipe:
   notes: tuple[str, ...]
 
 
-def complete(params: cfg.ExperimentConfig, mode: str) -> Recipe:
+def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False) -> Recipe:
   """Fills in classes, annotations, topology and learning rates, and checks that they fit together.
 
   Args:
     params: the experiment as configured; it is left as it is.
     mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval'.
+    for_tpu: choose post-processing that XLA compiles.
 
   Raises:
     ValueError: naming the key and what to do.
@@ -96,6 +97,10 @@ def complete(params: cfg.ExperimentConfig, mode: str) -> Recipe:
         'COCO JSON of the validation records.'
       )
     task.annotation_file = validation.annotations_path
+  generator = task.model.detection_generator
+  if for_tpu and generator.nms_version == 'class_offset':
+    generator.nms_version = 'v2'  # After `saved`: elsewhere the faster one is meant.
+    notes.append("detection_generator.nms_version is 'v2' here: XLA does not compile 'class_offset'")
   num_images = {name: manifest.num_records for name, manifest in manifests.items() if manifest}
   return Recipe(
     params,

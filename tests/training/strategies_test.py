@@ -135,6 +135,7 @@ def check_workers(results):
   same_metrics(results[0]['metrics'], results[1]['metrics'])
 
 
+@pytest.mark.slow
 def test_two_workers(prefix, tmp_path):
   model_dir = tmp_path / 'model'
   workers = start_workers(multi_worker_request(prefix, model_dir, steps=4), tmp_path, 'first')

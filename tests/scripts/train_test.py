@@ -1,0 +1,76 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""train.py as a user runs it: a run, its evaluation from the model_dir alone, and errors of one line."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests import testing
+from tests.training import rectangles
+
+
+def train(*arguments):
+  environment = {key: value for key, value in os.environ.items() if key != 'TF_CPP_MIN_LOG_LEVEL'}
+  return subprocess.run(
+    [sys.executable, 'scripts/train.py', *arguments],
+    cwd=testing.repo_root(),
+    env={**environment, 'PYTHONPATH': str(testing.repo_root())},
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+
+
+@pytest.fixture
+def config_file(tmp_path):
+  """A YAML file with all of a tiny experiment on records beside it."""
+  params = rectangles.experiment(rectangles.write(tmp_path, num_images=3, num_shards=1))
+  path = tmp_path / 'tiny.yaml'
+  path.write_text(json.dumps(params.as_dict()))  # JSON is YAML.
+  return path
+
+
+def test_train_then_evaluate(config_file, tmp_path):
+  model_dir = tmp_path / 'run'
+  done = train(
+    f'--config_file={config_file}',
+    f'--model_dir={model_dir}',
+    '--mode=train',
+    '--params_override=trainer.train_steps=2',
+  )
+  assert done.returncode == 0, done.stderr[-3000:]
+  assert 'train 2/2' in done.stderr and str(model_dir) in done.stdout
+  for noise in ('WARNING', 'CUDA', 'deprecated', 'I0000', 'Traceback'):
+    assert noise not in done.stderr, done.stderr
+  evaluated = train(f'--model_dir={model_dir}', '--mode=eval')
+  assert evaluated.returncode == 0, evaluated.stderr[-3000:]
+  table = dict(line.split() for line in evaluated.stdout.splitlines() if len(line.split()) == 2)
+  assert {'AP', 'AP50', 'ARmax100', 'AP/red', 'AP/blue'} <= set(table)
+  assert json.loads((model_dir / 'eval.json').read_text())['step'] == 2
+
+
+def test_a_typo_is_one_line(config_file, tmp_path):
+  failed = train(
+    f'--config_file={config_file}', f'--model_dir={tmp_path / "run"}', '--params_override=trainer.train_step=2'
+  )
+  assert failed.returncode == 1
+  assert 'Traceback' not in failed.stderr
+  lines = failed.stderr.strip().splitlines()
+  assert len(lines) == 1 and lines[0].startswith('train: ') and 'train_step' in lines[0], failed.stderr
+  assert not (tmp_path / 'run').exists()
