@@ -52,6 +52,8 @@ def main(argv):
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   if bool(FLAGS.saved_model_dir) == bool(FLAGS.model):
     raise app.UsageError('give either --saved_model_dir or --model.')
+  if FLAGS.quant_type == 'int8' and not FLAGS.calibration_tfrecord:
+    raise app.UsageError('--quant_type=int8 needs --calibration_tfrecord: the validation records, e.g. records/val.')
   # After the flags are read: TensorFlow takes seconds to load.
   from nasfpn_tf.export import calibration, source, tflite
   from nasfpn_tf.training import failure
@@ -65,8 +67,6 @@ def main(argv):
       input_dtype=FLAGS.input_dtype,
       tolerance=FLAGS.tolerance,
     )
-    if FLAGS.quant_type == 'int8' and not FLAGS.calibration_tfrecord:
-      raise ValueError('--quant_type=int8 needs --calibration_tfrecord: the validation records, e.g. records/val.')
     images = []
     if FLAGS.calibration_tfrecord:
       images = calibration.load_images(FLAGS.calibration_tfrecord, FLAGS.calibration_steps)

@@ -145,16 +145,9 @@ def _verify(directory: str, expected: verification.Reference, batch_size: int | 
     encoded = tf.io.encode_png(image).numpy()
     example = tf.train.Example()
     example.features.feature['image/encoded'].bytes_list.value.append(encoded)
-    wanted = expected.detections[row]
-    floor = verification.cut_off(wanted, expected.score_threshold, expected.max_detections)
     for name, value in zip(module.INPUT_TYPES, (image, encoded, example.SerializeToString()), strict=True):
       found = verification.detections_of(signatures[name](inputs=tf.constant(np.stack([value] * copies))))
-      unmatched = verification.count_unmatched(wanted, found, floor)
-      if unmatched:
-        raise verification.VerificationError(
-          f'The SavedModel and the Keras model disagree in {unmatched} of {len(wanted["scores"])} detections in picture'
-          f' {row + 1}, signature {name}.'
-        )
+      verification.check_detections(expected, row, found, f"The SavedModel's signature {name}")
   return errors
 
 

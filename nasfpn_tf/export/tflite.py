@@ -39,8 +39,8 @@ QUANT_TYPES = tuple(SCORE_TOLERANCE)
 INPUT_DTYPES = {'float32': tf.float32, 'uint8': tf.uint8}
 
 NMS = ('builtin', 'post_process', 'none')
-# Concatenation would force one scale on all levels, a quantised sigmoid has steps of 1/256: both run in float. TOPK_V2
-# is part of the suppression; having two outputs it is not found by name.
+# In float: a quantised sigmoid has steps of 1/256, and where the levels are joined decoding and suppression begin.
+# TOPK_V2 is part of the suppression; having two outputs it is not found by name.
 _FLOAT_OPS = ['CONCATENATION', 'LOGISTIC', 'TOPK_V2']
 
 
@@ -224,19 +224,32 @@ def _anchors(model: Any) -> dict[str, Any]:
 
 def _verify(content: bytes, expected: verification.Reference, options: Options) -> dict[str, float]:
   """Runs the file on the reference's pictures; returns the largest error of each raw output."""
-  errors = {'box_encodings': 0.0, 'class_scores': 0.0}
-  for row in range(len(expected.images)):
-    outputs = run(content, expected.inputs[row : row + 1])
-    for name in errors:
-      error = verification.max_error(getattr(expected, name)[row], outputs[name][0])
-      errors[name] = float(np.maximum(errors[name], error))  # Unlike max(), keeps a NaN.
   what = f'The TFLite file ({options.quant_type})'
+  outputs = [run(content, expected.inputs[row : row + 1]) for row in range(len(expected.images))]
+  errors = {
+    name: verification.max_error(getattr(expected, name), np.concatenate([output[name] for output in outputs]))
+    for name in ('box_encodings', 'class_scores')
+  }
   tolerance = options.tolerance or SCORE_TOLERANCE[options.quant_type]
   verification.check_errors({'class_scores': errors['class_scores']}, tolerance, what)
+  # A picture rounded to whole numbers is another picture.
   exact = options.quant_type == 'none' and options.input_dtype == 'float32'
   limit = verification.TOLERANCE if exact else np.finfo(np.float32).max
   verification.check_errors({'box_encodings': errors['box_encodings']}, limit, what)
+  if exact and options.nms == 'builtin':
+    for row, output in enumerate(outputs):
+      verification.check_detections(expected, row, _to_original(output, expected, row), what)
   return errors
+
+
+def _to_original(
+  outputs: Mapping[str, np.ndarray], expected: verification.Reference, row: int
+) -> dict[str, np.ndarray]:
+  """Detections in pixels of the picture, classes from 1."""
+  found = verification.detections_of(outputs)
+  boxes = found['boxes'] * np.tile(expected.inputs.shape[1:3], 2)
+  boxes = module.to_original(boxes[np.newaxis].astype(np.float32), expected.image_info[row : row + 1])[0].numpy()
+  return {'boxes': boxes, 'scores': found['scores'], 'classes': found['classes'] + 1}
 
 
 def _write(path: str, content: bytes, facts: Mapping[str, Any]) -> None:

@@ -42,6 +42,7 @@ class Reference:
   Attributes:
     images: the pictures, uint8 [height, width, 3] each.
     inputs: the letterboxed pictures, float32 [n, input height, input width, 3], 0 to 255, mean colour in the padding.
+    image_info: float32 [n, 4, 2], how they were letterboxed, see `preprocess.geometry`.
     box_encodings: float32 [n, num_anchors, 4].
     class_logits: float32 [n, num_anchors, num_classes - 1], without background.
     detections: one dictionary a picture: boxes [k, 4] (yxyx in the picture's pixels), scores [k], classes [k].
@@ -51,6 +52,7 @@ class Reference:
 
   images: Sequence[np.ndarray]
   inputs: np.ndarray
+  image_info: np.ndarray
   box_encodings: np.ndarray
   class_logits: np.ndarray
   detections: Sequence[Mapping[str, np.ndarray]]
@@ -77,11 +79,12 @@ def reference(source: Source, images: Sequence[np.ndarray] = ()) -> Reference:
     logits, encodings, _ = postprocess.flatten_levels(outputs['cls_outputs'], outputs['box_outputs'], anchors)
     boxes = module.to_original(outputs['detection_boxes'], image_info[tf.newaxis])
     found = detections_of({**outputs, 'detection_boxes': boxes})
-    rows.append((to_pixels(pixels).numpy(), encodings[0].numpy(), logits[0].numpy(), found))
-  inputs, encodings, logits, detections = zip(*rows, strict=True)
+    rows.append((to_pixels(pixels).numpy(), image_info.numpy(), encodings[0].numpy(), logits[0].numpy(), found))
+  inputs, image_info, encodings, logits, detections = zip(*rows, strict=True)
   return Reference(
     images=tuple(images),
     inputs=np.stack(inputs),
+    image_info=np.stack(image_info),
     box_encodings=np.stack(encodings),
     class_logits=np.stack(logits),
     detections=detections,
@@ -125,6 +128,19 @@ def check_errors(errors: Mapping[str, float], tolerance: float, what: str) -> No
     raise VerificationError(f'{what} differs from the Keras model: {", ".join(bad)}; tolerated is {tolerance:g}.')
 
 
+def check_detections(expected: Reference, row: int, actual: Mapping[str, np.ndarray], what: str) -> None:
+  """Raises a VerificationError if the detections of `what` in a picture are not the model's; see `count_unmatched`."""
+  wanted = expected.detections[row]
+  full = len(wanted['scores']) >= expected.max_detections
+  # Where the list is full, what follows the last one was cut off, too.
+  floor = max(expected.score_threshold, float(wanted['scores'].min())) if full else expected.score_threshold
+  unmatched = count_unmatched(wanted, actual, floor)
+  if unmatched:
+    raise VerificationError(
+      f'{what} and the Keras model disagree in {unmatched} of {len(wanted["scores"])} detections in picture {row + 1}.'
+    )
+
+
 def count_unmatched(
   expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], floor: float, tolerance: float = TOLERANCE
 ) -> int:
@@ -148,12 +164,6 @@ def count_unmatched(
   lacking = (expected['scores'] > floor + tolerance) & ~same.any(axis=1)
   extra = (actual['scores'] > floor + tolerance) & ~same.any(axis=0)
   return int(lacking.sum() + extra.sum())
-
-
-def cut_off(expected: Mapping[str, np.ndarray], score_threshold: float, max_detections: int) -> float:
-  """Score below which the model itself dropped detections of a picture: its threshold, or the last of a full list."""
-  scores = expected['scores']
-  return max(score_threshold, float(scores.min())) if len(scores) >= max_detections else score_threshold
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:

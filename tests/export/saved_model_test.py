@@ -1,0 +1,110 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Tests of SavedModels in TensorFlow Serving's layout."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import numpy as np
+import pytest
+import yaml
+
+from nasfpn_tf import topology
+from nasfpn_tf.export import saved_model, source, verification
+from tests.export.forms import forms  # noqa: F401
+
+
+@pytest.fixture
+def detector(forms):  # noqa: F811
+  """The trained detector, afresh."""
+  return source.load(forms.model_dir)
+
+
+def test_layout(forms):  # noqa: F811
+  version = pathlib.Path(forms.saved_model) / '1'
+  assert os.listdir(forms.saved_model) == ['1']
+  for name in ('params.yaml', 'topology.json', 'labels.json'):
+    assert (version / name).read_bytes() == (version / 'assets' / name).read_bytes()
+  params = yaml.safe_load((version / 'params.yaml').read_text())
+  inline = topology.resolve(params['task']['model']['decoder']['feature_pyramid']['topology'])
+  assert inline == topology.get('nas_fpn') == topology.resolve(str(version / 'topology.json'))
+  assert json.loads((version / 'labels.json').read_text())[1] == {'label': 2, 'id': 9, 'name': 'blue'}
+
+
+def test_report_of_what_was_checked(forms):  # noqa: F811
+  report = json.loads((pathlib.Path(forms.saved_model) / '1' / 'export.json').read_text())
+  assert report['source'].endswith('run/ckpt-60')
+  assert report['checked_images'] == 2
+  assert set(report['max_error']) == {'box_encodings', 'class_logits'}
+  assert max(report['max_error'].values()) <= verification.TOLERANCE
+
+
+def test_weights_come_back_out_of_it(forms, detector):  # noqa: F811
+  again = source.load(forms.saved_model)
+  assert again.origin.endswith('saved_model/1/variables/variables')
+  assert again.labels == detector.labels
+  for ours, theirs in zip(again.model.variables, detector.model.variables, strict=True):
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_a_difference_leaves_nothing(monkeypatch, detector, tmp_path):
+  honest = verification.reference
+
+  def wrong(*args):
+    expected = honest(*args)
+    return dataclasses.replace(expected, class_logits=expected.class_logits + 0.01)
+
+  monkeypatch.setattr(verification, 'reference', wrong)
+  with pytest.raises(verification.VerificationError, match=r'The SavedModel differs .* class_logits by 0\.01'):
+    saved_model.export_saved_model(detector, str(tmp_path / 'out'))
+  assert not (tmp_path / 'out').exists()
+
+
+def test_weights_that_are_not_finite_leave_nothing(detector, tmp_path):
+  detector.model.variables[0].assign(np.full(detector.model.variables[0].shape, np.nan))
+  with pytest.raises(verification.VerificationError, match='NaN'):
+    saved_model.export_saved_model(detector, str(tmp_path / 'out'))
+  assert not (tmp_path / 'out').exists()
+
+
+def test_an_existing_version_is_kept(forms, detector):  # noqa: F811
+  before = sorted(os.listdir(os.path.join(forms.saved_model, '1')))
+  with pytest.raises(FileExistsError, match='next free number'):
+    saved_model.export_saved_model(detector, forms.saved_model, version=1)
+  assert sorted(os.listdir(os.path.join(forms.saved_model, '1'))) == before
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    ({'export_dir': 'gs://bucket/x'}, 'local disk'),
+    ({'export_dir': 'x', 'version': -1}, 'whole numbers'),
+    ({'export_dir': 'x', 'input_type': 'tensor'}, 'image_tensor, image_bytes, tf_example'),
+  ],
+)
+def test_arguments_that_cannot_be(detector, arguments, message, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(ValueError, match=message):
+    saved_model.export_saved_model(detector, **arguments)
+  assert not os.listdir(tmp_path)
+
+
+def test_next_version_skips_what_is_no_number(tmp_path):
+  assert saved_model.next_version(str(tmp_path / 'absent')) == 1
+  for name in ('3', '12', '.13.partial', 'best'):
+    (tmp_path / name).mkdir()
+  assert saved_model.next_version(str(tmp_path)) == 13

@@ -1,0 +1,98 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Tests of suppression inside .tflite files, on raw outputs made up for the purpose."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nasfpn_tf.export import module, suppression
+from nasfpn_tf.modeling import postprocess
+
+SIZE = (64, 128)
+
+
+class _Part:
+  """Something with a configuration."""
+
+  def __init__(self, **values):
+    self._values = values
+
+  def get_config(self):
+    return self._values
+
+
+def _model(num_classes, **options):
+  generator = postprocess.DetectionGenerator(pre_nms_top_k=500, pre_nms_score_threshold=0.1, **options)
+  return types.SimpleNamespace(
+    detection_generator=generator,
+    head=_Part(num_classes=num_classes + 1),
+    get_config=lambda: dict(min_level=3, max_level=4, num_scales=1, aspect_ratios=[1.0], anchor_size=4.0),
+  )
+
+
+def _raw_outputs(num_classes, seed=0):
+  """Head outputs by level; logits with a background column."""
+  rng = np.random.default_rng(seed)
+  grids = {'3': (8, 16), '4': (4, 8)}
+  logits = {level: rng.normal(-1, 1.5, (1, *grid, num_classes + 1)).astype(np.float32) for level, grid in grids.items()}
+  boxes = {level: rng.normal(0, 0.5, (1, *grid, 4)).astype(np.float32) for level, grid in grids.items()}
+  return logits, boxes
+
+
+@pytest.mark.parametrize(
+  ('num_classes', 'options'),
+  [
+    (1, {}),
+    (3, {}),
+    (90, {}),
+    (3, {'max_num_detections': 7}),
+    (3, {'use_class_agnostic_nms': True}),
+    (3, {'soft_nms_sigma': 0.5}),
+    (3, {'box_coder_weights': [10.0, 10.0, 5.0, 5.0]}),
+  ],
+)
+def test_builtin_is_the_models_own(num_classes, options):
+  model = _model(num_classes, **options)
+  logits, boxes = _raw_outputs(num_classes)
+  anchors = module.anchor_boxes(model, SIZE)
+  expected = model.detection_generator(boxes, logits, anchors, image_shape=tf.constant([SIZE], tf.float32))
+  flat_logits, encodings, _ = postprocess.flatten_levels(logits, boxes, anchors)
+  actual = suppression.builtin(model, SIZE)(encodings, flat_logits)
+
+  count = int(expected['num_detections'][0])
+  assert count > 5
+  assert list(actual['num_detections']) == [count]
+  np.testing.assert_allclose(actual['detection_scores'], expected['detection_scores'], atol=1e-5)
+  np.testing.assert_allclose(
+    actual['detection_boxes'] * np.tile(np.float32(SIZE), 2), expected['detection_boxes'], atol=1e-3
+  )
+  np.testing.assert_array_equal(actual['detection_classes'][0, :count] + 1, expected['detection_classes'][0, :count])
+  assert {value.dtype for value in actual.values()} == {tf.float32}
+
+
+def test_raw_outputs_are_handed_through():
+  encodings, logits = tf.ones([1, 5, 4]), tf.zeros([1, 5, 2])
+  outputs = suppression.raw(encodings, logits)
+  np.testing.assert_array_equal(outputs['box_encodings'], encodings)
+  np.testing.assert_array_equal(outputs['class_scores'], np.full([1, 5, 2], 0.5))
+
+
+@pytest.mark.parametrize('option', ['soft_nms_sigma', 'use_class_agnostic_nms'])
+def test_post_process_refuses_what_it_does_not_know(option):
+  with pytest.raises(ValueError, match='use builtin'):
+    suppression.post_process(_model(2, **{option: 1}), SIZE)

@@ -1,0 +1,69 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Tests of predict.py as a user runs it."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests import testing
+from tests.export.forms import forms  # noqa: F401
+
+
+def _run(*flags):
+  command = [sys.executable, str(testing.repo_root() / 'scripts' / 'predict.py'), *map(str, flags)]
+  return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_pictures_of_which_one_is_broken(forms, tmp_path):  # noqa: F811
+  pictures = tmp_path / 'my pictures'
+  pictures.mkdir()
+  for name in ('0.jpg', '1.jpg'):
+    shutil.copy(forms.pictures / name, pictures)
+  (pictures / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0 broken')
+  result = _run(
+    f'--model={forms.tflite("float")}',
+    '--images',
+    pictures / '*.jpg',
+    f'--output_dir={tmp_path}/out',
+    '--score_threshold=0',
+  )
+  assert result.returncode == 1
+  assert f'2 pictures: {tmp_path}/out' in result.stdout
+  assert '1 of 3 pictures could not be read' in result.stderr
+  assert f'{pictures}/broken.jpg: not a picture' in result.stderr
+  assert 'Traceback' not in result.stderr
+  results = json.loads((tmp_path / 'out' / 'detections.json').read_text())
+  assert [entry['image'] for entry in results] == [str(pictures / '0.jpg'), str(pictures / '1.jpg')]
+  assert all(entry['detections'] for entry in results)
+  assert (tmp_path / 'out' / '1.jpg').exists()
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    (['--model=absent.tflite', __file__], 'predict: absent.tflite: no such file'),
+    (['--model=absent', '--images=absent/*.jpg'], 'predict: absent/*.jpg: no picture'),
+  ],
+)
+def test_what_cannot_be_done(flags, message, tmp_path):
+  result = _run(*flags, f'--output_dir={tmp_path}/out')
+  assert result.returncode == 1
+  assert message in result.stderr
+  assert 'Traceback' not in result.stderr
+  assert not (tmp_path / 'out').exists()
