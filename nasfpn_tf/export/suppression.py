@@ -86,9 +86,9 @@ def raw(box_encodings: tf.Tensor, class_logits: tf.Tensor) -> dict[str, tf.Tenso
 def builtin(model: Any, input_size: Sequence[int]) -> Tail:
   """The function from `box_encodings` and `class_logits` of one picture to detections, in builtin operators."""
   settings = Settings.of(model)
-  anchors = _center_size_anchors(model, input_size)
+  anchors_at, num_anchors = _anchor_function(model, input_size)
   size = np.tile(np.asarray(input_size, np.float32), 2)
-  top_k = min(settings.pre_nms_top_k, len(anchors) * settings.num_classes)
+  top_k = min(settings.pre_nms_top_k, num_anchors * settings.num_classes)
 
   def tail(box_encodings, class_logits):
     logits, pairs = tf.math.top_k(tf.reshape(class_logits, [-1]), top_k)
@@ -96,7 +96,7 @@ def builtin(model: Any, input_size: Sequence[int]) -> Tail:
     classes = tf.math.floormod(pairs, settings.num_classes)
     index = tf.math.floordiv(pairs, settings.num_classes)
     encodings = tf.gather(tf.reshape(box_encodings, [-1, 4]), index)
-    boxes = _decode(encodings, tf.gather(tf.constant(anchors), index), settings.box_coder_weights)
+    boxes = _decode(encodings, anchors_at(index), settings.box_coder_weights)
     boxes = tf.clip_by_value(boxes, 0.0, size)
     apart = boxes if settings.use_class_agnostic_nms else boxes + _tile_of(classes, settings.num_classes, size)
     kept, scores, count = _non_max_suppression(apart, scores, settings)
@@ -193,8 +193,52 @@ def _decode(encodings: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float] |
   return tf.concat([centers - half, centers + half], axis=1)
 
 
+def _anchor_function(model: Any, input_size: Sequence[int]) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
+  """Anchors by their numbers, and how many there are.
+
+  A table of all anchors would be as large as many a network's weights, and the converter would quantise it with them.
+  Anchors repeat from cell to cell, so tables of one cell a level do.
+
+  Returns:
+    A function from numbers int32 [num] to [num, 4]: y and x of the centre, height, width, in pixels of the input.
+
+  Raises:
+    ValueError: the input is no multiple of the coarsest stride.
+  """
+  levels = [boxes.numpy()[0] for _, boxes in sorted(module.anchor_boxes(model, input_size).items(), key=_level_number)]
+  kinds = levels[0].shape[-1] // 4
+  cells = [_center_size(level[0, 0].reshape(-1, 4)) for level in levels]
+  sizes = np.concatenate([cell[:, 2:] for cell in cells])
+  strides = np.array([2 * cell[0, :2] for cell in cells])  # The first cell's centre lies half a stride inside.
+  widths = np.array([level.shape[1] for level in levels], np.int32)
+  counts = [level.size // 4 for level in levels]
+  first = np.cumsum([0, *counts[:-1]]).astype(np.int32)
+
+  def anchors_at(index):
+    level = tf.reduce_sum(tf.cast(index[:, tf.newaxis] >= first[1:], tf.int32), axis=1)
+    inside = index - tf.gather(first, level)
+    cell, kind = tf.math.floordiv(inside, kinds), tf.math.floormod(inside, kinds)
+    width = tf.gather(widths, level)
+    place = tf.stack([tf.math.floordiv(cell, width), tf.math.floormod(cell, width)], axis=1)
+    centers = (tf.cast(place, tf.float32) + 0.5) * tf.gather(strides, level)
+    return tf.concat([centers, tf.gather(sizes, level * kinds + kind)], axis=1)
+
+  everything = _center_size_anchors(model, input_size)
+  if not np.allclose(anchors_at(tf.range(len(everything))), everything, rtol=0, atol=1e-3):
+    raise ValueError(f'Input size {list(input_size)}: anchors do not repeat from cell to cell.')
+  return anchors_at, len(everything)
+
+
 def _center_size_anchors(model: Any, input_size: Sequence[int]) -> np.ndarray:
-  """Anchors float32 [num_anchors, 4]: y and x of the centre, height, width, in pixels of the input."""
-  levels = module.anchor_boxes(model, input_size).values()
-  low, high = np.split(np.concatenate([boxes.numpy().reshape(-1, 4) for boxes in levels]), 2, axis=1)
+  """All anchors float32 [num_anchors, 4]: y and x of the centre, height, width, in pixels of the input."""
+  levels = sorted(module.anchor_boxes(model, input_size).items(), key=_level_number)
+  return _center_size(np.concatenate([boxes.numpy().reshape(-1, 4) for _, boxes in levels]))
+
+
+def _center_size(corners: np.ndarray) -> np.ndarray:
+  low, high = corners[:, :2], corners[:, 2:]
   return np.concatenate([(low + high) / 2, high - low], axis=1).astype(np.float32)
+
+
+def _level_number(item: tuple[str, Any]) -> int:
+  return int(item[0])
