@@ -32,7 +32,7 @@ def build_optimizer(params: cfg.ExperimentConfig, model: tf_keras.Model) -> tf_k
   `task.backbone_lr_multiplier` scales the updates of the backbone's variables, whatever the optimizer.
 
   Raises:
-    ValueError: an optimizer or a schedule is missing, or the multiplier is not positive.
+    ValueError: an optimizer or a schedule is missing, the multiplier is not positive, or the parts do not go together.
   """
   config = params.trainer.optimizer_config
   for key in ('optimizer', 'learning_rate'):
@@ -46,6 +46,11 @@ def build_optimizer(params: cfg.ExperimentConfig, model: tf_keras.Model) -> tf_k
   if multiplier != 1.0:
     scale_learning_rate(optimizer, model.backbone.trainable_variables, multiplier)
   if config.ema is not None:
+    if params.runtime.mixed_precision_dtype == 'float16':
+      raise ValueError(
+        'trainer.optimizer_config.ema does not go with runtime.mixed_precision_dtype float16, whose loss scaling takes '
+        'the place of the outermost optimizer: use bfloat16.'
+      )
     optimizer = ema.MovingAverage(optimizer, **config.ema.as_dict())
   return performance.configure_optimizer(
     optimizer,

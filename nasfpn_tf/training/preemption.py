@@ -15,9 +15,11 @@
 """A run that is told to stop saves a checkpoint and says by its exit code that it wants to be started again."""
 
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 
+import tensorflow as tf
 from absl import logging
 
 EXIT_CODE = 42  # As TensorFlow's own handler: restart the job, it is no failure.
@@ -57,3 +59,32 @@ class Preemption:
       raise SystemExit(128 + signal.SIGTERM)
     self._told = True
     logging.warning('SIGTERM: saving a checkpoint after this loop of steps.')
+
+
+class WorkersPreemption:
+  """The same for a run of several workers: a signal to one makes all of them save the same step and exit.
+
+  TensorFlow's handler agrees on the step through the cluster.
+  """
+
+  def __init__(
+    self, strategy: tf.distribute.MultiWorkerMirroredStrategy, manager: tf.train.CheckpointManager, step: tf.Variable
+  ):
+    """Watches from now on; also restores the newest checkpoint of `manager`, as TensorFlow's handler does."""
+    self._step = step
+    with strategy.scope():
+      self._handler = tf.distribute.experimental.PreemptionCheckpointHandler(
+        strategy.cluster_resolver,
+        manager,
+        termination_config=tf.distribute.experimental.TerminationConfig(exit_fn=lambda: sys.exit(EXIT_CODE)),
+      )
+
+  def __enter__(self) -> 'WorkersPreemption':
+    return self
+
+  def __exit__(self, *unused_error) -> None:
+    self._handler = None  # Its destructor ends its threads.
+
+  def exit_if_told(self, unused_save: Callable[[], None]) -> None:
+    """Saves and raises `SystemExit` with code 42, in every worker, if a signal has come to any."""
+    self._handler.save_checkpoint_if_preempted(checkpoint_number=int(self._step.numpy()), check_interval=False)

@@ -17,6 +17,7 @@
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -44,6 +45,8 @@ from nasfpn_tf.training.task import DetectionTask
 
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 COCO_METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10', 'ARmax100', 'ARs', 'ARm', 'ARl')
+
+_POLL_SECONDS = 10  # Continuous evaluation looks for a new checkpoint this often.
 
 
 def run(
@@ -122,6 +125,7 @@ class Runner(train_lib.OrbitExperimentRunner):
     if 'train' in mode:
       self._train_progress = progress.TrainProgress(completed.params.trainer.train_steps, start_step, stream)
     self._preemption = preemption.Preemption()
+    self._last_evaluation = time.monotonic()
     self._history = artifacts.History(model_dir, start_step if 'train' in mode else None) if self._is_chief else None
     task = DetectionTask(
       completed.params.task,
@@ -155,8 +159,8 @@ class Runner(train_lib.OrbitExperimentRunner):
         else:
           output = self.controller.evaluate_continuously(
             validation_steps,
-            timeout=trainer_config.continuous_eval_timeout,
-            timeout_fn=lambda: int(self.trainer.global_step.numpy()) >= steps,
+            timeout=min(_POLL_SECONDS, trainer_config.continuous_eval_timeout),
+            timeout_fn=self._is_over,
           )
       finally:
         if self._train_progress:
@@ -220,6 +224,9 @@ class Runner(train_lib.OrbitExperimentRunner):
     trainer_config = self.params.trainer
     train_summaries = os.path.join(self.model_dir, 'train') if save_summary else None
     eval_summaries = os.path.join(self.model_dir, trainer_config.validation_summary_subdir) if save_summary else None
+    if trainer is not None and strategy_lib.is_multi_worker(self.strategy):
+      # It restores on its own when it is made, so it has to be made before the controller restores.
+      self._preemption = preemption.WorkersPreemption(self.strategy, self.checkpoint_manager, self.trainer.global_step)
     controller = controller_cls(
       checkpoint_directory=self.model_dir,
       initial_checkpoint=self._start_checkpoint,
@@ -237,6 +244,13 @@ class Runner(train_lib.OrbitExperimentRunner):
     )
     return controller
 
+  def _is_over(self) -> bool:
+    """Whether no checkpoint is to be expected any more: the last one was evaluated, or none came for long."""
+    waited = time.monotonic() - self._last_evaluation
+    trainer_config = self.params.trainer
+    is_last = int(self.trainer.global_step.numpy()) >= trainer_config.train_steps
+    return is_last or waited > trainer_config.continuous_eval_timeout
+
   def _after_loop(self, output: orbit.runner.Output) -> None:
     """Train action: progress, history, and the end of a run that was told to stop."""
     logs = {key: orbit.utils.get_value(value) for key, value in output.items()}
@@ -251,6 +265,7 @@ class Runner(train_lib.OrbitExperimentRunner):
     metrics = {key: float(orbit.utils.get_value(value)) for key, value in output.items()}
     step = int(self.trainer.global_step.numpy())
     self._eval_progress.finish(metrics, step)
+    self._last_evaluation = time.monotonic()
     if self._history:
       checkpoint = self._checkpoint_of(step)
       self._history.add_evaluation(metrics, step, checkpoint)

@@ -19,6 +19,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 from official.core import exp_factory
 
 from nasfpn_tf.training import (
@@ -142,3 +143,16 @@ def test_schedules():
   optimizer = optimizer_lib.build_optimizer(params, None)
   rates = [float(optimizer.learning_rate(step)) for step in (0, 2, 4, 10, 11, 21)]
   np.testing.assert_allclose(rates, [0.2, 0.6, 1.0, 1.0, 0.1, 0.01], rtol=1e-6)
+
+
+def test_loss_scaling():
+  params = params_with(OPTIMIZERS['sgd'], learning_rate={'type': 'constant', 'constant': {'learning_rate': 0.1}})
+  params.runtime.mixed_precision_dtype = 'float16'
+  optimizer = optimizer_lib.build_optimizer(params, None)
+  assert isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+  variable = tf.Variable([1.0])
+  loop.build_slots(optimizer, [variable])
+  assert any('momentum' in v.name for v in optimizer.inner_optimizer.variables())
+  params.trainer.optimizer_config.override({'ema': {'average_decay': 0.9}})
+  with pytest.raises(ValueError, match=r'ema does not go with .* float16'):
+    optimizer_lib.build_optimizer(params, None)

@@ -151,15 +151,31 @@ def test_two_workers(prefix, tmp_path):
   same_metrics(alone, results[0]['metrics'])
 
 
+def wait_for_step(step, model_dir, workers):
+  """Returns when the workers have saved a checkpoint of at least `step`."""
+  deadline = time.monotonic() + 300
+  while checkpoints.step_of(next(iter(checkpoints.available(str(model_dir))), '')) < step:
+    assert time.monotonic() < deadline and workers[0][0].poll() is None, workers[0][1].read_text()[-3000:]
+    time.sleep(0.1)
+
+
+def continue_run(request, model_dir, tmp_path):
+  """Starts both workers again for four more steps, and checks that they took up the newest checkpoint."""
+  stopped_at = checkpoints.step_of(checkpoints.newest_intact(str(model_dir)))
+  assert 4 <= stopped_at < request['trainer']['train_steps']
+  request['trainer']['train_steps'] = stopped_at + 4
+  workers = start_workers(request, tmp_path, 'again')
+  check_workers([result(*worker) for worker in workers])
+  assert re.search(rf'from \S*ckpt-{stopped_at}\b', workers[0][1].read_text())
+  assert checkpoints.step_of(checkpoints.newest_intact(str(model_dir))) == stopped_at + 4
+
+
 @pytest.mark.slow
 def test_two_workers_continue_after_one_was_killed(prefix, tmp_path):
   model_dir = tmp_path / 'model'
   request = multi_worker_request(prefix, model_dir, steps=400)
   workers = start_workers(request, tmp_path, 'killed')
-  deadline = time.monotonic() + 300
-  while checkpoints.step_of(next(iter(checkpoints.available(str(model_dir))), '')) < 4:
-    assert time.monotonic() < deadline and workers[0][0].poll() is None, workers[0][1].read_text()[-3000:]
-    time.sleep(0.1)
+  wait_for_step(4, model_dir, workers)
   workers[1][0].send_signal(signal.SIGKILL)
   workers[1][0].wait()
   # The other one notices, or waits for its peer: the cluster's manager ends it.
@@ -168,15 +184,22 @@ def test_two_workers_continue_after_one_was_killed(prefix, tmp_path):
   except subprocess.TimeoutExpired:
     workers[0][0].kill()
     workers[0][0].wait()
-  stopped_at = checkpoints.step_of(checkpoints.newest_intact(str(model_dir)))
-  assert 4 <= stopped_at < 400
+  continue_run(request, model_dir, tmp_path)
 
-  request['trainer']['train_steps'] = stopped_at + 4
-  request['trainer']['validation_interval'] = 400
-  workers = start_workers(request, tmp_path, 'again')
-  check_workers([result(*worker) for worker in workers])
-  assert re.search(rf'from \S*ckpt-{stopped_at}\b', workers[0][1].read_text())
-  assert checkpoints.step_of(checkpoints.newest_intact(str(model_dir))) == stopped_at + 4
+
+@pytest.mark.slow
+def test_two_workers_save_together_when_one_is_told_to_stop(prefix, tmp_path):
+  model_dir = tmp_path / 'model'
+  request = multi_worker_request(prefix, model_dir, steps=4000)
+  request['trainer'] |= {'checkpoint_interval': 3999}
+  workers = start_workers(request, tmp_path, 'told')
+  deadline = time.monotonic() + 300
+  while 'train 4/' not in workers[0][1].read_text():
+    assert time.monotonic() < deadline and workers[0][0].poll() is None, workers[0][1].read_text()[-3000:]
+    time.sleep(0.1)
+  workers[1][0].send_signal(signal.SIGTERM)
+  assert [process.wait(120) for process, _ in workers] == [42, 42]
+  continue_run(request, model_dir, tmp_path)
 
 
 @pytest.mark.parametrize(
