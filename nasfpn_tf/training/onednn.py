@@ -39,6 +39,6 @@ def check_shortcuts(model: tf_keras.Model) -> None:
       if layer.trainable and channels < MIN_CHANNELS:
         raise ValueError(
           f'{layer.kernel.name} is a strided 1x1 convolution of {channels} channels. On a CPU oneDNN computes its'
-          f' gradient wrongly or crashes under {MIN_CHANNELS} channels: widen the backbone (resnet.depth_multiplier of 0.25 or'
-          ' more), or set the environment variable TF_ENABLE_ONEDNN_OPTS=0, which is slower.'
+          f' gradient wrongly or crashes under {MIN_CHANNELS} channels: widen the backbone (resnet.depth_multiplier of'
+          ' 0.25 or more), or set the environment variable TF_ENABLE_ONEDNN_OPTS=0, which is slower.'
         )
