@@ -15,8 +15,8 @@
 """A defect of oneDNN that training on a CPU must not run into.
 
 The gradient of a strided 1x1 convolution with fewer input channels than a vector register holds (16 with AVX-512)
-writes past its workspace: https://github.com/uxlfoundation/oneDNN/issues/6035. With TensorFlow 2.20 that ends in a crash
-or in wrong gradients. Only very narrow ResNets have such a convolution, in a shortcut.
+writes past its workspace: https://github.com/uxlfoundation/oneDNN/issues/6035. With TensorFlow 2.20 that ends in a
+crash or in wrong gradients. Only very narrow ResNets have such a convolution, in a shortcut.
 """
 
 import os
