@@ -33,6 +33,7 @@ _NOT_IN_THE_WEIGHTS = frozenset(
     'detection_generator',
     'dropblock_keep_prob',
     'dropblock_size',
+    'frozen_level',
     'input_size',
     'norm_epsilon',
     'norm_momentum',

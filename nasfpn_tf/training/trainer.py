@@ -132,7 +132,8 @@ class Runner(train_lib.OrbitExperimentRunner):
       logging_dir=model_dir,
       labels=completed.labels,
       start_step=start_step,
-      is_partial=completed.params.trainer.validation_steps > 0,
+      is_partial=completed.params.trainer.validation_steps > 0
+      or completed.params.task.validation_data.take_examples > 0,
     )
     super().__init__(
       strategy, task, mode, completed.params, model_dir, save_summary=self._is_chief, controller_cls=loop.Controller
