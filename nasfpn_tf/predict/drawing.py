@@ -47,8 +47,12 @@ def annotate(
   line = max(1, round(min(picture.size) / 250))
   font = ImageFont.load_default(size=max(10, min(28, round(min(picture.size) / 28))))
   order = range(len(boxes)) if scores is None else np.argsort(-np.asarray(scores), kind='stable')
-  for i in reversed(list(order)):
-    _draw_box(draw, picture.size, boxes[i], color_of(classes[i]), captions[i], line, font)
+  shown = [(_inside(boxes[i], picture.size), color_of(classes[i]), captions[i]) for i in reversed(list(order))]
+  shown = [entry for entry in shown if entry[0] is not None]
+  for box, color, _ in shown:
+    draw.rectangle(box, outline=color, width=line)
+  for box, color, caption in shown:  # Last, so that no line crosses a caption.
+    _draw_caption(draw, picture.size, box, color, caption, line, font)
   return picture
 
 
@@ -58,17 +62,19 @@ def color_of(label: int) -> tuple[int, int, int]:
   return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _draw_box(draw, size, box, color, caption, line, font):
+def _inside(box, size):
+  """The part of a box (yxyx) inside a picture of (width, height), as Pillow's x0, y0, x1, y1; None where none is."""
   ymin, xmin, ymax, xmax = (float(side) for side in box)
   xmin, xmax = max(0.0, xmin), min(size[0] - 1.0, xmax)
   ymin, ymax = max(0.0, ymin), min(size[1] - 1.0, ymax)
-  if xmax < xmin or ymax < ymin:
-    return
-  draw.rectangle([xmin, ymin, xmax, ymax], outline=color, width=line)
+  return None if xmax < xmin or ymax < ymin else [xmin, ymin, xmax, ymax]
+
+
+def _draw_caption(draw, size, box, color, caption, margin, font):
+  """Above the box where there is room, else inside it; never beyond the right edge."""
+  xmin, ymin = box[:2]
   left, top, right, bottom = draw.textbbox((0, 0), caption, font=font)
-  margin = max(1, line)
   width, height = right - left + 2 * margin, bottom - top + 2 * margin
-  # Above the box where there is room, else inside it; never beyond the right edge.
   x = max(0.0, min(xmin, size[0] - width))
   y = ymin - height if ymin >= height else ymin
   draw.rectangle([x, y, x + width, y + height], fill=color)

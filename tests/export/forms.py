@@ -76,12 +76,15 @@ def forms(tmp_path_factory) -> Forms:
 
 
 def _make(forms: Forms) -> None:
+  import tf_keras
+
   from nasfpn_tf.export import calibration, saved_model, source, tflite
   from nasfpn_tf.training import trainer
   from tests.training import rectangles
 
+  tf_keras.utils.set_random_seed(1)
   rectangles.write(forms.root, num_images=12)
-  steps = 60
+  steps = 120
   trainer.run(
     rectangles.experiment(
       forms.records,

@@ -47,7 +47,7 @@ def test_layout(forms):  # noqa: F811
 
 def test_report_of_what_was_checked(forms):  # noqa: F811
   report = json.loads((pathlib.Path(forms.saved_model) / '1' / 'export.json').read_text())
-  assert report['source'].endswith('run/ckpt-60')
+  assert report['source'].endswith('run/ckpt-120')
   assert report['checked_images'] == 2
   assert set(report['max_error']) == {'box_encodings', 'class_logits'}
   assert max(report['max_error'].values()) <= verification.TOLERANCE

@@ -52,7 +52,7 @@ def test_a_configuration_alone_has_no_weights():
 
 def test_model_dir_with_all_it_carries(forms):  # noqa: F811
   detector = source.load(forms.model_dir)
-  assert detector.origin.endswith('run/ckpt-60')
+  assert detector.origin.endswith('run/ckpt-120')
   assert detector.input_size == (128, 128)
   assert [(label['label'], label['id'], label['name']) for label in detector.labels] == [(1, 7, 'red'), (2, 9, 'blue')]
 

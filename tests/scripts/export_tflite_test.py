@@ -46,7 +46,6 @@ def test_exported_from_a_saved_model(forms, tmp_path):  # noqa: F811
   [
     (['--saved_model_dir=x', '--quant_type=int8'], '--quant_type=int8 needs --calibration_tfrecord'),
     (['--saved_model_dir=x', '--model=y'], 'give either --saved_model_dir or --model'),
-    (['--saved_model_dir=absent'], 'export_tflite: absent: '),
   ],
 )
 def test_what_cannot_be_exported(flags, message, tmp_path):
