@@ -63,6 +63,8 @@ def main(argv):
   except failure.EXPECTED as error:
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
     sys.exit(f'train: {failure.message(error)}')
+  except KeyboardInterrupt:
+    sys.exit(f'train: interrupted; the same command continues from the newest checkpoint in {FLAGS.model_dir}')
   if metrics:
     print(trainer.metrics_table(metrics))
   print(f'Results: {os.path.abspath(FLAGS.model_dir)}')

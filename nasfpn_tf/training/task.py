@@ -25,7 +25,7 @@ from official.vision.tasks import retinanet
 
 from nasfpn_tf import config
 from nasfpn_tf.modeling import detector
-from nasfpn_tf.training import evaluation, inputs, losses, padding, summaries
+from nasfpn_tf.training import checkpoints, evaluation, inputs, losses, padding, summaries
 
 _LOSS_NAMES = ('total_loss', 'cls_loss', 'box_loss', 'model_loss')
 
@@ -75,6 +75,27 @@ class DetectionTask(retinanet.RetinaNetTask):
     elif self.task_config.freeze_batch_norm:
       freeze_batch_norm(model.backbone)
     return model
+
+  def initialize(self, model: tf_keras.Model) -> None:
+    """Starts from `init_checkpoint`, if there is one.
+
+    Raises:
+      ValueError: the checkpoint does not exist, or is of another model.
+    """
+    path, modules = self.task_config.init_checkpoint, self.task_config.init_checkpoint_modules
+    if not path:
+      return
+    checkpoints.resolve(path)
+    try:
+      super().initialize(model)
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+      # Model Garden asserts that every object has found its value.
+      reason = ' '.join(str(error).split())[:300]
+      raise ValueError(
+        f'task.init_checkpoint {path} does not fit the model ({reason}). With other classes or another pyramid start'
+        f' from the parts that fit: task.init_checkpoint_modules is {modules!r}, it can be [backbone] or'
+        ' [backbone, decoder].'
+      ) from error
 
   def build_inputs(
     self, params: config.DataConfig, input_context: tf.distribute.InputContext | None = None

@@ -111,3 +111,39 @@ def test_a_narrow_shortcut_is_refused(monkeypatch):
     onednn.check_shortcuts(fine)
   monkeypatch.setenv('TF_ENABLE_ONEDNN_OPTS', '0')
   onednn.check_shortcuts(shortcut(8))
+
+
+def save_checkpoint(model, directory):
+  return tf.train.Checkpoint(**model.checkpoint_items).write(str(directory / 'ckpt-1'))
+
+
+def test_starting_from_the_parts_that_fit(tmp_path):
+  pretrained = DetectionTask(task_config()).build_model()
+  path = save_checkpoint(pretrained, tmp_path)
+  for modules in (['backbone', 'decoder'], ['backbone']):
+    config = task_config(init_checkpoint=path, init_checkpoint_modules=modules)
+    config.model.num_classes = 5
+    model = DetectionTask(config).build_model()
+    head_before = [v.numpy() for v in model.head.variables]
+    DetectionTask(config).initialize(model)
+    for part in modules:
+      for a, b in zip(getattr(model, part).variables, getattr(pretrained, part).variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(model.head.variables, head_before, strict=True):
+      np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+  path = save_checkpoint(DetectionTask(task_config()).build_model(), tmp_path)
+  config = task_config(init_checkpoint=path)
+  config.model.num_classes = 5
+  with pytest.raises(ValueError, match=r'does not fit the model.*init_checkpoint_modules') as error:
+    DetectionTask(config).initialize(DetectionTask(config).build_model())
+  assert '\n' not in str(error.value)
+  config = task_config(init_checkpoint=path, init_checkpoint_modules=['backbone'])
+  config.model.backbone.resnet.depth_multiplier = 0.5
+  with pytest.raises(ValueError, match='does not fit the model'):
+    DetectionTask(config).initialize(DetectionTask(config).build_model())
+  config.init_checkpoint = str(tmp_path / 'missing')
+  with pytest.raises(ValueError, match='missing'):
+    DetectionTask(config).initialize(None)
