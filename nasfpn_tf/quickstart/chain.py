@@ -206,7 +206,7 @@ class Quickstart:
             saved_model_dir=saved_model.path,
             tflite_path=tflite_int8.path,
             quant_type='int8',
-            calibration_tfrecord=self.records / 'train-*',
+            calibration_tfrecord=self.records / 'val-*',
           )
         ],
         outputs=[tflite_int8.path],
