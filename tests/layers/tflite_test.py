@@ -19,6 +19,7 @@ import collections
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 from ai_edge_litert import interpreter as litert
 
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
@@ -35,6 +36,7 @@ def _features(seed):
 
 
 def _trained_pyramid(name, separable):
+  tf_keras.utils.set_random_seed(0)  # How well untrained weights quantise is a matter of luck.
   pyramid = FeaturePyramid(
     name, num_repeats=1, num_filters=8, use_separable_conv=separable, activation='relu6', norm_momentum=0.5,
     dropblock_keep_prob=0.9,
