@@ -96,7 +96,7 @@ class RetinaNetHead(retinanet.RetinaNetHead):
 
 @dataclasses.dataclass
 class DetectionGenerator(retinanet.DetectionGenerator):
-  """Post-processing; `nms_version` 'class_offset' is ours, the others are Model Garden's ('v2' compiles for TPU)."""
+  """Post-processing; `nms_version` 'class_offset' and 'class_offset_xla' (for TPU) are ours, others Model Garden's."""
 
   pre_nms_top_k: int = 1000
   nms_version: str = 'class_offset'

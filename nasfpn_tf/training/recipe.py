@@ -99,8 +99,8 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False) -> 
     task.annotation_file = validation.annotations_path
   generator = task.model.detection_generator
   if for_tpu and generator.nms_version == 'class_offset':
-    generator.nms_version = 'v2'  # After `saved`: elsewhere the faster one is meant.
-    notes.append("detection_generator.nms_version is 'v2' here: XLA does not compile 'class_offset'")
+    generator.nms_version = 'class_offset_xla'  # After `saved`: elsewhere the faster one is meant.
+    notes.append("detection_generator.nms_version is 'class_offset_xla' here, the same in ops that XLA compiles")
   num_images = {name: manifest.num_records for name, manifest in manifests.items() if manifest}
   return Recipe(
     params,

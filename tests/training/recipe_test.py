@@ -186,6 +186,6 @@ def test_batch_size_must_be_positive(tmp_path):
 def test_post_processing_for_a_tpu(tmp_path):
   params = experiment(write_set(tmp_path, 'set', CELLS))
   completed = recipe.complete(params, 'train', for_tpu=True)
-  assert completed.params.task.model.detection_generator.nms_version == 'v2'
+  assert completed.params.task.model.detection_generator.nms_version == 'class_offset_xla'
   assert completed.saved.task.model.detection_generator.nms_version == 'class_offset'
   assert any('nms_version' in note for note in completed.notes)
