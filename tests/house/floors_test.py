@@ -80,11 +80,15 @@ LIGHT = (
   'nasfpn_tf/quickstart/',
   'nasfpn_tf/data/framing.py',
   'nasfpn_tf/data/manifest.py',
+  'nasfpn_tf/search/problems.py',
+  'nasfpn_tf/search/pyramids.py',
+  'nasfpn_tf/search/reward.py',
+  'nasfpn_tf/search/searcher.py',
   'nasfpn_tf/search/space.py',
-  'nasfpn_tf/search/trial.py',
   'nasfpn_tf/search/store.py',
   'nasfpn_tf/search/executor.py',
   'nasfpn_tf/search/loop.py',
+  'nasfpn_tf/search/trial.py',
   'scripts/describe.py',
 )
 HEAVY = ('tensorflow', 'tf_keras', 'keras_cv', 'official', 'orbit')

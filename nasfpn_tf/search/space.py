@@ -1,0 +1,149 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a search searches: architectures as sequences of decisions, with the illegal ones masked.
+
+A space is one class. It says which decisions there are, how many legal sequences begin with a given prefix, and how a
+sequence becomes an architecture; masks, sizes, uniform samples and enumerations follow from the counts.
+"""
+
+import abc
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Architecture(Protocol):
+  """What a sequence decodes to: a value such as `topology.PyramidSpec`."""
+
+  name: str
+
+  @property
+  def digest(self) -> str:
+    """16 hex digits that name the architecture, whatever it is called."""
+
+  def to_dict(self) -> dict[str, Any]:
+    """The JSON form as a dict."""
+
+
+class SearchSpace(abc.ABC):
+  """Sequences of `num_steps` tokens, each the index of a choice, one to one with architectures.
+
+  Attributes:
+    name: as a configuration calls the space.
+    num_steps: length of every sequence.
+  """
+
+  name: str
+  num_steps: int
+
+  @abc.abstractmethod
+  def num_choices(self, step: int) -> int:
+    """How many tokens step `step` knows, legal or not."""
+
+  @abc.abstractmethod
+  def kind(self, step: int) -> str:
+    """What step `step` decides, e.g. 'input'. A token means the same in all steps of a kind; they may share weights."""
+
+  @abc.abstractmethod
+  def completions(self, prefix: Sequence[int]) -> list[int]:
+    """For each token of step `len(prefix)`, how many legal sequences begin with the prefix and that token.
+
+    All are 0 where the prefix itself is illegal.
+    """
+
+  @abc.abstractmethod
+  def decode(self, tokens: Sequence[int]) -> Architecture:
+    """The architecture of a legal sequence; a ValueError names the first step that is illegal."""
+
+  @abc.abstractmethod
+  def encode(self, architecture: Architecture) -> tuple[int, ...]:
+    """The inverse of `decode`, up to the architecture's name; a ValueError says why one is not in the space."""
+
+  @abc.abstractmethod
+  def read(self, architecture: dict[str, Any]) -> Architecture:
+    """The architecture of a JSON form that its `to_dict` has made."""
+
+  @abc.abstractmethod
+  def to_json(self) -> dict[str, Any]:
+    """Name and options: what makes the same space again, and all that does."""
+
+  @property
+  def digest(self) -> str:
+    """16 hex digits that name this space with its options."""
+    text = json.dumps(self.to_json(), sort_keys=True, separators=(',', ':'))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+  def legal(self, prefix: Sequence[int]) -> np.ndarray:
+    """bool [num_choices(len(prefix))]: True where a legal sequence goes on with that token."""
+    return np.array([count > 0 for count in self.completions(prefix)], dtype=bool)
+
+  def size(self) -> int:
+    """Number of legal sequences, which is the number of architectures."""
+    return sum(self.completions(()))
+
+  def check(self, tokens: Sequence[int]) -> tuple[int, ...]:
+    """`tokens` as integers; a ValueError names the first step that makes them illegal."""
+    tokens = tuple(int(token) for token in tokens)
+    if len(tokens) != self.num_steps:
+      raise ValueError(f'space {self.name!r}: a sequence has {self.num_steps} tokens, not {len(tokens)}.')
+    for step, token in enumerate(tokens):
+      legal = self.legal(tokens[:step])
+      if not 0 <= token < len(legal) or not legal[token]:
+        allowed = ', '.join(map(str, np.flatnonzero(legal)))
+        raise ValueError(
+          f'space {self.name!r}: token {token} is illegal at step {step} ({self.kind(step)}); legal there: {allowed}.'
+        )
+    return tokens
+
+  def sequence(self, index: int) -> tuple[int, ...]:
+    """Legal sequence number `index` in lexicographic order."""
+    if not 0 <= index < self.size():
+      raise ValueError(f'space {self.name!r} has {self.size()} sequences; there is no number {index}.')
+    tokens = ()
+    for _ in range(self.num_steps):
+      for token, count in enumerate(self.completions(tokens)):
+        if index < count:
+          tokens += (token,)
+          break
+        index -= count
+    return tokens
+
+  def sequences(self) -> Iterator[tuple[int, ...]]:
+    """All legal sequences in lexicographic order; for small spaces."""
+    return self._begun_with(())
+
+  def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
+    """A sequence drawn uniformly from all legal ones, exactly: its number is drawn, then looked up."""
+    return self.sequence(_below(rng, self.size()))
+
+  def _begun_with(self, prefix: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    if len(prefix) == self.num_steps:
+      yield prefix
+      return
+    for token, count in enumerate(self.completions(prefix)):
+      if count:
+        yield from self._begun_with((*prefix, token))
+
+
+def _below(rng: np.random.Generator, bound: int) -> int:
+  """An integer drawn uniformly from 0 to `bound` - 1, however large."""
+  bits = bound.bit_length()
+  while True:
+    value = int.from_bytes(rng.bytes((bits + 7) // 8), 'little') & ((1 << bits) - 1)
+    if value < bound:
+      return value
