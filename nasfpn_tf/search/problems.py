@@ -14,6 +14,10 @@
 
 """What ends a search with one line instead of a stack trace."""
 
+import contextlib
+import errno
+from collections.abc import Iterator
+
 
 class SearchError(ValueError):
   """A search that cannot go on as it is told to; the message names the file or the key and says what to do.
@@ -23,4 +27,21 @@ class SearchError(ValueError):
 
 
 class StorageFull(SearchError):
-  """No room to write what has to be kept; everything written before is whole, and the same command goes on from it."""
+  """No room for what has to be kept; everything written before is whole."""
+
+  def __init__(self, path: str):
+    """`path` is what could not be written."""
+    super().__init__(
+      f'{path}: no room to write. Nothing that was written is lost: make room and give the same command again.'
+    )
+
+
+@contextlib.contextmanager
+def explained(path: str) -> Iterator[None]:
+  """Turns what the operating system says about writing `path` into a `SearchError`."""
+  try:
+    yield
+  except OSError as e:
+    if e.errno in (errno.ENOSPC, errno.EDQUOT):
+      raise StorageFull(path) from e
+    raise SearchError(f'{path}: cannot be written: {e.strerror or e}.') from e
