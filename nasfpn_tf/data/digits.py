@@ -15,9 +15,8 @@
 """The embedded data set: real handwritten digits on real photographs, as COCO JSON and JPEG.
 
 Everything in it comes with the installed packages: the digits are scikit-learn's (1797 samples of 8x8 by 43 writers,
-from the UCI repository), the photographs are scikit-learn's two sample images and the portrait among matplotlib's
-sample data. The splits share neither a sample nor a piece of a photograph: a fifth of the samples of each digit and two
-fifths of each photograph, at its left or its right border, are for validation alone.
+from the UCI repository), the photographs those of `photographs.py`. The splits share neither a sample nor a piece of a
+photograph: a fifth of the samples of each digit and two fifths of each photograph are for validation alone.
 """
 
 import concurrent.futures
@@ -30,24 +29,20 @@ import os
 import shutil
 from collections.abc import Iterator
 
-import matplotlib
 import numpy as np
 from PIL import Image
 from sklearn import datasets
 
+from nasfpn_tf.data import photographs
 from nasfpn_tf.data.progress import track
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels.
 
 _SETTINGS = 'settings.json'
-_FORMAT = 1  # Of the pictures: raised when the same settings would draw others.
+_FORMAT = 2  # Of the pictures: raised when the same settings would draw others.
 _SPLITS = ('train', 'val')
 _VAL_SAMPLES = 0.2
-# Columns of each photograph that validation has to itself, as shares of the width: the temple, half the flower and the
-# half of the portrait with the plainer background, which makes the two splits about equally busy.
-_VAL_COLUMNS = ((0.0, 0.4), (0.0, 0.4), (0.6, 1.0))
 _MARGIN = 2  # Cells of empty paper around the 8x8 samples, so that no stroke is cut.
-_MIN_CROP = 96  # Least side of a background in pixels of the photograph.
 _MIN_CONTRAST = 45.0  # Between a digit and the mean of what it covers, in luma of 0..255.
 _MAX_COVERED = 0.1  # Of the smaller box of two.
 _INK = 0.38  # Value at the edge of a stroke, 0..1.
@@ -226,7 +221,7 @@ def draw_image(settings: DigitsSettings, index: int) -> tuple[Image.Image, list[
   """
   split, _ = _image_name(settings, index)
   rng = np.random.default_rng([settings.seed, index])
-  image = _background(rng, split, settings.image_size)
+  image = photographs.background(rng, split, settings.image_size)
   digits = []
   count = rng.integers(settings.max_digits) + 1
   # What is drawn may be a pixel off.
@@ -242,14 +237,6 @@ def draw_image(settings: DigitsSettings, index: int) -> tuple[Image.Image, list[
 
 
 @functools.cache
-def _photographs() -> tuple[Image.Image, ...]:
-  samples = [Image.fromarray(array) for array in datasets.load_sample_images().images]
-  portrait = os.path.join(matplotlib.get_data_path(), 'sample_data', 'grace_hopper.jpg')
-  with Image.open(portrait) as image:
-    return (*samples, image.convert('RGB'))
-
-
-@functools.cache
 def samples_of(split: str) -> tuple[np.ndarray, np.ndarray]:
   """The handwritten samples of a split: uint8 images `[n, 12, 12]`, ink 255, paper 0; and the digits `[n]`."""
   digits = datasets.load_digits()
@@ -261,22 +248,6 @@ def samples_of(split: str) -> tuple[np.ndarray, np.ndarray]:
   chosen = is_val if split == 'val' else ~is_val
   images = np.round(digits.images[chosen] * (255 / 16)).astype(np.uint8)
   return np.pad(images, [(0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN)]), digits.target[chosen]
-
-
-def _background(rng: np.random.Generator, split: str, image_size: int) -> Image.Image:
-  """A random piece of the split's part of a photograph, mirrored or not, under random light."""
-  choice = rng.integers(len(_VAL_COLUMNS))
-  photograph, (val_left, val_right) = _photographs()[choice], _VAL_COLUMNS[choice]
-  shares = (val_left, val_right) if split == 'val' else (val_right % 1.0, val_left or 1.0)
-  left, right = (round(photograph.width * share) for share in shares)
-  side = math.exp(rng.uniform(math.log(_MIN_CROP), math.log(min(right - left, photograph.height))))
-  x, y = rng.uniform(left, right - side), rng.uniform(0, photograph.height - side)
-  piece = photograph.resize((image_size, image_size), Image.Resampling.BICUBIC, box=(x, y, x + side, y + side))
-  if rng.random() < 0.5:
-    piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-  gain, shift = rng.uniform(0.6, 1.2), rng.uniform(-25, 25)
-  table = np.clip((np.arange(256) - 128) * gain + 128 + shift, 0, 255).astype(np.uint8)
-  return piece.point(np.tile(table, 3).tolist())
 
 
 def _handwriting(rng: np.random.Generator, split: str, size: float) -> tuple[int, Image.Image]:

@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 from sklearn import datasets
 
-from nasfpn_tf.data import digits
+from nasfpn_tf.data import digits, photographs
 
 SETTINGS = digits.DigitsSettings(num_train=30, num_val=20, seed=7)
 
@@ -82,7 +82,7 @@ def test_no_digit_hides_another(drawn):
 def test_boxes_are_tight_around_what_was_drawn(monkeypatch):
   """On a blank background the pixels that differ from it are the digits."""
   blank = Image.new('RGB', (256, 256), (120, 120, 120))
-  monkeypatch.setattr(digits, '_background', lambda *_: blank.copy())
+  monkeypatch.setattr(photographs, 'background', lambda *_: blank.copy())
   for index in range(12):
     image, objects = digits.draw_image(dataclasses.replace(SETTINGS, max_digits=1), index)
     (_, (x, y, width, height)) = objects[0]
@@ -102,43 +102,6 @@ def test_splits_share_no_sample():
     assert 3 < counts[0] / counts[1] < 5
   as_bytes = {split: {image.tobytes() for image in images} for split, (images, _) in samples.items()}
   assert not as_bytes['train'] & as_bytes['val']
-
-
-def test_splits_share_no_piece_of_a_photograph(monkeypatch):
-  """Photographs whose pixels say which column they are from."""
-  width = 500
-  columns = np.repeat(np.linspace(0, 255, width)[np.newaxis], 400, axis=0).astype(np.uint8)
-  photograph = Image.fromarray(np.stack([columns] * 3, axis=-1))
-  monkeypatch.setattr(digits, '_photographs', lambda: (photograph,) * 3)
-  monkeypatch.setattr(Image.Image, 'point', lambda self, *_: self)
-  for choice in range(3):
-    ranges = {}
-    for split in ('train', 'val'):
-      values = []
-      for seed in range(15):
-        generator = FixedChoice(choice, seed)
-        values.append(np.asarray(digits._background(generator, split, 64)))
-      ranges[split] = np.min(values), np.max(values)
-    (low, high), (val_low, val_high) = ranges['train'], ranges['val']
-    assert high < val_low + 2 or val_high < low + 2
-    assert high - low > 100 and val_high - val_low > 60
-
-
-class FixedChoice:
-  """A generator whose first whole number is given."""
-
-  def __init__(self, choice: int, seed: int):
-    self._choice = choice
-    self._generator = np.random.default_rng(seed)
-
-  def integers(self, *_):
-    return self._choice
-
-  def uniform(self, *args):
-    return self._generator.uniform(*args)
-
-  def random(self):
-    return self._generator.random()
 
 
 def test_a_picture_depends_on_the_settings_and_its_index_alone(drawn):
