@@ -41,6 +41,7 @@ DISTRIBUTIONS = {
   'sklearn': 'scikit-learn',
   'tensorflow': 'tensorflow',
   'tf_keras': 'tf_keras',
+  'threadpoolctl': 'threadpoolctl',
   'tqdm': 'tqdm',
   'yaml': 'PyYAML',
 }
