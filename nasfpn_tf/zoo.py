@@ -31,7 +31,7 @@ def load_detector(
   reference: str,
   checkpoint: str | None = None,
   params_override: str | Mapping[str, Any] | None = None,
-  experiment: str = params_lib.DEFAULT_EXPERIMENT,
+  experiment: str | None = None,
 ) -> retinanet_model.RetinaNetModel:
   """Builds a detector and loads its weights.
 
@@ -45,7 +45,7 @@ def load_detector(
     checkpoint: prefix of a checkpoint, or a directory whose newest is meant. None takes the best (else the newest) of a
       model_dir, and leaves any other model with its initial weights.
     params_override: changes to the configuration, as `--params_override` of training.
-    experiment: the registered experiment that the configuration starts from.
+    experiment: the registered experiment that the configuration starts from; None is the one that its file names.
 
   Returns:
     The built model, as `build_detector` makes it.
@@ -73,7 +73,7 @@ def load_detector(
 def load_experiment(
   reference: str,
   params_override: str | Mapping[str, Any] | None = None,
-  experiment: str = params_lib.DEFAULT_EXPERIMENT,
+  experiment: str | None = None,
 ) -> cfg.ExperimentConfig:
   """The whole configuration of what `load_detector` builds; the number of classes is read from the manifest if unset.
 

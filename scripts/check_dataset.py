@@ -32,7 +32,7 @@ flags.DEFINE_multi_string('input_path', None, "Records: 'P-*'; several times for
 flags.DEFINE_multi_string(
   'annotations', [], 'COCO JSON to compare with, one for each --input_path; default: the one beside the records.'
 )
-flags.DEFINE_string('experiment', 'nasfpn_retinanet', 'Experiment that --config_file changes.')
+flags.DEFINE_string('experiment', None, 'Experiment that --config_file changes; default: the one it names.')
 flags.DEFINE_multi_string('config_file', [], 'Configuration whose input size and anchors are to cover the boxes.')
 flags.DEFINE_string('params_override', None, 'Changes to the configuration.')
 flags.DEFINE_string('output', None, 'Where to write the report as well: .json or .html.')

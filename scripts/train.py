@@ -33,7 +33,7 @@ from nasfpn_tf.training import failure, trainer
 from nasfpn_tf.training import params as params_lib
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('experiment', params_lib.DEFAULT_EXPERIMENT, 'Registered experiment that the files change.')
+flags.DEFINE_string('experiment', None, 'Registered experiment that the files change; default: the one they name.')
 flags.DEFINE_multi_string(
   'config_file', [], 'YAML file, name in configs/, or model_dir; give it again to lay another on top.'
 )

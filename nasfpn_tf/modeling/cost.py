@@ -32,6 +32,11 @@ def count_params(model: tf_keras.Model) -> int:
   return sum(math.prod(variable.shape) for variable in _unique(model.variables))
 
 
+def count_trainable_params(model: tf_keras.Model) -> int:
+  """Number of trainable parameters, which most published tables of detectors give."""
+  return sum(math.prod(variable.shape) for variable in _unique(model.trainable_variables))
+
+
 def count_multiply_adds(model: tf_keras.Model, input_size: Sequence[int]) -> int:
   """Multiply-adds of the convolutions and matrix products of a detector for one image.
 
@@ -40,26 +45,44 @@ def count_multiply_adds(model: tf_keras.Model, input_size: Sequence[int]) -> int
     input_size: (height, width) of the image, or (height, width, channels), multiples of the coarsest stride; it need
       not be the size that the model was built with. Nothing is computed: a graph is traced, and its shapes are read.
   """
-  height, width, channels = (*input_size, 3)[:3]
+  return sum(multiply_adds_by_part(model, input_size).values())
 
-  @tf.function
+
+def multiply_adds_by_part(model: tf_keras.Model, input_size: Sequence[int]) -> dict[str, int]:
+  """As `count_multiply_adds`, for the backbone, the decoder if there is one, and the head."""
+  height, width, channels = (*input_size, 3)[:3]
+  ends = {}  # {part: number of operations in the graph behind it}
+
   def forward(images):
     # `call`, because `__call__` of Model Garden's backbones and decoders takes no other size than their own.
     features = model.backbone.call(images, training=False)
+    ends['backbone'] = _graph_size()
     if model.decoder is not None:
       features = model.decoder.call(features, training=False)
-    return model.head(features)
+      ends['decoder'] = _graph_size()
+    outputs = model.head(features)
+    ends['head'] = _graph_size()
+    return outputs
 
-  traced = forward.get_concrete_function(tf.TensorSpec([1, height, width, channels], tf.float32))
-  return sum(_multiply_adds(op) for op in _operations(traced.graph))
+  images = tf.TensorSpec([1, height, width, channels], tf.float32)
+  operations = tf.function(forward, autograph=False).get_concrete_function(images).graph.get_operations()
+  counts, start = {}, 0
+  for part, end in ends.items():
+    counts[part] = sum(_multiply_adds(op) for op in _operations(operations[start:end]))
+    start = end
+  return counts
 
 
-def _operations(graph: tf.Graph) -> Iterator[tf.Operation]:
-  """Operations of a graph and of the functions that it calls."""
-  for op in graph.get_operations():
+def _graph_size() -> int:
+  return len(tf.compat.v1.get_default_graph().get_operations())
+
+
+def _operations(operations: Sequence[tf.Operation]) -> Iterator[tf.Operation]:
+  """Operations and those of the functions that they call."""
+  for op in operations:
     yield op
     if op.type in ('PartitionedCall', 'StatefulPartitionedCall'):
-      yield from _operations(graph._get_function(op.get_attr('f').name).graph)
+      yield from _operations(op.graph._get_function(op.get_attr('f').name).graph.get_operations())
 
 
 def _multiply_adds(op: tf.Operation) -> int:

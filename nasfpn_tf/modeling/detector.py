@@ -74,6 +74,9 @@ def build_detector(
   parts = factory.build_retinanet(
     input_specs, parts_config, l2_regularizer=l2_regularizer, backbone=backbone, decoder=pyramid
   )
+  if pyramid is None:
+    # The factory builds a head only behind a decoder.
+    parts.head({level: tf_keras.Input(shape[1:]) for level, shape in backbone.output_specs.items()})
   model = retinanet_model.RetinaNetModel(
     backbone,
     pyramid,
@@ -85,7 +88,7 @@ def build_detector(
     aspect_ratios=model_config.anchor.aspect_ratios,
     anchor_size=model_config.anchor.anchor_size,
   )
-  model.built = True  # The factory has called every part of it.
+  model.built = True  # Every part of it has been called.
   return model
 
 

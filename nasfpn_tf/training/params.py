@@ -40,29 +40,40 @@ _PARAMS_FILE = 'params.yaml'
 
 
 def load_params(
-  experiment: str = DEFAULT_EXPERIMENT,
+  experiment: str | None = None,
   config_files: str | Sequence[str] | None = None,
   params_override: str | Mapping[str, Any] | None = None,
 ) -> cfg.ExperimentConfig:
   """An experiment with overrides on top, those of later files over those of earlier ones.
 
   Args:
-    experiment: name of a registered experiment.
+    experiment: name of a registered experiment; None is the one that a file names by its key `experiment`, else
+      `DEFAULT_EXPERIMENT`.
     config_files: what `find_config` takes, one or several.
     params_override: a mapping, nested or with dotted keys, or what `parse_override` takes.
 
   Raises:
-    ValueError: if the experiment does not exist, a file is not YAML, a key does not exist, or a value has a wrong type.
-      The message names the file, the key and the nearest that exists.
+    ValueError: if the experiment does not exist, a file is not YAML or is written for another experiment, a key does
+      not exist, or a value has a wrong type. The message names the file, the key and the nearest that exists.
     FileNotFoundError: if a file does not exist.
   """
+  paths = [find_config(reference) for reference in _as_list(config_files)]
+  files = [(str(path), read_yaml(path)) for path in paths]
+  for path, content in files:
+    # A file holds the differences from one experiment, so it is wrong on top of another.
+    named = content.pop('experiment', None)
+    if named is not None and experiment not in (None, named):
+      raise ValueError(
+        f'{path} is for experiment {named!r}, not {experiment!r}: leave the experiment out, or change it.'
+      )
+    experiment = experiment or named
+  experiment = experiment or DEFAULT_EXPERIMENT
   known = exp_factory._REGISTERED_CONFIGS
   if experiment not in known:
-    raise ValueError(f'experiment {experiment!r} is unknown; {config.nearest(experiment, known)}')
+    raise ValueError(f'experiment {experiment!r} is unknown; {config.nearest(str(experiment), known)}')
   params = exp_factory.get_exp_config(experiment)
-  for reference in [config_files] if isinstance(config_files, str) else config_files or ():
-    path = find_config(reference)
-    _override(params, read_yaml(path), str(path))
+  for path, content in files:
+    _override(params, content, path)
   if isinstance(params_override, str):
     params_override = parse_override(params_override)
   _override(params, _nested(params_override or {}), 'params_override')
@@ -165,6 +176,10 @@ _Loader.add_implicit_resolver(
   re.compile(r'^[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$'),
   list('-+0123456789.'),
 )
+
+
+def _as_list(references: str | Sequence[str] | None) -> Sequence[str]:
+  return [references] if isinstance(references, str) else references or ()
 
 
 def _parse_value(text: str, part: str) -> Any:

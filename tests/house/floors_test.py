@@ -33,6 +33,7 @@ FLOORS = {
   'interop': 2,
   'training': 3,
   'zoo': 3,
+  'models': 3,
   'export': 4,
   'search': 4,
   'frontier': 4,
@@ -42,7 +43,7 @@ FLOORS = {
 }
 
 # The only imports between two rooms of one floor.
-NEIGHBOURS = {('zoo', 'training')}
+NEIGHBOURS = {('zoo', 'training'), ('models', 'training')}
 
 # Room -> what of other people's packages it may import; a room that is not here may import anything not banned.
 ONLY = {

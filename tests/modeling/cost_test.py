@@ -18,7 +18,8 @@ import types
 import tensorflow as tf
 import tf_keras
 
-from nasfpn_tf.modeling import cost
+from nasfpn_tf import config
+from nasfpn_tf.modeling import cost, detector
 
 
 def _parts(layers, head=lambda features: features):
@@ -54,3 +55,27 @@ def test_counts_a_shared_parameter_once():
   shared = tf_keras.layers.Dense(4)
   model = tf_keras.Sequential([tf_keras.Input([4]), shared, tf_keras.layers.BatchNormalization(), shared])
   assert cost.count_params(model) == 4 * 4 + 4 + 4 * 4
+
+
+def test_counts_as_the_profiler_of_tensorflow():
+  """Its float operations are a multiplication and an addition each; what is no convolution is left out of both."""
+  model = detector.build_detector(
+    config.Detector(
+      num_classes=3,
+      input_size=[128, 128, 3],
+      backbone={'type': 'applications', 'applications': {'name': 'efficientnet_b0'}},
+      decoder={'feature_pyramid': {'num_repeats': 2, 'num_filters': 16, 'use_separable_conv': True}},
+    )
+  )
+
+  def forward(images):
+    return model.head(model.decoder(model.backbone(images, training=False), training=False))
+
+  graph = tf.function(forward).get_concrete_function(tf.TensorSpec([1, 128, 128, 3])).graph
+  options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+  options |= {'output': 'none', 'account_type_regexes': ['Conv2D', 'DepthwiseConv2dNative', 'MatMul', 'BatchMatMulV2']}
+  profile = tf.compat.v1.profiler.profile(graph=graph, options=options)
+  assert profile.total_float_ops == 2 * cost.count_multiply_adds(model, (128, 128))
+  parts = cost.multiply_adds_by_part(model, (128, 128))
+  assert list(parts) == ['backbone', 'decoder', 'head'] and min(parts.values()) > 0
+  assert cost.count_trainable_params(model) < cost.count_params(model)

@@ -143,8 +143,10 @@ def test_batch_norm_is_synchronised_only_between_replicas(monkeypatch, num_repli
 )
 def test_other_backbones_decoders_and_levels_build(overrides):
   built = detector.build_detector(_config(**overrides))
+  variables = len(built.variables)
   outputs = built(tf.ones([2, *built.backbone.input_shape[1:]]), training=False)
   assert outputs['detection_boxes'].shape == (2, 100, 4)
+  assert len(built.variables) == variables and built.head.built, 'all variables exist once the detector is built'
   assert sorted(outputs['cls_outputs']) == [str(level) for level in range(built.get_config()['min_level'], 6)]
 
 

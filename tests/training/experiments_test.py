@@ -64,3 +64,30 @@ def test_each_call_gives_a_new_one(params):
 def test_the_task_is_registered(params):
   assert isinstance(params.task, config.DetectionTask)
   assert isinstance(task_factory.get_task(params.task), DetectionTask)
+
+
+def test_recipe_of_spinenet():
+  """Protocol B: the steps are those of the authors' files, whose epochs have 463 (500 epochs are 231500 steps)."""
+  params = exp_factory.get_exp_config('spinenet_retinanet')
+  assert params.trainer.train_steps == 350 * 463
+  schedule = params.trainer.optimizer_config.learning_rate.get()
+  assert schedule.boundaries == [320 * 463, 340 * 463] and schedule.values == pytest.approx([0.28, 0.028, 0.0028])
+  assert params.task.train_data.global_batch_size == params.trainer.learning_rate_batch_size == 256
+  assert params.trainer.optimizer_config.optimizer.get().global_clipnorm == 10.0
+  assert params.task.losses.l2_weight_decay == 4e-5
+  model = params.task.model
+  assert (model.backbone.type, model.backbone.get().model_id, model.decoder.type) == ('spinenet', '49', 'identity')
+  assert model.anchor.anchor_size == 3.0 and model.norm_activation.use_sync_bn
+  parser = params.task.train_data.parser
+  assert (parser.aug_scale_min, parser.aug_scale_max) == (0.5, 2.0)
+
+
+def test_recipe_of_nasfpnlite():
+  params = exp_factory.get_exp_config('nasfpnlite_retinanet')
+  schedule = params.trainer.optimizer_config.learning_rate.get()
+  assert schedule.decay_steps == params.trainer.train_steps == 50000 and schedule.initial_learning_rate == 0.08
+  assert (params.trainer.optimizer_config.warmup.get().warmup_steps, params.task.losses.focal_loss_gamma) == (1000, 2.0)
+  model = params.task.model
+  assert (model.min_level, model.max_level, model.input_size) == (3, 6, [320, 320, 3])
+  assert model.decoder.feature_pyramid.use_separable_conv and model.head.use_separable_conv
+  assert model.norm_activation.activation == 'relu6'

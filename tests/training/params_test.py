@@ -182,3 +182,17 @@ def test_a_directory_that_is_no_model_dir_is_named(tmp_path):
 def test_an_unknown_experiment_is_named():
   with pytest.raises(ValueError, match="did you mean 'nasfpn_retinanet'"):
     params_lib.load_params('nasfpn_retinane')
+
+
+def test_a_file_names_the_experiment_it_is_for(tmp_path):
+  path = _write(tmp_path, 'a.yaml', 'experiment: spinenet_retinanet\ntask: {model: {num_classes: 4}}')
+  mine = _write(tmp_path, 'mine.yaml', 'task: {train_data: {input_path: x}}')
+  for files in (path, [path, mine], [mine, path]):
+    params = params_lib.load_params(config_files=files)
+    assert (params.task.model.backbone.type, params.task.model.num_classes) == ('spinenet', 4)
+  assert params_lib.load_params('spinenet_retinanet', path).task.model.backbone.type == 'spinenet'
+  with pytest.raises(ValueError, match=r"a\.yaml is for experiment 'spinenet_retinanet', not 'nasfpn_retinanet'"):
+    params_lib.load_params('nasfpn_retinanet', path)
+  wrong = _write(tmp_path, 'wrong.yaml', 'experiment: spinenet')
+  with pytest.raises(ValueError, match="'spinenet' is unknown; did you mean 'spinenet_retinanet'"):
+    params_lib.load_params(config_files=wrong)

@@ -1,0 +1,148 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""docs/models.md: what was published of each model beside what is built here."""
+
+import pathlib
+from collections.abc import Mapping
+
+from nasfpn_tf.models import header
+from nasfpn_tf.models.figures import Figures
+from nasfpn_tf.training import params as params_lib
+
+# Heading, and what the names of its configurations have in them; the first that fits counts.
+_FAMILIES = (
+  ('Mobile', ('mobile', 'ssdlite')),
+  ('NAS-FPN', ('_nasfpn_',)),
+  ('SpineNet', ('spinenet',)),
+  ('Other pyramids', ('',)),
+)
+_INTRODUCTION = """# Models
+
+Every model of this table is one file of `configs/`; its name is what `load_detector` and `--config_file` take. The file
+holds the recipe as well. No weights come with the project, and the AP is that of the source: none of these was trained
+here.
+
+Params are trainable ones in millions, as most sources count them; where a source counts the moving statistics of the
+batch norms too, so does the row. Multiply-adds are those of the convolutions and matrix products of backbone, pyramid
+and head for one image, in thousand millions; sources call them FLOPs. Ratio is built / published. Both figures agree
+with the published one within 0.5 % beyond its rounding, except where a note says why not.
+
+Written by
+
+```bash
+python scripts/describe_models.py --output=docs/models.md --figures=docs/models.json
+```
+
+which takes the published figures from the first lines of the configurations, and the built ones from `models.json`;
+`--rebuild` builds the models whose architecture is not the one measured there, `--rebuild_all` all of them.
+"""
+_HEAD = """| model | AP | params, M: published | built | ratio | multiply-adds, G: published | built | ratio | source |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def names() -> list[str]:
+  """Configurations of models for COCO; others take their classes from the user's records."""
+  return [
+    name
+    for name, path in sorted(params_lib.config_names().items())
+    if '/' not in name and params_lib.read_yaml(path).get('task', {}).get('model', {}).get('num_classes')
+  ]
+
+
+def headers() -> dict[str, header.Header]:
+  """{name: header} of `names`."""
+  paths = params_lib.config_names()
+  return {name: header.read(paths[name]) for name in names()}
+
+
+def markdown(of: Mapping[str, header.Header], figures: Mapping[str, Figures]) -> str:
+  """The document.
+
+  Args:
+    of: the headers of the models to list.
+    figures: what was measured; every model has to be in it.
+
+  Raises:
+    ValueError: naming a model without figures.
+  """
+  missing = sorted(set(of) - set(figures))
+  if missing:
+    raise ValueError(f'no figures of {", ".join(missing)}: --rebuild measures them.')
+  parts, notes = [_INTRODUCTION], []
+  left = dict(of)
+  for heading, words in _FAMILIES:
+    members = [name for name in left if any(word in name for word in words)]
+    rows = [row for name in members for row in _rows(name, left.pop(name), figures[name], notes)]
+    if rows:
+      parts.append(f'## {heading}\n\n{_HEAD}' + '\n'.join(rows) + '\n')
+  if notes:
+    parts.append('## Notes\n\n' + '\n'.join(f'{i}. {note}' for i, note in enumerate(notes, 1)) + '\n')
+  return '\n'.join(parts)
+
+
+def _rows(name: str, of: header.Header, figures: Figures, notes: list[str]) -> list[str]:
+  """A row a source, one row for a model of which nothing was published."""
+  marks = {}
+  for figure, reason in of.differs.items():
+    note = f'{figure}: {reason}'
+    if note not in notes:
+      notes.append(note)
+    marks[figure] = f' ({notes.index(note) + 1})'
+  rows = []
+  for published in of.published or (None,):
+    params = figures.params if published and published.counts_statistics else figures.trainable
+    cells = [f'[{name}](../configs/{name}.yaml)' if not rows else '', published.ap if published else '']
+    cells += _compared(published.params_m if published else '', sum(params.values()) / 1e6, marks.get('params', ''))
+    cells += _compared(
+      published.multiply_adds_g if published else '',
+      sum(figures.multiply_adds.values()) / 1e9,
+      marks.get('multiply-adds', ''),
+    )
+    cells.append(_source(published) if published else '')
+    rows.append('| ' + ' | '.join(cells) + ' |')
+  return rows
+
+
+def _compared(published: str, built: float, mark: str) -> list[str]:
+  """Published, built, ratio."""
+  return [published, significant(built), f'{built / float(published):.3f}{mark}' if published else '']
+
+
+def _source(published: header.Published) -> str:
+  return f'[{published.source}]({published.url})' + (f'; {published.note}' if published.note else '')
+
+
+def significant(value: float) -> str:
+  """Four digits or more: 0.9807, 33.81, 561.0, 1040.7."""
+  return f'{value:.1f}' if value >= 1000 else f'{value:#.4g}' if value >= 1 else f'{value:.4f}'
+
+
+def agrees(published: str, built: float, tolerance: float = 0.005) -> bool:
+  """Whether a figure is the published one within a tolerance beyond the rounding of what is printed."""
+  half_unit = 0.5 * 10.0 ** -len(published.partition('.')[2])
+  return abs(built - float(published)) <= half_unit + tolerance * float(published)
+
+
+def drift(of: Mapping[str, header.Header], figures: Mapping[str, Figures], digests: Mapping[str, str]) -> list[str]:
+  """Models whose figures are missing or of another architecture than the configuration has now, and figures of none."""
+  stale = [name for name in of if name not in figures or figures[name].digest != digests[name]]
+  return sorted([*stale, *(set(figures) - set(of))])
+
+
+def read_document(path: str | pathlib.Path) -> str:
+  """The document as it is, '' if there is none."""
+  path = pathlib.Path(path)
+  return path.read_text(encoding='utf-8') if path.exists() else ''

@@ -1,0 +1,76 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Writes docs/models.md: what was published of the models in configs/ beside what is built here.
+
+describe_models.py                                                       # print it
+describe_models.py --output=docs/models.md --figures=docs/models.json    # write it
+describe_models.py --rebuild --output=docs/models.md --figures=docs/models.json  # after a change of a configuration
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+from absl import app, flags
+
+from nasfpn_tf.models import figures, table
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('output', None, 'Markdown file to write; unset: print.')
+flags.DEFINE_string('figures', 'docs/models.json', 'Figures of the built models, read and, with --rebuild, written.')
+flags.DEFINE_bool('rebuild', False, 'Build the models whose architecture is not the measured one, and measure them.')
+flags.DEFINE_bool('rebuild_all', False, 'Build and measure every model: some minutes.')
+
+
+def main(argv: Sequence[str]) -> None:
+  try:
+    if len(argv) > 1:
+      raise ValueError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    text = _document()
+    if FLAGS.output:
+      with open(FLAGS.output, 'w', encoding='utf-8') as file:
+        file.write(text)
+    else:
+      print(text, end='')
+  except (ValueError, OSError) as e:
+    sys.exit(f'describe_models: {e}')
+
+
+def _document() -> str:
+  headers = table.headers()
+  models = {name: figures.model_config(name) for name in headers}
+  digests = {name: figures.digest(model) for name, model in models.items()}
+  measured = figures.load(FLAGS.figures)
+  stale = table.drift(headers, measured, digests)
+  if FLAGS.rebuild or FLAGS.rebuild_all:
+    measured = {name: entry for name, entry in measured.items() if name not in stale}
+    for name in [name for name in headers if FLAGS.rebuild_all or name not in measured]:
+      print(f'building {name}', file=sys.stderr)
+      measured[name] = figures.measure(models[name])
+    figures.save(FLAGS.figures, measured)
+  elif stale:
+    raise ValueError(f'{FLAGS.figures} does not fit configs/ for {", ".join(stale)}: --rebuild measures them.')
+  return table.markdown(headers, measured)
+
+
+def run() -> None:
+  """Console entry point."""
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()

@@ -1,0 +1,143 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The published models: figures against what was published, closed forms, and docs/models.md as it is generated."""
+
+import dataclasses
+import math
+
+import pytest
+
+from nasfpn_tf import topology
+from nasfpn_tf.models import figures, header, table
+from nasfpn_tf.training import params as params_lib
+from tests import testing
+
+DOCUMENT = testing.repo_root() / 'docs' / 'models.md'
+MEASURED = figures.load(DOCUMENT.with_suffix('.json'))
+HEADERS = table.headers()
+RESNET = {3: 512, 4: 1024, 5: 2048}
+MOBILENET = {3: 32, 4: 96, 5: 320}
+
+
+@pytest.fixture(scope='module')
+def models():
+  return {name: figures.model_config(name) for name in HEADERS}
+
+
+def _closed_form_cases():
+  return [name for name in HEADERS if '_nasfpn' in name or '_7x256_' in name]
+
+
+def test_the_document_is_what_the_command_writes(models):
+  stale = table.drift(HEADERS, MEASURED, {name: figures.digest(model) for name, model in models.items()})
+  assert not stale, f'{stale}: python scripts/describe_models.py --rebuild --output=docs/models.md'
+  assert DOCUMENT.read_text() == table.markdown(HEADERS, MEASURED), (
+    'python scripts/describe_models.py --output=docs/models.md'
+  )
+
+
+@pytest.mark.parametrize('name', HEADERS)
+def test_figures_are_the_published_ones(name):
+  """Within 0.5 % beyond the rounding of the printed figure; a header that says why not has to be right about it."""
+  measured, differs = MEASURED[name], HEADERS[name].differs
+  compared = set()
+  for published in HEADERS[name].published:
+    params = measured.params if published.counts_statistics else measured.trainable
+    for figure, printed, built in (
+      ('params', published.params_m, sum(params.values()) / 1e6),
+      ('multiply-adds', published.multiply_adds_g, sum(measured.multiply_adds.values()) / 1e9),
+    ):
+      if printed:
+        compared.add(figure)
+        assert table.agrees(printed, built) == (figure not in differs), (figure, printed, built)
+  assert set(differs) <= compared
+
+
+@pytest.mark.parametrize('name', _closed_form_cases())
+def test_figures_are_those_of_the_closed_form(models, name):
+  model, measured = models[name], MEASURED[name]
+  pyramid = model.decoder.feature_pyramid
+  spec = topology.resolve(pyramid.topology, model.min_level, model.max_level)
+  inputs = MOBILENET if model.backbone.type == 'applications' else RESNET
+  of_pyramid = {'input_filters': inputs, 'separable': pyramid.use_separable_conv}
+  of_head = {'num_classes': 91, 'num_filters': pyramid.num_filters, 'separable': model.head.use_separable_conv}
+  stack = (spec, pyramid.num_repeats, pyramid.num_filters)
+  size = tuple(model.input_size[:2])
+  assert measured.params['decoder'] == topology.params(*stack, **of_pyramid)
+  assert measured.multiply_adds['decoder'] == topology.multiply_adds(*stack, image_size=size, **of_pyramid)
+  assert measured.params['head'] == topology.retinanet_head_params(spec, **of_head)
+  assert measured.multiply_adds['head'] == topology.retinanet_head_multiply_adds(spec, image_size=size, **of_head)
+
+
+def test_a_built_model_has_the_kept_figures(models):
+  """The smallest of them; all of them in the slow test."""
+  name = 'spinenetmobile49xs_256'
+  assert figures.measure(models[name]) == MEASURED[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', HEADERS)
+def test_every_built_model_has_the_kept_figures(models, name):
+  assert figures.measure(models[name]) == MEASURED[name]
+
+
+def test_published_models_name_their_recipe_and_stay_short():
+  for name, path in params_lib.config_names().items():
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 45, f'{name} has {len(lines)} lines'
+    if name in HEADERS:
+      head = {line.partition(':')[0] for line in lines if line.startswith('#')}
+      assert {'# Recipe', '# Command', '# Cost'} <= head, f'{name}: {head}'
+      assert any(line.startswith('experiment: ') for line in lines), f'{name} names no experiment'
+      assert any(f'--config_file={name} ' in line for line in lines), f'{name}: the command is of another file'
+
+
+def test_the_digest_sees_the_architecture_alone():
+  model = figures.model_config('r50_nasfpn_7x256_640')
+  original = figures.digest(model)
+  model.detection_generator.pre_nms_top_k = 7
+  model.decoder.fpn.num_filters = 9  # Not the decoder that is chosen.
+  assert figures.digest(model) == original
+  model.decoder.feature_pyramid.num_repeats = 6
+  assert figures.digest(model) != original
+
+
+def test_drift_names_what_is_stale():
+  measured = {name: figures.Figures(name, {}, {}, {}) for name in ('same', 'changed', 'gone')}
+  headers = dict.fromkeys(('same', 'changed', 'new'), header.Header('', (), {}))
+  assert table.drift(headers, measured, {'same': 'same', 'changed': 'x', 'new': 'y'}) == ['changed', 'gone', 'new']
+  with pytest.raises(ValueError, match='no figures of new: --rebuild'):
+    table.markdown(headers, measured)
+
+
+@pytest.mark.parametrize(
+  ('published', 'built', 'agree'),
+  [('141', 140.26, True), ('140.6', 140.26, True), ('60.3', 59.9, False), ('1.0', 0.9809, True), ('2.34', 2.36, False)],
+)
+def test_agreement_allows_for_rounding(published, built, agree):
+  assert table.agrees(published, built) == agree
+
+
+def test_figures_survive_a_file(tmp_path):
+  path = tmp_path / 'figures.json'
+  assert figures.load(path) == {}
+  entry = figures.Figures('d', {'head': 2}, {'head': 1}, {'head': 3})
+  figures.save(path, {'b': entry, 'a': dataclasses.replace(entry, digest='e')})
+  assert list(figures.load(path)) == ['a', 'b'] and figures.load(path)['b'] == entry
+
+
+def test_numbers_keep_four_digits():
+  assert [table.significant(x) for x in (0.98091, 33.806, 561.0, 1040.74)] == ['0.9809', '33.81', '561.0', '1040.7']
+  assert math.isclose(float(table.significant(2.338)), 2.338)
