@@ -41,6 +41,8 @@ class FeaturePyramid(hyperparams.Config):
     use_separable_conv: separable convolutions, NAS-FPNLite.
     dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 is off.
     dropblock_size: side of the dropped blocks, in cells of the feature map.
+    dropblock_ramp_steps: training steps in which the keep probability falls linearly from 1 to `dropblock_keep_prob`;
+      0: it holds from the start.
   """
 
   topology: str = 'nas_fpn'
@@ -49,6 +51,7 @@ class FeaturePyramid(hyperparams.Config):
   use_separable_conv: bool = False
   dropblock_keep_prob: float = 1.0
   dropblock_size: int = 3
+  dropblock_ramp_steps: int = 0
 
 
 @dataclasses.dataclass

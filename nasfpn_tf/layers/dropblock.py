@@ -72,7 +72,7 @@ class DropBlock2D(tf_keras.layers.Layer):
     """[batch, height, width, channels] -> the same shape; height and width static."""
     if not training or self.keep_prob == 1.0:
       return inputs
-    keep_prob = self._current_keep_prob()
+    keep_prob = self.current_keep_prob()
     height, width = inputs.shape[1:3]
     block = (min(self.block_size, height), min(self.block_size, width))
     batch, channels = tf.shape(inputs)[0], inputs.shape[3]
@@ -82,6 +82,13 @@ class DropBlock2D(tf_keras.layers.Layer):
     dropped = tf.nn.max_pool2d(is_corner, block, 1, 'VALID')
     return inputs * ((1.0 - dropped) * tf.cast(1.0 / keep_prob, inputs.dtype))
 
+  def current_keep_prob(self) -> tf.Tensor | float:
+    """The keep probability at the step that is followed."""
+    if self._step is None or self.ramp_steps == 0:
+      return self.keep_prob
+    done = tf.minimum(tf.cast(self._step, tf.float32) / self.ramp_steps, 1.0)
+    return 1.0 - (1.0 - self.keep_prob) * done
+
   def get_config(self) -> dict[str, Any]:
     return {
       **super().get_config(),
@@ -90,9 +97,3 @@ class DropBlock2D(tf_keras.layers.Layer):
       'ramp_steps': self.ramp_steps,
       'seed': self.seed,
     }
-
-  def _current_keep_prob(self) -> tf.Tensor | float:
-    if self._step is None or self.ramp_steps == 0:
-      return self.keep_prob
-    done = tf.minimum(tf.cast(self._step, tf.float32) / self.ramp_steps, 1.0)
-    return 1.0 - (1.0 - self.keep_prob) * done

@@ -68,6 +68,7 @@ def build_feature_pyramid(
     kernel_regularizer=l2_regularizer,
     dropblock_keep_prob=decoder.dropblock_keep_prob,
     dropblock_size=decoder.dropblock_size,
+    dropblock_ramp_steps=decoder.dropblock_ramp_steps,
     name=NAME,
   )
   pyramid.projection.given_levels(input_specs)  # A backbone that does not fit fails here, not at the first batch.

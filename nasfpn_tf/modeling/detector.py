@@ -176,6 +176,8 @@ def _check_numbers(model_config: config.Detector) -> None:
   for key, value, least in (
     ('decoder.num_repeats', getattr(pyramid, 'num_repeats', 1), 1),
     ('decoder.num_filters', getattr(pyramid, 'num_filters', 1), 1),
+    ('decoder.dropblock_size', getattr(pyramid, 'dropblock_size', 1), 1),
+    ('decoder.dropblock_ramp_steps', getattr(pyramid, 'dropblock_ramp_steps', 0), 0),
     ('head.num_convs', model_config.head.num_convs, 0),
     ('head.num_filters', model_config.head.num_filters, 0),
     ('anchor.num_scales', model_config.anchor.num_scales, 1),
@@ -185,6 +187,12 @@ def _check_numbers(model_config: config.Detector) -> None:
     if value < least:
       key = key.replace('decoder.', f'decoder.{model_config.decoder.type}.')
       raise ValueError(f'model.{key} is {value}; it must be {least} at least.')
+  keep_prob = getattr(pyramid, 'dropblock_keep_prob', 1.0)
+  if not 0.0 < keep_prob <= 1.0:
+    raise ValueError(
+      f'model.decoder.{model_config.decoder.type}.dropblock_keep_prob is {keep_prob}; it must be above 0 and at most 1'
+      ' (1: no DropBlock).'
+    )
   anchor = model_config.anchor
   if anchor.anchor_size <= 0 or not anchor.aspect_ratios or min(anchor.aspect_ratios) <= 0:
     raise ValueError(

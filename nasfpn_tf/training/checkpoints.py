@@ -32,6 +32,7 @@ _NOT_IN_THE_WEIGHTS = frozenset(
   {
     'detection_generator',
     'dropblock_keep_prob',
+    'dropblock_ramp_steps',
     'dropblock_size',
     'frozen_level',
     'input_size',

@@ -26,6 +26,7 @@ import tf_keras
 from official.core import base_trainer
 from official.core import config_definitions as cfg
 
+from nasfpn_tf.layers.dropblock import DropBlock2D
 from nasfpn_tf.training import checkpoints, nonfinite, onednn, padding, progress, strategy
 from nasfpn_tf.training.task import DetectionTask
 
@@ -55,6 +56,7 @@ class DetectionTrainer(base_trainer.Trainer):
     super().__init__(
       params, task, model, optimizer, train=train, evaluate=evaluate, checkpoint_exporter=checkpoint_exporter
     )
+    follow_step(model, self.global_step)
     self._batch_size = params.task.train_data.global_batch_size
     self._eval_batch_size = params.task.validation_data.global_batch_size
     self._eval_progress = eval_progress
@@ -172,6 +174,13 @@ class Controller(orbit.Controller):
       if self.trainer is not None:
         self.save_checkpoint()
       return super().evaluate(steps)
+
+
+def follow_step(model: tf_keras.Model, step: tf.Variable) -> None:
+  """Makes `step` drive the schedules of the layers that have one: DropBlock and drop path."""
+  for module in model.submodules:
+    if isinstance(module, DropBlock2D):
+      module.follow_step(step)
 
 
 def build_slots(optimizer: Any, variables: list[tf.Variable]) -> None:

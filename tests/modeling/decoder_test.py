@@ -63,6 +63,7 @@ def test_config_becomes_a_pyramid():
   model_config = _tiny(
     retinanet_config.RetinaNet(min_level=2, max_level=6),
     topology='bifpn', num_repeats=3, num_filters=24, use_separable_conv=True, dropblock_keep_prob=0.9, dropblock_size=5,
+    dropblock_ramp_steps=9,
   )  # fmt: skip
   model_config.norm_activation.activation = 'swish'
   model_config.norm_activation.norm_momentum = 0.95
@@ -73,7 +74,7 @@ def test_config_becomes_a_pyramid():
   expected = FeaturePyramid(
     topology.bifpn(2, 6), num_repeats=3, num_filters=24, use_separable_conv=True, activation='swish', use_sync_bn=True,
     norm_momentum=0.95, norm_epsilon=model_config.norm_activation.norm_epsilon, kernel_regularizer=regularizer,
-    dropblock_keep_prob=0.9, dropblock_size=5, name='feature_pyramid',
+    dropblock_keep_prob=0.9, dropblock_size=5, dropblock_ramp_steps=9, name='feature_pyramid',
   )  # fmt: skip
   assert pyramid.get_config() == expected.get_config()
 

@@ -102,6 +102,17 @@ def test_the_head_is_as_wide_as_the_pyramid_unless_told(head_filters, expected):
   assert built.head.get_config()['num_filters'] == expected
 
 
+@pytest.mark.parametrize(('activation', 'function'), [('relu6', tf.nn.relu6), ('swish', tf.nn.silu)])
+def test_the_activation_reaches_pyramid_and_head(activation, function):
+  built = detector.build_detector(_config(norm_activation={'activation': activation}))
+  cell = built.decoder.stages[0].cells[0]
+  sides = [64 >> level for level in cell.get_config()['input_levels']]
+  # Large enough that ReLU6 clips.
+  features = [10.0 * tf.random.stateless_normal([1, side, side, 16], [side, 1]) for side in sides]
+  testing.assert_close(cell(features), cell.conv_norm(function(cell._merge(features))), 1e-5)
+  assert built.head.get_config()['activation'] == activation
+
+
 def test_the_regularizer_reaches_all_three_parts():
   built = detector.build_detector(_config(), tf_keras.regularizers.l2(1e-4))
   for part in built.checkpoint_items.values():
@@ -222,6 +233,10 @@ def test_a_separable_detector_learns_where_the_bright_squares_are():
     ({'decoder': {'type': 'feature_piramid'}}, "did you mean 'feature_pyramid'"),
     ({'decoder': {'type': None}}, 'model.decoder.type None is unknown'),
     ({'decoder': {'feature_pyramid': {'num_repeats': 0}}}, 'decoder.feature_pyramid.num_repeats is 0.*1 at least'),
+    ({'decoder': {'feature_pyramid': {'dropblock_size': 0}}}, 'feature_pyramid.dropblock_size is 0.*1 at least'),
+    ({'decoder': {'feature_pyramid': {'dropblock_ramp_steps': -1}}}, 'dropblock_ramp_steps is -1.*0 at least'),
+    ({'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.0}}}, 'dropblock_keep_prob is 0.0.*above 0'),
+    ({'decoder': {'feature_pyramid': {'dropblock_keep_prob': 1.5}}}, 'dropblock_keep_prob is 1.5.*at most 1'),
     ({'decoder': {'feature_pyramid': {'num_filters': 'wide'}}}, 'feature_pyramid.num_filters must be an integer'),
     ({'decoder': {'feature_pyramid': {'topology': 'nas_fnp'}}}, "did you mean 'nas_fpn'|Did you mean 'nas_fpn'"),
     ({'decoder': {'feature_pyramid': {'use_separable_conv': 1}}}, 'use_separable_conv must be true or false, not 1'),

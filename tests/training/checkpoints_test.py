@@ -176,7 +176,7 @@ def test_another_architecture_is_named(model_dir, change, key):
     {},
     {'detection_generator': {'pre_nms_score_threshold': 0.3}},
     {'input_size': [512, 512, 3]},
-    {'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.9}}},
+    {'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.9, 'dropblock_ramp_steps': 9}}},
     {'backbone': {'resnet': {'stochastic_depth_drop_rate': 0.2}}},
     {'decoder': {'fpn': {'num_filters': 3}}},
     {'norm_activation': {'norm_momentum': 0.9}},

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nasfpn_tf.training import artifacts, checkpoints, preemption, trainer
+from nasfpn_tf.training import artifacts, checkpoints, preemption, recipe, strategy, trainer
 from tests.training import rectangles
 
 STEPS = 6
@@ -107,6 +107,24 @@ def test_stopped_by_a_signal_and_continued(runs, tmp_path):
   ]
   assert [step for step, _ in losses[1]] == [2, 4, 6]
   np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
+def test_dropblock_goes_on_along_its_ramp(runs, tmp_path):
+  prefix = runs[0]
+  pyramid = {'dropblock_keep_prob': 0.8, 'dropblock_ramp_steps': 8}
+  experiment = rectangles.experiment(
+    prefix, task={'model': {'decoder': {'feature_pyramid': pyramid}}}, trainer={'train_steps': 2}
+  )
+  trainer.run(experiment, 'train', str(tmp_path), stream=io.StringIO())
+  experiment.trainer.train_steps = 4
+  completed = recipe.complete(experiment, 'train')
+  runner = trainer.Runner(
+    strategy.build_strategy(experiment.runtime), 'train', completed, str(tmp_path), None, io.StringIO()
+  )
+  cells = runner.trainer.model.decoder.stages[0].cells
+  assert [float(cell.dropblock.current_keep_prob()) for cell in cells] == pytest.approx([0.95] * len(cells))
+  runner.trainer.global_step.assign(100)
+  assert float(cells[0].dropblock.current_keep_prob()) == pytest.approx(0.8)
 
 
 def test_the_best_checkpoint_holds_the_averages(runs):

@@ -79,12 +79,17 @@ def test_two_logical_cpus(prefix, tmp_path):
     'prefix': prefix,
     'model_dir': str(model_dir),
     'num_cpus': 2,
-    'task': {'train_data': {'global_batch_size': 4}, 'validation_data': {'global_batch_size': 4}},
+    'task': {
+      'train_data': {'global_batch_size': 4},
+      'validation_data': {'global_batch_size': 4},
+      'model': {'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.98, 'dropblock_ramp_steps': 60}}},
+    },
     'trainer': schedule | rate,
   }
   mirrored = result(start(request, log), log)
   assert mirrored['strategy'] == 'MirroredStrategy' and mirrored['num_replicas'] == 2
   assert len(mirrored['replicas']) == 2 and len(set(mirrored['replicas'])) == 1
+  assert mirrored['keep_prob'] == pytest.approx(0.99), 'DropBlock is half way down its ramp after 30 of 60 steps'
   assert f'({NUM_IMAGES} images' in log.read_text()
   losses = [line['total_loss'] for line in artifacts.read_history(str(model_dir / 'train_history.jsonl'))]
   assert losses[-1] < losses[0]

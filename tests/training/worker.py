@@ -54,6 +54,8 @@ def main():
     copies = [chosen.experimental_local_results(v) for v in self.model.trainable_variables]
     seen['replicas'] = [digest(replica) for replica in zip(*copies, strict=True)]
     seen['loss'] = float(logs['training_loss'])
+    dropblock = self.model.decoder.stages[0].cells[0].dropblock
+    seen['keep_prob'] = float(dropblock.current_keep_prob()) if dropblock else None
     return logs
 
   loop.DetectionTrainer.train_loop_end = train_loop_end

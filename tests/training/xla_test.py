@@ -46,7 +46,7 @@ def test_train_step_compiles_with_static_shapes(bfloat16, tmp_path):
       'backbone_lr_multiplier': 0.5,
       'losses': {'l2_weight_decay': 1e-4},
       'train_data': {'dtype': 'bfloat16', 'seed': 1},
-      'model': {'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.9}}},
+      'model': {'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.9, 'dropblock_ramp_steps': 4}}},
     },
     trainer={
       'optimizer_config': {
@@ -60,6 +60,7 @@ def test_train_step_compiles_with_static_shapes(bfloat16, tmp_path):
   task = DetectionTask(params.task)
   model = task.build_model()
   optimizer = optimizer_lib.build_optimizer(params, model)
+  loop.follow_step(model, optimizer.iterations)  # DropBlock's ramp compiles too.
   loop.build_slots(optimizer, model.trainable_variables)
   metrics = task.build_metrics(training=True)
   images, labels = next(iter(inputs.build_inputs(params.task.train_data, params.task.model)))
