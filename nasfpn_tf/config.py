@@ -83,11 +83,31 @@ class Applications(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class AmoebaNet(hyperparams.Config):
+  """AmoebaNet-D (arXiv 1802.01548); batch norm and activation are those of `norm_activation`.
+
+  Attributes:
+    num_cells: normal cells in each of the three sections (N); papers also give their sum, 18 for 6.
+    num_filters: width of the first section's cells (F), doubled in each further section.
+    stem_filters: width of the first convolution.
+    drop_path_keep_prob: of the last cell's paths, falling linearly from 1 with the position of a cell; 1.0 is off.
+    drop_path_ramp_steps: training steps in which it falls from 1; 0: it holds from the start.
+  """
+
+  num_cells: int = 6
+  num_filters: int = 256
+  stem_filters: int = 32
+  drop_path_keep_prob: float = 1.0
+  drop_path_ramp_steps: int = 0
+
+
+@dataclasses.dataclass
 class Backbone(backbones.Backbone):
-  """Model Garden's backbones and `applications`."""
+  """Model Garden's backbones, `applications` and `amoebanet`."""
 
   type: str | None = 'resnet'
   applications: Applications = dataclasses.field(default_factory=Applications)
+  amoebanet: AmoebaNet = dataclasses.field(default_factory=AmoebaNet)
 
 
 @dataclasses.dataclass

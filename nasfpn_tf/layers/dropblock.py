@@ -20,10 +20,11 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers.scheduled_drop import ScheduledDrop
 
 
 @tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
-class DropBlock2D(tf_keras.layers.Layer):
+class DropBlock2D(ScheduledDrop):
   """Drops square blocks, independently per example and channel, in training; the identity at inference.
 
   Every cell of the map is dropped with probability exactly 1 - keep_prob, whatever the map's shape: the blocks' corners
@@ -50,23 +51,10 @@ class DropBlock2D(tf_keras.layers.Layer):
     Raises:
       ValueError: if a setting is out of range.
     """
-    super().__init__(**kwargs)
-    if not 0.0 < keep_prob <= 1.0:
-      raise ValueError(f'DropBlock: keep_prob must be in (0, 1], not {keep_prob!r}.')
+    super().__init__(keep_prob, ramp_steps, seed, **kwargs)
     if block_size < 1:
-      raise ValueError(f'DropBlock: block_size must be at least 1, not {block_size!r}.')
-    if ramp_steps < 0:
-      raise ValueError(f'DropBlock: ramp_steps must not be negative, not {ramp_steps!r}.')
-    self.keep_prob = keep_prob
+      raise ValueError(f'DropBlock2D: block_size must be at least 1, not {block_size!r}.')
     self.block_size = block_size
-    self.ramp_steps = ramp_steps
-    self.seed = seed
-    self.follow_step(None)
-
-  @tf.__internal__.tracking.no_automatic_dependency_tracking
-  def follow_step(self, step: tf.Variable | None) -> None:
-    """Makes `step`, the trainer's step counter, drive the ramp; it does not become part of this layer's checkpoint."""
-    self._step = step
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
     """[batch, height, width, channels] -> the same shape; height and width static."""
@@ -82,18 +70,5 @@ class DropBlock2D(tf_keras.layers.Layer):
     dropped = tf.nn.max_pool2d(is_corner, block, 1, 'VALID')
     return inputs * ((1.0 - dropped) * tf.cast(1.0 / keep_prob, inputs.dtype))
 
-  def current_keep_prob(self) -> tf.Tensor | float:
-    """The keep probability at the step that is followed."""
-    if self._step is None or self.ramp_steps == 0:
-      return self.keep_prob
-    done = tf.minimum(tf.cast(self._step, tf.float32) / self.ramp_steps, 1.0)
-    return 1.0 - (1.0 - self.keep_prob) * done
-
   def get_config(self) -> dict[str, Any]:
-    return {
-      **super().get_config(),
-      'keep_prob': self.keep_prob,
-      'block_size': self.block_size,
-      'ramp_steps': self.ramp_steps,
-      'seed': self.seed,
-    }
+    return {**super().get_config(), 'block_size': self.block_size}

@@ -24,6 +24,7 @@ from official.vision.modeling.layers import detection_generator as mg_detection_
 
 from nasfpn_tf import config
 from nasfpn_tf.modeling import (
+  amoebanet,  # noqa: F401  (registers the backbone 'amoebanet')
   applications,  # noqa: F401  (registers the backbone 'applications')
   decoder,  # noqa: F401  (registers the decoder 'feature_pyramid')
   postprocess,

@@ -31,6 +31,8 @@ BEST_DIR = 'best'
 _NOT_IN_THE_WEIGHTS = frozenset(
   {
     'detection_generator',
+    'drop_path_keep_prob',
+    'drop_path_ramp_steps',
     'dropblock_keep_prob',
     'dropblock_ramp_steps',
     'dropblock_size',

@@ -26,7 +26,7 @@ import tf_keras
 from official.core import base_trainer
 from official.core import config_definitions as cfg
 
-from nasfpn_tf.layers.dropblock import DropBlock2D
+from nasfpn_tf.layers.scheduled_drop import ScheduledDrop
 from nasfpn_tf.training import checkpoints, nonfinite, onednn, padding, progress, strategy
 from nasfpn_tf.training.task import DetectionTask
 
@@ -179,7 +179,7 @@ class Controller(orbit.Controller):
 def follow_step(model: tf_keras.Model, step: tf.Variable) -> None:
   """Makes `step` drive the schedules of the layers that have one: DropBlock and drop path."""
   for module in model.submodules:
-    if isinstance(module, DropBlock2D):
+    if isinstance(module, ScheduledDrop):
       module.follow_step(step)
 
 

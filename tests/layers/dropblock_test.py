@@ -120,5 +120,5 @@ def test_keep_probability_follows_the_step():
   ],
 )
 def test_settings_out_of_range_are_named(kwargs, key):
-  with pytest.raises(ValueError, match=f'DropBlock: {key}'):
+  with pytest.raises(ValueError, match=f'DropBlock2D: {key}'):
     DropBlock2D(**kwargs)

@@ -1,0 +1,131 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The convolutions of AmoebaNet: activation, convolution without bias, batch norm."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from nasfpn_tf.layers import blocks
+
+
+def _kernel_initializer() -> tf_keras.initializers.Initializer:
+  """That of the authors' code: He's, over fan-out, truncated."""
+  return tf_keras.initializers.VarianceScaling(scale=2.0, mode='fan_out', distribution='truncated_normal')
+
+
+@tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
+class ActivatedConv(tf_keras.layers.Layer):
+  """Activation, convolution without bias and with 'same' padding, batch norm."""
+
+  def __init__(
+    self,
+    num_filters: int,
+    kernel_size: int | Sequence[int],
+    strides: int | Sequence[int] = 1,
+    activation: str = 'relu',
+    use_sync_bn: bool = False,
+    norm_momentum: float = 0.99,
+    norm_epsilon: float = 0.001,
+    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+    **kwargs,
+  ):
+    """Creates the layers.
+
+    Args:
+      num_filters: width of the output.
+      kernel_size: of the convolution.
+      strides: of the convolution.
+      activation: name of the activation before it; see `blocks.get_activation`.
+      use_sync_bn: batch statistics over all replicas instead of one.
+      norm_momentum: momentum of the moving statistics.
+      norm_epsilon: added to the variance.
+      kernel_regularizer: of the kernel.
+      **kwargs: of the Keras layer (name, dtype).
+    """
+    super().__init__(**kwargs)
+    regularizer = tf_keras.regularizers.get(kernel_regularizer)
+    self._config = {
+      'num_filters': num_filters,
+      'kernel_size': kernel_size,
+      'strides': strides,
+      'activation': activation,
+      'use_sync_bn': use_sync_bn,
+      'norm_momentum': norm_momentum,
+      'norm_epsilon': norm_epsilon,
+      'kernel_regularizer': tf_keras.regularizers.serialize(regularizer),
+    }
+    self._activation = blocks.get_activation(activation)
+    self.conv = self._new_conv(num_filters, kernel_size, strides, regularizer, 'conv')
+    self.norm = tf_keras.layers.BatchNormalization(
+      momentum=norm_momentum, epsilon=norm_epsilon, synchronized=use_sync_bn, dtype=self.dtype_policy, name='norm'
+    )
+
+  def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    """[batch, height, width, channels] -> [batch, height / stride, width / stride, num_filters]."""
+    return self.norm(self.conv(self._activation(inputs)), training=training)
+
+  def get_config(self) -> dict[str, Any]:
+    return {**super().get_config(), **self._config}
+
+  def _new_conv(self, num_filters, kernel_size, strides, regularizer, name) -> tf_keras.layers.Conv2D:
+    return tf_keras.layers.Conv2D(
+      num_filters,
+      kernel_size,
+      strides,
+      padding='same',
+      use_bias=False,
+      kernel_initializer=_kernel_initializer(),
+      kernel_regularizer=regularizer,
+      dtype=self.dtype_policy,
+      name=name,
+    )
+
+
+@tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
+class HalvingConv(ActivatedConv):
+  """Activation; two 1x1 convolutions of stride 2, one of them shifted right and down by one, side by side; batch norm.
+
+  The factorised reduction of NASNet (arXiv 1707.07012): both halves together read every second cell along the diagonal.
+  """
+
+  def __init__(self, num_filters: int, **kwargs):
+    """Creates the layers.
+
+    Args:
+      num_filters: width of the output, even.
+      **kwargs: of `ActivatedConv`.
+    """
+    # The striding is done by slices: a strided 1x1 convolution of few channels is not safe with oneDNN.
+    for key in ('kernel_size', 'strides'):
+      kwargs.pop(key, None)
+    if num_filters % 2:
+      raise ValueError(f'AmoebaNet: its widths must be even to be split in two, not {num_filters}.')
+    super().__init__(num_filters // 2, 1, **kwargs)
+    self._config['num_filters'] = num_filters
+    regularizer = tf_keras.regularizers.get(self._config['kernel_regularizer'])
+    self.shifted_conv = self._new_conv(num_filters // 2, 1, 1, regularizer, 'shifted_conv')
+
+  def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    """[batch, height, width, channels] -> [batch, ceil(height / 2), ceil(width / 2), num_filters]."""
+    inputs = self._activation(inputs)
+    # Zeros follow an odd last row or column.
+    odd = [[0, 0], *([0, 0 if size is not None and size % 2 == 0 else 1] for size in inputs.shape[1:3]), [0, 0]]
+    shifted = inputs if odd == [[0, 0]] * 4 else tf.pad(inputs, odd)
+    shifted = shifted[:, 1::2, 1::2]
+    halves = [self.conv(inputs[:, ::2, ::2]), self.shifted_conv(shifted)]
+    return self.norm(tf.concat(halves, axis=-1), training=training)
