@@ -1,0 +1,67 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Progress of a search: a bar on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from typing import TextIO
+
+import tqdm
+
+from nasfpn_tf.search.trial import Measurement, Trial
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class SearchProgress:
+  """Tells how many trials are done and running, the best reward so far, and the time that is left.
+
+  The time left is taken from the trials done since this run began.
+  """
+
+  def __init__(self, done: int, max_trials: int, stream: TextIO | None = None):
+    """Starts with `done` trials of earlier runs; a bar appears if `stream` (standard error) is a terminal."""
+    self._first, self._done, self._total = done, done, max_trials
+    self._stream = stream or sys.stderr
+    self._start, self._told = time.monotonic(), float('-inf')
+    self._bar = None
+    if self._stream.isatty():
+      self._bar = tqdm.tqdm(
+        total=max_trials, initial=done, unit='trial', desc='search', file=self._stream, dynamic_ncols=True
+      )
+
+  def update(self, done: int, running: int, best: tuple[Trial, Measurement] | None) -> None:
+    """Shows the state of the search, not too often."""
+    words = f'best {best[1].reward:.4f} (trial {best[0].id})' if best else 'best -'
+    if self._bar is not None:
+      self._bar.set_postfix_str(f'{words}, {running} running', refresh=False)
+      self._bar.update(done - self._done)
+    elif done >= self._total or (done > self._done and time.monotonic() - self._told >= SECONDS_BETWEEN_LINES):
+      self._told = time.monotonic()
+      print(f'search {done}/{self._total}  {words}  {running} running  left {self._left(done)}', file=self._stream)
+      self._stream.flush()
+    self._done = done
+
+  def close(self) -> None:
+    """Ends the bar."""
+    if self._bar is not None:
+      self._bar.close()
+
+  def _left(self, done: int) -> str:
+    if done == self._first:
+      return '?'
+    seconds = round((time.monotonic() - self._start) / (done - self._first) * max(0, self._total - done))
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    return f'{hours}h{minutes:02d}m' if hours else f'{minutes}m{seconds % 60:02d}s' if minutes else f'{seconds}s'
