@@ -126,6 +126,22 @@ class DetectionGenerator(retinanet.DetectionGenerator):
 
 
 @dataclasses.dataclass
+class Anytime(hyperparams.Config):
+  """Class and box heads after every stacked pyramid, trained together (arXiv 1904.07392, sec. 3.3).
+
+  Attributes:
+    enabled: whether there are heads after the earlier pyramids, too.
+    share_heads: the heads have their convolutions in common, with batch norms of their own; else nothing.
+    loss_weights: weight of the loss of each exit, the first pyramid's first; empty: all the same, 1 in sum, so that
+      learning rates and weight decay mean what they mean with one exit.
+  """
+
+  enabled: bool = False
+  share_heads: bool = True
+  loss_weights: list[float] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
 class Detector(retinanet.RetinaNet):
   """RetinaNet on a stackable pyramid.
 
@@ -137,6 +153,7 @@ class Detector(retinanet.RetinaNet):
   decoder: Decoder = dataclasses.field(default_factory=Decoder)
   head: RetinaNetHead = dataclasses.field(default_factory=RetinaNetHead)
   detection_generator: DetectionGenerator = dataclasses.field(default_factory=DetectionGenerator)
+  anytime: Anytime = dataclasses.field(default_factory=Anytime)
 
 
 @dataclasses.dataclass

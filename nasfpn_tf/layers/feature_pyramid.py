@@ -100,8 +100,9 @@ class FeaturePyramid(tf_keras.layers.Layer):
   p = neck({'3': c3, '4': c4, '5': c5}, training=True)  # {'3': [b, h/8, w/8, 256], ..., '7': [b, h/128, w/128, 256]}
   ```
 
-  The parts can be called alone, for detection from an intermediate pyramid (the paper's anytime detection):
-  `features = neck.project(backbone_features)`, then `features = neck.stages[i](features)`.
+  The parts can be called alone, for detection from an intermediate pyramid (the paper's anytime detection, sec. 3.3):
+  `features = neck.project(backbone_features)`, then `features = neck.stages[i](features)`; `stage_outputs` gives the
+  features after every pyramid, `first(k)` is the neck of the first k pyramids on the same weights.
 
   Attributes:
     spec: the topology.
@@ -215,10 +216,33 @@ class FeaturePyramid(tf_keras.layers.Layer):
     Raises:
       ValueError: if features do not fit the topology; see `InputProjection`.
     """
+    return self.stage_outputs(features, training=training)[-1]
+
+  def stage_outputs(
+    self, features: Mapping[str, tf.Tensor], training: bool | None = None
+  ) -> list[dict[str, tf.Tensor]]:
+    """What `call` gives, after each of the pyramids, first to last."""
     pyramid = self.project(features, training=training)
+    outputs = []
     for stage in self.stages:
       pyramid = stage(pyramid, training=training)
+      outputs.append(self.by_level(pyramid))
+    return outputs
+
+  def by_level(self, pyramid: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
+    """{level: feature} of what a stage gives."""
     return {str(level): feature for level, feature in zip(self.spec.levels, pyramid, strict=True)}
+
+  def first(self, num_repeats: int) -> 'FeaturePyramid':
+    """The first `num_repeats` pyramids as a layer of its own that shares the weights; this one must be built."""
+    if not 1 <= num_repeats <= self.num_repeats:
+      raise ValueError(f'feature pyramid: first({num_repeats}) of {self.num_repeats} pyramids.')
+    pyramid = type(self).from_config({**self.get_config(), 'num_repeats': num_repeats})
+    pyramid.projection = self.projection
+    pyramid.stages = list(self.stages[:num_repeats])
+    pyramid._output_specs = self.output_specs
+    pyramid.built = True
+    return pyramid
 
   def compute_output_shape(self, input_shape: Mapping[str, tf.TensorShape]) -> dict[str, tf.TensorShape]:
     given = self.projection.given_levels(input_shape)

@@ -25,8 +25,9 @@ from official.vision.modeling.layers import detection_generator as mg_detection_
 from nasfpn_tf import config
 from nasfpn_tf.modeling import (
   amoebanet,  # noqa: F401  (registers the backbone 'amoebanet')
+  anytime,
   applications,  # noqa: F401  (registers the backbone 'applications')
-  decoder,  # noqa: F401  (registers the decoder 'feature_pyramid')
+  decoder,  # Registers itself as 'feature_pyramid'.
   postprocess,
 )
 
@@ -48,7 +49,8 @@ def build_detector(
   Returns:
     Model Garden's RetinaNet: `model(images, image_shape=None, anchor_boxes=None, training=None)`, images as the input
     pipeline makes them (normalised with ImageNet's mean and deviation). `checkpoint_items` are 'backbone', 'decoder'
-    and 'head', so Model Garden's backbone checkpoints load.
+    and 'head', so Model Garden's backbone checkpoints load. With `anytime.enabled` an `AnytimeRetinaNet`, whose
+    items also have 'early_heads'.
 
   Raises:
     ValueError: naming the key, its value and what would do, if the configuration has a value of a wrong type, a type
@@ -78,7 +80,11 @@ def build_detector(
   if pyramid is None:
     # The factory builds a head only behind a decoder.
     parts.head({level: tf_keras.Input(shape[1:]) for level, shape in backbone.output_specs.items()})
-  model = retinanet_model.RetinaNetModel(
+  kind, exits = retinanet_model.RetinaNetModel, {}
+  if model_config.anytime.enabled:
+    kind = anytime.AnytimeRetinaNet
+    exits = {'early_heads': anytime.build_early_heads(parts.head, pyramid, model_config.anytime.share_heads)}
+  model = kind(
     backbone,
     pyramid,
     parts.head,
@@ -88,6 +94,7 @@ def build_detector(
     num_scales=model_config.anchor.num_scales,
     aspect_ratios=model_config.anchor.aspect_ratios,
     anchor_size=model_config.anchor.anchor_size,
+    **exits,
   )
   model.built = True  # Every part of it has been called.
   return model
@@ -128,6 +135,7 @@ def check(model_config: config.Detector) -> None:
   _check_size(model_config)
   _check_names(model_config)
   _check_numbers(model_config)
+  _check_anytime(model_config)
 
 
 def _check_names(model_config: config.Detector) -> None:
@@ -204,6 +212,19 @@ def _check_numbers(model_config: config.Detector) -> None:
     value = getattr(generator, key)
     if not 0.0 <= value <= 1.0:
       raise ValueError(f'model.detection_generator.{key} is {value}; it must be within 0 and 1.')
+
+
+def _check_anytime(model_config: config.Detector) -> None:
+  if not model_config.anytime.enabled:
+    return
+  if model_config.decoder.type != decoder.NAME:
+    raise ValueError(
+      f'model.anytime.enabled needs stacked pyramids: model.decoder.type is {model_config.decoder.type!r}, not'
+      f' {decoder.NAME!r}.'
+    )
+  if model_config.head.attribute_heads:
+    raise ValueError('model.anytime.enabled does not go with model.head.attribute_heads.')
+  anytime.exit_weights(model_config)
 
 
 def _check_levels(model_config: config.Detector, backbone: tf_keras.Model) -> None:

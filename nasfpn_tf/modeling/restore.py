@@ -42,12 +42,7 @@ def restore(model: tf_keras.Model, path: str, use_average: bool = False) -> None
     FileNotFoundError: if there is no such checkpoint.
     ValueError: naming the first variables that are missing or have another shape.
   """
-  if not tf.io.gfile.exists(path + '.index'):
-    raise FileNotFoundError(f'checkpoint {path!r} does not exist: there is no {path}.index.')
-  reader = tf.train.load_checkpoint(path)
-  if not reader.has_tensor(_GRAPH_KEY):
-    raise ValueError(f'checkpoint {path!r} is not of TensorFlow 2: it holds no object graph.')
-  graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(_GRAPH_KEY))
+  reader, graph = _open(path)
   keys, problems = {}, []
   roots = {child.local_name: child.node_id for child in graph.nodes[0].children}
   for name, item in model.checkpoint_items.items():
@@ -76,6 +71,25 @@ def restore(model: tf_keras.Model, path: str, use_average: bool = False) -> None
   averages = _averages(graph) if use_average else {}
   for variable, node_id in keys.values():
     variable.assign(reader.get_tensor(_value_key(graph, averages.get(node_id, node_id))))
+
+
+def children(path: str) -> dict[str, tuple[str, ...]]:
+  """{name: names of its parts} of the items that a checkpoint holds; raises as `restore`."""
+  _, graph = _open(path)
+  return {
+    item.local_name: tuple(part.local_name for part in graph.nodes[item.node_id].children)
+    for item in graph.nodes[0].children
+  }
+
+
+def _open(path: str):
+  """The reader of a checkpoint and its graph of objects."""
+  if not tf.io.gfile.exists(path + '.index'):
+    raise FileNotFoundError(f'checkpoint {path!r} does not exist: there is no {path}.index.')
+  reader = tf.train.load_checkpoint(path)
+  if not reader.has_tensor(_GRAPH_KEY):
+    raise ValueError(f'checkpoint {path!r} is not of TensorFlow 2: it holds no object graph.')
+  return reader, trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(_GRAPH_KEY))
 
 
 def _match(item, graph, node_id: int, name: str, keys: dict[int, Any], problems: list[str]) -> None:

@@ -145,6 +145,9 @@ def _relevant(model: Mapping[str, Any]) -> dict[str, Any]:
     kind = kept[one_of]['type']
     kept[one_of] = {'type': kind, kind: kept[one_of].get(kind)}
   kept = _without(kept, _NOT_IN_THE_WEIGHTS)
+  exits = kept.pop('anytime', None)  # What was trained before there were exits has none in its params.yaml.
+  if exits and exits['enabled']:
+    kept['anytime'] = {'share_heads': exits['share_heads']}
   pyramid = kept['decoder'].get('feature_pyramid')
   if pyramid and pyramid['topology'].lstrip().startswith('{'):
     pyramid['topology'] = _without(json.loads(pyramid['topology']), {'name'})

@@ -24,7 +24,7 @@ from official.core import task_factory
 from official.vision.tasks import retinanet
 
 from nasfpn_tf import config
-from nasfpn_tf.modeling import detector
+from nasfpn_tf.modeling import anytime, detector, warm_start
 from nasfpn_tf.training import checkpoints, evaluation, inputs, losses, padding, summaries
 
 _LOSS_NAMES = ('total_loss', 'cls_loss', 'box_loss', 'model_loss')
@@ -63,6 +63,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     self._start_step = start_step
     self._is_partial = is_partial
     self._evaluator = None
+    self._exit_evaluators: list[evaluation.CocoEvaluator] = []
     self._pictures = None
 
   def build_model(self) -> tf_keras.Model:
@@ -85,9 +86,10 @@ class DetectionTask(retinanet.RetinaNetTask):
     path, modules = self.task_config.init_checkpoint, self.task_config.init_checkpoint_modules
     if not path:
       return
-    checkpoints.resolve(path)
+    resolved = checkpoints.resolve(path)
     try:
-      super().initialize(model)
+      if modules != 'all' or not warm_start.read_other_exits(model, resolved):
+        super().initialize(model)
     except (AssertionError, ValueError, tf.errors.OpError) as error:
       # Model Garden asserts that every object has found its value.
       reason = ' '.join(str(error).split())[:300]
@@ -117,16 +119,29 @@ class DetectionTask(retinanet.RetinaNetTask):
   def build_losses(
     self, outputs: Mapping[str, Any], labels: Mapping[str, Any], aux_losses: list[tf.Tensor] | None = None
   ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Losses of one replica's batch: (total, classification, box, total without the auxiliary losses)."""
+    """Losses of one replica's batch: (total, classification, box, total without the auxiliary losses).
+
+    With exits, classification and box loss are the weighted sums over them; the auxiliary losses count once.
+    """
     params = self.task_config.losses
-    cls_loss, box_loss = losses.detection_losses(
-      outputs['cls_outputs'],
-      outputs['box_outputs'],
-      labels,
-      num_classes=self.task_config.model.num_classes,
-      focal_alpha=params.focal_loss_alpha,
-      focal_gamma=params.focal_loss_gamma,
-      huber_delta=params.huber_loss_delta,
+    exits, weights = [outputs], [1.0]
+    if 'exits' in outputs:
+      exits, weights = outputs['exits'], anytime.exit_weights(self.task_config.model)
+    of_exits = [
+      losses.detection_losses(
+        exit_outputs['cls_outputs'],
+        exit_outputs['box_outputs'],
+        labels,
+        num_classes=self.task_config.model.num_classes,
+        focal_alpha=params.focal_loss_alpha,
+        focal_gamma=params.focal_loss_gamma,
+        huber_delta=params.huber_loss_delta,
+      )
+      for exit_outputs in exits
+    ]
+    cls_loss, box_loss = (
+      tf.add_n([weight * loss for weight, loss in zip(weights, of_kind, strict=True)])
+      for of_kind in zip(*of_exits, strict=True)
     )
     model_loss = cls_loss + params.box_loss_weight * box_loss
     total_loss = params.loss_weight * (model_loss + (tf.add_n(aux_losses) if aux_losses else 0.0))
@@ -135,38 +150,38 @@ class DetectionTask(retinanet.RetinaNetTask):
   def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
     """Running means of the four losses; in evaluation also reads the ground truth."""
     if not training:
-      self._evaluator = evaluation.CocoEvaluator(
-        self.task_config.annotation_file,
-        self._labels,
-        per_category=self.task_config.per_category_metrics,
-        max_detections=self.task_config.max_num_eval_detections,
-      )
+      self._evaluator = self._build_evaluator(self.task_config.per_category_metrics)
+      if self.task_config.model.anytime.enabled:
+        num_early = self.task_config.model.decoder.get().num_repeats - 1
+        self._exit_evaluators = [self._build_evaluator(per_category=False) for _ in range(num_early)]
       names = {int(label['label']): label['name'] for label in self._labels or ()}
       self._pictures = summaries.DetectionPictures(names)
     return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in _LOSS_NAMES]
 
+  def _build_evaluator(self, per_category: bool) -> evaluation.CocoEvaluator:
+    return evaluation.CocoEvaluator(
+      self.task_config.annotation_file,
+      self._labels,
+      per_category=per_category,
+      max_detections=self.task_config.max_num_eval_detections,
+    )
+
   def validation_step(
     self, inputs: tuple[tf.Tensor, Mapping[str, Any]], model: tf_keras.Model, metrics: list | None = None
   ) -> dict[str, Any]:
-    """Loss, detections and, if wanted, pictures of one replica's batch."""
+    """Loss, detections (of every exit, in one pass) and, if wanted, pictures of one replica's batch."""
     images, labels = inputs
-    outputs = model(
-      images, anchor_boxes=labels['anchor_boxes'], image_shape=labels['image_info'][:, 1, :], training=False
-    )
+    options = {'all_exits': True} if isinstance(model, anytime.AnytimeRetinaNet) else {}
+    image_shape = labels['image_info'][:, 1, :]
+    outputs = model(images, anchor_boxes=labels['anchor_boxes'], image_shape=image_shape, training=False, **options)
     outputs = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32) if x.dtype.is_floating else x, outputs)
     values = dict(zip(_LOSS_NAMES, self.build_losses(outputs, labels, model.losses), strict=True))
     for metric in metrics or []:
       metric.update_state(values[metric.name], sample_weight=padding.num_images(labels))
     logs = {
       self.loss: values['total_loss'],
-      'detections': {
-        'source_ids': labels['source_id'],
-        'image_info': labels['image_info'],
-        'boxes': outputs['detection_boxes'],
-        'scores': outputs['detection_scores'],
-        'classes': outputs['detection_classes'],
-        'num_detections': outputs['num_detections'],
-      },
+      'detections': _detections(outputs, labels),
+      'early_detections': [_detections(early, labels) for early in outputs.get('exits', [])[:-1]],
     }
     if self.task_config.allow_image_summary:
       truth = labels['groundtruths']
@@ -176,13 +191,17 @@ class DetectionTask(retinanet.RetinaNetTask):
 
   def aggregate_logs(self, state: Any = None, step_outputs: Mapping[str, Any] | None = None) -> bool:
     """Hands the detections of one step, tuples with a tensor of each replica, to the evaluator."""
+    evaluators = [self._evaluator, *self._exit_evaluators]
     if state is None:
-      self._evaluator.reset()
       self._pictures.reset()
+      for evaluator in evaluators:
+        evaluator.reset()
     replicas = _by_replica(step_outputs['detections'])
-    for detections in replicas:
-      is_image = detections['source_ids'] != padding.FILLER_ID
-      self._evaluator.add(**{key: value[is_image] for key, value in detections.items()})
+    of_exits = [replicas, *map(_by_replica, step_outputs['early_detections'])]
+    for evaluator, of_replicas in zip(evaluators, of_exits, strict=True):
+      for detections in of_replicas:
+        is_image = detections['source_ids'] != padding.FILLER_ID
+        evaluator.add(**{key: value[is_image] for key, value in detections.items()})
     if 'pictures' in step_outputs:
       for pictures, detections in zip(_by_replica(step_outputs['pictures']), replicas, strict=True):
         is_image = detections['source_ids'][: len(pictures['images'])] != padding.FILLER_ID
@@ -190,9 +209,31 @@ class DetectionTask(retinanet.RetinaNetTask):
     return True
 
   def reduce_aggregated_logs(self, aggregated_logs: Any, global_step: tf.Tensor | None = None) -> dict[str, float]:
-    """COCO's metrics of all images seen; also writes the pictures to TensorBoard."""
+    """COCO's metrics of all images seen; also writes the pictures to TensorBoard.
+
+    An anytime detector's are those of its last exit; `exit_<k>/AP` and the others of COCO's twelve are of exit k.
+    """
     self._pictures.write()
-    return self._evaluator.evaluate(allow_missing=self._is_partial)
+    metrics = self._evaluator.evaluate(allow_missing=self._is_partial)
+    if not self.task_config.model.anytime.enabled:
+      return metrics
+    of_exits = [evaluator.evaluate(allow_missing=self._is_partial) for evaluator in self._exit_evaluators]
+    of_exits.append({name: value for name, value in metrics.items() if '/' not in name})
+    return metrics | {
+      f'exit_{k}/{name}': value for k, values in enumerate(of_exits, start=1) for name, value in values.items()
+    }
+
+
+def _detections(outputs: Mapping[str, Any], labels: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+  """What `CocoEvaluator.add` takes."""
+  return {
+    'source_ids': labels['source_id'],
+    'image_info': labels['image_info'],
+    'boxes': outputs['detection_boxes'],
+    'scores': outputs['detection_scores'],
+    'classes': outputs['detection_classes'],
+    'num_detections': outputs['num_detections'],
+  }
 
 
 def _by_replica(values: Mapping[str, tuple]) -> list[dict[str, np.ndarray]]:

@@ -96,9 +96,10 @@ def run(
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
-  """COCO's metrics, then the categories, two columns of text."""
+  """COCO's metrics, then the categories, then the AP of the exits, two columns of text."""
   rows = [(name, metrics[name]) for name in COCO_METRICS if name in metrics]
   rows += [(name, value) for name, value in metrics.items() if name.startswith('AP/')]
+  rows += [(name, value) for name, value in metrics.items() if name.startswith('exit_') and name.endswith('/AP')]
   width = max((len(name) for name, _ in rows), default=0)
   return '\n'.join(f'{name:<{width}}  {value:.4f}' if value >= 0 else f'{name:<{width}}  -' for name, value in rows)
 
