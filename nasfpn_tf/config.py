@@ -39,6 +39,7 @@ class FeaturePyramid(hyperparams.Config):
     num_repeats: how many pyramids are stacked (N).
     num_filters: width of every feature (D).
     use_separable_conv: separable convolutions, NAS-FPNLite.
+    project_each_edge: a projection of its own for every use of a backbone feature, as in EfficientDet.
     dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 is off.
     dropblock_size: side of the dropped blocks, in cells of the feature map.
     dropblock_ramp_steps: training steps in which the keep probability falls linearly from 1 to `dropblock_keep_prob`;
@@ -49,6 +50,7 @@ class FeaturePyramid(hyperparams.Config):
   num_repeats: int = 7
   num_filters: int = 256
   use_separable_conv: bool = False
+  project_each_edge: bool = False
   dropblock_keep_prob: float = 1.0
   dropblock_size: int = 3
   dropblock_ramp_steps: int = 0

@@ -14,6 +14,7 @@
 
 """The feature pyramid network: projected backbone features through N stacked pyramids (arXiv 1904.07392, sec. 3)."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers.edge_projection import EdgeProjection, uses
 from nasfpn_tf.layers.input_projection import InputProjection
 from nasfpn_tf.layers.merging_cell import MergingCell
 from nasfpn_tf.topology import PyramidSpec, resolve
@@ -66,20 +68,23 @@ class PyramidStage(tf_keras.layers.Layer):
     """One pass through the pyramid.
 
     Args:
-      features: [batch, height_l, width_l, num_filters] for each level, finest first.
+      features: [batch, height_l, width_l, num_filters] for each level, finest first; or for a level a list with one
+        such feature for each use (`EdgeProjection`).
       training: whether batch norm uses and updates batch statistics, and DropBlock drops.
 
     Returns:
-      As `features`: stages stack.
+      One feature for each level: stages stack.
     """
     if len(features) != self.spec.num_levels:
       raise ValueError(
         f'pyramid {self.spec.name!r}: takes {self.spec.num_levels} features, levels {self.spec.min_level}..'
         f'{self.spec.max_level}; {len(features)} were given.'
       )
-    features = list(features)
+    # Shallow copies, because reading takes what is for one use.
+    features = [list(feature) if isinstance(feature, list | tuple) else feature for feature in features]
     for cell, wires in zip(self.cells, self._wiring, strict=True):
-      features.append(cell([features[i] for i in wires], training=training))
+      read = [features[i].pop(0) if isinstance(features[i], list) else features[i] for i in wires]
+      features.append(cell(read, training=training))
     return [features[i] for i in self.spec.outputs.values()]
 
   def get_config(self) -> dict[str, Any]:
@@ -124,6 +129,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
     dropblock_keep_prob: float = 1.0,
     dropblock_size: int = 3,
     dropblock_ramp_steps: int = 0,
+    project_each_edge: bool = False,
     **kwargs,
   ):
     """Creates the projection and the stages.
@@ -141,6 +147,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 is off.
       dropblock_size: side of the dropped blocks, in cells of the feature map.
       dropblock_ramp_steps: training steps in which the keep probability falls to its value; see `follow_step`.
+      project_each_edge: a projection for every use of a backbone feature (`EdgeProjection`).
       **kwargs: of the Keras layer (name, dtype).
 
     Raises:
@@ -168,7 +175,9 @@ class FeaturePyramid(tf_keras.layers.Layer):
       'dropblock_size': dropblock_size,
       'dropblock_ramp_steps': dropblock_ramp_steps,
     }
-    self.projection = InputProjection(
+    self._project_each_edge = project_each_edge
+    kind = functools.partial(EdgeProjection, uses(self.spec)) if project_each_edge else InputProjection
+    self.projection = kind(
       self.spec.min_level,
       self.spec.max_level,
       num_filters,
@@ -259,6 +268,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       'num_repeats': self.num_repeats,
       'num_filters': self.num_filters,
       **self._cell_options,
+      'project_each_edge': self._project_each_edge,
     }
 
 

@@ -61,6 +61,7 @@ def build_feature_pyramid(
     num_repeats=decoder.num_repeats,
     num_filters=decoder.num_filters,
     use_separable_conv=decoder.use_separable_conv,
+    project_each_edge=decoder.project_each_edge,
     activation=norm.activation,
     use_sync_bn=norm.use_sync_bn,
     norm_momentum=norm.norm_momentum,

@@ -36,6 +36,7 @@ def params(
   num_filters: int = 256,
   input_filters: Mapping[int | str, int] = RESNET_FILTERS,
   separable: bool = False,
+  project_each_edge: bool = False,
 ) -> int:
   """Number of parameters of `num_repeats` pyramids of `spec`, `num_filters` wide, with the projection before them.
 
@@ -46,13 +47,14 @@ def params(
     input_filters: {level: channels} of the backbone's features; levels outside the pyramid are ignored, coarse levels
       that are missing are max-pooled from the level before.
     separable: separable convolutions, NAS-FPNLite.
+    project_each_edge: a projection for every use of a backbone feature, and one before the first level pooled.
 
   Raises:
     ValueError: if a number is not positive, or a level other than the coarsest is missing among the backbone's.
   """
   _check_positive(num_repeats=num_repeats, num_filters=num_filters)
   total = 0
-  for channels in _projected(spec, num_filters, input_filters).values():
+  for _, channels in _projections(spec, num_filters, input_filters, project_each_edge):
     total += _conv_params(1, channels, num_filters, separable) + _BATCH_NORM * num_filters
   cell = _conv_params(3, num_filters, num_filters, separable) + _BATCH_NORM * num_filters
   weights = sum(len(c.inputs) for c in spec.cells if c.op == 'weighted_sum')  # What joins is added unweighted.
@@ -66,6 +68,7 @@ def multiply_adds(
   image_size: int | tuple[int, int] = 640,
   input_filters: Mapping[int | str, int] = RESNET_FILTERS,
   separable: bool = False,
+  project_each_edge: bool = False,
 ) -> int:
   """Multiply-adds of the convolutions of a stacked pyramid for one image; arguments as `params`.
 
@@ -76,6 +79,7 @@ def multiply_adds(
     image_size: (height, width) of the network's input in pixels, or the side of a square.
     input_filters: see `params`.
     separable: see `params`.
+    project_each_edge: see `params`.
 
   Raises:
     ValueError: as `params`, or if the image size is not a multiple of the coarsest stride.
@@ -83,7 +87,7 @@ def multiply_adds(
   _check_positive(num_repeats=num_repeats, num_filters=num_filters)
   areas = level_areas(spec, image_size)
   total = 0
-  for level, channels in _projected(spec, num_filters, input_filters).items():
+  for level, channels in _projections(spec, num_filters, input_filters, project_each_edge):
     total += areas[level] * _conv_multiply_adds(1, channels, num_filters, separable)
   stage_area = sum(areas[cell.level] for cell in spec.cells)
   return total + num_repeats * stage_area * _conv_multiply_adds(3, num_filters, num_filters, separable)
@@ -150,8 +154,10 @@ def level_areas(spec: PyramidSpec, image_size: int | tuple[int, int]) -> dict[in
   return {level: (height >> level) * (width >> level) for level in spec.levels}
 
 
-def _projected(spec: PyramidSpec, num_filters: int, input_filters: Mapping[int | str, int]) -> dict[int, int]:
-  """{level: channels} of the backbone's features that a 1x1 convolution brings to the pyramid's width."""
+def _projections(
+  spec: PyramidSpec, num_filters: int, input_filters: Mapping[int | str, int], each_edge: bool
+) -> list[tuple[int, int]]:
+  """(level, channels) of each 1x1 convolution that brings a feature of the backbone to the pyramid's width."""
   given = {int(level): channels for level, channels in input_filters.items()}
   levels = [level for level in spec.levels if level in given]
   if levels != list(spec.levels)[: max(len(levels), 1)]:
@@ -162,7 +168,14 @@ def _projected(spec: PyramidSpec, num_filters: int, input_filters: Mapping[int |
     )
   for level in levels:
     _check_positive(**{f'input_filters of level {level}': given[level]})
-  return {level: given[level] for level in levels if given[level] != num_filters}
+  projected = [(level, given[level]) for level in levels if given[level] != num_filters]
+  if not each_edge:
+    return projected
+  read = [feature for wires in spec.wiring() for feature in wires]
+  edges = [(level, channels) for level, channels in projected for _ in range(read.count(level - spec.min_level))]
+  if levels[-1] < spec.max_level and given[levels[-1]] != num_filters:
+    edges.append((levels[-1], given[levels[-1]]))  # Computed before the pooling to the next level.
+  return edges
 
 
 def _tower(num_convs: int, input_filters: int, num_filters: int) -> list[tuple[int, int]]:

@@ -115,6 +115,47 @@ def nasfpnlite_retinanet() -> cfg.ExperimentConfig:
   )
 
 
+@exp_factory.register_config_factory('efficientdet_retinanet')
+def efficientdet_retinanet() -> cfg.ExperimentConfig:
+  """EfficientDet-D0 at 512 pixels (arXiv 1911.09070): EfficientNet-B0, weighted BiFPN 3 @ 64, separable head 3 x 64.
+
+  SGD of momentum 0.9 with clipping at 10, batch 128, cosine from 0.16 over 300 epochs with one epoch of warm-up, weight
+  decay 4e-5, moving average of 0.9998, scale jitter 0.1 to 2.0: arXiv 1911.09070, sec. 5.1, and the authors' code.
+  """
+  batch_size = 128
+  steps_per_epoch = COCO_TRAIN_IMAGES // batch_size
+  train_steps = 300 * steps_per_epoch
+  return _experiment(
+    config.Detector(
+      input_size=[512, 512, 3],
+      backbone={'type': 'applications', 'applications': {'name': 'efficientnet_b0', 'norm_momentum': 0.99}},
+      decoder={
+        'feature_pyramid': {
+          'topology': 'bifpn',
+          'num_repeats': 3,
+          'num_filters': 64,
+          'use_separable_conv': True,
+          'project_each_edge': True,
+        }
+      },
+      head={'num_convs': 3, 'use_separable_conv': True},
+      norm_activation=common.NormActivation(
+        activation='swish', norm_momentum=0.99, norm_epsilon=0.001, use_sync_bn=True
+      ),
+    ),
+    retinanet.Losses(l2_weight_decay=4e-5),
+    config.Parser(aug_rand_hflip=True, aug_scale_min=0.1, aug_scale_max=2.0),
+    batch_size,
+    train_steps,
+    optimizer={
+      'optimizer': {'type': 'sgd', 'sgd': {'momentum': 0.9, 'global_clipnorm': 10.0}},
+      'ema': {'average_decay': 0.9998, 'trainable_weights_only': False},
+      'learning_rate': {'type': 'cosine', 'cosine': {'initial_learning_rate': 0.16, 'decay_steps': train_steps}},
+      'warmup': {'type': 'linear', 'linear': {'warmup_steps': steps_per_epoch, 'warmup_learning_rate': 0.008}},
+    },
+  )
+
+
 def _experiment(
   model: config.Detector,
   losses: retinanet.Losses,

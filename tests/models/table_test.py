@@ -27,8 +27,11 @@ from tests import testing
 DOCUMENT = testing.repo_root() / 'docs' / 'models.md'
 MEASURED = figures.load(DOCUMENT.with_suffix('.json'))
 HEADERS = table.headers()
-RESNET = {3: 512, 4: 1024, 5: 2048}
-MOBILENET = {3: 32, 4: 96, 5: 320}
+INPUTS = {
+  'resnet': {3: 512, 4: 1024, 5: 2048},
+  'mobilenet_v2': {3: 32, 4: 96, 5: 320},
+  'efficientnet_b0': {3: 40, 4: 112, 5: 320},
+}
 
 
 @pytest.fixture(scope='module')
@@ -37,7 +40,7 @@ def models():
 
 
 def _closed_form_cases():
-  return [name for name in HEADERS if '_nasfpn' in name or '_7x256_' in name]
+  return [name for name in HEADERS if '_nasfpn' in name or '_7x256_' in name or name.startswith('efficientdet')]
 
 
 def test_the_document_is_what_the_command_writes(models):
@@ -70,9 +73,18 @@ def test_figures_are_those_of_the_closed_form(models, name):
   model, measured = models[name], MEASURED[name]
   pyramid = model.decoder.feature_pyramid
   spec = topology.resolve(pyramid.topology, model.min_level, model.max_level)
-  inputs = MOBILENET if model.backbone.type == 'applications' else RESNET
-  of_pyramid = {'input_filters': inputs, 'separable': pyramid.use_separable_conv}
-  of_head = {'num_classes': 91, 'num_filters': pyramid.num_filters, 'separable': model.head.use_separable_conv}
+  backbone = model.backbone.get().name if model.backbone.type == 'applications' else model.backbone.type
+  of_pyramid = {
+    'input_filters': INPUTS[backbone],
+    'separable': pyramid.use_separable_conv,
+    'project_each_edge': pyramid.project_each_edge,
+  }
+  of_head = {
+    'num_classes': 91,
+    'num_filters': pyramid.num_filters,
+    'num_convs': model.head.num_convs,
+    'separable': model.head.use_separable_conv,
+  }
   stack = (spec, pyramid.num_repeats, pyramid.num_filters)
   size = tuple(model.input_size[:2])
   assert measured.params['decoder'] == topology.params(*stack, **of_pyramid)

@@ -91,3 +91,17 @@ def test_recipe_of_nasfpnlite():
   assert (model.min_level, model.max_level, model.input_size) == (3, 6, [320, 320, 3])
   assert model.decoder.feature_pyramid.use_separable_conv and model.head.use_separable_conv
   assert model.norm_activation.activation == 'relu6'
+
+
+def test_recipe_of_efficientdet():
+  params = exp_factory.get_exp_config('efficientdet_retinanet')
+  optimizer = params.trainer.optimizer_config
+  assert params.trainer.train_steps == 300 * (118287 // 128) == optimizer.learning_rate.get().decay_steps
+  assert (optimizer.learning_rate.get().initial_learning_rate, optimizer.ema.average_decay) == (0.16, 0.9998)
+  assert params.task.losses.l2_weight_decay == 4e-5
+  parser = params.task.train_data.parser
+  assert (parser.aug_scale_min, parser.aug_scale_max) == (0.1, 2.0)
+  model = params.task.model
+  pyramid = model.decoder.feature_pyramid
+  assert (pyramid.topology, pyramid.num_repeats, pyramid.num_filters) == ('bifpn', 3, 64)
+  assert (model.head.num_convs, model.norm_activation.activation) == (3, 'swish')
