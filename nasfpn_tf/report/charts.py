@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Line charts as inline SVG, coloured by the page's style sheet, so that they follow light and dark."""
+"""Charts of lines and dots as inline SVG, coloured by the page's style sheet, so that they follow light and dark."""
 
 import dataclasses
 import math
@@ -33,12 +33,14 @@ class Series:
     x: increasing.
     y: same length; values that are not finite interrupt the curve.
     smoothing: weight of the past in a running mean, 0 is off. The raw values stay visible, faintly.
+    dots: points that nothing connects; x in any order.
   """
 
   name: str
   x: Sequence[float]
   y: Sequence[float]
   smoothing: float = 0.0
+  dots: bool = False
 
   def __post_init__(self):
     if len(self.x) != len(self.y):
@@ -49,6 +51,7 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, y_min: floa
   """A chart of up to four series as HTML: legend and SVG.
 
   A few extreme values (the first losses) may leave the picture: its upper limit is the 99th percentile of the values.
+  Not where there are dots: they are all in it.
 
   Args:
     series: the curves; those without a finite value are left out.
@@ -65,9 +68,10 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, y_min: floa
   curves = [_smooth(s.y, s.smoothing) for s in series]
   values = sorted(v for curve in curves for v in curve if math.isfinite(v))
   xs = [x for s in series for x in s.x]
-  top = max(values[math.ceil(0.99 * (len(values) - 1))], values[len(values) // 2])
+  dotted = any(s.dots for s in series)
+  top = values[-1] if dotted else max(values[math.ceil(0.99 * (len(values) - 1))], values[len(values) // 2])
   x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(values[0] if y_min is None else y_min, top)
-  x_low, x_high = min(xs), max(xs)
+  x_low, x_high = (x_ticks[0], x_ticks[-1]) if dotted else (min(xs), max(xs))
   y_low, y_high = y_ticks[0], y_ticks[-1]
 
   def place_x(x: float) -> float:
@@ -89,7 +93,8 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, y_min: floa
   for number, (s, curve) in enumerate(zip(series, curves, strict=True), start=1):
     if s.smoothing:
       parts.append(f'<path class="faint s{number}" d="{_path(s.x, s.y, place_x, place_y)}"/>')
-    parts.append(f'<path class="line s{number}" d="{_path(s.x, curve, place_x, place_y)}"/>')
+    kind, draw = ('dots', _dots) if s.dots else ('line', _path)
+    parts.append(f'<path class="{kind} s{number}" d="{draw(s.x, curve, place_x, place_y)}"/>')
   parts.append('</svg></svg>')
   legend = ''.join(f'<span><i class="s{n}"></i>{page.escape(s.name)}</span>' for n, s in enumerate(series, start=1))
   caption = f'<figcaption>{page.escape(y_label)}</figcaption>'
@@ -125,6 +130,12 @@ def _path(x: Sequence[float], y: Sequence[float], place_x, place_y) -> str:
       parts.append(f'{"L" if pen_down else "M"}{place_x(a):.1f} {place_y(b):.1f}')
     pen_down = math.isfinite(b)
   return ''.join(parts)
+
+
+def _dots(x: Sequence[float], y: Sequence[float], place_x, place_y) -> str:
+  """Strokes of no length, which round ends make dots: a hundred thousand points are still a small file."""
+  pairs = ((a, b) for a, b in zip(x, y, strict=True) if math.isfinite(b))
+  return ''.join(f'M{place_x(a):.1f} {place_y(b):.1f}h0' for a, b in pairs)
 
 
 def _number(value: float) -> str:

@@ -64,6 +64,7 @@ svg { display: block; }
 .chart text { fill: var(--soft); font-size: 13px; font-family: inherit; }
 .chart .grid { stroke: var(--line); stroke-width: 1; }
 .chart .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; stroke-linecap: round; }
+.chart .dots { fill: none; stroke-width: 4.5; stroke-linecap: round; opacity: .45; }
 .chart .faint { fill: none; stroke-width: 1; opacity: .3; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; font-size: .86rem; color: var(--soft); margin: 0 0 .5rem; }
 .legend i { display: inline-block; width: .85rem; height: .2rem; border-radius: 2px; margin-right: .4rem;

@@ -141,6 +141,10 @@ class PyramidSpace(space.SearchSpace):
     """A pyramid from its JSON form."""
     return topology.PyramidSpec.from_dict(architecture)
 
+  def picture(self, architecture: dict[str, Any]) -> str:
+    """The pyramid's figure."""
+    return topology.svg(self.read(architecture))
+
   def to_json(self) -> dict[str, Any]:
     """The name and the arguments of the constructor."""
     return {

@@ -82,6 +82,11 @@ class SearchSpace(abc.ABC):
   def to_json(self) -> dict[str, Any]:
     """Name and options: what makes the same space again, and all that does."""
 
+  def picture(self, architecture: dict[str, Any]) -> str:
+    """An SVG drawing of the JSON form of an architecture, for reports; '' where a space draws none."""
+    del architecture
+    return ''
+
   @property
   def digest(self) -> str:
     """16 hex digits that name this space with its options."""

@@ -107,10 +107,12 @@ def find_config(reference: str) -> pathlib.Path:
 
 
 def config_names() -> dict[str, pathlib.Path]:
-  """{name: path} of the configurations that come with the project; names of subdirectories have a slash."""
+  """{name: path} of the configurations that come with the project; those of searches are another kind of file."""
   found = {}
   for directory in _CONFIG_DIRS:
     for path in sorted(directory.rglob('*.yaml')):
+      if path.parent.name == 'search':
+        continue
       found.setdefault(path.relative_to(directory).with_suffix('').as_posix(), path)
   return found
 

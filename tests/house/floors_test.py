@@ -81,6 +81,7 @@ LIGHT = (
   'nasfpn_tf/quickstart/',
   'nasfpn_tf/data/framing.py',
   'nasfpn_tf/data/manifest.py',
+  'nasfpn_tf/search/config.py',
   'nasfpn_tf/search/controller.py',
   'nasfpn_tf/search/database.py',
   'nasfpn_tf/search/directory.py',
@@ -94,15 +95,20 @@ LIGHT = (
   'nasfpn_tf/search/process.py',
   'nasfpn_tf/search/progress.py',
   'nasfpn_tf/search/pyramids.py',
+  'nasfpn_tf/search/ray_executor.py',
+  'nasfpn_tf/search/report.py',
   'nasfpn_tf/search/reward.py',
+  'nasfpn_tf/search/run.py',
   'nasfpn_tf/search/searcher.py',
   'nasfpn_tf/search/searchers.py',
   'nasfpn_tf/search/space.py',
+  'nasfpn_tf/search/spaces.py',
   'nasfpn_tf/search/store.py',
   'nasfpn_tf/search/synthetic.py',
   'nasfpn_tf/search/trial.py',
   'nasfpn_tf/search/worker.py',
   'scripts/describe.py',
+  'scripts/search.py',
 )
 HEAVY = ('tensorflow', 'tf_keras', 'keras_cv', 'official', 'orbit')
 

@@ -27,6 +27,7 @@ import pytest
 from tests.house import repository
 
 PROJECT = tomllib.loads(repository.text('pyproject.toml'))
+EXTRAS = PROJECT['project'].get('optional-dependencies', {})
 SETUPTOOLS = PROJECT['tool']['setuptools']
 
 # Runs on a clone: it chains the other scripts by their paths.
@@ -87,7 +88,9 @@ def test_every_import_is_required():
   missing = {package for package in wanted if package not in repository.DISTRIBUTIONS}
   assert not missing, f'add to DISTRIBUTIONS in tests/house/repository.py: {missing}'
   needed = {normalized(repository.DISTRIBUTIONS[package]) for package in wanted}
-  assert needed <= requirements('requirements.txt')
+  extras = {normalized(re.split('[=<>~]', line)[0]) for lines in EXTRAS.values() for line in lines}
+  assert needed <= requirements('requirements.txt') | extras
+  assert not requirements('requirements.txt') & extras
 
 
 def test_the_lock_pins_every_requirement():

@@ -38,6 +38,7 @@ DISTRIBUTIONS = {
   'orbit': 'tf-models-official',
   'pycocotools': 'pycocotools',
   'pytest': 'pytest',
+  'ray': 'ray',
   'sklearn': 'scikit-learn',
   'tensorflow': 'tensorflow',
   'tf_keras': 'tf_keras',

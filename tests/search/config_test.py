@@ -1,0 +1,122 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Search configurations: files, overrides, and what is said about mistakes."""
+
+import pytest
+import yaml
+
+from nasfpn_tf.search import config as config_lib
+from nasfpn_tf.search import searchers, spaces
+from nasfpn_tf.search.problems import SearchError
+
+TEXT = """
+space: {name: nasfpn, num_cells: 7}
+searcher: {name: ppo, learning_rate: 1e-3}
+evaluator: {name: 'tests.search.samples:instant', trial: 3}
+executor: {name: local, trials_per_process: 1}
+max_trials: 50
+"""
+
+
+@pytest.fixture(name='path')
+def fixture_path(tmp_path):
+  path = tmp_path / 'search.yaml'
+  path.write_text(TEXT)
+  return path
+
+
+def test_a_file_and_what_is_laid_on_top(path):
+  config = config_lib.load(str(path), 'space.num_cells=9,evaluator.names=[a, b],max_trials=5,evaluator.x.y=1e-3')
+  assert config.space == {'name': 'nasfpn', 'num_cells': 9}
+  assert config.searcher == {'name': 'ppo', 'learning_rate': 0.001}
+  assert config.evaluator_config() == {'seed': 0, 'trial': 3, 'names': ['a', 'b'], 'x': {'y': 0.001}}
+  assert config.max_trials == 5
+  (path.parent / 'more.yaml').write_text('evaluator: {x: 1}')
+  assert config_lib.load(str(path), str(path.parent / 'more.yaml')).evaluator['x'] == 1
+  assert config_lib.load(str(path), '{seed: 4, space: {min_level: 4}}').space['num_cells'] == 7
+
+
+def test_the_evaluator_has_the_seed_of_the_search_or_its_own(path):
+  assert config_lib.load(str(path), 'seed=4').evaluator_config()['seed'] == 4
+  assert config_lib.load(str(path), 'seed=4,evaluator.seed=5').evaluator_config()['seed'] == 5
+
+
+def test_a_name_on_the_command_line(path):
+  config = config_lib.load(str(path))
+  assert config.replace(searcher='ppo').searcher == config.searcher
+  assert config.replace(searcher='random', executor='ray').searcher == {'name': 'random'}
+
+
+@pytest.mark.parametrize(
+  ('override', 'message'),
+  [
+    ('max_trails=5', "key 'max_trails' does not exist; did you mean 'max_trials'"),
+    ('max_trials=none', "max_trials: int is needed, not 'none'"),
+    ('max_trials=0', 'max_trials: a whole number from 1 up'),
+    ('num_workers=1.5', 'num_workers: a whole number'),
+    ('seed=-1', 'seed: a whole number from 0 up'),
+    ('seed=true', 'seed: int is needed, not True'),
+    ('reuse_rewards=1', 'reuse_rewards: bool is needed, not 1'),
+    ('grace_seconds=-1', 'grace_seconds: -1 is negative'),
+    ('space=nasfpn', 'space: a mapping with a name is needed'),
+    ('max_trials.x=1', "max_trials.x lies under 'max_trials', which is a value"),
+    ('=[', 'params_override is not YAML'),
+  ],
+)
+def test_mistakes_are_named(path, override, message):
+  with pytest.raises(SearchError, match=message):
+    config_lib.load(str(path), override)
+
+
+def test_files_that_cannot_be_read(path):
+  with pytest.raises(SearchError, match=r"'nothing' is no file and no name in configs/search/: "):
+    config_lib.load('nothing')
+  path.write_text('seed: 1\nseed: 2\n')
+  with pytest.raises(SearchError, match="key 'seed' comes twice"):
+    config_lib.load(str(path))
+  path.write_text('- seed\n')
+  with pytest.raises(SearchError, match='a mapping of keys is needed'):
+    config_lib.load(str(path))
+
+
+@pytest.mark.parametrize(
+  ('space', 'message'),
+  [
+    ({'name': 'nasfnp'}, "space 'nasfnp' is unknown; choose one of nasfpn"),
+    ({'name': 'nasfpn', 'cells': 7}, "option 'cells' is unknown; known are num_cells, min_level, max_level, ops"),
+    ({'name': 'nasfpn', 'num_cells': '7'}, 'an option has a value of a wrong type'),
+    ({'name': 'no_such:Space'}, 'cannot be loaded'),
+    ({'name': 'nasfpn_tf.search.pyramids:Space'}, 'cannot be loaded'),
+  ],
+)
+def test_spaces_that_cannot_be_made(space, message):
+  with pytest.raises(SearchError, match=message):
+    spaces.build(space)
+
+
+def test_a_space_of_ones_own():
+  made = spaces.build({'name': 'nasfpn_tf.search.pyramids:PyramidSpace', 'num_cells': 9})
+  assert made.num_steps == 36
+
+
+@pytest.mark.parametrize('name', sorted(config_lib.names()))
+def test_the_configurations_of_the_project(name):
+  config = config_lib.load(name)
+  space = spaces.build(config.space)
+  options = {key: value for key, value in config.searcher.items() if key != 'name'}
+  searcher = searchers.build(config.searcher['name'], space, config.seed, options)
+  (trial,) = searcher.propose(0, 1)
+  assert space.read(trial.architecture).digest == trial.digest
+  assert yaml.safe_load(config_lib.names()[name].read_text())
