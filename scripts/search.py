@@ -37,7 +37,7 @@ _SEARCH_CONFIG = flags.DEFINE_string(
   'search_config', None, f'YAML file, or a name in configs/search/: {", ".join(sorted(config_lib.names()))}.'
 )
 _SEARCH_DIR = flags.DEFINE_string('search_dir', None, 'Where the search is kept and its results go.')
-_PARAMS_OVERRIDE = flags.DEFINE_string('params_override', None, 'key.of.field=value,... or a YAML mapping or file; wins over the file.')
+_PARAMS_OVERRIDE = flags.DEFINE_string('params_override', None, 'key.of.field=value,... or a YAML mapping or file.')
 _SEARCHER = flags.DEFINE_enum('searcher', None, ['ppo', 'evolution', 'random'], 'Who proposes.')
 _EXECUTOR = flags.DEFINE_enum('executor', None, ['local', 'ray'], 'Where trials are evaluated.')
 _NUM_WORKERS = flags.DEFINE_integer('num_workers', None, 'How many trials run at a time.')
