@@ -29,7 +29,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if os.path.exists('/dev/nvidia
 
 from absl import app, flags, logging
 
-from nasfpn_tf.training import failure, trainer
+from nasfpn_tf.training import failure, strategy, trainer
 from nasfpn_tf.training import params as params_lib
 
 FLAGS = flags.FLAGS
@@ -44,6 +44,7 @@ flags.DEFINE_enum(
 flags.DEFINE_string('model_dir', None, 'Where checkpoints, curves and results go.')
 flags.DEFINE_string('checkpoint_path', None, "Mode eval: a checkpoint or a directory, in place of model_dir's newest.")
 flags.DEFINE_string('tpu', None, "Train on this TPU: its name or address, or 'local' on a TPU VM.")
+flags.DEFINE_integer('cpu_replicas', 1, 'Replicas on the CPU, its cores divided among them.', lower_bound=1)
 
 
 def main(argv):
@@ -59,6 +60,7 @@ def main(argv):
     params = params_lib.load_params(FLAGS.experiment, config_files, FLAGS.params_override)
     if FLAGS.tpu:
       params.override({'runtime': {'tpu': FLAGS.tpu}})
+    strategy.split_cpu(FLAGS.cpu_replicas)
     metrics = trainer.run(params, FLAGS.mode, FLAGS.model_dir, checkpoint_path=FLAGS.checkpoint_path)
   except failure.EXPECTED as error:
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.

@@ -25,8 +25,6 @@ import sys
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
 
-import tensorflow as tf
-
 import nasfpn_tf  # noqa: F401  (before TensorFlow: it sets TF_USE_LEGACY_KERAS)
 from nasfpn_tf.training import loop, strategy, trainer
 from tests.training import rectangles
@@ -39,9 +37,7 @@ def digest(variables) -> str:
 
 def main():
   request = json.loads(sys.argv[1])
-  if request.get('num_cpus'):
-    cpu = tf.config.list_physical_devices('CPU')[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * request['num_cpus'])
+  strategy.split_cpu(request.get('num_cpus', 1))
   params = rectangles.experiment(request['prefix'], task=request.get('task', {}), trainer=request.get('trainer', {}))
   chosen = strategy.build_strategy(params.runtime)
 
