@@ -37,7 +37,7 @@ TINY = {'num_cells': 3, 'min_level': 3, 'max_level': 4}
 
 
 def spaces(options=OPTIONS):
-  return pytest.mark.parametrize('space', [PyramidSpace(**o) for o in options], ids=str)
+  return pytest.mark.parametrize('space', [PyramidSpace(**o) for o in options], ids=[str(o) for o in options])
 
 
 def test_the_papers_space_has_1_93e15_pyramids():
