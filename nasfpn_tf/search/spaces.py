@@ -24,6 +24,7 @@ from nasfpn_tf.search.space import SearchSpace
 
 NAMES = {
   'nasfpn': 'nasfpn_tf.search.pyramids:PyramidSpace',
+  'spinenet': 'nasfpn_tf.search.backbones:BackboneSpace',
 }
 
 

@@ -81,6 +81,7 @@ LIGHT = (
   'nasfpn_tf/quickstart/',
   'nasfpn_tf/data/framing.py',
   'nasfpn_tf/data/manifest.py',
+  'nasfpn_tf/search/backbones.py',
   'nasfpn_tf/search/config.py',
   'nasfpn_tf/search/controller.py',
   'nasfpn_tf/search/database.py',

@@ -1,0 +1,85 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""SpineNetSpec: validation, JSON, digest, and agreement with Model Garden's table."""
+
+import dataclasses
+
+import pytest
+from official.vision.modeling.backbones import spinenet as model_garden
+
+from nasfpn_tf.topology import spinenet
+from nasfpn_tf.topology.spinenet import SPINENET_49, BlockSpec, SpineNetSpec
+
+OUTPUT = BlockSpec(3, 'bottleneck', (0, 1), is_output=True)
+
+
+def test_spinenet_49_is_model_gardens():
+  theirs = [spec for spec in model_garden.SPINENET_BLOCK_SPECS if spec[0] != 2 or not spec[3]]  # It appends P2.
+  assert [dataclasses.astuple(block) for block in SPINENET_49.blocks] == theirs
+
+
+def test_values():
+  assert SPINENET_49.outputs == {3: 13, 4: 12, 5: 14, 6: 16, 7: 15}
+  assert [SPINENET_49.level_of(index) for index in (0, 1, 2, 16)] == [2, 2, 2, 6]
+  assert hash(SPINENET_49) == hash(SpineNetSpec('spinenet_49', list(SPINENET_49.blocks)))
+  assert '  13: L3* = bottleneck(4, 10)' in str(SPINENET_49)
+
+
+def test_json_and_digest():
+  assert SpineNetSpec.from_json(SPINENET_49.to_json()) == SPINENET_49
+  assert dataclasses.replace(SPINENET_49, name='other').digest == SPINENET_49.digest
+  assert SpineNetSpec('one', (OUTPUT,)).digest != SPINENET_49.digest
+
+
+@pytest.mark.parametrize(
+  ('blocks', 'message'),
+  [
+    ((BlockSpec(3, 'bottleneck', (0, 2), True),), r'block 2: parents \(0, 2\) must be two different blocks of 0\.\.1'),
+    ((BlockSpec(3, 'bottleneck', (1, 1), True),), 'must be two different blocks'),
+    ((BlockSpec(3, 'bottleneck', (0,), True),), 'parents must be two indices'),
+    ((BlockSpec(3, 'bottleneck', 5, True),), 'parents must be two indices'),
+    ((BlockSpec(8, 'bottleneck', (0, 1), True),), r'level 8 is outside 1\.\.7'),
+    ((BlockSpec(3, 'mbconv', (0, 1), True),), "block 'mbconv' is unknown"),
+    ((BlockSpec(3, 'residual', (0, 1), 1),), 'is_output must be true or false'),
+    ((3,), 'must be a BlockSpec'),
+    ((), r'its output levels are \[\]'),
+    ((OUTPUT, OUTPUT), r'its output levels are \[3, 3\]'),
+    ((OUTPUT, BlockSpec(5, 'residual', (0, 2), True)), r'its output levels are \[3, 5\]'),
+  ],
+)
+def test_mistakes_name_the_block(blocks, message):
+  with pytest.raises(ValueError, match=f"backbone 'mine'.*{message}"):
+    SpineNetSpec('mine', blocks)
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'format': 2}, 'format 2 is not known'),
+    ({'blocks': 3}, 'blocks a list'),
+    ({'blocks': [3]}, 'block 2: must be a JSON object'),
+    ({'blocks': [{'level': 3}]}, "block 2: key 'block' is missing"),
+    ({'levels': 3}, "key 'levels' is unknown"),
+  ],
+)
+def test_mistakes_in_json_name_the_key(change, message):
+  with pytest.raises(ValueError, match=message):
+    SpineNetSpec.from_dict({**SPINENET_49.to_dict(), **change})
+
+
+def test_not_json():
+  with pytest.raises(ValueError, match='not JSON'):
+    SpineNetSpec.from_json('{')
+  assert spinenet.BLOCKS == ('bottleneck', 'residual')
