@@ -34,7 +34,10 @@ def test_spinenet_49_is_a_point_of_the_space():
   tokens = space.encode(spinenet.SPINENET_49)
   assert space.decode(tokens).digest == spinenet.SPINENET_49.digest
   assert BackboneSpace(window=4).encode(spinenet.SPINENET_49)  # The widest step back is of four blocks.
-  with pytest.raises(ValueError, match=r"'spinenet_49' is not in the space .*: token 3 is illegal at step 20 \(parent\); legal there: 4, 5"):
+  with pytest.raises(
+    ValueError,
+    match=r"'spinenet_49' is not in the space .*: token 3 is illegal at step 20 \(parent\); legal there: 4, 5",
+  ):
     BackboneSpace(window=3).encode(spinenet.SPINENET_49)
 
 
