@@ -35,6 +35,9 @@ flags.DEFINE_multi_string(
 flags.DEFINE_string('experiment', None, 'Experiment that --config_file changes; default: the one it names.')
 flags.DEFINE_multi_string('config_file', [], 'Configuration whose input size and anchors are to cover the boxes.')
 flags.DEFINE_string('params_override', None, 'Changes to the configuration.')
+flags.DEFINE_string(
+  'augmented', None, 'Where to draw training images of the first --input_path as augmented: .jpg or .png.'
+)
 flags.DEFINE_string('output', None, 'Where to write the report as well: .json or .html.')
 flags.DEFINE_integer('num_workers', 0, 'Threads that decode pictures; 0: one a core.', lower_bound=0)
 
@@ -62,6 +65,8 @@ def _check() -> int:
     raise DataError(f'{len(annotations)} --annotations for {len(FLAGS.input_path)} --input_path; give one for each.')
   if FLAGS.output and not FLAGS.output.endswith(('.json', '.html')):
     raise DataError(f'--output={FLAGS.output}: the name must end in .json or .html.')
+  if FLAGS.augmented and not FLAGS.augmented.endswith(('.jpg', '.jpeg', '.png')):
+    raise DataError(f'--augmented={FLAGS.augmented}: the name must end in .jpg or .png.')
   grid, max_boxes = _model() if FLAGS.config_file or FLAGS.params_override else (None, 100)
   splits = [
     check.check_records(path, json_file, FLAGS.num_workers or None)
@@ -79,6 +84,8 @@ def _check() -> int:
       else:
         file.write(dataset.html(summaries, listed))
     print(f'Written: {FLAGS.output}')
+  if FLAGS.augmented:
+    _draw_augmented()
   return sum(problems.num_serious for problems in found)
 
 
@@ -99,6 +106,15 @@ def _model():
     parser.match_threshold,
   )
   return grid, parser.max_num_instances
+
+
+def _draw_augmented() -> None:
+  from nasfpn_tf.training import contact_sheet, params
+
+  task = params.load_params(FLAGS.experiment, FLAGS.config_file, FLAGS.params_override).task
+  data = task.train_data.replace(input_path=FLAGS.input_path[0])
+  contact_sheet.write_contact_sheet(FLAGS.augmented, data, task.model)
+  print(f'Written: {FLAGS.augmented}')
 
 
 def run():

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Random scale, crop, flips and colour of one training image."""
+"""Random scale, crop, flips and colour of one training image, and AutoAugment before them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from nasfpn_tf.data import preprocess
+from nasfpn_tf.data.autoaugment import AutoAugment
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma.
 
@@ -37,6 +38,7 @@ class Augmentation:
     scale_max: greatest scale; what exceeds the input is cropped at a random position.
     color: strength c of the colour jitter: brightness, contrast and saturation are each multiplied by a number from
       `1 - 0.5 c` to `1 + 0.5 c`.
+    policy: AutoAugment, applied before all else.
   """
 
   horizontal_flip: bool = False
@@ -44,6 +46,7 @@ class Augmentation:
   scale_min: float = 1.0
   scale_max: float = 1.0
   color: float = 0.0
+  policy: AutoAugment | None = None
 
   def __post_init__(self):
     if not 0.0 < self.scale_min <= self.scale_max:
@@ -72,6 +75,8 @@ class Augmentation:
       float32 image `[h, w, 3]` of 0..255 with h, w at most `output_size`; boxes in its pixels, clipped to it and empty
       where nothing is left of them; and `image_info`, see `preprocess.geometry` (it knows of no flips).
     """
+    if self.policy is not None:
+      image, boxes = self.policy(image, boxes, tf.random.experimental.stateless_fold_in(seed, 1))
     draws = tf.unstack(tf.random.stateless_uniform([8], seed))
     jitters_scale = self.scale_min != 1.0 or self.scale_max != 1.0
     scaled_size, image_info = preprocess.geometry(

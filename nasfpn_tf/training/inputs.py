@@ -19,9 +19,10 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 from official.modeling.hyperparams import base_config
+from official.vision.configs import common
 
 from nasfpn_tf import config
-from nasfpn_tf.data import check, framing, preprocess
+from nasfpn_tf.data import autoaugment, check, framing, preprocess
 from nasfpn_tf.data import input as detection_input
 from nasfpn_tf.data.augment import Augmentation
 from nasfpn_tf.data.labels import AnchorLabeler
@@ -73,13 +74,7 @@ def build_inputs(
   is_training = bool(data_config.is_training)
   augmentation = None
   if is_training:
-    augmentation = Augmentation(
-      horizontal_flip=parser_config.aug_rand_hflip,
-      vertical_flip=parser_config.aug_rand_vflip,
-      scale_min=parser_config.aug_scale_min,
-      scale_max=parser_config.aug_scale_max,
-      color=parser_config.aug_color,
-    )
+    augmentation = build_augmentation(parser_config)
   parser = detection_input.RecordParser(
     output_size=output_size,
     labeler=labeler,
@@ -153,12 +148,36 @@ def naming_bad_records(*data_configs: config.DataConfig) -> Iterator[None]:
     raise
 
 
+def build_augmentation(parser: config.Parser) -> Augmentation:
+  """What training does to an image at random."""
+  return Augmentation(
+    horizontal_flip=parser.aug_rand_hflip,
+    vertical_flip=parser.aug_rand_vflip,
+    scale_min=parser.aug_scale_min,
+    scale_max=parser.aug_scale_max,
+    color=parser.aug_color,
+    policy=_policy(parser.aug_type),
+  )
+
+
+def _policy(aug_type: common.Augmentation | None) -> autoaugment.AutoAugment | None:
+  """AutoAugment as configured; Model Garden's name of the detection policy v0 is taken too."""
+  if aug_type is None or aug_type.type is None:
+    return None
+  autoaug = aug_type.autoaug
+  return autoaugment.AutoAugment(
+    autoaug.augmentation_name.removeprefix('detection_'), autoaug.cutout_const, autoaug.translate_const
+  )
+
+
 def _check_supported(data_config: config.DataConfig) -> None:
   """Raises ValueError for what Model Garden's configuration can say and this input does not do."""
   parser = data_config.parser
-  ways = 'aug_rand_hflip, aug_rand_vflip, aug_scale_min, aug_scale_max and aug_color'
-  if parser.aug_type is not None:
-    raise ValueError(f'parser.aug_type is not supported; the augmentations of this input are {ways}')
+  ways = 'aug_rand_hflip, aug_rand_vflip, aug_scale_min, aug_scale_max, aug_color and aug_type autoaug'
+  if parser.aug_type is not None and parser.aug_type.type not in (None, 'autoaug'):
+    raise ValueError(
+      f'parser.aug_type {parser.aug_type.type!r} is not supported; the augmentations of this input are {ways}'
+    )
   if parser.aug_rand_jpeg is not None:
     raise ValueError(f'parser.aug_rand_jpeg is not supported; the augmentations of this input are {ways}')
   if data_config.tfds_name:

@@ -39,7 +39,6 @@ DISTRIBUTIONS = {
   'pycocotools': 'pycocotools',
   'pytest': 'pytest',
   'ray': 'ray',
-  'scipy': 'scipy',
   'sklearn': 'scikit-learn',
   'tensorflow': 'tensorflow',
   'tf_keras': 'tf_keras',

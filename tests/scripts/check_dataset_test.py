@@ -19,6 +19,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from nasfpn_tf.data import coco, tfrecord
 from tests import testing
@@ -35,7 +36,7 @@ def _records(tmp_path_factory):
   for name, ids in (('train', (10, 20, 30, 40)), ('val', (10, 50)), ('test', (60,))):
     tfrecord.write_tfrecords(dataset.subset(ids), images, directory / name, 2, progress=False)
   (directory / 'model.yaml').write_text(
-    'task:\n  model:\n    input_size: [64, 96, 3]\n    anchor:\n      anchor_size: 3\n'
+    'task:\n  model:\n    input_size: [64, 96, 3]\n    max_level: 5\n    anchor:\n      anchor_size: 3\n'
   )
   (directory / 'typo.yaml').write_text('task:\n  model:\n    anchor:\n      anchor_siz: 3\n')
   return directory
@@ -52,6 +53,7 @@ def test_sound_splits(records):
     f'--input_path={records}/test-*',
     f'--config_file={records}/model.yaml',
     f'--output={records}/report.json',
+    f'--augmented={records}/augmented.jpg',
   )
   assert result.returncode == 0, result.stderr
   assert 'boxes with an anchor at 64x96' in result.stdout
@@ -59,6 +61,8 @@ def test_sound_splits(records):
   report = json.loads((records / 'report.json').read_text())
   assert [split['images']['count'] for split in report['splits']] == [4, 1]
   assert report['problems'] == []
+  with Image.open(records / 'augmented.jpg') as sheet:
+    assert sheet.width > 4 * 96 and sheet.height > 3 * 64
 
 
 def test_a_leak_is_told_and_fails(records):

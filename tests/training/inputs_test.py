@@ -23,8 +23,9 @@ import pytest
 import tensorflow as tf
 
 from nasfpn_tf import config
+from nasfpn_tf.data.autoaugment import AutoAugment
 from nasfpn_tf.data.problems import DataError
-from nasfpn_tf.training.inputs import build_inputs, naming_bad_records
+from nasfpn_tf.training.inputs import build_augmentation, build_inputs, naming_bad_records
 from tests import testing
 from tests.data import records
 
@@ -152,6 +153,21 @@ def test_the_same_seed_gives_the_same_training(pattern):
     np.testing.assert_array_equal(images, later_images)
 
 
+def test_autoaugment_as_model_garden_configures_it(pattern):
+  autoaug = {'type': 'autoaug', 'autoaug': {'augmentation_name': 'detection_v0', 'translate_const': 30}}
+  parser = config.Parser(aug_type=config.retinanet.common.Augmentation(autoaug))
+  assert (
+    build_augmentation(parser).policy == AutoAugment('v0', 100, 30)
+    and build_augmentation(config.Parser()).policy is None
+  )
+  plain, augmented = (
+    next(iter(build_inputs(data(pattern, True, seed=1, parser=parser), model())))
+    for parser in (config.Parser(), parser)
+  )
+  np.testing.assert_array_equal(plain[1]['source_id'], augmented[1]['source_id'])
+  assert np.isfinite(augmented[0]).all() and not np.array_equal(plain[0], augmented[0])
+
+
 def test_take_examples(pattern):
   ids = ids_of(build_inputs(data(pattern, True, batch_size=2, take_examples=2), model()).take(3))
   assert [sorted(batch) for batch in ids] == [sorted(ids[0])] * 3 and len(set(ids[0])) == 2
@@ -161,6 +177,14 @@ def test_take_examples(pattern):
   ('settings', 'message'),
   [
     ({'parser': config.Parser(aug_type=config.retinanet.common.Augmentation(type='randaug'))}, 'aug_rand_hflip'),
+    (
+      {
+        'parser': config.Parser(
+          aug_type=config.retinanet.common.Augmentation({'type': 'autoaug', 'autoaug': {'augmentation_name': 'v9'}})
+        )
+      },
+      'v9.*known are v0',
+    ),
     ({'parser': config.Parser(aug_rand_jpeg=config.retinanet.common.RandJpegQuality())}, 'aug_rand_jpeg'),
     ({'tfds_name': 'coco', 'input_path': ''}, 'tfds_name'),
     ({'input_path': ''}, 'input_path is empty'),
