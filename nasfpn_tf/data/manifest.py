@@ -154,28 +154,34 @@ def prefixes_of(input_path: str) -> list[str]:
   return list(dict.fromkeys([stem.removesuffix('-'), re.sub(r'-\d{0,5}(-of-\d{0,5})?$', '', stem)]))
 
 
-def find_manifest(input_path: str | Sequence[str] | None) -> Manifest | None:
-  """The manifest of the records that `input_path` names, None where there is none.
+def find_manifests(input_path: str | Sequence[str] | None) -> list[Manifest]:
+  """The manifests of the sets of records that `input_path` names, in its order; sets without one are left out.
 
   Args:
     input_path: 'P-*', 'P-*.tfrecord', 'P*', 'P' or one shard of P; several of them comma-separated or as a sequence,
       as Model Garden takes them.
 
   Raises:
-    ValueError: the manifest is broken, or several sets are named whose labels differ.
+    ValueError: a manifest is broken, or several sets are named whose labels differ.
   """
-  manifests = []
+  manifests = {}
   for pattern in split_patterns(input_path):
     for prefix in prefixes_of(pattern):
       try:
-        manifests.append(Manifest.load(prefix + SUFFIX))
+        manifests.setdefault(prefix, Manifest.load(prefix + SUFFIX))
         break
       except (FileNotFoundError, NotADirectoryError):
         continue
-  for other in manifests[1:]:
-    if other.labels != manifests[0].labels:
-      raise ValueError(f'{manifests[0].path} and {other.path} give different labels; write both with one label map.')
-  return manifests[0] if manifests else None
+  first, *others = manifests.values() or [None]
+  for other in others:
+    if other.labels != first.labels:
+      raise ValueError(f'{first.path} and {other.path} give different labels; write both with one label map.')
+  return list(manifests.values())
+
+
+def find_manifest(input_path: str | Sequence[str] | None) -> Manifest | None:
+  """The first of `find_manifests`, None where there is none: for what all of them agree on, such as labels."""
+  return next(iter(find_manifests(input_path)), None)
 
 
 def match_shards(input_path: str | Sequence[str]) -> list[str]:

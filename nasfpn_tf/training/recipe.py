@@ -71,7 +71,8 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False) -> 
     task.model.input_size = list(task.model.input_size)
   used = {'task.train_data': task.train_data} if 'train' in mode else {}
   used |= {'task.validation_data': task.validation_data} if 'eval' in mode else {}
-  manifests = {name: _manifest(name, data) for name, data in used.items()}
+  described = {name: _manifests(name, data) for name, data in used.items()}
+  manifests = {name: next(iter(found), None) for name, found in described.items()}
   _check_same_labels(manifests)
   notes = []
   main = next((manifest for manifest in manifests.values() if manifest), None)
@@ -96,12 +97,17 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False) -> 
         'task.annotation_file is not set and there is no manifest beside task.validation_data.input_path: give the '
         'COCO JSON of the validation records.'
       )
+    if len(described['task.validation_data']) > 1:
+      raise ValueError(
+        'task.validation_data.input_path names several sets of records, each with a COCO JSON of its own: name one, or '
+        'give the COCO JSON of all of them as task.annotation_file.'
+      )
     task.annotation_file = validation.annotations_path
   generator = task.model.detection_generator
   if for_tpu and generator.nms_version == 'class_offset':
     generator.nms_version = 'class_offset_xla'  # After `saved`: elsewhere the faster one is meant.
     notes.append("detection_generator.nms_version is 'class_offset_xla' here, the same in ops that XLA compiles")
-  num_images = {name: manifest.num_records for name, manifest in manifests.items() if manifest}
+  num_images = {name: sum(manifest.num_records for manifest in found) for name, found in described.items() if found}
   return Recipe(
     params,
     saved,
@@ -112,7 +118,7 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False) -> 
   )
 
 
-def _manifest(name: str, data: Any) -> manifest_lib.Manifest | None:
+def _manifests(name: str, data: Any) -> list[manifest_lib.Manifest]:
   if not data.input_path:
     raise ValueError(f'{name}.input_path is not set: give the prefix of the records, e.g. data/train-*.')
   if not isinstance(data.global_batch_size, int) or data.global_batch_size < 1:
@@ -120,7 +126,7 @@ def _manifest(name: str, data: Any) -> manifest_lib.Manifest | None:
   patterns = manifest_lib.split_patterns(data.input_path)
   if not manifest_lib.match_shards(patterns):
     raise FileNotFoundError(f'{name}.input_path: no file matches {data.input_path!r}.')
-  return manifest_lib.find_manifest(patterns)
+  return manifest_lib.find_manifests(patterns)
 
 
 def _check_same_labels(manifests: Mapping[str, manifest_lib.Manifest | None]) -> None:

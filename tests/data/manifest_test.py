@@ -82,7 +82,9 @@ def test_sets_with_different_labels_do_not_mix(tmp_path):
   _write(tmp_path, 'a')
   _write(tmp_path, 'b')
   _write(tmp_path, 'c', labels=(('cow', 1),))
-  assert manifest_lib.find_manifest([str(tmp_path / 'a-*'), str(tmp_path / 'b-*')]).prefix == str(tmp_path / 'a')
+  both = [str(tmp_path / 'a-*'), str(tmp_path / 'b-*')]
+  assert [manifest.prefix for manifest in manifest_lib.find_manifests(both)] == [str(tmp_path / name) for name in 'ab']
+  assert manifest_lib.find_manifest(both).prefix == str(tmp_path / 'a')
   with pytest.raises(ValueError, match=r'a\.manifest\.json and .*c\.manifest\.json give different labels'):
     manifest_lib.find_manifest([str(tmp_path / 'a-*'), str(tmp_path / 'c-*')])
 

@@ -62,6 +62,21 @@ def test_classes_annotations_and_counts_come_from_the_manifest(tmp_path):
   assert completed.saved.task.annotation_file is None and completed.saved.task.model.num_classes == 3
 
 
+def test_training_takes_several_sets_of_records(tmp_path):
+  train, validation = write_set(tmp_path, 'train', CELLS, 12), write_set(tmp_path, 'val', CELLS, 5)
+  completed = recipe.complete(experiment([f'{train}-*', f'{validation}-*'], validation), 'train_and_eval')
+  assert (completed.num_train_images, completed.num_validation_images) == (17, 5)
+
+
+def test_several_sets_to_evaluate_need_their_common_annotations(tmp_path):
+  train, validation = write_set(tmp_path, 'train', CELLS, 12), write_set(tmp_path, 'val', CELLS, 5)
+  params = experiment(train, f'{train}-*,{validation}-*')
+  with pytest.raises(ValueError, match=r'several sets of records.*task\.annotation_file'):
+    recipe.complete(params, 'eval')
+  params.task.annotation_file = 'both.json'
+  assert recipe.complete(params, 'eval').params.task.annotation_file == 'both.json'
+
+
 @pytest.mark.parametrize('mode, keys', [('train', {'train_data'}), ('eval', {'validation_data'})])
 def test_only_the_records_of_the_mode_are_needed(tmp_path, mode, keys):
   params = experiment(write_set(tmp_path, 'set', CELLS))
