@@ -57,7 +57,7 @@ class SharingConfig:
     steps_per_trial: training between two children; with 0 all are judged with the same weights.
     calibration_batches: training batches that a child's batch norm statistics are taken from before it is evaluated.
     bank_dir: where the bank is kept; the directory `shared_weights` of the search by default.
-    ops: operations of the children that train the bank; those of the search space, unless it was made another.
+    ops: operations of the children that train the bank: those of the search space.
   """
 
   warm_up_steps: int = 1000
@@ -91,6 +91,7 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurem
   spec = topology.PyramidSpec.from_dict(trial.architecture)
   default_dir = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(work_dir))), BANK_DIR)
   weights = _weights(json.dumps({'bank_dir': default_dir, **config}, sort_keys=True), spec.to_json())
+  weights.check(spec)
   weights.train(trial.id)
   child = weights.child
   try:
@@ -132,6 +133,8 @@ class SharedWeights:
     self.child = ChildConfig.read({key: value for key, value in config.items() if key not in names})
     self._space = PyramidSpace(len(spec.cells), spec.min_level, spec.max_level, self._config.ops)
     self._params = self.child.experiment_of(spec.to_dict())
+    if self._params.task.model.anytime.enabled:
+      raise SearchError('evaluator: an anytime detector shares no weights; unset task.model.anytime.enabled.')
     performance.set_mixed_precision_policy(self._params.runtime.mixed_precision_dtype or 'float32')
     # A moving average of weights that belong to another child in every step is of little use, so there is none.
     self._params.trainer.optimizer_config.override({'ema': None})
@@ -159,6 +162,13 @@ class SharedWeights:
   def step(self) -> int:
     """Steps that the bank has been trained."""
     return int(self._optimizer.iterations)
+
+  def check(self, spec: topology.PyramidSpec) -> None:
+    """A `SearchError` if the bank is not trained for pyramids like this one."""
+    try:
+      self._space.encode(spec)
+    except ValueError as e:
+      raise SearchError(f'evaluator: {e} Give evaluator.ops the operations of the search space.') from e
 
   def train(self, trial_id: int) -> None:
     """Trains the bank as far as it is to be before this trial is evaluated, unless that has been done.
@@ -188,8 +198,9 @@ class SharedWeights:
     state = None
     for batch in self._task.build_inputs(self._params.task.validation_data):
       logs = self._task.validation_step(batch, self._bank.detector)
-      detections = tf.nest.map_structure(lambda value: (value,), logs['detections'])  # Of one replica.
-      state = self._task.aggregate_logs(state, {'detections': detections})
+      del logs[self._task.loss]
+      of_one_replica = tf.nest.map_structure(lambda value: (value,), logs)
+      state = self._task.aggregate_logs(state, of_one_replica)
     return self._task.reduce_aggregated_logs(state)['AP']
 
   def _train_to(self, target: int, stop: preemption.Preemption) -> None:

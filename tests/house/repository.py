@@ -39,6 +39,7 @@ DISTRIBUTIONS = {
   'pycocotools': 'pycocotools',
   'pytest': 'pytest',
   'ray': 'ray',
+  'scipy': 'scipy',
   'sklearn': 'scikit-learn',
   'tensorflow': 'tensorflow',
   'tf_keras': 'tf_keras',

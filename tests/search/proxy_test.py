@@ -14,6 +14,7 @@
 
 """The proxy task on a toy data set: rewards, costs, children that fail, configurations that cannot be used."""
 
+import dataclasses
 import errno
 import json
 import pathlib
@@ -23,11 +24,13 @@ import pytest
 import tensorflow as tf
 
 from nasfpn_tf.modeling import cost, detector
-from nasfpn_tf.search import child, proxy
+from nasfpn_tf.search import child, proxy, shared
+from nasfpn_tf.search import config as search_config
 from nasfpn_tf.search.problems import SearchError, StorageFull
 from nasfpn_tf.search.pyramids import PyramidSpace
 from nasfpn_tf.search.reward import Reward
 from nasfpn_tf.search.trial import Trial
+from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training import preemption, recipe, trainer
 from tests.training import rectangles
 
@@ -123,6 +126,32 @@ def test_cost_depends_on_the_levels_of_the_cells(prefix):
 def test_cost_can_be_a_latency(prefix):
   settings = child.ChildConfig.read(config(prefix, cost='latency_ms'))
   assert settings.cost_of(settings.experiment_of(trial().architecture)) > 0.0
+
+
+@pytest.mark.parametrize('name', search_config.names())
+def test_the_configurations_of_the_project_describe_children(name):
+  evaluator, steps = search_config.load(name).evaluator_config(), 0
+  if search_config.load(name).evaluator['name'] == 'shared':
+    sharing = {field.name for field in dataclasses.fields(shared.SharingConfig)}
+    steps = shared.SharingConfig(**{key: evaluator[key] for key in evaluator.keys() & sharing}).warm_up_steps
+    evaluator = {key: evaluator[key] for key in evaluator.keys() - sharing}
+  settings = child.ChildConfig.read(evaluator)
+  params = params_lib.load_params(settings.experiment, settings.config_file, settings.params_override)
+  rate = params.trainer.optimizer_config.learning_rate
+  if rate.type == 'cosine':
+    assert rate.cosine.decay_steps == (steps or params.trainer.train_steps)
+
+
+def test_the_papers_proxy():
+  """Arxiv 1904.07392, sec. 4.1; 110,895 pictures are those of train2017 without the 7,392 set apart."""
+  override = search_config.load('nasfpn_coco_paper').evaluator['params_override']
+  params = params_lib.load_params(params_override=override)
+  pyramid, rate = params.task.model.decoder.feature_pyramid, params.trainer.optimizer_config.learning_rate
+  assert params.task.model.backbone.get().model_id == 10 and params.task.model.input_size == [512, 512, 3]
+  assert (pyramid.num_repeats, pyramid.num_filters) == (3, 256)
+  epoch = 110895 / params.task.train_data.global_batch_size
+  assert params.trainer.train_steps / epoch == pytest.approx(10, rel=1e-3)
+  assert rate.stepwise.values == [0.08, 0.008] and rate.stepwise.boundaries[0] / epoch == pytest.approx(8, rel=1e-3)
 
 
 def test_children_are_evaluated_once_and_share_a_seed(prefix):

@@ -172,3 +172,11 @@ def test_what_cannot_be_shared_ends_the_search(search, prefix, tmp_path):
   for keys, message in (({'warm_up_steps': -1}, 'warm_up_steps is -1'), ({'warmup_steps': 1}, "'warmup_steps' does")):
     with pytest.raises(SearchError, match=message):
       shared.evaluate(trial(0), str(tmp_path / 'trials' / '0'), config(prefix, **keys))
+
+
+def test_children_of_other_operations_than_the_bank_is_trained_with_end_the_search(search, monkeypatch):
+  weights = search[2]
+  monkeypatch.setattr(weights, '_space', PyramidSpace(5, 4, 7, ops=('global_pooling',)))
+  spec = PyramidSpace(5, 4, 7, ops=('sum',)).sample(np.random.default_rng(0))
+  with pytest.raises(SearchError, match=r'the op of cell 0 is sum\..* Give evaluator\.ops'):
+    weights.check(PyramidSpace(5, 4, 7, ops=('sum',)).decode(spec))

@@ -1,0 +1,111 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""How far the rewards of shared weights agree with those of children that are trained by themselves.
+
+python -m benchmarks.search_agreement --shared=digits_shared --alone=digits_proxy --work_dir=runs/agreement
+
+Draws architectures uniformly from the space, evaluates each both ways, and prints Kendall's tau with what both cost.
+With --alone_seeds=2 the children are trained twice; the tau of one seed against the other is what the best evaluator
+could reach. Evaluations are kept in the working directory: the same command goes on where it was stopped.
+"""
+
+import json
+import os
+import statistics
+import time
+
+import numpy as np
+from absl import app, flags
+from scipy import stats
+
+import nasfpn_tf  # noqa: F401  (before TensorFlow: it sets TF_USE_LEGACY_KERAS)
+from nasfpn_tf.search import config as search_config
+from nasfpn_tf.search import evaluators, spaces
+from nasfpn_tf.search.trial import Measurement, Trial
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('shared', 'digits_shared', 'Search configuration with the evaluator "shared".')
+flags.DEFINE_string('alone', 'digits_proxy', 'Search configuration with the evaluator "proxy".')
+flags.DEFINE_string('shared_override', None, 'Laid on top of the first, e.g. evaluator.warm_up_steps=100.')
+flags.DEFINE_string('alone_override', None, 'Laid on top of the second.')
+flags.DEFINE_string('work_dir', None, 'Where trainings and measurements are kept.', required=True)
+flags.DEFINE_integer('num_architectures', 16, 'How many are compared.', lower_bound=3)
+flags.DEFINE_integer('alone_seeds', 1, 'How often each child is trained by itself.', lower_bound=1)
+flags.DEFINE_integer('seed', 0, 'Of the draw of the architectures.')
+
+
+def measure(name, config, trials, seed_offset=0):
+  """The measurements of all trials, and the seconds that this process and those before it spent on them."""
+  path = os.path.join(FLAGS.work_dir, f'{name}.jsonl')
+  known = {}
+  if os.path.exists(path):
+    with open(path, encoding='utf-8') as file:
+      known = {entry['digest']: entry for entry in map(json.loads, file)}
+  evaluate = evaluators.load(config.evaluator['name'])
+  settings = config.evaluator_config()
+  settings['seed'] += seed_offset
+  for trial in trials:
+    if trial.digest in known:
+      continue
+    started = time.monotonic()
+    measurement = evaluate(trial, os.path.join(FLAGS.work_dir, name, 'trials', f'{trial.id:03d}'), settings)
+    seconds = time.monotonic() - started
+    known[trial.digest] = {'digest': trial.digest, 'measurement': measurement.to_json(), 'seconds': seconds}
+    with open(path, 'a', encoding='utf-8') as file:
+      file.write(json.dumps(known[trial.digest]) + '\n')
+    print(f'{name}: trial {trial.id}: AP {measurement.ap}, {seconds:.1f} s {measurement.reason}', flush=True)
+  entries = [known[trial.digest] for trial in trials]
+  return [Measurement.from_json(entry['measurement']) for entry in entries], [entry['seconds'] for entry in entries]
+
+
+def tau(name, a, b):
+  """Prints Kendall's tau-b of two lists of rewards."""
+  found = stats.kendalltau(a, b)
+  print(f'| {name} | {found.statistic:.3f} | {found.pvalue:.3g} |')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  os.makedirs(FLAGS.work_dir, exist_ok=True)
+  shared = search_config.load(FLAGS.shared, FLAGS.shared_override)
+  alone = search_config.load(FLAGS.alone, FLAGS.alone_override)
+  space, trials, rng = spaces.build(shared.space), {}, np.random.default_rng(FLAGS.seed)
+  while len(trials) < FLAGS.num_architectures:
+    trial = Trial.of(space, len(trials), space.sample(rng))
+    trials.setdefault(trial.digest, trial)
+  trials = list(trials.values())
+  measured = {'shared': measure('shared', shared, trials)}
+  for i in range(FLAGS.alone_seeds):
+    measured[f'alone_{i}'] = measure(f'alone_{i}', alone, trials, seed_offset=i)
+
+  print(f'\n| architecture | {" | ".join(measured)} |\n|---|{"---|" * len(measured)}')
+  for i, trial in enumerate(trials):
+    print(f'| {trial.digest} | {" | ".join(f"{found[i].reward:.4f}" for found, _ in measured.values())} |')
+  print('\n| rewards compared | tau | p |\n|---|---|---|')
+  rewards = {name: [m.reward for m in found] for name, (found, _) in measured.items()}
+  for name in list(measured)[1:]:
+    tau(f'shared, {name}', rewards['shared'], rewards[name])
+  if FLAGS.alone_seeds > 1:
+    mean = np.mean([rewards[name] for name in list(measured)[1:]], axis=0)
+    tau('shared, mean of alone', rewards['shared'], mean)
+    tau('alone_0, alone_1', rewards['alone_0'], rewards['alone_1'])
+  print('\n| evaluator | seconds: all | first trial | median of the others |\n|---|---|---|---|')
+  for name, (_, seconds) in measured.items():
+    print(f'| {name} | {sum(seconds):.0f} | {seconds[0]:.0f} | {statistics.median(seconds[1:]):.1f} |')
+
+
+if __name__ == '__main__':
+  app.run(main)
