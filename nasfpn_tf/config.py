@@ -104,12 +104,34 @@ class AmoebaNet(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class ScalePermuted(hyperparams.Config):
+  """SpineNet with blocks in any order (arXiv 1912.05027); batch norm and activation are those of `norm_activation`.
+
+  Attributes:
+    architecture: 'spinenet_49', path of a .json file, or inline JSON; see `nasfpn_tf.topology.spinenet.resolve`.
+    num_filters: width of the outputs.
+    filter_size_scale: width of the blocks relative to SpineNet-49's.
+    resample_alpha: width of a feature while it is resampled, relative to that of its block.
+    block_repeats: how many blocks follow each other in the place of one.
+    stochastic_depth_drop_rate: of the last block, rising linearly from 0 with the position of a block; 0 is off.
+  """
+
+  architecture: str = 'spinenet_49'
+  num_filters: int = 256
+  filter_size_scale: float = 1.0
+  resample_alpha: float = 0.5
+  block_repeats: int = 1
+  stochastic_depth_drop_rate: float = 0.0
+
+
+@dataclasses.dataclass
 class Backbone(backbones.Backbone):
-  """Model Garden's backbones, `applications` and `amoebanet`."""
+  """Model Garden's backbones, `applications`, `amoebanet` and `scale_permuted`."""
 
   type: str | None = 'resnet'
   applications: Applications = dataclasses.field(default_factory=Applications)
   amoebanet: AmoebaNet = dataclasses.field(default_factory=AmoebaNet)
+  scale_permuted: ScalePermuted = dataclasses.field(default_factory=ScalePermuted)
 
 
 @dataclasses.dataclass

@@ -14,6 +14,8 @@
 
 """The one way from a configuration to a detector: task, export, search and frontier all call `build_detector`."""
 
+from collections.abc import Iterable
+
 # Registers Model Garden's backbones, decoders and tasks (its `registry_imports` also registers a mock task).
 import official.vision  # noqa: F401
 import tensorflow as tf
@@ -29,10 +31,12 @@ from nasfpn_tf.modeling import (
   applications,  # noqa: F401  (registers the backbone 'applications')
   decoder,  # Registers itself as 'feature_pyramid'.
   postprocess,
+  scale_permuted,  # Registers itself as a backbone.
 )
+from nasfpn_tf.topology import spinenet
 
 # Strides inside these backbones, whatever levels they hand out.
-_BACKBONE_STRIDES = {'spinenet': 128, 'spinenet_mobile': 128}
+_BACKBONE_STRIDES = {'spinenet': 128, 'spinenet_mobile': 128, 'scale_permuted': 128}
 _MG_NMS_VERSIONS = ('v1', 'v2', 'v3', 'batched', 'tflite')
 
 
@@ -67,7 +71,7 @@ def build_detector(
     norm_activation_config=model_config.norm_activation,
     l2_regularizer=l2_regularizer,
   )
-  _check_levels(model_config, backbone)
+  _check_levels(model_config, map(int, backbone.output_specs))
   pyramid = decoders.factory.build_decoder(
     input_specs=backbone.output_specs, model_config=model_config, l2_regularizer=l2_regularizer
   )
@@ -136,6 +140,9 @@ def check(model_config: config.Detector) -> None:
   _check_names(model_config)
   _check_numbers(model_config)
   _check_anytime(model_config)
+  if model_config.backbone.type == scale_permuted.NAME:
+    spec = spinenet.resolve(model_config.backbone.scale_permuted.architecture)
+    _check_levels(model_config, spec.outputs)
 
 
 def _check_names(model_config: config.Detector) -> None:
@@ -227,9 +234,9 @@ def _check_anytime(model_config: config.Detector) -> None:
   anytime.exit_weights(model_config)
 
 
-def _check_levels(model_config: config.Detector, backbone: tf_keras.Model) -> None:
-  """The finest level has to come from the backbone; the pyramid makes the coarser ones."""
-  levels = sorted(map(int, backbone.output_specs))
+def _check_levels(model_config: config.Detector, levels: Iterable[int]) -> None:
+  """The finest level has to be among those of the backbone; the pyramid makes the coarser ones."""
+  levels = sorted(levels)
   needed = [model_config.min_level]
   if model_config.decoder.type == 'identity':
     needed = range(model_config.min_level, model_config.max_level + 1)

@@ -21,7 +21,7 @@ from typing import Any
 
 from nasfpn_tf.search import space
 from nasfpn_tf.search.problems import SearchError
-from nasfpn_tf.topology import spinenet
+from nasfpn_tf.topology import spinenet, spinenet_figure
 
 _KINDS = ('parent', 'parent', 'level', 'block')  # The four steps of a block.
 _NUM_STEM = len(spinenet.STEM_LEVELS)
@@ -129,6 +129,10 @@ class BackboneSpace(space.SearchSpace):
   def read(self, architecture: dict[str, Any]) -> spinenet.SpineNetSpec:
     """A backbone from its JSON form."""
     return spinenet.SpineNetSpec.from_dict(architecture)
+
+  def picture(self, architecture: dict[str, Any]) -> str:
+    """The backbone's figure."""
+    return spinenet_figure.svg(self.read(architecture))
 
   def to_json(self) -> dict[str, Any]:
     """The name and the arguments of the constructor."""

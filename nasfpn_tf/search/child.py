@@ -149,7 +149,7 @@ def multiply_adds(model: config_lib.Detector) -> int:
   """
   if model.decoder.type != 'feature_pyramid':
     return cost_lib.count_multiply_adds(detector.build_detector(model), model.input_size)
-  rest = model.replace(decoder={'feature_pyramid': {'topology': 'fpn'}})
+  rest = model.replace(decoder={'feature_pyramid': {'topology': 'fpn'}}, backbone={'applications': {'weights': 'none'}})
   besides, filters = _besides_the_pyramid(json.dumps(rest.as_dict()), type(model))
   return besides + _pyramid_multiply_adds(model, filters)
 
@@ -174,4 +174,5 @@ def _pyramid_multiply_adds(model: config_lib.Detector, filters: Mapping[int, int
     tuple(model.input_size[:2]),
     filters,
     pyramid.use_separable_conv,
+    pyramid.project_each_edge,
   )

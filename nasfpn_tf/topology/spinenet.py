@@ -21,6 +21,7 @@ two parents; the last ones are the outputs, one for each level.
 import dataclasses
 import hashlib
 import json
+import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -94,6 +95,29 @@ class SpineNetSpec:
   def level_of(self, index: int) -> int:
     """Level of block `index`, counted as in `BlockSpec.parents`."""
     return (*STEM_LEVELS, *(block.level for block in self.blocks))[index]
+
+  def wiring(self) -> tuple[tuple[int, ...], ...]:
+    """The blocks that each block sums: its parents, and into an output those that nothing has used so far.
+
+    Such a block joins the output of its level if it is of the same type, as its feature has the same width then; so do
+    the authors' code and Model Garden.
+    """
+    used, sums = set(), []
+    kinds = [*((level, 'bottleneck') for level in STEM_LEVELS), *((block.level, block.block) for block in self.blocks)]
+    for index, block in enumerate(self.blocks, start=len(STEM_LEVELS)):
+      used.update(block.parents)
+      joined = [i for i in range(index) if i not in used and kinds[i] == kinds[index]] if block.is_output else []
+      used.update(joined)
+      sums.append((*block.parents, *joined))
+    return tuple(sums)
+
+  @property
+  def unused(self) -> frozenset[int]:
+    """Blocks that lead to no output, which are not built."""
+    reached = set(self.outputs.values())
+    for index, sources in reversed(list(enumerate(self.wiring(), start=len(STEM_LEVELS)))):
+      reached.update(sources if index in reached else ())
+    return frozenset(range(len(STEM_LEVELS) + len(self.blocks))) - reached
 
   def to_dict(self) -> dict[str, Any]:
     """The JSON form as a dict."""
@@ -189,3 +213,25 @@ SPINENET_49 = SpineNetSpec(
     BlockSpec(6, 'bottleneck', (12, 14), is_output=True),
   ),
 )
+
+_CATALOG = {SPINENET_49.name: SPINENET_49}
+
+
+def resolve(ref: str | SpineNetSpec) -> SpineNetSpec:
+  """The backbone that a configuration means: 'spinenet_49', the path of a .json file, or JSON text.
+
+  Raises:
+    ValueError: if there is no such name, or the file cannot be read or holds no backbone.
+  """
+  if isinstance(ref, SpineNetSpec):
+    return ref
+  if ref in _CATALOG:
+    return _CATALOG[ref]
+  if ref.lstrip().startswith('{'):
+    return SpineNetSpec.from_json(ref)
+  if not ref.endswith('.json'):
+    raise ValueError(f'backbone {ref!r} is unknown: {", ".join(_CATALOG)}, a .json path or JSON text is needed.')
+  try:
+    return SpineNetSpec.from_json(pathlib.Path(ref).read_text(encoding='utf-8'))
+  except (OSError, ValueError) as e:
+    raise ValueError(f'backbone file {ref!r}: {getattr(e, "strerror", None) or e}') from e

@@ -25,6 +25,7 @@ from official.core import config_definitions as cfg
 
 from nasfpn_tf import topology
 from nasfpn_tf.data import manifest as manifest_lib
+from nasfpn_tf.topology import spinenet
 
 SMALL_BATCH = 32  # Below it NAS-FPN was reported unstable with batch norm statistics of one replica.
 
@@ -86,6 +87,9 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False) -> 
   if task.model.decoder.type == 'feature_pyramid':
     pyramid = task.model.decoder.feature_pyramid
     pyramid.topology = topology.resolve(pyramid.topology, task.model.min_level, task.model.max_level).to_json()
+  if task.model.backbone.type == 'scale_permuted':
+    backbone = task.model.backbone.scale_permuted
+    backbone.architecture = spinenet.resolve(backbone.architecture).to_json()
   if 'train' in mode:
     notes += _scale_learning_rates(trainer, task.train_data.global_batch_size)
     _check_intervals(trainer)

@@ -22,10 +22,12 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
 from nasfpn_tf.modeling import cost, detector
 from nasfpn_tf.search import child, proxy, shared
 from nasfpn_tf.search import config as search_config
+from nasfpn_tf.search.backbones import BackboneSpace
 from nasfpn_tf.search.problems import SearchError, StorageFull
 from nasfpn_tf.search.pyramids import PyramidSpace
 from nasfpn_tf.search.reward import Reward
@@ -65,6 +67,24 @@ def test_reward_is_the_ap_of_the_last_evaluation_at_a_cost(prefix, tmp_path):
   assert measurement.reward == pytest.approx(result['AP'] * (measurement.cost / 2e7) ** -0.5)
   assert json.loads((tmp_path / 'child' / 'topology.json').read_text()) == trial().architecture
   assert not list((tmp_path / 'child').rglob('ckpt*'))
+
+
+def test_a_backbone_is_a_child_too(prefix, tmp_path):
+  space = BackboneSpace(intermediate_levels=(2, 3), min_level=3, max_level=4, offsets=(0, 1), window=2)
+  sample = Trial.of(space, 0, space.sample(np.random.default_rng(0)))
+  settings = config(prefix, architecture_key='task.model.backbone.scale_permuted.architecture')
+  settings['params_override']['task']['model'] |= {
+    'max_level': 4,
+    'backbone': {'type': 'scale_permuted', 'scale_permuted': {'num_filters': 16, 'filter_size_scale': 0.125}},
+    'decoder': {'type': 'identity'},
+  }
+  measurement = proxy.evaluate(sample, str(tmp_path), settings)
+  assert measurement.status == 'ok', measurement.reason
+  trained = yaml.safe_load((tmp_path / 'child' / 'params.yaml').read_text())['task']['model']['backbone']
+  assert json.loads(trained['scale_permuted']['architecture']) == sample.architecture
+  settings['params_override']['task']['model']['max_level'] = 5
+  with pytest.raises(SearchError, match='has levels 3, 4, but'):
+    proxy.evaluate(sample, str(tmp_path), settings)
 
 
 def test_children_that_cannot_be_trained_fail_with_the_reason(prefix, tmp_path, monkeypatch):
@@ -109,9 +129,12 @@ def test_a_preempted_child_goes_on_in_its_directory(prefix, tmp_path, monkeypatc
   assert [path.name for path in (tmp_path / 'child').glob('ckpt*.index')] == ['ckpt-4.index']
 
 
-@pytest.mark.parametrize('number', [0, 3])
-def test_cost_is_that_of_the_built_detector(prefix, number):
-  settings = child.ChildConfig.read(config(prefix))
+@pytest.mark.parametrize(('number', 'project_each_edge'), [(0, False), (3, True)])
+def test_cost_is_that_of_the_built_detector(prefix, number, project_each_edge):
+  common = config(prefix)
+  pyramid = common['params_override']['task']['model']['decoder']['feature_pyramid']
+  pyramid['project_each_edge'] = project_each_edge
+  settings = child.ChildConfig.read(common)
   params = settings.experiment_of(trial(number).architecture)
   model = recipe.complete(params, 'train').params.task.model
   assert settings.cost_of(params) == cost.count_multiply_adds(detector.build_detector(model), model.input_size)

@@ -15,11 +15,13 @@
 """SpineNetSpec: validation, JSON, digest, and agreement with Model Garden's table."""
 
 import dataclasses
+import json
+import xml.etree.ElementTree
 
 import pytest
 from official.vision.modeling.backbones import spinenet as model_garden
 
-from nasfpn_tf.topology import spinenet
+from nasfpn_tf.topology import spinenet, spinenet_figure
 from nasfpn_tf.topology.spinenet import SPINENET_49, BlockSpec, SpineNetSpec
 
 OUTPUT = BlockSpec(3, 'bottleneck', (0, 1), is_output=True)
@@ -83,3 +85,41 @@ def test_not_json():
   with pytest.raises(ValueError, match='not JSON'):
     SpineNetSpec.from_json('{')
   assert spinenet.BLOCKS == ('bottleneck', 'residual')
+
+
+def test_what_nothing_has_used_joins_an_output_of_its_kind():
+  assert SPINENET_49.wiring()[12] == (7, 12, 11)  # Block 11, level 5, is nobody's parent.
+  assert [len(sources) for sources in SPINENET_49.wiring()].count(2) == 14 and not SPINENET_49.unused
+  blocks = (
+    BlockSpec(3, 'residual', (0, 1)),  # 2
+    BlockSpec(3, 'bottleneck', (0, 1)),  # 3
+    BlockSpec(4, 'bottleneck', (0, 1)),  # 4, of which only block 5 is made
+    BlockSpec(5, 'residual', (0, 4)),  # 5
+    BlockSpec(3, 'bottleneck', (0, 1), is_output=True),  # 6
+    BlockSpec(4, 'residual', (3, 6), is_output=True),  # 7
+  )
+  spec = SpineNetSpec('mine', blocks)
+  assert spec.wiring()[4:] == ((0, 1, 3), (3, 6))  # Block 2 is a residual one.
+  assert spec.unused == {2, 4, 5}
+
+
+def test_references(tmp_path):
+  path = tmp_path / 'best.json'
+  path.write_text(json.dumps(SPINENET_49.to_dict()))
+  for ref in ('spinenet_49', SPINENET_49, SPINENET_49.to_json(), str(path)):
+    assert spinenet.resolve(ref) == SPINENET_49
+  with pytest.raises(ValueError, match=r"backbone 'spinenet49' is unknown: spinenet_49, a \.json path or JSON text"):
+    spinenet.resolve('spinenet49')
+  with pytest.raises(ValueError, match=r"nowhere\.json': No such file"):
+    spinenet.resolve(str(tmp_path / 'nowhere.json'))
+  path.write_text('{"format": 1, "name": "x"}')
+  with pytest.raises(ValueError, match=r"best\.json': backbone: key 'blocks' is missing"):
+    spinenet.resolve(str(path))
+
+
+def test_the_figure_has_every_block_and_every_connection():
+  root = xml.etree.ElementTree.fromstring(spinenet_figure.svg(SPINENET_49))
+  texts = [element.text for element in root.iter('{http://www.w3.org/2000/svg}text')]
+  assert [text for text in texts if text.isdigit()] == [str(index) for index in range(17)]
+  lines = [path for path in root.iter('{http://www.w3.org/2000/svg}path') if path.get('fill') == 'none']
+  assert len(lines) == 31 and sum(path.get('stroke-dasharray') is not None for path in lines) == 1
