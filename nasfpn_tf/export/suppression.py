@@ -99,7 +99,7 @@ def builtin(model: Any, input_size: Sequence[int]) -> Tail:
     boxes = _decode(encodings, anchors_at(index), settings.box_coder_weights)
     boxes = tf.clip_by_value(boxes, 0.0, size)
     apart = boxes if settings.use_class_agnostic_nms else boxes + _tile_of(classes, settings.num_classes, size)
-    kept, scores, count = _non_max_suppression(apart, scores, settings)
+    kept, scores, count = _non_max_suppression(_with_area(apart, index, classes), scores, settings)
     number = settings.max_detections
     valid = tf.cast(tf.range(number) < count, tf.float32)
     boxes = tf.gather(boxes / size, kept) * tf.reshape(valid, [number, 1])
@@ -182,6 +182,17 @@ def _tile_of(classes: tf.Tensor, num_classes: int, size: np.ndarray) -> tf.Tenso
   side = int(np.ceil(np.sqrt(num_classes)))
   row, column = tf.math.floordiv(classes, side), tf.math.floormod(classes, side)
   return tf.cast(tf.stack([row, column, row, column], axis=1), tf.float32) * (float(size.max()) + 1.0)
+
+
+def _with_area(boxes: tf.Tensor, index: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+  """[num, 4], a unit box outside the picture, one for each anchor and class, in place of every box without area.
+
+  LiteRT's operator tells by the overlap with itself that it has kept a box, so it keeps one without area for ever. By
+  itself it still overlaps nothing, as in the model.
+  """
+  sides = boxes[:, 2:] - boxes[:, :2]
+  own = -2.0 * tf.cast(tf.stack([index, classes, index, classes], axis=1), tf.float32) - [2.0, 2.0, 1.0, 1.0]
+  return tf.where(sides[:, :1] * sides[:, 1:] > 0.0, boxes, own)
 
 
 def _decode(encodings: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float] | None) -> tf.Tensor:

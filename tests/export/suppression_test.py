@@ -19,6 +19,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from nasfpn_tf.export import module, suppression
 from nasfpn_tf.modeling import postprocess
@@ -83,6 +84,32 @@ def test_builtin_is_the_models_own(num_classes, options):
   )
   np.testing.assert_array_equal(actual['detection_classes'][0, :count] + 1, expected['detection_classes'][0, :count])
   assert {value.dtype for value in actual.values()} == {tf.float32}
+
+
+@pytest.mark.parametrize('options', [{}, {'use_class_agnostic_nms': True}], ids=['by_class', 'agnostic'])
+def test_boxes_without_area_do_not_hold_up_the_runtime(options):
+  """Those that lie outside the picture have none once they are clipped; the best one of all is such a box."""
+  model = _model(2, max_num_detections=20, **options)
+  logits, boxes = _raw_outputs(2)
+  boxes['3'][..., :2] += 4.0  # Down and to the right by more than the anchors' size.
+  logits['3'][0, -1, -3:, 1:] = [[5.0, -5.0], [4.0, 4.5], [3.0, 3.5]]
+  anchors = module.anchor_boxes(model, SIZE)
+  expected = model.detection_generator(boxes, logits, anchors, image_shape=tf.constant([SIZE], tf.float32))
+  corners = expected['detection_boxes'][0]
+  area = tf.reduce_prod(corners[:, 2:] - corners[:, :2], axis=1)
+  assert area[0] == 0 and 0 < np.count_nonzero(area) < 18 and expected['num_detections'][0] == 20
+
+  flat_logits, encodings, _ = postprocess.flatten_levels(logits, boxes, anchors)
+  shapes = [tf.TensorSpec(value.shape) for value in (encodings, flat_logits)]
+  tail = tf.function(suppression.builtin(model, SIZE), input_signature=shapes)
+  converter = tf.lite.TFLiteConverter.from_concrete_functions([tail.get_concrete_function()], tf.Module())
+  interpreter = Interpreter(model_content=converter.convert())
+  names = [argument.name for argument in tail.get_concrete_function().structured_input_signature[0]]
+  actual = interpreter.get_signature_runner()(**dict(zip(names, (encodings, flat_logits), strict=True)))
+  np.testing.assert_allclose(actual['detection_scores'], expected['detection_scores'], atol=1e-5)
+  np.testing.assert_allclose(
+    actual['detection_boxes'] * np.tile(np.float32(SIZE), 2), expected['detection_boxes'], atol=1e-3
+  )
 
 
 def test_raw_outputs_are_handed_through():
