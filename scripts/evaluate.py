@@ -29,6 +29,7 @@ flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, or the model_dir of
 flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint in place of its best.')
 flags.DEFINE_string('input_path', None, 'The TFRecords, with their manifest beside them.')
 flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
+flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: evaluate this exit; unset: the last.')
 flags.DEFINE_multi_string('images', [], 'Pictures to annotate too: files, directories, patterns, .txt lists.')
 flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection in the annotated pictures.')
 flags.DEFINE_string('output_dir', None, 'Gets evaluation.json, and with --images what predict.py writes.')
@@ -44,6 +45,8 @@ def main(argv):
 
   try:
     predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path)
+    if FLAGS.exit_stage is not None:
+      predictor = predict.AtExit(predictor, FLAGS.exit_stage)
     result = measurement.measure(predictor, FLAGS.model, FLAGS.input_path, FLAGS.annotations)
     os.makedirs(FLAGS.output_dir, exist_ok=True)
     if FLAGS.images:

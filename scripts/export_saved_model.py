@@ -38,6 +38,7 @@ flags.DEFINE_integer('version', None, 'Number of the version; unset: one more th
 flags.DEFINE_enum('input_type', 'image_tensor', _INPUT_TYPES, 'Signature that is also serving_default; all are there.')
 flags.DEFINE_integer('batch_size', None, 'Number of pictures in a request; unset: any.', lower_bound=1)
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
+flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')
 flags.DEFINE_multi_string('images', [], 'Pictures to check with: files, directories, patterns; unset: two photographs.')
 
 
@@ -55,6 +56,8 @@ def main(argv):
   try:
     size = source.parse_size(FLAGS.input_image_size)
     detector = source.load(FLAGS.model or FLAGS.config_file, FLAGS.checkpoint_path, FLAGS.params_override, size)
+    if FLAGS.exit_stage is not None:
+      detector = detector.at_exit(FLAGS.exit_stage)
     path = saved_model.export_saved_model(
       detector,
       FLAGS.export_dir,

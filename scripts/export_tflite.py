@@ -44,6 +44,7 @@ flags.DEFINE_enum(
   "Suppression inside: the model's own in builtin operators, TFLite_Detection_PostProcess, or none: raw outputs.",
 )
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
+flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')
 flags.DEFINE_float('tolerance', None, 'Largest error of a score; unset: 0.001 in float, more when quantised.')
 
 
@@ -72,6 +73,8 @@ def main(argv):
       images = calibration.load_images(FLAGS.calibration_tfrecord, FLAGS.calibration_steps)
     size = source.parse_size(FLAGS.input_image_size)
     detector = source.load(FLAGS.saved_model_dir or FLAGS.model, FLAGS.checkpoint_path, input_size=size)
+    if FLAGS.exit_stage is not None:
+      detector = detector.at_exit(FLAGS.exit_stage)
     facts = tflite.export_tflite(detector, FLAGS.tflite_path, options, images)
   except failure.EXPECTED as error:
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.

@@ -16,6 +16,8 @@ r"""Finds objects in pictures with a checkpoint, a SavedModel or a .tflite: docs
 
 predict.py --model=runs/cells --images='pictures/*.jpg' --output_dir=found
 
+predict.py --model=exported/anytime --images=pictures --output_dir=found --deadline_ms=40
+
 Writes an annotated JPEG a picture and detections.json for all. Ends with 1 where a picture could not be read.
 """
 
@@ -34,6 +36,12 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_string('output_dir', None, 'Where annotated pictures and detections.json go.')
 flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection.', lower_bound=0.0, upper_bound=1.0)
+flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: run this exit; unset: the last.')
+flags.DEFINE_float(
+  'deadline_ms',
+  None,
+  'Of an anytime detector: stop refining so that the boxes of a picture are there after so many milliseconds.',
+)
 
 
 def main(argv):
@@ -48,11 +56,19 @@ def main(argv):
   try:
     paths = predict.find_images(references)
     predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path)
+    if FLAGS.deadline_ms is not None and FLAGS.exit_stage is not None:
+      raise ValueError('--exit_stage and --deadline_ms are two ways to choose an exit: give one.')
+    if FLAGS.exit_stage is not None:
+      predictor = predict.AtExit(predictor, FLAGS.exit_stage)
+    elif FLAGS.deadline_ms is not None:
+      predictor = predict.Deadline(predictor, FLAGS.deadline_ms)
     failures = predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold)
   except failure.EXPECTED as error:
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
     sys.exit(f'predict: {failure.message(error)}')
   print(f'{len(paths) - len(failures)} pictures: {os.path.abspath(FLAGS.output_dir)}')
+  if FLAGS.deadline_ms is not None:
+    print(predictor.summary())
   if failures:
     lines = [f'{path}: {reason}' for path, reason in failures.items()]
     sys.exit('\n'.join([f'predict: {len(failures)} of {len(paths)} pictures could not be read:', *lines]))

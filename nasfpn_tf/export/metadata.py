@@ -52,64 +52,102 @@ def check_portable(content: bytes) -> None:
   )
   if foreign:
     raise ValueError(f'The converted model needs operators that LiteRT does not have: {", ".join(foreign)}.')
-  graph = model.subgraphs[0]
-  for index in graph.inputs:
-    tensor = graph.tensors[index]
-    if tensor.shapeSignature is not None and -1 in list(tensor.shapeSignature):
-      raise ValueError(f'The input {tensor.name.decode()} of the converted model has no static shape.')
+  for graph in model.subgraphs:
+    for index in graph.inputs:
+      tensor = graph.tensors[index]
+      if tensor.shapeSignature is not None and -1 in list(tensor.shapeSignature):
+        raise ValueError(f'The input {tensor.name.decode()} of the converted model has no static shape.')
 
 
 def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int]]) -> bytes:
-  """Gives the outputs of a signature their shapes and the model its outputs in the order of `shapes`.
+  """Gives the outputs of signatures their shapes and the graphs their outputs in the order of `shapes`.
 
   The converter orders them by tensor and leaves those of a custom operator without shape: LiteRT's Interpreter finds it
   out, its CompiledModel and its JavaScript API cannot.
 
   Args:
     content: of the file.
-    shapes: shape of every output, by name.
+    shapes: shape of every output, by name; signatures with other outputs stay as they are.
   """
   model = _read(content)
-  graph = model.subgraphs[0]
-  indices = {entry.name.decode(): entry.tensorIndex for entry in model.signatureDefs[0].outputs}
-  for name, shape in shapes.items():
-    graph.tensors[indices[name]].shape = list(shape)
-    graph.tensors[indices[name]].shapeSignature = None
-  graph.outputs = [indices[name] for name in shapes]
+  for definition in model.signatureDefs:
+    graph = model.subgraphs[definition.subgraphIndex]
+    indices = {entry.name.decode(): entry.tensorIndex for entry in definition.outputs}
+    if set(indices) != set(shapes):
+      continue
+    for name, shape in shapes.items():
+      graph.tensors[indices[name]].shape = list(shape)
+      graph.tensors[indices[name]].shapeSignature = None
+    graph.outputs = [indices[name] for name in shapes]
   return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def raw_outputs(content: bytes) -> tuple[int, int, bool]:
-  """Tensors that enter the suppression: indices of box encodings and class predictions, and whether these are logits.
+def share_buffers(content: bytes) -> bytes:
+  """Stores equal weights of several graphs once, and no names of what lies between the inputs and outputs of a graph.
+
+  The names are long, for each is the list of the layers that were fused, and there are as many copies as signatures.
+  """
+  model = _read(content)
+  first, buffers = {b'': 0}, model.buffers[:1]  # Buffer 0 is the empty one by convention.
+  where = {0: 0}
+  for index, buffer in enumerate(model.buffers[1:], start=1):
+    data = b'' if buffer.data is None else bytes(bytearray(buffer.data))
+    if data not in first:
+      first[data] = len(buffers)
+      buffers.append(buffer)
+    where[index] = first[data]
+  model.buffers = buffers
+  for entry in model.metadata or ():
+    entry.buffer = where[entry.buffer]
+  for graph in model.subgraphs:
+    ends = {*graph.inputs, *graph.outputs}
+    for index, tensor in enumerate(graph.tensors):
+      tensor.buffer = where[tensor.buffer]
+      if index not in ends:
+        tensor.name = b''
+  return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def raw_outputs(content: bytes, signature_key: str | None = None) -> tuple[int, int, bool, int]:
+  """Tensors that enter the suppression of a signature (None: of the only one).
+
+  Returns:
+    Indices of box encodings and class predictions, whether these are logits, and the index of their graph.
 
   Raises:
     ValueError: there is no suppression in the file.
   """
   model = _read(content)
-  graph = model.subgraphs[0]
+  keys = {definition.signatureKey.decode(): definition.subgraphIndex for definition in model.signatureDefs}
+  graph_index = keys[signature_key] if signature_key else 0
+  graph = model.subgraphs[graph_index]
   made_by = {index: op for op in graph.operators for index in op.outputs}
   for op in graph.operators:
     if _name(model, op) == POST_PROCESS:
-      return op.inputs[0], op.inputs[1], False
+      return op.inputs[0], op.inputs[1], False, graph_index
     if _name(model, op) == 'TOPK_V2':
       logits = made_by[op.inputs[0]].inputs[0] if _name(model, made_by[op.inputs[0]]) == 'RESHAPE' else op.inputs[0]
       joined = {op.outputs[0] for op in graph.operators if _name(model, op) == 'CONCATENATION'} - {logits}
       # [1, num_anchors, 4], as opposed to the decoded boxes of the candidates.
-      return next(index for index in joined if len(graph.tensors[index].shape) == 3), logits, True
+      boxes = next(index for index in joined if len(graph.tensors[index].shape) == 3)
+      return boxes, logits, True, graph_index
   raise ValueError('The file has no suppression that raw outputs could be read in front of.')
 
 
 def names_outside_network(content: bytes) -> list[str]:
   """Names of the outputs of all operators before the first convolution and after the heads' outputs are joined."""
   model = _read(content)
-  graph, names, after = model.subgraphs[0], [], set()
-  is_before = True
-  for op in graph.operators:
-    is_before = is_before and 'CONV' not in _name(model, op)
-    if after.intersection(op.inputs) or _name(model, op) == 'CONCATENATION':
-      after.update(op.outputs)
-    if is_before or after.intersection(op.outputs):
-      names += [graph.tensors[index].name.decode() for index in op.outputs]
+  names = []
+  for graph in model.subgraphs:
+    # A graph that takes features has nothing before the network.
+    is_before = any(graph.tensors[index].shape[-1] == 3 for index in graph.inputs)
+    after = set()
+    for op in graph.operators:
+      is_before = is_before and 'CONV' not in _name(model, op)
+      if after.intersection(op.inputs) or _name(model, op) == 'CONCATENATION':
+        after.update(op.outputs)
+      if is_before or after.intersection(op.outputs):
+        names += [graph.tensors[index].name.decode() for index in op.outputs]
   return names
 
 
@@ -122,12 +160,12 @@ def write_sidecar(tflite_path: str, facts: Mapping[str, Any]) -> str:
   return path
 
 
-def signature(content: bytes) -> dict[str, Sequence[Mapping[str, Any]]]:
-  """`inputs` and `outputs` of the file's signature: name, shape and dtype of each."""
+def signature(content: bytes, signature_key: str | None = None) -> dict[str, Sequence[Mapping[str, Any]]]:
+  """`inputs` and `outputs` of a signature (None: the only one): name, shape and dtype of each."""
   from ai_edge_litert.interpreter import Interpreter
 
   interpreter = Interpreter(model_content=content)
-  runner = interpreter.get_signature_runner()
+  runner = interpreter.get_signature_runner(signature_key)
 
   def describe(details):
     return [

@@ -20,7 +20,7 @@ in pixels of the network's input. Its names are kept: signatures `image_tensor`,
 `inputs`, outputs `detection_boxes`, `detection_scores`, `detection_classes`, `num_detections` and `image_info`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -134,7 +134,14 @@ class DetectionModule(tf.Module):
       num_anchors, num_classes - 1] without background, `decoded_boxes` [batch, num_anchors, 4] (yxyx in pixels of
       the input, not clipped) and `decoded_box_scores` [batch, num_anchors, num_classes - 1].
     """
-    outputs = self._forward(preprocess.normalize(inputs))
+    return self._raw(self._forward(preprocess.normalize(inputs)))
+
+  def picture_spec(self, dtype: tf.DType) -> tf.TensorSpec:
+    """One letterboxed picture, `inputs`."""
+    return tf.TensorSpec([1, *self._input_size, 3], dtype, name='inputs')
+
+  def _raw(self, outputs: Mapping[str, Mapping[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+    """What `raw` gives, from the outputs of the heads."""
     heads = outputs['cls_outputs'], outputs['box_outputs'], self._anchors
     logits, encodings, _ = postprocess.flatten_levels(*heads)
     boxes, scores = postprocess.decode_raw(*heads, box_coder_weights=self._box_coder_weights)
@@ -146,16 +153,21 @@ class DetectionModule(tf.Module):
     }
 
   def _map(self, to_image: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Letterboxes every picture of a request by itself, then detects in all at once."""
-    images, image_info = tf.map_fn(
+    return self._detect(*self._letterbox(to_image, inputs))
+
+  def _letterbox(self, to_image: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images and image_info of a request; every picture is letterboxed by itself, so they may differ in size."""
+    return tf.map_fn(
       lambda element: preprocess.letterbox(to_image(element), self._input_size, self._keep_aspect_ratio),
       inputs,
       fn_output_signature=(tf.TensorSpec([*self._input_size, 3], tf.float32), tf.TensorSpec([4, 2], tf.float32)),
     )
-    return self._detect(images, image_info)
 
   def _detect_letterboxed(self, images: tf.Tensor, image_info: tf.Tensor) -> dict[str, tf.Tensor]:
-    outputs = self._forward(images, image_info[:, 1])
+    return self._to_original(self._forward(images, image_info[:, 1]), image_info)
+
+  def _to_original(self, outputs: Mapping[str, tf.Tensor], image_info: tf.Tensor) -> dict[str, tf.Tensor]:
+    """A model's detections as the signatures give them."""
     return {
       'detection_boxes': to_original(outputs['detection_boxes'], image_info),
       'detection_scores': outputs['detection_scores'],

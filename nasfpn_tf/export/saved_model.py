@@ -30,7 +30,7 @@ import yaml
 from absl import logging
 
 from nasfpn_tf import topology
-from nasfpn_tf.export import module, verification
+from nasfpn_tf.export import anytime_module, module, verification
 from nasfpn_tf.export.source import LABELS, Source
 
 PARAMS, TOPOLOGY, REPORT = 'params.yaml', 'topology.json', 'export.json'
@@ -72,7 +72,7 @@ def export_saved_model(
   if os.path.exists(target):
     raise FileExistsError(f'{target} exists; leave the version out to get the next free number.')
   reference = verification.reference(source, images)
-  exported = module.DetectionModule(source.model, source.input_size, batch_size, source.keep_aspect_ratio)
+  exported = anytime_module.build(source.model, source.input_size, batch_size, source.keep_aspect_ratio)
 
   made_parent = not os.path.isdir(export_dir)
   partial = os.path.join(export_dir, f'.{version}.partial')
@@ -82,6 +82,7 @@ def export_saved_model(
     exported.assets = [tf.saved_model.Asset(path) for path in _write_descriptions(partial, source)]
     tf.saved_model.save(exported, partial, signatures=exported.signatures(input_type))
     errors = _verify(partial, reference, batch_size)
+    _verify_exits(partial, source, reference.images, batch_size)
     report = {
       'format': 1,
       'kind': 'saved_model',
@@ -90,6 +91,7 @@ def export_saved_model(
       'keep_aspect_ratio': source.keep_aspect_ratio,
       'batch_size': batch_size,
       'serving_default': input_type,
+      'num_exits': getattr(source.model, 'num_exits', 1),
       'size_bytes': _size_bytes(partial),
       'checked_images': len(reference.images),
       'max_error': errors,
@@ -149,6 +151,27 @@ def _verify(directory: str, expected: verification.Reference, batch_size: int | 
       found = verification.detections_of(signatures[name](inputs=tf.constant(np.stack([value] * copies))))
       verification.check_detections(expected, row, found, f"The SavedModel's signature {name}")
   return errors
+
+
+def _verify_exits(directory: str, source: Source, images: Sequence[np.ndarray], batch_size: int | None) -> None:
+  """Compares every exit with its detector, computed at once and by refining."""
+  num_exits = getattr(source.model, 'num_exits', 0)
+  if not num_exits:
+    return
+  signatures = tf.saved_model.load(directory).signatures
+  requests = [tf.constant(np.repeat(image[np.newaxis], batch_size or 1, axis=0)) for image in images]
+  states = [signatures['begin'](inputs=inputs) for inputs in requests]
+  for exit_stage in range(1, num_exits + 1):
+    expected = verification.reference(source.at_exit(exit_stage), images)
+    if exit_stage > 1:
+      states = [signatures[f'refine_{exit_stage}'](**state) for state in states]
+    for row, (inputs, state) in enumerate(zip(requests, states, strict=True)):
+      for name, outputs in (
+        (f'exit_{exit_stage}', signatures[f'exit_{exit_stage}'](inputs=inputs)),
+        (f'detect_{exit_stage}', signatures[f'detect_{exit_stage}'](**state)),
+      ):
+        what = f"The SavedModel's signature {name}"
+        verification.check_detections(expected, row, verification.detections_of(outputs), what)
 
 
 def _plain(value: Any) -> Any:

@@ -25,6 +25,7 @@ from official.core import config_definitions as cfg
 
 from nasfpn_tf import zoo
 from nasfpn_tf.data import manifest
+from nasfpn_tf.modeling import anytime
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training import params as params_lib
 
@@ -57,6 +58,20 @@ class Source:
   def keep_aspect_ratio(self) -> bool:
     """Whether pictures are letterboxed rather than stretched."""
     return self.params.task.validation_data.parser.keep_aspect_ratio
+
+  def at_exit(self, exit_stage: int) -> 'Source':
+    """The detector of the first `exit_stage` pyramids of an anytime detector, as one that has no other exits.
+
+    Raises:
+      ValueError: it is no anytime detector, or has no such exit.
+    """
+    if not isinstance(self.model, anytime.AnytimeRetinaNet):
+      raise ValueError(f'{self.origin}: there are no exits to choose from; task.model.anytime.enabled is false.')
+    model = self.model.at_exit(exit_stage)
+    params = self.params.replace()
+    params.task.model.anytime.override({'enabled': False, 'loss_weights': []})
+    params.task.model.decoder.feature_pyramid.num_repeats = exit_stage
+    return dataclasses.replace(self, model=model, params=params)
 
 
 def load(

@@ -18,6 +18,7 @@ A file takes one letterboxed picture, [1, height, width, 3], RGB, 0 to 255; norm
 detections, or, without suppression, the scores and box encodings of all anchors; see `suppression`.
 """
 
+import contextlib
 import dataclasses
 import os
 import warnings
@@ -29,7 +30,7 @@ import tensorflow as tf
 from absl import logging
 from ai_edge_litert.interpreter import Interpreter
 
-from nasfpn_tf.export import calibration, metadata, module, suppression, verification
+from nasfpn_tf.export import anytime_module, anytime_tflite, calibration, metadata, module, suppression, verification
 from nasfpn_tf.export.source import Source
 
 # Largest error of a score (0 to 1) that is a property of the arithmetic, not a fault. An untrained or a badly
@@ -101,14 +102,19 @@ def export_tflite(
   inputs = calibration.to_inputs(images, source.input_size, source.keep_aspect_ratio)
   content = convert(source.model, source.input_size, options, inputs)
   metadata.check_portable(content)
-  errors = _verify(content, expected, options)
+  num_exits = anytime_tflite.num_exits(source.model)
+  errors = _verify(content, expected, options, num_exits)
+  for exit_stage in range(1, num_exits or 1):
+    of_exit = _verify(content, verification.reference(source.at_exit(exit_stage), images[:4]), options, exit_stage)
+    errors = {name: float(np.maximum(error, of_exit[name])) for name, error in errors.items()}
   facts = {
     'source': source.origin,
     'quant_type': options.quant_type,
     'size_bytes': len(content),
     'input_size': list(source.input_size),
     'keep_aspect_ratio': source.keep_aspect_ratio,
-    **metadata.signature(content),
+    **metadata.signature(content, num_exits and f'exit_{num_exits}'),
+    'num_exits': num_exits or 1,
     'nms': options.nms,
     'post_processing': dataclasses.asdict(suppression.Settings.of(source.model)),
     'anchors': _anchors(source.model),
@@ -134,7 +140,7 @@ def convert(
     options: how to convert.
     calibration_inputs: float32 [1, height, width, 3] pictures, 0 to 255, for 'int8'.
   """
-  exported = module.DetectionModule(model, input_size, batch_size=1)
+  exported = anytime_module.build(model, input_size, batch_size=1)
   tail = {
     'builtin': lambda: suppression.builtin(model, input_size),
     'post_process': lambda: suppression.post_process(model, input_size),
@@ -142,26 +148,32 @@ def convert(
   }[options.nms]()
   dtype = INPUT_DTYPES[options.input_dtype]
 
-  @tf.function(input_signature=[tf.TensorSpec([1, *input_size, 3], dtype, name='inputs')])
-  def detect(inputs):
-    raw = exported.raw(tf.cast(inputs, tf.float32))
-    return tail(raw['box_encodings'], raw['class_logits'])
+  with contextlib.ExitStack() as stack:
+    if anytime_tflite.num_exits(model):
+      with anytime_tflite.shared_kernels(model):
+        functions = anytime_tflite.functions(exported, tail, dtype)
+      converter = stack.enter_context(anytime_tflite.converter(exported, functions))
+    else:
+      functions = {}
+      detect = anytime_tflite.exit_function(exported, tail, dtype)
+      converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()], exported)
+    converter.allow_custom_ops = options.nms == 'post_process'
+    if options.quant_type != 'none':
+      converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if options.quant_type == 'fp16':
+      converter.target_spec.supported_types = [tf.float16]
+    if options.quant_type == 'int8':
 
-  converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()], exported)
-  converter.allow_custom_ops = options.nms == 'post_process'
-  if options.quant_type != 'none':
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-  if options.quant_type == 'fp16':
-    converter.target_spec.supported_types = [tf.float16]
-  if options.quant_type == 'int8':
+      def representative_dataset():
+        for inputs in calibration_inputs:
+          picture = tf.saturate_cast(tf.round(inputs), dtype).numpy() if dtype.is_integer else inputs
+          yield from anytime_tflite.samples(functions, picture) if functions else [[picture]]
 
-    def representative_dataset():
-      for inputs in calibration_inputs:
-        yield [tf.saturate_cast(tf.round(inputs), dtype).numpy() if dtype.is_integer else inputs]
-
-    content = _quantize(converter, representative_dataset)
-  else:
-    content = converter.convert()
+      content = _quantize(converter, representative_dataset)
+    else:
+      content = converter.convert()
+  if functions:
+    content = metadata.share_buffers(content)
   if options.nms != 'none':
     count = suppression.Settings.of(model).max_detections
     shapes = [1, count, 4], [1, count], [1, count], [1]
@@ -169,12 +181,16 @@ def convert(
   return content
 
 
-def run(content: bytes, inputs: np.ndarray) -> dict[str, np.ndarray]:
+def run(
+  content: bytes, inputs: np.ndarray, exit_stage: int | None = None, stepwise: bool = False
+) -> dict[str, np.ndarray]:
   """Runs a file on one letterboxed picture.
 
   Args:
     content: the file's content.
     inputs: float32 [1, height, width, 3], 0 to 255; rounded where the file takes uint8.
+    exit_stage: which exit of an anytime detector; None for a file of a detector with one.
+    stepwise: come to the exit by refining.
 
   Returns:
     The outputs of its signature, and in any case the raw `box_encodings` and `class_scores`.
@@ -183,15 +199,20 @@ def run(content: bytes, inputs: np.ndarray) -> dict[str, np.ndarray]:
     # It warns of the memory that keeping the raw outputs costs.
     warnings.simplefilter('ignore', UserWarning)
     interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
-  runner = interpreter.get_signature_runner()
-  detail = runner.get_input_details()['inputs']
+  key = None if exit_stage is None else f'exit_{exit_stage}'
+  detail = interpreter.get_signature_runner(key).get_input_details()['inputs']
   if np.issubdtype(detail['dtype'], np.integer):
     inputs = np.clip(np.rint(inputs), 0, 255)
-  outputs = dict(runner(inputs=inputs.astype(detail['dtype'])))
+  arguments = {'inputs': inputs.astype(detail['dtype'])}
+  if stepwise:
+    key = f'detect_{exit_stage}'
+    for step in anytime_tflite.steps_to(exit_stage):
+      arguments = interpreter.get_signature_runner(step)(**arguments)
+  outputs = dict(interpreter.get_signature_runner(key)(**arguments))
   if 'box_encodings' not in outputs:
-    encodings, classes, are_logits = metadata.raw_outputs(content)
-    outputs['box_encodings'] = interpreter.get_tensor(encodings)
-    classes = interpreter.get_tensor(classes)
+    encodings, classes, are_logits, graph = metadata.raw_outputs(content, key)
+    outputs['box_encodings'] = interpreter.get_tensor(encodings, graph)
+    classes = interpreter.get_tensor(classes, graph)
     outputs['class_scores'] = tf.sigmoid(classes).numpy() if are_logits else classes
   return outputs
 
@@ -222,10 +243,21 @@ def _anchors(model: Any) -> dict[str, Any]:
   return {key: config[key] for key in ('min_level', 'max_level', 'num_scales', 'aspect_ratios', 'anchor_size')}
 
 
-def _verify(content: bytes, expected: verification.Reference, options: Options) -> dict[str, float]:
-  """Runs the file on the reference's pictures; returns the largest error of each raw output."""
+def _verify(
+  content: bytes, expected: verification.Reference, options: Options, exit_stage: int | None = None
+) -> dict[str, float]:
+  """Runs the file, or one exit of it, on the reference's pictures; returns the largest error of each raw output."""
+  if exit_stage is None:
+    return _verify_way(content, expected, options)
+  ways = [_verify_way(content, expected, options, exit_stage, stepwise) for stepwise in (False, True)]
+  return {name: float(np.maximum(*(errors[name] for errors in ways))) for name in ways[0]}
+
+
+def _verify_way(content, expected, options, exit_stage=None, stepwise=False):
   what = f'The TFLite file ({options.quant_type})'
-  outputs = [run(content, expected.inputs[row : row + 1]) for row in range(len(expected.images))]
+  if exit_stage is not None:
+    what += f', exit {exit_stage}' + (', by refining,' if stepwise else '')
+  outputs = [run(content, expected.inputs[row : row + 1], exit_stage, stepwise) for row in range(len(expected.images))]
   errors = {
     name: verification.max_error(getattr(expected, name), np.concatenate([output[name] for output in outputs]))
     for name in ('box_encodings', 'class_scores')

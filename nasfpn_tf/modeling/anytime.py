@@ -17,9 +17,10 @@
 Exit k is what the heads say after k pyramids, counted from 1; the last exit is the whole detector.
 """
 
+import contextlib
 import dataclasses
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -60,6 +61,37 @@ class AnytimeState:
   @classmethod
   def __tf_unflatten__(cls, metadata, components):
     return cls(tuple(components[0]), components[1], *metadata)
+
+
+@tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
+class EarlyHead(dense_prediction_heads.RetinaNetHead):
+  """Model Garden's head for an exit that is not the last."""
+
+  _norms_apart = False
+
+  @contextlib.contextmanager
+  def norms_apart(self) -> Iterator[None]:
+    """What is traced meanwhile keeps convolutions and batch norms apart when a converter optimises it.
+
+    Folded into a convolution, a batch norm takes a copy of the kernel with it: one for every level of every exit.
+    """
+    self._norms_apart = True
+    try:
+      yield
+    finally:
+      self._norms_apart = False
+
+  def _apply_prediction_tower(self, features, convs, norms):
+    if not self._norms_apart:
+      return super()._apply_prediction_tower(features, convs, norms)
+    _, height, width, _ = features.shape
+    x = features
+    for conv, norm in zip(convs, norms, strict=True):
+      x = conv(x)
+      # Converters do not look for a batch norm behind a reshape.
+      x = norm(tf.reshape(x, [-1, 1, height * width, x.shape[-1]]))
+      x = self._activation(tf.reshape(x, [-1, height, width, x.shape[-1]]))
+    return x
 
 
 @tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
@@ -117,6 +149,11 @@ class AnytimeRetinaNet(retinanet_model.RetinaNetModel):
   def heads(self) -> list[tf_keras.layers.Layer]:
     """The head of every exit, first to last."""
     return [*self._early_heads, self.head]
+
+  @property
+  def shares_heads(self) -> bool:
+    """Whether the heads have their convolutions in common."""
+    return any(head._classifier is self.head._classifier for head in self._early_heads)
 
   @property
   def checkpoint_items(self) -> Mapping[str, Any]:
@@ -264,7 +301,7 @@ class AnytimeRetinaNet(retinanet_model.RetinaNetModel):
 
 def build_early_heads(
   head: dense_prediction_heads.RetinaNetHead, pyramid: FeaturePyramid, share: bool
-) -> list[dense_prediction_heads.RetinaNetHead]:
+) -> list[EarlyHead]:
   """Heads for all pyramids but the last; their variables exist when this returns.
 
   Args:
@@ -276,7 +313,7 @@ def build_early_heads(
   inputs = {level: tf_keras.Input(shape[1:]) for level, shape in pyramid.output_specs.items()}
   heads = []
   for exit_stage in range(1, pyramid.num_repeats):
-    early = dense_prediction_heads.RetinaNetHead(**head.get_config(), name=f'exit_{exit_stage}')
+    early = EarlyHead(**head.get_config(), name=f'exit_{exit_stage}')
     if share:
       early.build({level: value.shape for level, value in inputs.items()})
       for name in _CONVOLUTIONS:

@@ -20,13 +20,19 @@ Example:
   print(found.boxes, found.scores, found.names)
 """
 
+from nasfpn_tf.predict.at_exit import AtExit
+from nasfpn_tf.predict.deadline import Deadline
 from nasfpn_tf.predict.evaluation import evaluate_records
 from nasfpn_tf.predict.files import find_images, predict_files, read_image
-from nasfpn_tf.predict.predictor import Detections, Predictor, load_predictor
+from nasfpn_tf.predict.forms import load_predictor
+from nasfpn_tf.predict.predictor import Detections, Predictor, State
 
 __all__ = [
+  'AtExit',
+  'Deadline',
   'Detections',
   'Predictor',
+  'State',
   'evaluate_records',
   'find_images',
   'load_predictor',

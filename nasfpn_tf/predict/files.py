@@ -123,7 +123,8 @@ def _to_json(predictor: Predictor, found: Detections) -> dict[str, Any]:
         'name': meaning['name'],
       }
     )
-  return {'detections': rows}
+  reached = {} if found.exit_stage is None else {'exit_stage': found.exit_stage}
+  return {**reached, 'detections': rows}
 
 
 def _target_names(paths: Sequence[str], output_dir: str) -> dict[str, str]:

@@ -12,25 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A trained detector in any of its forms, a checkpoint, a SavedModel or a .tflite, behind one interface."""
+"""What every form of a trained detector does: a picture in, detections out, at once or exit by exit."""
 
 import abc
 import dataclasses
-import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from official.vision.ops import anchor
-
-from nasfpn_tf import zoo
-from nasfpn_tf.data import manifest, preprocess
-from nasfpn_tf.modeling import postprocess
-
-_LABELS = 'labels.json'
-_FIELDS = ('boxes', 'scores', 'classes')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,18 +31,37 @@ class Detections:
     scores: float32 [n].
     classes: int32 [n], labels, from 1.
     names: n names.
+    exit_stage: exit of an anytime detector that was stopped at it; None: the detector ran as a whole.
   """
 
   boxes: np.ndarray
   scores: np.ndarray
   classes: np.ndarray
   names: tuple[str, ...]
+  exit_stage: int | None = None
 
   def above(self, score_threshold: float) -> 'Detections':
     """Those with a score of at least `score_threshold`."""
     keep = np.flatnonzero(self.scores >= score_threshold)
     names = tuple(self.names[i] for i in keep)
-    return Detections(self.boxes[keep], self.scores[keep], self.classes[keep], names)
+    return Detections(self.boxes[keep], self.scores[keep], self.classes[keep], names, self.exit_stage)
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+  """How far an anytime detector has come with one picture.
+
+  Attributes:
+    value: what the detector's form keeps.
+    exit_stage: how many pyramids have run.
+    picture_size: height and width of the picture.
+    predictor: whose it is.
+  """
+
+  value: Any
+  exit_stage: int
+  picture_size: tuple[int, int]
+  predictor: 'Predictor'
 
 
 class Predictor(abc.ABC):
@@ -61,7 +69,10 @@ class Predictor(abc.ABC):
 
   Attributes:
     labels: {label: {'label', 'id', 'name'}}; empty where the model does not say what its classes mean.
+    num_exits: exits of an anytime detector, for `begin`, `refine` and `detect`; 1 for any other.
   """
+
+  num_exits = 1
 
   def __init__(self, labels: Sequence[Mapping[str, Any]]):
     """Takes `{label, id, name}` of every class."""
@@ -73,182 +84,72 @@ class Predictor(abc.ABC):
     Raises:
       ValueError: it is no such array.
     """
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-      raise ValueError(f'A picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.')
-    boxes, scores, classes = (np.asarray(value) for value in self._detect(image))
-    boxes = np.clip(boxes, 0.0, np.tile(image.shape[:2], 2)).astype(np.float32)
-    classes = classes.astype(np.int32)
-    return Detections(boxes, scores.astype(np.float32), classes, tuple(self.label_of(k)['name'] for k in classes))
+    image = _checked(image)
+    return self._detections(self._detect(image), image.shape[:2])
+
+  def begin(self, image: np.ndarray) -> State:
+    """The state of a picture at the first exit.
+
+    Raises:
+      ValueError: it is no picture.
+    """
+    image = _checked(image)
+    return State(self._begin(image), 1, image.shape[:2], self)
+
+  def refine(self, state: State) -> State:
+    """The state after one pyramid more.
+
+    Raises:
+      ValueError: all have run, or the state is of another predictor.
+    """
+    self._check_state(state)
+    if state.exit_stage >= self.num_exits:
+      raise ValueError(f'The state is at the last exit, {self.num_exits}: there is no pyramid left to refine it.')
+    value = self._refine(state.value, state.exit_stage + 1)
+    return dataclasses.replace(state, value=value, exit_stage=state.exit_stage + 1)
+
+  def detect(self, state: State) -> Detections:
+    """What the exit that `state` has come to finds; a ValueError where the state is of another predictor."""
+    self._check_state(state)
+    found = self._detections(self._finish(state.value, state.exit_stage), state.picture_size)
+    return dataclasses.replace(found, exit_stage=state.exit_stage)
 
   def label_of(self, label: int) -> Mapping[str, Any]:
     """`label`, category `id` and `name` of a label; the number stands for all where nothing tells."""
     return self.labels.get(int(label), {'label': int(label), 'id': int(label), 'name': str(label)})
 
+  def _check_state(self, state: State) -> None:
+    if state.predictor is not self:
+      raise ValueError('The state is of another predictor; refine and detect with the one that began it.')
+
+  def _detections(self, found: tuple[np.ndarray, np.ndarray, np.ndarray], size: Sequence[int]) -> Detections:
+    boxes, scores, classes = (np.asarray(value) for value in found)
+    boxes = np.clip(boxes, 0.0, np.tile(size, 2)).astype(np.float32)
+    classes = classes.astype(np.int32)
+    return Detections(boxes, scores.astype(np.float32), classes, tuple(self.label_of(k)['name'] for k in classes))
+
   @abc.abstractmethod
   def _detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes [n, 4] (yxyx in pixels of the picture), scores [n] and labels [n]."""
 
+  # A form with exits overrides these; with one exit all the work is the last step's.
+  def _begin(self, image: np.ndarray) -> Any:
+    """What the form keeps of a picture at exit 1."""
+    return image
 
-class CheckpointPredictor(Predictor):
-  """The Keras model."""
+  def _refine(self, value: Any, exit_stage: int) -> Any:
+    """What it keeps at `exit_stage`, from what it kept one exit before."""
+    del exit_stage
+    return value
 
-  def __init__(self, model_dir: str, checkpoint: str | None = None):
-    """Loads `checkpoint`, or the best of `model_dir`."""
-    params = zoo.load_experiment(model_dir)
-    super().__init__(_read_labels(model_dir, params.task.train_data.input_path))
-    model = zoo.load_detector(model_dir, checkpoint)
-    size = tuple(params.task.model.input_size[:2])
-    keep_aspect_ratio = params.task.validation_data.parser.keep_aspect_ratio
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
-    def detect(image):
-      pixels, image_info = preprocess.letterbox(image, size, keep_aspect_ratio)
-      outputs = model(pixels[tf.newaxis], image_shape=image_info[tf.newaxis, 1], training=False)
-      return outputs['num_detections'][0], image_info, *(outputs[f'detection_{key}'][0] for key in _FIELDS)
-
-    self._run = detect
-
-  def _detect(self, image):
-    count, image_info, boxes, scores, classes = (value.numpy() for value in self._run(tf.constant(image)))
-    return _to_picture(boxes[:count], image_info), scores[:count], classes[:count]
+  def _finish(self, value: Any, exit_stage: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `_detect`, from what it keeps at `exit_stage`."""
+    del exit_stage
+    return self._detect(value)
 
 
-class SavedModelPredictor(Predictor):
-  """A SavedModel of `export_saved_model.py`."""
-
-  def __init__(self, directory: str):
-    """Loads the SavedModel in `directory`; a ValueError where it is another's."""
-    super().__init__(_read_labels(directory))
-    loaded = tf.saved_model.load(directory)
-    self._run = loaded.signatures.get('image_tensor')
-    self._loaded = loaded  # A signature does not keep its variables alive.
-    if self._run is None or 'detection_boxes' not in self._run.structured_outputs:
-      raise ValueError(f'{directory}: no signature image_tensor with detections; was it made by export_saved_model.py?')
-    self._copies = self._run.structured_input_signature[1]['inputs'].shape[0] or 1
-
-  def _detect(self, image):
-    outputs = self._run(inputs=tf.constant(np.repeat(image[np.newaxis], self._copies, axis=0)))
-    count = int(outputs['num_detections'][0])
-    return tuple(outputs[f'detection_{key}'][0, :count].numpy() for key in _FIELDS)
-
-
-class TFLitePredictor(Predictor):
-  """A .tflite of `export_tflite.py`, with the JSON file beside it."""
-
-  def __init__(self, path: str, num_threads: int | None = None):
-    """Loads `path`; a FileNotFoundError or ValueError where it or its JSON file is missing or another's."""
-    # The import takes a while and prints; only this form needs it.
-    from ai_edge_litert.interpreter import Interpreter
-
-    sidecar = os.path.splitext(path)[0] + '.json'
-    try:
-      with open(sidecar, encoding='utf-8') as file:
-        facts = json.load(file)
-      super().__init__(facts['labels'])
-      self._size = tuple(facts['input_size'])
-      self._keep_aspect_ratio = facts['keep_aspect_ratio']
-      self._options, anchors, self._nms = facts['post_processing'], facts['anchors'], facts['nms']
-    except FileNotFoundError as error:
-      raise FileNotFoundError(
-        f'{sidecar}: export_tflite.py writes it beside the .tflite; keep both together.'
-      ) from error
-    except (ValueError, KeyError, TypeError) as error:
-      raise ValueError(f'{sidecar}: not written by export_tflite.py ({type(error).__name__}: {error}).') from error
-    if self._nms not in ('builtin', 'post_process', 'none'):
-      raise ValueError(f'{sidecar}: nms {self._nms!r} is not known.')
-    self._anchors = _flat_anchors(anchors, self._size) if self._nms == 'none' else None
-    num_threads = num_threads or os.cpu_count() or 1
-    if self._nms == 'post_process' and num_threads < self._options['num_classes']:
-      num_threads = 1  # With several threads, but fewer than classes, the operator leaves a class out.
-    try:
-      self._interpreter = Interpreter(model_path=path, num_threads=num_threads)
-    except (ValueError, RuntimeError) as error:
-      raise ValueError(f'{path}: LiteRT cannot load it: {error}') from error
-    self._run = self._interpreter.get_signature_runner()
-    self._dtype = self._run.get_input_details()['inputs']['dtype']
-
-  def _detect(self, image):
-    pixels, image_info = preprocess.letterbox(tf.constant(image), self._size, self._keep_aspect_ratio)
-    # Back to 0..255: the file normalises, and its padding is the mean colour.
-    inputs = (pixels * preprocess.STDDEV + preprocess.MEAN).numpy()[np.newaxis]
-    if np.issubdtype(self._dtype, np.integer):
-      inputs = np.clip(np.rint(inputs), 0, 255)
-    outputs = self._run(inputs=inputs.astype(self._dtype))
-    boxes, scores, classes = self._suppress(outputs) if self._nms == 'none' else self._suppressed(outputs)
-    return _to_picture(boxes, image_info.numpy()), scores, classes
-
-  def _suppressed(self, outputs):
-    """Of a file with suppression: boxes relative to the input, classes from 0."""
-    count = int(outputs['num_detections'][0])
-    boxes, scores, classes = (outputs[f'detection_{key}'][0, :count] for key in _FIELDS)
-    return boxes * np.tile(self._size, 2), scores, classes + 1
-
-  def _suppress(self, outputs):
-    """Of raw outputs, by the post-processing of the Keras model."""
-    scores = np.clip(outputs['class_scores'], 1e-7, 1 - 1e-7)
-    logits = np.pad(np.log(scores / (1 - scores)), [(0, 0), (0, 0), (1, 0)])  # Column 0 is the background.
-    # All anchors as one level: a column of cells with one anchor each.
-    flat = {'0': logits[:, :, np.newaxis]}, {'0': outputs['box_encodings'][:, :, np.newaxis]}, {'0': self._anchors}
-    found = postprocess.generate_detections(
-      *(({key: tf.constant(value, tf.float32) for key, value in level.items()}) for level in flat),
-      image_shape=tf.constant([self._size], tf.float32),
-      pre_nms_top_k=self._options['pre_nms_top_k'],
-      pre_nms_score_threshold=self._options['score_threshold'],
-      nms_iou_threshold=self._options['iou_threshold'],
-      max_num_detections=self._options['max_detections'],
-      box_coder_weights=self._options['box_coder_weights'],
-      soft_nms_sigma=self._options['soft_nms_sigma'],
-      use_class_agnostic_nms=self._options['use_class_agnostic_nms'],
-    )
-    count = int(found['num_detections'][0])
-    return tuple(found[f'detection_{key}'][0, :count].numpy() for key in _FIELDS)
-
-
-def load_predictor(path: str, checkpoint: str | None = None) -> Predictor:
-  """Loads a detector in whatever form it is.
-
-  Args:
-    path: a .tflite, a SavedModel or the directory of its versions (the highest is taken), or a model_dir of a training.
-    checkpoint: of a model_dir: prefix of a checkpoint; None: its best.
-
-  Raises:
-    FileNotFoundError: there is nothing of the kind.
-    ValueError: it is there but broken, or not made by this project.
-  """
-  if path.endswith('.tflite'):
-    if not os.path.isfile(path):
-      raise FileNotFoundError(f'{path}: no such file.')
-    return TFLitePredictor(path)
-  if not os.path.isdir(path):
-    raise FileNotFoundError(f'{path}: no such .tflite, SavedModel or model_dir.')
-  versions = sorted(filter(str.isdigit, os.listdir(path)), key=int, reverse=True)
-  for directory in [path, *(os.path.join(path, version) for version in versions)]:
-    if os.path.isfile(os.path.join(directory, 'saved_model.pb')):
-      return SavedModelPredictor(directory)
-  if os.path.isfile(os.path.join(path, 'params.yaml')):
-    return CheckpointPredictor(path, checkpoint)
-  raise FileNotFoundError(f'{path}: has neither saved_model.pb (or numbered versions with it) nor params.yaml.')
-
-
-def _to_picture(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
-  """From pixels of the network's input to pixels of the picture."""
-  return (boxes + np.tile(image_info[3], 2)) / np.tile(image_info[2], 2)
-
-
-def _flat_anchors(facts: Mapping[str, Any], size: Sequence[int]) -> np.ndarray:
-  """float32 [1, num_anchors, 1, 4], yxyx in pixels of the input."""
-  generate = anchor.build_anchor_generator(
-    facts['min_level'], facts['max_level'], facts['num_scales'], facts['aspect_ratios'], facts['anchor_size']
-  )
-  return np.concatenate([boxes.numpy().reshape(1, -1, 1, 4) for boxes in generate(tuple(size)).values()], axis=1)
-
-
-def _read_labels(directory: str, input_path: Any = None) -> Sequence[Mapping[str, Any]]:
-  """The labels.json of a directory, else those of the records' manifest, else none."""
-  path = os.path.join(directory, _LABELS)
-  if os.path.isfile(path):
-    with open(path, encoding='utf-8') as file:
-      return json.load(file)
-  found = manifest.find_manifest(input_path)
-  return found.labels if found else []
+def _checked(image: np.ndarray) -> np.ndarray:
+  image = np.asarray(image)
+  if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+    raise ValueError(f'A picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.')
+  return image

@@ -104,7 +104,7 @@ def test_int8_boxes_and_scores_have_their_own_scales(forms):  # noqa: F811
   model = flatbuffer_utils.read_model(forms.tflite('int8'))
   graph = model.subgraphs[0]
   made_by = {index: op for op in graph.operators for index in op.outputs}
-  boxes, logits, _ = metadata.raw_outputs(pathlib.Path(forms.tflite('int8')).read_bytes())
+  boxes, logits, *_ = metadata.raw_outputs(pathlib.Path(forms.tflite('int8')).read_bytes())
   scales = []
   for index in (boxes, logits):
     dequantize = made_by[made_by[index].inputs[0]]  # Of the finest level, in front of the concatenation.

@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 from nasfpn_tf import predict
-from nasfpn_tf.predict import predictor as predictor_lib
+from nasfpn_tf.predict import forms as forms_lib
 from tests.export.forms import forms  # noqa: F401
 
 
@@ -103,7 +103,7 @@ def test_what_is_no_picture(checkpoint, image):
 
 def test_highest_version_is_taken(forms, tmp_path, monkeypatch):  # noqa: F811
   loaded = []
-  monkeypatch.setattr(predictor_lib, 'SavedModelPredictor', loaded.append)
+  monkeypatch.setattr(forms_lib, 'SavedModelPredictor', loaded.append)
   for version in ('2', '11'):
     (tmp_path / version).mkdir()
     (tmp_path / version / 'saved_model.pb').touch()
@@ -141,7 +141,7 @@ def test_post_process_never_leaves_a_class_out(forms, tmp_path, monkeypatch):  #
   for num_classes in (2, 3):
     facts['post_processing']['num_classes'] = num_classes
     path.with_suffix('.json').write_text(json.dumps(facts))
-    predictor_lib.TFLitePredictor(str(path), num_threads=2)
+    forms_lib.TFLitePredictor(str(path), num_threads=2)
   assert used == [2, 1]
 
 

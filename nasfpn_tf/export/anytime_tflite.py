@@ -1,0 +1,131 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The signatures of an anytime detector in a .tflite: one for each exit, and those that refine step by step.
+
+`exit_<k>` takes a picture and gives detections as a file with one exit does. `begin` takes a picture and gives a state
+of exit 1, `refine_<k>` takes a state of exit k - 1 and gives one of exit k, `detect_<k>` takes a state of exit k and
+gives detections. A state is `level_<l>` float32 [1, height_l, width_l, num_filters] for each level, also in int8 files.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nasfpn_tf.data import preprocess
+from nasfpn_tf.export import anytime_module, module
+from nasfpn_tf.modeling import anytime
+
+Function = Callable[..., Mapping[str, tf.Tensor]]
+
+
+def num_exits(model: Any) -> int | None:
+  """How many exits a detector has; None if it is none with exits."""
+  return model.num_exits if isinstance(model, anytime.AnytimeRetinaNet) else None
+
+
+def steps_to(exit_stage: int) -> list[str]:
+  """The signatures that come to the state of an exit, in order."""
+  return ['begin', *(f'refine_{k}' for k in range(2, exit_stage + 1))]
+
+
+@contextlib.contextmanager
+def shared_kernels(model: anytime.AnytimeRetinaNet) -> Iterator[None]:
+  """Functions that are traced meanwhile have the kernels of shared heads once; the last exit is as fast as without.
+
+  The head of every other exit takes a multiplication and an addition behind each convolution instead.
+  """
+  with contextlib.ExitStack() as stack:
+    for head in model.heads[:-1] if model.shares_heads else ():
+      stack.enter_context(head.norms_apart())
+    yield
+
+
+def exit_function(exported: module.DetectionModule, tail: Function, dtype: tf.DType, exit_stage: int | None = None):
+  """The function from a picture to detections.
+
+  Args:
+    exported: the detector.
+    tail: from `box_encodings` and `class_logits` to detections; see `suppression`.
+    dtype: of the picture.
+    exit_stage: None: of a detector with one exit.
+  """
+
+  @tf.function(input_signature=[exported.picture_spec(dtype)])
+  def detect(inputs):
+    options = {} if exit_stage is None else {'exit_stage': exit_stage}
+    raw = exported.raw(tf.cast(inputs, tf.float32), **options)
+    return tail(raw['box_encodings'], raw['class_logits'])
+
+  return detect
+
+
+def functions(exported: anytime_module.AnytimeModule, tail: Function, dtype: tf.DType) -> dict[str, Any]:
+  """The concrete functions of all signatures by name; arguments as of `exit_function`."""
+  states = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in exported.feature_specs.items()}
+
+  @tf.function(input_signature=[exported.picture_spec(dtype)])
+  def begin(inputs):
+    return exported.begin_normalized(preprocess.normalize(tf.cast(inputs, tf.float32)))
+
+  found = {'begin': begin.get_concrete_function()}
+  for k in range(1, exported.num_exits + 1):
+    found[f'exit_{k}'] = exit_function(exported, tail, dtype, k).get_concrete_function()
+    found[f'detect_{k}'] = _detect_function(exported, tail, k).get_concrete_function(**states)
+    if k > 1:
+      found[f'refine_{k}'] = _refine_function(exported, k).get_concrete_function(**states)
+  return found
+
+
+def _detect_function(exported: anytime_module.AnytimeModule, tail: Function, exit_stage: int):
+  @tf.function
+  def detect(**state):
+    raw = exported.raw_of(state, exit_stage)
+    return tail(raw['box_encodings'], raw['class_logits'])
+
+  return detect
+
+
+def _refine_function(exported: anytime_module.AnytimeModule, exit_stage: int):
+  @tf.function
+  def refine(**state):
+    return exported.refine(state, exit_stage)
+
+  return refine
+
+
+@contextlib.contextmanager
+def converter(exported: module.DetectionModule, signatures: Mapping[str, Any]) -> Iterator[tf.lite.TFLiteConverter]:
+  """A converter of several signatures, which the public one takes from a SavedModel alone."""
+  with tempfile.TemporaryDirectory() as directory:
+    tf.saved_model.save(exported, directory, signatures=dict(signatures))
+    yield tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(signatures))
+
+
+def samples(signatures: Mapping[str, Any], picture: np.ndarray) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+  """What calibrates every signature with a picture: its name and its arguments."""
+  inputs = {'inputs': picture}
+  state = None
+  for k in range(1, sum(name.startswith('exit_') for name in signatures) + 1):
+    step = steps_to(k)[-1]
+    arguments = inputs if state is None else state
+    yield f'exit_{k}', inputs
+    yield step, arguments
+    outputs = signatures[step](**{name: tf.constant(value) for name, value in arguments.items()})
+    state = {name: value.numpy() for name, value in outputs.items()}
+    yield f'detect_{k}', state
