@@ -69,7 +69,7 @@ def main(argv):
   except failure.EXPECTED as error:
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
     sys.exit(f'export_saved_model: {failure.message(error)}')
-  print(f'{os.path.abspath(path)}: says what the model says')
+  print(f'{os.path.abspath(path)}: gives what the model gives')
 
 
 def run():

@@ -40,7 +40,7 @@ def test_exported_from_a_model_dir(forms, tmp_path):  # noqa: F811
   )
   assert result.returncode == 0, result.stderr
   version = tmp_path / 'my models' / 'toy' / '1'
-  assert result.stdout == f'{version}: says what the model says\n'
+  assert result.stdout == f'{version}: gives what the model gives\n'
   report = json.loads((version / 'export.json').read_text())
   assert (report['serving_default'], report['batch_size'], report['checked_images']) == ('image_bytes', 1, 4)
 
