@@ -39,6 +39,7 @@ from official.vision.ops import preprocess_ops
 from tf_keras.src.saving.legacy import hdf5_format
 
 from nasfpn_tf import config
+from nasfpn_tf.modeling.load_report import LoadReport
 
 _apps = tf_keras.applications
 
@@ -154,6 +155,9 @@ class ApplicationsBackbone(tf_keras.Model):
       statistics; 0 trains all.
     kernel_regularizer: regularizer of the convolutions, depthwise ones excepted (as Model Garden's backbones).
 
+  Attributes:
+    load_report: what `load_weights` did, None without a file.
+
   Raises:
     ValueError: if there is no such network, or the weights do not fit it.
     OSError: if the weight file cannot be read, or the ImageNet weights not be fetched.
@@ -196,10 +200,10 @@ class ApplicationsBackbone(tf_keras.Model):
 
     configured = tf_keras.models.clone_model(trunk, clone_function=configure)
     configured.set_weights(trunk.get_weights())
-    if weights not in ('none', 'imagenet'):
-      load_weights(configured, weights)
+    report = load_weights(configured, weights) if weights not in ('none', 'imagenet') else None
     images = tf_keras.Input(input_shape, name='images')
     super().__init__(images, configured(ToNetworkRange(application.input_range, name='to_network_range')(images)))
+    self.load_report = report
     self._arguments = {
       'name': name,
       'input_shape': input_shape,
@@ -222,19 +226,6 @@ class ApplicationsBackbone(tf_keras.Model):
   def from_config(cls, arguments, custom_objects=None):
     regularizer = tf_keras.regularizers.deserialize(arguments['kernel_regularizer'], custom_objects)
     return cls(**{**arguments, 'kernel_regularizer': regularizer})
-
-
-@dataclasses.dataclass(frozen=True)
-class LoadReport:
-  """What `load_weights` did.
-
-  Attributes:
-    matched: variables that were set.
-    unused: layers of the file that the network does not have.
-  """
-
-  matched: tuple[str, ...]
-  unused: tuple[str, ...]
 
 
 def load_weights(network: tf_keras.Model, path: str) -> LoadReport:
@@ -290,14 +281,9 @@ def load_weights(network: tf_keras.Model, path: str) -> LoadReport:
     )
   tf_keras.backend.batch_set_value(list(zip(matched, values, strict=True)))
   unused = tuple(sorted(set(stored) - found))
-  logging.info(
-    '%s: set %d variables from %s; layers of the file that were not needed: %s.',
-    network.name,
-    len(matched),
-    path,
-    ', '.join(unused) or 'none',
-  )
-  return LoadReport(tuple(v.name for v in matched), unused)
+  report = LoadReport(path, tuple(f'{network.name}/{v.name}' for v in matched), unused=unused)
+  logging.info('%s', report)
+  return report
 
 
 def _build_network(name: str, application: _Application, alpha: float, weights: str) -> tf_keras.Model:

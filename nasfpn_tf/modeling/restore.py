@@ -18,18 +18,21 @@ two graphs are walked side by side first, so nothing is assigned unless everythi
 """
 
 import collections
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from nasfpn_tf.modeling.load_report import LoadReport
+
 _GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _AVERAGE_SLOT = 'average'  # The name that Model Garden's ExponentialMovingAverage gives its shadow copies.
 
 
-def restore(model: tf_keras.Model, path: str, use_average: bool = False) -> None:
+def restore(model: tf_keras.Model, path: str, use_average: bool = False) -> LoadReport:
   """Sets every variable of a detector from a checkpoint that training wrote.
 
   Args:
@@ -40,37 +43,47 @@ def restore(model: tf_keras.Model, path: str, use_average: bool = False) -> None
 
   Raises:
     FileNotFoundError: if there is no such checkpoint.
-    ValueError: naming the first variables that are missing or have another shape.
+    ValueError: naming the first variables that are missing or have another shape, on either side.
   """
   reader, graph = _open(path)
-  keys, problems = {}, []
-  roots = {child.local_name: child.node_id for child in graph.nodes[0].children}
-  for name, item in model.checkpoint_items.items():
-    if name in roots:
-      _match(item, graph, roots[name], name, keys, problems)
-    else:
-      problems.append(f'{name} is not in the checkpoint')
-  missing = {id(v): v for v in model.variables if id(v) not in keys}
-  shapes = reader.get_variable_to_shape_map()
-  for variable, node_id in keys.values():
-    stored = shapes[_value_key(graph, node_id)]
-    if list(variable.shape) != list(stored):
-      problems.append(f'{variable.name} has shape {list(variable.shape)}, {list(stored)} in the checkpoint')
-  problems += [f'{variable.name} {list(variable.shape)} is not in the checkpoint' for variable in missing.values()]
-  matched = {node_id for _, node_id in keys.values()}
-  for node_id in _below(graph, [roots[name] for name in model.checkpoint_items if name in roots]):
-    key = _value_key(graph, node_id)
-    if key and node_id not in matched:
-      problems.append(f'{_variable_name(graph, node_id)} {shapes[key]} of the checkpoint is not in the model')
+  found = _compare(model.checkpoint_items, reader, graph)
+  problems = [
+    *(problem for _, problem in found.missing),
+    *(f'{name} of the checkpoint is not in the model' for name in found.unused),
+  ]
   if problems:
-    more = f'; {len(problems)} differences in all' if len(problems) > 3 else ''
     raise ValueError(
-      f'checkpoint {path!r} is of another architecture: {"; ".join(problems[:3])}{more}. Was it made with another'
-      ' config? Its own is the params.yaml beside it.'
+      f'checkpoint {path!r} is of another architecture: {_first(problems)}. Was it made with another config? Its own is'
+      ' the params.yaml beside it.'
     )
   averages = _averages(graph) if use_average else {}
-  for variable, node_id in keys.values():
-    variable.assign(reader.get_tensor(_value_key(graph, averages.get(node_id, node_id))))
+  return _assign(path, reader, graph, found, averages)
+
+
+def restore_parts(
+  items: Mapping[str, tf_keras.layers.Layer | tf.Module], path: str, must_fit: Collection[str] | None = None
+) -> LoadReport:
+  """Sets parts of a detector from a checkpoint, whatever else that holds; it may be one of Model Garden.
+
+  Args:
+    items: {name in the checkpoint: part of the model}.
+    path: prefix of the checkpoint.
+    must_fit: names of the parts that have to be there with every variable in its shape; None: all of them. Of the
+      others only what fits is set.
+
+  Returns:
+    What was set, and what was not on either side, of these parts.
+
+  Raises:
+    FileNotFoundError: if there is no such checkpoint.
+    ValueError: naming the first variables of `must_fit` that are missing or have another shape; nothing is set then.
+  """
+  reader, graph = _open(path)
+  found = _compare(items, reader, graph)
+  problems = [problem for part, problem in found.missing if must_fit is None or part in must_fit]
+  if problems:
+    raise ValueError(f'checkpoint {path!r}: {_first(problems)}')
+  return _assign(path, reader, graph, found)
 
 
 def children(path: str) -> dict[str, tuple[str, ...]]:
@@ -92,22 +105,82 @@ def _open(path: str):
   return reader, trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(_GRAPH_KEY))
 
 
-def _match(item, graph, node_id: int, name: str, keys: dict[int, Any], problems: list[str]) -> None:
-  """Walks the objects below `item` beside the nodes below `node_id`; fills {id(variable): (variable, node)}."""
+@dataclasses.dataclass
+class _Comparison:
+  """Variables of a model beside the nodes of a checkpoint.
+
+  Attributes:
+    pairs: (part, variable, its node), of the same shape.
+    missing: (part, sentence about a variable or the whole part).
+    unused: variables of the checkpoint, with their shapes, below these parts.
+  """
+
+  pairs: list[tuple[str, tf.Variable, int]] = dataclasses.field(default_factory=list)
+  missing: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+  unused: list[str] = dataclasses.field(default_factory=list)
+
+
+def _compare(items: Mapping[str, Any], reader, graph) -> _Comparison:
+  found = _Comparison()
+  shapes = reader.get_variable_to_shape_map()
+  roots = {child.local_name: child.node_id for child in graph.nodes[0].children}
+  nodes = set()
+  for part, item in items.items():
+    if part not in roots:
+      found.missing.append((part, f'{part} is not in the checkpoint'))
+      continue
+    node_of = _match(item, graph, roots[part])
+    nodes |= set(node_of.values())
+    for variable in {id(v): v for v in item.variables}.values():
+      if id(variable) not in node_of:
+        found.missing.append((part, f'{variable.name} {list(variable.shape)} is not in the checkpoint'))
+        continue
+      node_id = node_of[id(variable)]
+      stored = list(shapes[_value_key(graph, node_id)])
+      if list(variable.shape) == stored:
+        found.pairs.append((part, variable, node_id))
+      else:
+        found.missing.append((part, f'{variable.name} has shape {list(variable.shape)}, {stored} in the checkpoint'))
+  for node_id in _below(graph, [roots[part] for part in items if part in roots]):
+    key = _value_key(graph, node_id)
+    if key and node_id not in nodes:
+      found.unused.append(f'{_variable_name(graph, node_id)} {shapes[key]}')
+  return found
+
+
+def _assign(path: str, reader, graph, found: _Comparison, averages: Mapping[int, int] | None = None) -> LoadReport:
+  """Sets the variables of the pairs, from the nodes of their averages where these are given."""
+  for _, variable, node_id in found.pairs:
+    variable.assign(reader.get_tensor(_value_key(graph, (averages or {}).get(node_id, node_id))))
+  return LoadReport(
+    path,
+    tuple(f'{part}/{variable.name}' for part, variable, _ in found.pairs),
+    tuple(problem for _, problem in found.missing),
+    tuple(found.unused),
+  )
+
+
+def _first(problems: Sequence[str]) -> str:
+  return '; '.join(problems[:3]) + (f'; {len(problems)} differences in all' if len(problems) > 3 else '')
+
+
+def _match(item, graph, node_id: int) -> dict[int, int]:
+  """Walks the objects below `item` beside the nodes below `node_id`; {id(variable): node}."""
   view = tf.train.TrackableView(item)
-  queue = collections.deque([(item, node_id, name)])
-  seen = {id(item)}
+  queue = collections.deque([(item, node_id)])
+  seen, node_of = {id(item)}, {}
   while queue:
-    trackable, node_id, name = queue.popleft()
+    trackable, node_id = queue.popleft()
     if isinstance(trackable, tf.Variable):
       if _value_key(graph, node_id):
-        keys[id(trackable)] = (trackable, node_id)
+        node_of[id(trackable)] = node_id
       continue
     children = {child.local_name: child.node_id for child in graph.nodes[node_id].children}
     for edge, child in view.children(trackable).items():
       if edge in children and id(child) not in seen:
         seen.add(id(child))
-        queue.append((child, children[edge], f'{name}/{edge}'))
+        queue.append((child, children[edge]))
+  return node_of
 
 
 def _value_key(graph, node_id: int) -> str:

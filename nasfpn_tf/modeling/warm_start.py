@@ -12,18 +12,52 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Starts a detector from a checkpoint of one with other exits: one exit to anytime detection, and back."""
+"""Starts a detector from a checkpoint: of the whole, of some parts, of what fits, or of a detector with other exits."""
+
+from collections.abc import Sequence
 
 import tensorflow as tf
-import tf_keras
 from official.vision.modeling import retinanet_model
 
 from nasfpn_tf.modeling import anytime, restore
+from nasfpn_tf.modeling.load_report import LoadReport
 
+FITTING = 'fitting'
 _EARLY = 'early_heads'
 
 
-def read_other_exits(model: retinanet_model.RetinaNetModel, path: str) -> bool:
+def start(model: retinanet_model.RetinaNetModel, path: str, modules: str | Sequence[str]) -> LoadReport:
+  """Sets the weights of a detector from a checkpoint of Model Garden or of an earlier training.
+
+  Args:
+    model: what `build_detector` returns.
+    path: prefix of the checkpoint.
+    modules: 'all'; or names of parts, such as ['backbone'] from a classifier; or 'fitting': the whole backbone, and
+      what fits of the rest, such as all of a head but its last convolution where the classes are other ones.
+
+  Returns:
+    What was set, and what was not on either side.
+
+  Raises:
+    FileNotFoundError: if there is no such checkpoint.
+    ValueError: naming the first variables that are missing or have another shape; nothing is set then.
+  """
+  items = model.checkpoint_items
+  if modules == FITTING:
+    return restore.restore_parts(items, path, must_fit=('backbone',))
+  if modules == 'all':
+    return read_other_exits(model, path) or restore.restore_parts(items, path)
+  modules = [modules] if isinstance(modules, str) else modules
+  unknown = [name for name in modules if name not in items]
+  if unknown or not modules:
+    raise ValueError(
+      f'init_checkpoint_modules {unknown or modules} is no part of the model: it is all, {FITTING}, or a list of'
+      f' {", ".join(items)}'
+    )
+  return restore.restore_parts({name: items[name] for name in modules}, path)
+
+
+def read_other_exits(model: retinanet_model.RetinaNetModel, path: str) -> LoadReport | None:
   """Sets the weights of `model` from a checkpoint whose detector has other exits.
 
   Every exit of an anytime detector starts with the one head of a checkpoint with one exit. A detector with one exit
@@ -34,28 +68,23 @@ def read_other_exits(model: retinanet_model.RetinaNetModel, path: str) -> bool:
     path: prefix of the checkpoint.
 
   Returns:
-    False, and nothing is read, where model and checkpoint have the same exits.
+    What was set; None, and nothing is read, where model and checkpoint have the same exits.
 
   Raises:
-    AssertionError, ValueError: the checkpoint is of another architecture.
+    ValueError: the checkpoint is of another architecture.
   """
   children = restore.children(path)
   num_exits = len(children.get(_EARLY, ())) + 1
   if isinstance(model, anytime.AnytimeRetinaNet):
     if num_exits > 1 or model.num_exits == 1:
-      return False
-    _read(path, {name: item for name, item in model.checkpoint_items.items() if name != _EARLY})
+      return None
+    items = {name: item for name, item in model.checkpoint_items.items() if name != _EARLY}
+    report = restore.restore_parts(items, path)
     anytime.copy_head(model)
-    return True
+    return report
   num_repeats = getattr(model.decoder, 'num_repeats', num_exits)
   if num_repeats >= num_exits:
-    return False  # The head of the last exit lies where the head of a detector with one exit lies.
+    return None  # The head of the last exit lies where the head of a detector with one exit lies.
   heads = tf.Module()
   setattr(heads, str(num_repeats - 1), model.head)
-  _read(path, {'backbone': model.backbone, 'decoder': model.decoder, _EARLY: heads})
-  return True
-
-
-def _read(path: str, items: dict[str, tf_keras.layers.Layer | tf.Module]) -> None:
-  status = tf.train.Checkpoint(**items).read(path)
-  status.expect_partial().assert_existing_objects_matched()
+  return restore.restore_parts({'backbone': model.backbone, 'decoder': model.decoder, _EARLY: heads}, path)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from absl import logging
 from official.core import task_factory
 from official.vision.tasks import retinanet
 
@@ -62,6 +63,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     self._labels = labels
     self._start_step = start_step
     self._is_partial = is_partial
+    self.load_report = None  # Of `initialize`.
     self._evaluator = None
     self._exit_evaluators: list[evaluation.CocoEvaluator] = []
     self._pictures = None
@@ -88,16 +90,14 @@ class DetectionTask(retinanet.RetinaNetTask):
       return
     resolved = checkpoints.resolve(path)
     try:
-      if modules != 'all' or not warm_start.read_other_exits(model, resolved):
-        super().initialize(model)
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-      # Model Garden asserts that every object has found its value.
-      reason = ' '.join(str(error).split())[:300]
+      self.load_report = warm_start.start(model, resolved, modules)
+    except (ValueError, tf.errors.OpError) as error:
       raise ValueError(
-        f'task.init_checkpoint {path} does not fit the model ({reason}). With other classes or another pyramid start'
-        f' from the parts that fit: task.init_checkpoint_modules is {modules!r}, it can be [backbone] or'
-        ' [backbone, decoder].'
+        f'task.init_checkpoint {path} does not fit the model ({" ".join(str(error).split())[:500]}). With other classes'
+        f' or another pyramid start from what fits: task.init_checkpoint_modules is {modules!r}, it can be'
+        f' {warm_start.FITTING}, [backbone] or [backbone, decoder].'
       ) from error
+    logging.info('%s', self.load_report)
 
   def build_inputs(
     self, params: config.DataConfig, input_context: tf.distribute.InputContext | None = None

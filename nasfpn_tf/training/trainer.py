@@ -141,7 +141,9 @@ class Runner(train_lib.OrbitExperimentRunner):
     )
     if self._is_chief:
       stream = stream or sys.stderr
-      stream.write('\n'.join([*completed.notes, self._description()]) + '\n')
+      reports = [getattr(self.trainer.model.backbone, 'load_report', None), task.load_report]
+      notes = [*completed.notes, *(str(report) for report in reports if report), self._description()]
+      stream.write('\n'.join(notes) + '\n')
       stream.flush()
 
   def run(self) -> dict[str, float]:

@@ -115,13 +115,14 @@ def test_a_weight_file_gives_the_features_of_the_library(network, weight_file):
 
 def test_the_report_says_what_was_set_and_what_was_left(trunk, weight_file):
   report = applications.load_weights(trunk, weight_file)
-  assert len(report.matched) == len(trunk.weights)
+  assert len(report.matched) == len(trunk.weights) and report.source == weight_file and not report.missing
   assert report.unused == ('Conv_1', 'Conv_1_bn')
 
 
 def test_the_imagenet_weights_beside_the_repository_load():
   path = testing.shared_weights('mobilenet_v2_1.0_224_no_top_from_tf2_ptq_int8.h5')
   backbone = applications.ApplicationsBackbone('mobilenet_v2', (96, 64, 3), weights=str(path))
+  assert len(backbone.load_report.matched) == len(backbone.weights)
   with h5py.File(path) as file:
     stored = file['block_12_project_BN/block_12_project_BN/moving_variance:0'][()]
   layer = backbone.get_layer('mobilenet_v2').get_layer('block_12_project_BN')
