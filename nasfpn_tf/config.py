@@ -57,11 +57,23 @@ class FeaturePyramid(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class SSD(hyperparams.Config):
+  """The feature layers of SSDLite (arXiv 1801.04381, sec. 6.2): no fusion, the coarse levels one after the other.
+
+  Attributes:
+    extra_filters: width of each level behind the backbone's last.
+  """
+
+  extra_filters: list[int] = dataclasses.field(default_factory=lambda: [512, 256, 256, 128])
+
+
+@dataclasses.dataclass
 class Decoder(decoders.Decoder):
-  """Model Garden's decoders and `feature_pyramid`."""
+  """Model Garden's decoders, `feature_pyramid` and `ssd`."""
 
   type: str | None = 'feature_pyramid'
   feature_pyramid: FeaturePyramid = dataclasses.field(default_factory=FeaturePyramid)
+  ssd: SSD = dataclasses.field(default_factory=SSD)
 
 
 @dataclasses.dataclass
@@ -73,6 +85,8 @@ class Applications(hyperparams.Config):
     alpha: width multiplier, for the MobileNets.
     weights: 'imagenet' (downloaded by tf_keras), the path of a Keras weight file without the top, or 'none'.
     norm_momentum: momentum of the backbone's batch norms; 0 keeps the one of the library (0.99 or 0.999).
+    expanded: the features that the SSD family reads from MobileNetV2: those of a level are the expanded ones inside the
+      block that leaves it, C5 is behind the last convolution.
     frozen_level: layers up to the feature of this level stay as loaded, as is usual in fine-tuning on few pictures
       (2: the stem and the blocks of stride 2 and 4, where most of the time of a step goes); 0 trains all.
   """
@@ -80,6 +94,7 @@ class Applications(hyperparams.Config):
   name: str = 'mobilenet_v2'
   alpha: float = 1.0
   weights: str = 'none'
+  expanded: bool = False
   norm_momentum: float = 0.0
   frozen_level: int = 0
 
@@ -178,6 +193,15 @@ class Detector(retinanet.RetinaNet):
   head: RetinaNetHead = dataclasses.field(default_factory=RetinaNetHead)
   detection_generator: DetectionGenerator = dataclasses.field(default_factory=DetectionGenerator)
   anytime: Anytime = dataclasses.field(default_factory=Anytime)
+
+
+def aligned_level(model: Detector) -> int:
+  """The level whose stride the sides of the input must be multiples of.
+
+  Where levels are merged each has to be half of the one before. SSD's layers merge nothing: behind the backbone a level
+  may be half of an odd one, rounded up.
+  """
+  return min(model.max_level, 5) if model.decoder.type == 'ssd' else model.max_level
 
 
 @dataclasses.dataclass

@@ -32,23 +32,23 @@ def normalize(images: tf.Tensor) -> tf.Tensor:
   return (tf.cast(images, tf.float32) - tf.constant(MEAN)) / tf.constant(STDDEV)
 
 
-def check_output_size(output_size: Sequence[int], max_level: int) -> tuple[int, int]:
+def check_output_size(output_size: Sequence[int], level: int) -> tuple[int, int]:
   """Returns `(height, width)` of the network's input.
 
   Args:
     output_size: height, width and possibly channels.
-    max_level: coarsest level of the pyramid.
+    level: coarsest level that has to be an exact part of the input.
 
   Raises:
-    ValueError: a side is not a positive multiple of the coarsest stride, `2**max_level`: the levels of a pyramid would
+    ValueError: a side is not a positive multiple of the stride `2**level`: the levels of a pyramid would
       not be exact halves of one another.
   """
   height, width = (int(side) for side in output_size[:2])
-  stride = 2**max_level
+  stride = 2**level
   if min(height, width) <= 0 or height % stride or width % stride:
     nearest = [max(stride, round(side / stride) * stride) for side in (height, width)]
     raise ValueError(
-      f'input_size {height}x{width} must be a multiple of {stride} (2**max_level, max_level={max_level}) in both '
+      f'input_size {height}x{width} must be a multiple of {stride} (2**{level}) in both '
       f'directions; the nearest is {nearest[0]}x{nearest[1]}'
     )
   return height, width

@@ -22,8 +22,9 @@
 | efficientnet_b0..b7 | block2*_add | block3*_add (b0: 40) | block5*_add (b0: 112) | block7* (b0: 320) |
 
 A level is read at the end of the last block of its stride, as Model Garden's own backbones do. What lies behind C5 (the
-1280 wide convolution of MobileNetV2, 0.4M parameters) serves classification and is left out; detectors of the SSD
-family read the expanded features inside the next block instead.
+1280 wide convolution of MobileNetV2, 0.4M parameters) serves classification and is left out. Detectors of the SSD
+family read the expanded features inside the next block instead, and C5 behind the 1280 wide convolution: `expanded`,
+with 144, 192, 576 and 1280 channels.
 """
 
 import dataclasses
@@ -56,6 +57,7 @@ class _Application:
     first: name of the first layer after the network's own preprocessing, '' for none.
     options: further arguments of `network`.
     has_alpha: whether it has a width multiplier.
+    expanded: {level: name of the layer} of the features that the SSD family reads; empty if it reads none here.
   """
 
   network: Callable[..., tf_keras.Model]
@@ -64,6 +66,7 @@ class _Application:
   first: str = ''
   options: Mapping[str, bool] = dataclasses.field(default_factory=dict)
   has_alpha: bool = False
+  expanded: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
 
 _RESNET_BLOCKS = {2: 'conv2_', 3: 'conv3_', 4: 'conv4_', 5: 'conv5_'}
@@ -71,7 +74,11 @@ _EFFICIENTNET_BLOCKS = {2: 'block2', 3: 'block3', 4: 'block5', 5: 'block7'}
 
 _APPLICATIONS = {
   'mobilenet_v2': _Application(
-    _apps.MobileNetV2, {2: 'block_2_', 3: 'block_5_', 4: 'block_12_', 5: 'block_16_'}, 'symmetric', has_alpha=True
+    _apps.MobileNetV2,
+    {2: 'block_2_', 3: 'block_5_', 4: 'block_12_', 5: 'block_16_'},
+    'symmetric',
+    has_alpha=True,
+    expanded={2: 'block_3_expand_relu', 3: 'block_6_expand_relu', 4: 'block_13_expand_relu', 5: 'out_relu'},
   ),
   'mobilenet_v3_small': _Application(
     _apps.MobileNetV3Small,
@@ -154,6 +161,7 @@ class ApplicationsBackbone(tf_keras.Model):
     frozen_level: layers up to the feature of this level are not trained, and their batch norms use the stored
       statistics; 0 trains all.
     kernel_regularizer: regularizer of the convolutions, depthwise ones excepted (as Model Garden's backbones).
+    expanded: the features that the SSD family reads, wider ones.
 
   Attributes:
     load_report: what `load_weights` did, None without a file.
@@ -173,20 +181,25 @@ class ApplicationsBackbone(tf_keras.Model):
     use_sync_bn: bool = False,
     frozen_level: int = 0,
     kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+    expanded: bool = False,
   ):
     if name not in _APPLICATIONS:
       raise ValueError(f'applications.name {name!r} is unknown; {config.nearest(name, NAMES)}')
     application = _APPLICATIONS[name]
     if frozen_level and frozen_level not in application.blocks:
       raise ValueError(f'applications.frozen_level {frozen_level}: {name} has levels {sorted(application.blocks)}.')
+    blocks = application.expanded if expanded else application.blocks
+    if not blocks:
+      known = ', '.join(other for other, described in _APPLICATIONS.items() if described.expanded)
+      raise ValueError(f'applications.expanded: {name} has no such features; {known} has.')
     network = _build_network(name, application, alpha, weights)
-    taps = {str(level): _last_layer(network, prefix).output for level, prefix in application.blocks.items()}
+    taps = {str(level): _last_layer(network, prefix).output for level, prefix in blocks.items()}
     entry = network.get_layer(application.first).input if application.first else network.input
     trunk = tf_keras.Model(entry, taps, name=name)
     frozen = set()
     if frozen_level:
       names = [layer.name for layer in trunk.layers]
-      frozen.update(names[: names.index(_last_layer(network, application.blocks[frozen_level]).name) + 1])
+      frozen.update(names[: names.index(_last_layer(network, blocks[frozen_level]).name) + 1])
 
     def configure(layer):
       options = layer.get_config()
@@ -212,6 +225,7 @@ class ApplicationsBackbone(tf_keras.Model):
       'use_sync_bn': use_sync_bn,
       'frozen_level': frozen_level,
       'kernel_regularizer': tf_keras.regularizers.serialize(kernel_regularizer),
+      'expanded': expanded,
     }
 
   @property
@@ -323,6 +337,7 @@ def _build_backbone(input_specs, backbone_config, norm_activation_config, l2_reg
     use_sync_bn=norm_activation_config.use_sync_bn,
     frozen_level=applications.frozen_level,
     kernel_regularizer=l2_regularizer,
+    expanded=applications.expanded,
   )
 
 

@@ -12,7 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The decoder `feature_pyramid` of Model Garden's decoder factory, for its RetinaNet, Mask R-CNN and ours alike."""
+"""The decoders `feature_pyramid` and `ssd` of Model Garden's decoder factory.
+
+`feature_pyramid` serves its RetinaNet and Mask R-CNN as well as ours; `ssd` needs a head for each level, as ours has.
+"""
 
 from collections.abc import Mapping
 
@@ -24,8 +27,10 @@ from official.vision.modeling.decoders import factory
 
 from nasfpn_tf import config, topology
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
+from nasfpn_tf.layers.ssd_layers import SSDLayers
 
 NAME = 'feature_pyramid'
+SSD_NAME = 'ssd'
 
 
 def build_feature_pyramid(
@@ -76,14 +81,45 @@ def build_feature_pyramid(
   return pyramid
 
 
+def build_ssd_layers(
+  input_specs: Mapping[str, tf.TensorShape],
+  model_config: hyperparams.Config,
+  l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
+) -> SSDLayers:
+  """Builds SSDLite's feature layers, as `build_feature_pyramid` the pyramid.
+
+  Raises:
+    ValueError: if the widths are not as many as the levels behind the backbone's last.
+  """
+  filters = model_config.decoder.get().extra_filters
+  last = max(map(int, input_specs))
+  if len(filters) != model_config.max_level - last:
+    raise ValueError(
+      f'model.decoder.ssd.extra_filters {list(filters)}: levels {last + 1}..{model_config.max_level} behind the'
+      f" backbone's last need {max(0, model_config.max_level - last)} widths."
+    )
+  norm = model_config.norm_activation
+  return SSDLayers(
+    model_config.min_level,
+    filters,
+    activation=norm.activation,
+    use_sync_bn=norm.use_sync_bn,
+    norm_momentum=norm.norm_momentum,
+    norm_epsilon=norm.norm_epsilon,
+    kernel_regularizer=l2_regularizer,
+    name=SSD_NAME,
+  )
+
+
 def _register() -> None:
-  """Registers the builder; importing this module a second time leaves the first registration."""
-  try:
-    factory.register_decoder_builder(NAME)(build_feature_pyramid)
-  except KeyError:
-    registered = registry.lookup(factory._REGISTERED_DECODER_CLS, NAME)
-    if registered.__module__ != __name__:
-      raise
+  """Registers the builders; importing this module a second time leaves the first registration."""
+  for name, builder in ((NAME, build_feature_pyramid), (SSD_NAME, build_ssd_layers)):
+    try:
+      factory.register_decoder_builder(name)(builder)
+    except KeyError:
+      registered = registry.lookup(factory._REGISTERED_DECODER_CLS, name)
+      if registered.__module__ != __name__:
+        raise
 
 
 _register()

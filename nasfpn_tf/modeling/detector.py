@@ -106,7 +106,7 @@ def build_detector(
 
 def _pyramid_width(model_config: config.Detector, backbone: tf_keras.Model) -> int:
   """Width of the features that the head reads."""
-  if model_config.decoder.type == 'identity':
+  if model_config.decoder.type in ('identity', decoder.SSD_NAME):
     return backbone.output_specs[str(model_config.min_level)][-1]
   return model_config.decoder.get().num_filters
 
@@ -139,6 +139,7 @@ def check(model_config: config.Detector) -> None:
   _check_size(model_config)
   _check_names(model_config)
   _check_numbers(model_config)
+  _check_head(model_config)
   _check_anytime(model_config)
   if model_config.backbone.type == scale_permuted.NAME:
     spec = spinenet.resolve(model_config.backbone.scale_permuted.architecture)
@@ -173,7 +174,8 @@ def _check_size(model_config: config.Detector) -> None:
   size = model_config.input_size
   if len(size) != 3 or size[2] != 3:
     raise ValueError(f'model.input_size must be [height, width, 3], not {size}.')
-  stride, whose = 2**model_config.max_level, f'level {model_config.max_level} (model.max_level)'
+  level = config.aligned_level(model_config)
+  stride, whose = 2**level, f'level {level}' + (' (model.max_level)' if level == model_config.max_level else '')
   if model_config.backbone.type in _BACKBONE_STRIDES:
     stride, whose = max((stride, whose), (_BACKBONE_STRIDES[model_config.backbone.type], model_config.backbone.type))
   for side, pixels in zip(('height', 'width'), size[:2], strict=True):
@@ -203,6 +205,8 @@ def _check_numbers(model_config: config.Detector) -> None:
     if value < least:
       key = key.replace('decoder.', f'decoder.{model_config.decoder.type}.')
       raise ValueError(f'model.{key} is {value}; it must be {least} at least.')
+  if model_config.decoder.type == decoder.SSD_NAME and min(pyramid.extra_filters, default=2) < 2:
+    raise ValueError(f'model.decoder.ssd.extra_filters is {pyramid.extra_filters}; each must be 2 at least.')
   keep_prob = getattr(pyramid, 'dropblock_keep_prob', 1.0)
   if not 0.0 < keep_prob <= 1.0:
     raise ValueError(
@@ -219,6 +223,13 @@ def _check_numbers(model_config: config.Detector) -> None:
     value = getattr(generator, key)
     if not 0.0 <= value <= 1.0:
       raise ValueError(f'model.detection_generator.{key} is {value}; it must be within 0 and 1.')
+
+
+def _check_head(model_config: config.Detector) -> None:
+  if model_config.decoder.type == decoder.SSD_NAME and model_config.head.share_level_convs:
+    raise ValueError(
+      "model.head.share_level_convs is true, but with decoder 'ssd' every level has another width: set it to false."
+    )
 
 
 def _check_anytime(model_config: config.Detector) -> None:

@@ -164,7 +164,8 @@ def _without(value: Any, keys: Set[str]) -> Any:
 def _differences(then: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
   if isinstance(then, Mapping) and isinstance(now, Mapping):
     found = []
-    for name in [*then, *(n for n in now if n not in then)]:
+    # An option that came later and is off is what was.
+    for name in [*then, *(n for n in now if n not in then and now[n])]:
       found += _differences(then.get(name), now.get(name), f'{key}.{name}')
     return found
   then, now = (list(v) if isinstance(v, tuple) else v for v in (then, now))

@@ -55,7 +55,7 @@ def write_contact_sheet(
     FileNotFoundError: no records.
     ValueError: an augmentation that there is not.
   """
-  size = preprocess.check_output_size(model_config.input_size, model_config.max_level)
+  size = preprocess.check_output_size(model_config.input_size, config.aligned_level(model_config))
   augmentation = inputs.build_augmentation(data_config.parser)
   records = detection_input.read_records(match_shards(data_config.input_path), is_training=True, seed=seed)
 

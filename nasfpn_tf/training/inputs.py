@@ -59,7 +59,7 @@ def build_inputs(
   """
   _check_supported(data_config)
   parser_config, anchor = data_config.parser, model_config.anchor
-  output_size = preprocess.check_output_size(model_config.input_size, model_config.max_level)
+  output_size = preprocess.check_output_size(model_config.input_size, config.aligned_level(model_config))
   labeler = AnchorLabeler(
     output_size,
     min_level=model_config.min_level,

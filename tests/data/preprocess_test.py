@@ -83,5 +83,5 @@ def test_output_sizes_that_a_pyramid_halves(size, max_level):
   ('size', 'nearest'), [((320, 384, 3), '256x384'), ((10, 128), '128x128'), ((0, 128), '128x128')]
 )
 def test_other_output_sizes_are_refused_with_the_multiple_and_the_nearest(size, nearest):
-  with pytest.raises(ValueError, match=rf'multiple of 128 \(2\*\*max_level, max_level=7\).*{nearest}'):
+  with pytest.raises(ValueError, match=rf'multiple of 128 \(2\*\*7\).*{nearest}'):
     preprocess.check_output_size(size, 7)

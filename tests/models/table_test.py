@@ -41,7 +41,7 @@ def models():
 
 
 def _closed_form_cases():
-  stacked = ('_nasfpn', '_7x256_', 'efficientdet')
+  stacked = ('_nasfpn', '_mnasfpn', '_7x256_', 'efficientdet')
   return [name for name in HEADERS if any(word in name for word in stacked)]
 
 
@@ -116,6 +116,15 @@ def test_published_models_name_their_recipe_and_stay_short():
       assert {'# Recipe', '# Command', '# Cost'} <= head, f'{name}: {head}'
       assert any(line.startswith('experiment: ') for line in lines), f'{name} names no experiment'
       assert any(f'--config_file={name} ' in line for line in lines), f'{name}: the command is of another file'
+
+
+def test_protocols_of_spinenet(models):
+  """A and B of arXiv 1912.05027 have neither swish nor stochastic depth, C has both."""
+  for name, model in models.items():
+    if name.startswith('spinenet') and 'mobile' not in name:
+      is_c = name.endswith('_c')
+      assert model.backbone.get().stochastic_depth_drop_rate == (0.2 if is_c else 0.0), name
+      assert model.norm_activation.activation == ('swish' if is_c else 'relu'), name
 
 
 def test_the_digest_sees_the_architecture_alone():
