@@ -20,7 +20,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import logging
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import topology
@@ -28,6 +27,7 @@ from nasfpn_tf.data import manifest as manifest_lib
 from nasfpn_tf.topology import spinenet
 
 SMALL_BATCH = 32  # Below it NAS-FPN was reported unstable with batch norm statistics of one replica.
+SMALL_REPLICA_BATCH = 16
 
 # Fields of Model Garden's learning rate schedules that hold a rate.
 _RATE_FIELDS = ('learning_rate', 'initial_learning_rate', 'end_learning_rate', 'warmup_learning_rate', 'values')
@@ -54,13 +54,14 @@ class Recipe:
   notes: tuple[str, ...]
 
 
-def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False) -> Recipe:
+def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num_replicas: int = 1) -> Recipe:
   """Fills in classes, annotations, topology and learning rates, and checks that they fit together.
 
   Args:
     params: the experiment as configured; it is left as it is.
     mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval'.
     for_tpu: choose post-processing that XLA compiles.
+    num_replicas: among which a batch is divided.
 
   Raises:
     ValueError: naming the key and what to do.
@@ -92,6 +93,7 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False) -> 
     backbone.architecture = spinenet.resolve(backbone.architecture).to_json()
   if 'train' in mode:
     notes += _scale_learning_rates(trainer, task.train_data.global_batch_size)
+    notes += _warnings(params, num_replicas)
     _check_intervals(trainer)
   saved = copy.deepcopy(params)
   if 'eval' in mode and not task.annotation_file:
@@ -165,8 +167,6 @@ def _set_num_classes(model: Any, manifest: manifest_lib.Manifest) -> list[str]:
 def _scale_learning_rates(trainer: Any, batch_size: int) -> list[str]:
   """Applies the linear scaling rule; afterwards the rates are written for this batch."""
   written_for = trainer.learning_rate_batch_size
-  if batch_size < SMALL_BATCH:
-    logging.info('The global batch is %d, under %d: see docs/training.md, small batches.', batch_size, SMALL_BATCH)
   if not written_for or written_for == batch_size:
     return []
   factor = batch_size / written_for
@@ -178,6 +178,33 @@ def _scale_learning_rates(trainer: Any, batch_size: int) -> list[str]:
         setattr(schedule, field, [r * factor for r in rate] if isinstance(rate, (list, tuple)) else rate * factor)
   trainer.learning_rate_batch_size = batch_size
   return [f'learning rates times {factor:g}: they are written for batch {written_for}, this is {batch_size}']
+
+
+def _warnings(params: cfg.ExperimentConfig, num_replicas: int) -> list[str]:
+  """What others have seen NAS-FPN become unstable by."""
+  batch_size, notes = params.task.train_data.global_batch_size, []
+  if batch_size < SMALL_BATCH and params.task.model.decoder.type == 'feature_pyramid':
+    missing = [] if _clips(params.trainer.optimizer_config) else ['no clipping of the gradients']
+    missing += [] if params.trainer.optimizer_config.warmup.type else ['no warm-up']
+    notes.append(
+      f'warning: batch {batch_size} is under {SMALL_BATCH}, where stacked pyramids are less stable'
+      + (f', and there is {" and ".join(missing)}' if missing else '')
+      + ': docs/training.md, small batches'
+    )
+  if num_replicas > 1 and not params.task.model.norm_activation.use_sync_bn:
+    of_replica = batch_size // num_replicas
+    if of_replica < SMALL_REPLICA_BATCH:
+      notes.append(
+        f'warning: batch norm takes its statistics from {of_replica} images, those of one replica:'
+        ' task.model.norm_activation.use_sync_bn=true takes them from all'
+      )
+  return notes
+
+
+def _clips(optimizer_config: Any) -> bool:
+  optimizer = optimizer_config.optimizer.get()
+  names = ('clipnorm', 'clipvalue', 'global_clipnorm', 'gradient_clip_norm')
+  return any(getattr(optimizer, name, None) for name in names)
 
 
 def _check_intervals(trainer: Any) -> None:

@@ -81,7 +81,12 @@ def run(
   if checkpoint_path and 'train' in mode:
     raise ValueError('checkpoint_path is for evaluation; training starts from task.init_checkpoint.')
   strategy = strategy or strategy_lib.build_strategy(params.runtime)
-  completed = recipe.complete(params, mode, for_tpu=isinstance(strategy, tf.distribute.TPUStrategy))
+  completed = recipe.complete(
+    params,
+    mode,
+    for_tpu=isinstance(strategy, tf.distribute.TPUStrategy),
+    num_replicas=strategy.num_replicas_in_sync,
+  )
   performance.set_mixed_precision_policy(completed.params.runtime.mixed_precision_dtype or 'float32')
   if completed.params.task.train_data.seed is not None:
     tf_keras.utils.set_random_seed(completed.params.task.train_data.seed)

@@ -143,6 +143,28 @@ def test_learning_rates_follow_the_batch(tmp_path, batch_size):
   assert again.learning_rate.stepwise.values == config.learning_rate.stepwise.values
 
 
+def test_small_batches_are_warned_of(tmp_path):
+  params = experiment(write_set(tmp_path, 'set', CELLS))
+  optimizer = params.trainer.optimizer_config
+
+  def warnings(**kwargs):
+    return [note for note in recipe.complete(params, 'train', **kwargs).notes if note.startswith('warning')]
+
+  assert not warnings() and optimizer.optimizer.sgd.global_clipnorm == 10.0 and optimizer.warmup.type == 'linear'
+  params.task.train_data.global_batch_size = 31
+  (warning,) = warnings()
+  assert warning.startswith('warning: batch 31 is under 32, where stacked pyramids are less stable: docs/training.md')
+  optimizer.optimizer.sgd.global_clipnorm = None
+  optimizer.warmup.type = None
+  assert 'no clipping of the gradients and no warm-up' in warnings()[0]
+  params.task.train_data.global_batch_size = 64
+  params.task.model.norm_activation.use_sync_bn = False
+  assert not warnings(num_replicas=4)
+  assert 'from 8 images' in warnings(num_replicas=8)[0]
+  params.task.model.norm_activation.use_sync_bn = True
+  assert not warnings(num_replicas=8)
+
+
 @pytest.mark.parametrize(
   'schedule',
   [
