@@ -19,7 +19,7 @@ import official.vision  # noqa: F401  (registers Model Garden's backbones)
 import pytest
 import tensorflow as tf
 import tf_keras
-from official.vision.configs import maskrcnn as maskrcnn_config
+from official.core import exp_factory
 from official.vision.configs import retinanet as retinanet_config
 from official.vision.modeling import factory
 from official.vision.modeling.decoders import factory as decoder_factory
@@ -135,17 +135,19 @@ def test_model_gardens_retinanet_trains_with_it():
   assert 'decoder' in model.checkpoint_items
 
 
-def test_model_gardens_mask_rcnn_trains_with_it():
+def test_model_gardens_mask_rcnn_experiment_trains_with_it():
   tf_keras.utils.set_random_seed(0)
-  model_config = _tiny(maskrcnn_config.MaskRCNN(min_level=2, max_level=6, include_mask=True))
+  experiment = exp_factory.get_exp_config('maskrcnn_resnetfpn_coco')
+  model_config = _tiny(experiment.task.model)
   for head in (model_config.rpn_head, model_config.detection_head, model_config.mask_head):
     head.num_convs, head.num_filters = 1, 8
   model_config.detection_head.fc_dims = 16
   model_config.roi_sampler.num_sampled_rois = 8
   model_config.mask_sampler.num_sampled_masks = 4
   model_config.roi_generator.num_proposals = 16
-  task = maskrcnn.MaskRCNNTask(maskrcnn_config.MaskRCNNTask(model=model_config))
-  model = factory.build_maskrcnn(tf_keras.layers.InputSpec(shape=[None, SIZE, SIZE, 3]), model_config)
+  task = maskrcnn.MaskRCNNTask(experiment.task)
+  model = task.build_model()
+  assert isinstance(model.decoder, FeaturePyramid) and 'decoder' in model.checkpoint_items
   sides = {str(level): SIZE >> level for level in range(2, 7)}
   labels = {
     'anchor_boxes': {
