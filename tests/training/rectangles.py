@@ -27,8 +27,10 @@ SIZE = 128
 COLORS = {7: (220, 40, 40), 9: (40, 60, 220)}  # By category id; the labels are 1 and 2.
 
 
-def write(directory: pathlib.Path, num_images: int = 6, num_shards: int = 2, seed: int = 0, name: str = 'set') -> str:
-  """Writes records of `num_images` pictures of one to three rectangles; returns their prefix."""
+def write(
+  directory: pathlib.Path, num_images: int = 6, num_shards: int = 2, seed: int = 0, name: str = 'set', **options
+) -> str:
+  """Writes records of `num_images` pictures of 1 to 3 rectangles; returns their prefix. Options: the writer's."""
   rng = np.random.default_rng(seed)
   pictures = directory / f'{name}_images'
   pictures.mkdir(parents=True)
@@ -58,7 +60,7 @@ def write(directory: pathlib.Path, num_images: int = 6, num_shards: int = 2, see
       )
     Image.fromarray(picture).save(pictures / f'{i}.jpg', quality=95)
   prefix = directory / name
-  tfrecord.write_tfrecords(coco, pictures, prefix, num_shards=num_shards, progress=False)
+  tfrecord.write_tfrecords(coco, pictures, prefix, num_shards=num_shards, progress=False, **options)
   return str(prefix)
 
 
