@@ -105,6 +105,8 @@ def _library(path: str) -> str:
   parts = path.removesuffix('.py').split('/')
   if parts[0] == 'tests':
     return '_'.join(parts[:-1]) if len(parts) > 2 else 'tests'
+  if parts[0] == 'benchmarks':
+    return '/'.join(parts)  # The binary.
   if parts[0] == 'nasfpn_tf':
     return 'package_init' if parts[1] == '__init__' else parts[1]
   return parts[-1]
