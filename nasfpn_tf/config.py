@@ -44,6 +44,8 @@ class FeaturePyramid(hyperparams.Config):
     dropblock_size: side of the dropped blocks, in cells of the feature map.
     dropblock_ramp_steps: training steps in which the keep probability falls linearly from 1 to `dropblock_keep_prob`;
       0: it holds from the start.
+    recompute: in training keep only the inputs of each pyramid and compute it a second time in the backward pass: less
+      memory for more time.
   """
 
   topology: str = 'nas_fpn'
@@ -54,6 +56,7 @@ class FeaturePyramid(hyperparams.Config):
   dropblock_keep_prob: float = 1.0
   dropblock_size: int = 3
   dropblock_ramp_steps: int = 0
+  recompute: bool = False
 
 
 @dataclasses.dataclass
@@ -186,6 +189,10 @@ class Detector(retinanet.RetinaNet):
 
   `num_classes` is Model Garden's: background is class 0 and counts (COCO's 90 ids: 91). 0 reads it from the manifest
   that `create_tfrecord.py` writes beside the training records, so a user need not count.
+
+  Attributes:
+    recompute_backbone: as `decoder.feature_pyramid.recompute`, for each block of the backbone.
+    recompute_head: the same for the towers of the head, level by level.
   """
 
   backbone: Backbone = dataclasses.field(default_factory=Backbone)
@@ -193,6 +200,8 @@ class Detector(retinanet.RetinaNet):
   head: RetinaNetHead = dataclasses.field(default_factory=RetinaNetHead)
   detection_generator: DetectionGenerator = dataclasses.field(default_factory=DetectionGenerator)
   anytime: Anytime = dataclasses.field(default_factory=Anytime)
+  recompute_backbone: bool = False
+  recompute_head: bool = False
 
 
 def aligned_level(model: Detector) -> int:

@@ -17,7 +17,7 @@
 import tensorflow as tf
 import tf_keras
 
-from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers import blocks, recompute
 from nasfpn_tf.layers.scheduled_drop import ScheduledDrop
 
 
@@ -33,5 +33,5 @@ class DropPath(ScheduledDrop):
       return inputs
     keep_prob = self.current_keep_prob()
     # In float32 whatever the policy: bfloat16 has too few values in [0, 1).
-    noise = tf.random.uniform([tf.shape(inputs)[0]] + [1] * (inputs.shape.rank - 1), seed=self.seed)
+    noise = recompute.uniform([tf.shape(inputs)[0]] + [1] * (inputs.shape.rank - 1), self.seed)
     return inputs * tf.cast(tf.cast(noise < keep_prob, tf.float32) / keep_prob, inputs.dtype)

@@ -19,7 +19,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers import blocks, recompute
 from nasfpn_tf.layers.scheduled_drop import ScheduledDrop
 
 
@@ -65,7 +65,7 @@ class DropBlock2D(ScheduledDrop):
     block = (min(self.block_size, height), min(self.block_size, width))
     batch, channels = tf.shape(inputs)[0], inputs.shape[3]
     # In float32 whatever the policy: bfloat16 has too few values in [0, 1) for so small a probability.
-    noise = tf.random.uniform([batch, height + block[0] - 1, width + block[1] - 1, channels], seed=self.seed)
+    noise = recompute.uniform([batch, height + block[0] - 1, width + block[1] - 1, channels], self.seed)
     is_corner = tf.cast(noise >= keep_prob ** (1.0 / (block[0] * block[1])), inputs.dtype)
     dropped = tf.nn.max_pool2d(is_corner, block, 1, 'VALID')
     return inputs * ((1.0 - dropped) * tf.cast(1.0 / keep_prob, inputs.dtype))

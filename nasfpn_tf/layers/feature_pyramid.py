@@ -21,7 +21,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers import blocks, recompute
 from nasfpn_tf.layers.edge_projection import EdgeProjection, uses
 from nasfpn_tf.layers.input_projection import InputProjection
 from nasfpn_tf.layers.merging_cell import MergingCell
@@ -36,19 +36,28 @@ class PyramidStage(tf_keras.layers.Layer):
     cells: the `MergingCell`s in order of computation.
   """
 
-  def __init__(self, spec: PyramidSpec, num_filters: int, cell_options: Mapping[str, Any] | None = None, **kwargs):
+  def __init__(
+    self,
+    spec: PyramidSpec,
+    num_filters: int,
+    cell_options: Mapping[str, Any] | None = None,
+    recompute_gradients: bool = False,
+    **kwargs,
+  ):
     """Creates the cells.
 
     Args:
       spec: the topology.
       num_filters: width of the inputs and of the outputs.
       cell_options: further arguments of every `MergingCell`.
+      recompute_gradients: keep only the inputs for the backward pass and compute the pyramid again there.
       **kwargs: of the Keras layer (name, dtype).
     """
     super().__init__(**kwargs)
     self.spec = _as_spec(spec)
     self._num_filters = num_filters
     self._cell_options = dict(cell_options or {})
+    self._recompute_gradients = recompute_gradients
     self._wiring = self.spec.wiring()
     self.cells = [
       MergingCell(
@@ -63,6 +72,8 @@ class PyramidStage(tf_keras.layers.Layer):
       )
       for i, (cell, wires) in enumerate(zip(self.spec.cells, self._wiring, strict=True))
     ]
+    if recompute_gradients:
+      recompute.update_once(self)
 
   def call(self, features: Sequence[tf.Tensor], training: bool | None = None) -> list[tf.Tensor]:
     """One pass through the pyramid.
@@ -80,6 +91,17 @@ class PyramidStage(tf_keras.layers.Layer):
         f'pyramid {self.spec.name!r}: takes {self.spec.num_levels} features, levels {self.spec.min_level}..'
         f'{self.spec.max_level}; {len(features)} were given.'
       )
+    # The variables must exist before they are used inside of a gradient's function.
+    if training and self._recompute_gradients and all(cell.built for cell in self.cells):
+
+      def run(*tensors):
+        return self._run(tf.nest.pack_sequence_as(features, tensors), training=True)
+
+      features = list(features)
+      return recompute.recompute(run, *tf.nest.flatten(features))
+    return self._run(features, training)
+
+  def _run(self, features: Sequence[tf.Tensor], training: bool | None) -> list[tf.Tensor]:
     # Shallow copies, because reading takes what is for one use.
     features = [list(feature) if isinstance(feature, list | tuple) else feature for feature in features]
     for cell, wires in zip(self.cells, self._wiring, strict=True):
@@ -93,6 +115,7 @@ class PyramidStage(tf_keras.layers.Layer):
       'spec': self.spec.to_dict(),
       'num_filters': self._num_filters,
       'cell_options': self._cell_options,
+      'recompute_gradients': self._recompute_gradients,
     }
 
 
@@ -130,6 +153,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
     dropblock_size: int = 3,
     dropblock_ramp_steps: int = 0,
     project_each_edge: bool = False,
+    recompute_gradients: bool = False,
     **kwargs,
   ):
     """Creates the projection and the stages.
@@ -148,6 +172,8 @@ class FeaturePyramid(tf_keras.layers.Layer):
       dropblock_size: side of the dropped blocks, in cells of the feature map.
       dropblock_ramp_steps: training steps in which the keep probability falls to its value; see `follow_step`.
       project_each_edge: a projection for every use of a backbone feature (`EdgeProjection`).
+      recompute_gradients: keep only the inputs of each stage for the backward pass and compute the stage again there:
+        less memory, one more forward pass of time.
       **kwargs: of the Keras layer (name, dtype).
 
     Raises:
@@ -160,6 +186,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
     self.spec = _as_spec(spec)
     self.num_repeats = num_repeats
     self.num_filters = num_filters
+    self.recompute_gradients = recompute_gradients
     regularizer = tf_keras.regularizers.serialize(tf_keras.regularizers.get(kernel_regularizer))
     self._conv_options = {
       'use_separable_conv': use_separable_conv,
@@ -186,7 +213,9 @@ class FeaturePyramid(tf_keras.layers.Layer):
       name='projection',
     )
     self.stages = [
-      PyramidStage(self.spec, num_filters, self._cell_options, dtype=self.dtype_policy, name=f'stage_{i}')
+      PyramidStage(
+        self.spec, num_filters, self._cell_options, recompute_gradients, dtype=self.dtype_policy, name=f'stage_{i}'
+      )
       for i in range(num_repeats)
     ]
 
@@ -269,6 +298,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       'num_filters': self.num_filters,
       **self._cell_options,
       'project_each_edge': self._project_each_edge,
+      'recompute_gradients': self.recompute_gradients,
     }
 
 

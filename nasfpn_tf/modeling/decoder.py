@@ -75,6 +75,7 @@ def build_feature_pyramid(
     dropblock_keep_prob=decoder.dropblock_keep_prob,
     dropblock_size=decoder.dropblock_size,
     dropblock_ramp_steps=decoder.dropblock_ramp_steps,
+    recompute_gradients=decoder.recompute,
     name=NAME,
   )
   pyramid.projection.given_levels(input_specs)  # A backbone that does not fit fails here, not at the first batch.

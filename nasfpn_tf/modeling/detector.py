@@ -31,6 +31,7 @@ from nasfpn_tf.modeling import (
   applications,  # noqa: F401  (registers the backbone 'applications')
   decoder,  # Registers itself as 'feature_pyramid'.
   postprocess,
+  recompute,
   scale_permuted,  # Registers itself as a backbone.
 )
 from nasfpn_tf.topology import spinenet
@@ -100,6 +101,11 @@ def build_detector(
     anchor_size=model_config.anchor.anchor_size,
     **exits,
   )
+  if model_config.recompute_backbone:
+    recompute.recompute_blocks(backbone)
+  if model_config.recompute_head:
+    for head in getattr(model, 'heads', [parts.head]):
+      recompute.recompute_towers(head)
   model.built = True  # Every part of it has been called.
   return model
 

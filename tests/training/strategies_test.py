@@ -82,7 +82,9 @@ def test_two_logical_cpus(prefix, tmp_path):
     'task': {
       'train_data': {'global_batch_size': 4},
       'validation_data': {'global_batch_size': 4},
-      'model': {'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.98, 'dropblock_ramp_steps': 60}}},
+      'model': {
+        'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.98, 'dropblock_ramp_steps': 60, 'recompute': True}}
+      },
     },
     'trainer': schedule | rate,
   }

@@ -1,0 +1,129 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Recomputation in the backward pass (gradient checkpointing, arXiv 1604.06174): memory for time.
+
+Between the passes only the inputs of a recomputed part are kept; what is inside is computed a second time when its
+gradient is due. Built on `tf.recompute_grad`, which leaves three things to its user that are done here: batch norm
+updates its moving statistics in the first pass alone, random layers draw the same numbers in both passes, and layers
+that take `training` from their caller find it in the second pass too.
+"""
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+
+class _Pass(threading.local):
+  """The pass that runs in this thread; a MirroredStrategy has one thread a replica."""
+
+  seed: tf.Tensor | None = None
+  num_draws = 0
+  is_second = False
+
+
+_PASS = _Pass()
+
+
+def uniform(shape: Sequence[int | tf.Tensor], seed: int | None = None) -> tf.Tensor:
+  """Random numbers in [0, 1), float32; within a recomputed part the same ones in both passes.
+
+  Args:
+    shape: their shape.
+    seed: of the draw; a recomputed part has its own.
+  """
+  if _PASS.seed is None:
+    return tf.random.uniform(shape, seed=seed)
+  _PASS.num_draws += 1
+  return tf.random.stateless_uniform(shape, _PASS.seed + tf.constant([0, _PASS.num_draws]))
+
+
+def recompute(function: Callable[..., Any], *inputs: tf.Tensor) -> Any:
+  """`function(*inputs)`, computed once more in the backward pass instead of keeping what it computes on the way.
+
+  Args:
+    function: of tensors to a tensor or a list of them; its layers exist, have `update_once`, and get `training=True`
+      from it.
+    *inputs: floating-point tensors.
+  """
+  seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
+  passes = itertools.count()
+
+  @tf.recompute_grad
+  def run(*tensors):
+    with _running(seed, is_second=next(passes) > 0):
+      return function(*tensors)
+
+  return run(*inputs)
+
+
+def update_once(layer: tf_keras.layers.Layer) -> None:
+  """Makes every batch norm in `layer` keep its moving statistics as they are when it is recomputed."""
+  for norm in layer.submodules:
+    if isinstance(norm, tf_keras.layers.BatchNormalization | tf_keras.layers.experimental.SyncBatchNormalization):
+      norm.add_update = _in_first_pass(norm.add_update)
+
+
+class Recomputed(tf_keras.layers.Layer):
+  """A function whose layers take `training` from their caller, as a layer that is recomputed in training.
+
+  It belongs to nobody: kept out of every layer's attributes, it changes no checkpoint.
+  """
+
+  def __init__(self, function: Callable[..., tf.Tensor]):
+    """Keeps `function`, of tensors to a tensor; its layers exist and have `update_once`."""
+    # Inputs are handed on as they come; the layers of the function cast them.
+    super().__init__(autocast=False)
+    self._function = function
+    self._caller = _Caller(function)
+
+  def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
+    """`function(*inputs)`."""
+    if not training:
+      return self._function(*inputs)
+    return recompute(lambda *tensors: self._caller(tensors, training=True), *inputs)
+
+
+class _Caller(tf_keras.layers.Layer):
+  """Says `training` to the layers of a function, in either pass."""
+
+  def __init__(self, function: Callable[..., tf.Tensor]):
+    super().__init__(autocast=False)
+    self._function = function
+
+  def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
+    return self._function(*inputs)
+
+
+@contextlib.contextmanager
+def _running(seed: tf.Tensor, is_second: bool) -> Iterator[None]:
+  before = (_PASS.seed, _PASS.num_draws, _PASS.is_second)
+  _PASS.seed, _PASS.num_draws, _PASS.is_second = seed, 0, is_second
+  try:
+    yield
+  finally:
+    _PASS.seed, _PASS.num_draws, _PASS.is_second = before
+
+
+def _in_first_pass(add_update: Callable[[Any], None]) -> Callable[[Any], None]:
+  def add(updates):
+    if not _PASS.is_second:
+      add_update(updates)
+
+  return add

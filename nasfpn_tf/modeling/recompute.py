@@ -1,0 +1,75 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Recomputation of a detector's backbone and head in the backward pass; see `nasfpn_tf.layers.recompute`.
+
+The networks are Model Garden's, and their variables and checkpoints stay as they are: the `call` of each block and the
+towers of the head are replaced on the objects. The pyramid recomputes its stages itself.
+"""
+
+import tensorflow as tf
+import tf_keras
+from official.vision.modeling.heads import dense_prediction_heads
+from official.vision.modeling.layers import nn_blocks, nn_layers
+
+from nasfpn_tf.layers import recompute
+from nasfpn_tf.layers.drop_path import DropPath
+from nasfpn_tf.modeling.amoebanet_cell import AmoebaCell
+
+# What a backbone is made of, one feature map out of each.
+_BLOCKS = (nn_blocks.ResidualBlock, nn_blocks.BottleneckBlock, nn_blocks.InvertedBottleneckBlock, AmoebaCell)
+
+
+def recompute_blocks(backbone: tf_keras.Model) -> None:
+  """Makes every block of a built backbone keep only its inputs for the backward pass, and compute itself again there.
+
+  Raises:
+    ValueError: the backbone has no such blocks.
+  """
+  blocks = [layer for layer in backbone.layers if isinstance(layer, _BLOCKS)]
+  if not blocks:
+    raise ValueError(
+      f'model.recompute_backbone: {backbone.name} is not made of blocks that can be recomputed; resnet, spinenet and'
+      ' amoebanet are.'
+    )
+  for block in blocks:
+    if isinstance(getattr(block, '_stochastic_depth', None), nn_layers.StochasticDepth):
+      # Model Garden's would drop other examples the second time. Neither has variables.
+      rate = block._stochastic_depth.get_config()['stochastic_depth_drop_rate']
+      block._stochastic_depth = DropPath(1.0 - rate, name='stochastic_depth')
+    recompute.update_once(block)
+    block.call = _recomputed_call(block.call)
+
+
+def recompute_towers(head: dense_prediction_heads.RetinaNetHead) -> None:
+  """Makes the convolutions before the predictors of a built head, of each level, compute themselves again likewise."""
+  apply_tower = head._apply_prediction_tower
+
+  def apply(features, convs, norms):
+    return recompute.Recomputed(lambda x: apply_tower(x, convs, norms))([features])
+
+  recompute.update_once(head)
+  head._apply_prediction_tower = apply
+
+
+def _recomputed_call(call):
+  def run(*tensors):
+    return call(tensors[0] if len(tensors) == 1 else list(tensors))
+
+  layer = recompute.Recomputed(run)
+
+  def recomputed(inputs, training=None):
+    return layer(tf.nest.flatten(inputs), training=training)
+
+  return recomputed
