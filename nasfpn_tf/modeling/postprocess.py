@@ -46,17 +46,12 @@ def flatten_levels(
     float32 logits [batch, num_anchors, num_classes - 1], encoded boxes [batch, num_anchors, 4], and anchors
     [batch or 1, num_anchors, 4].
   """
-  levels = sorted(box_outputs, key=int)
-  logits, boxes, anchors = [], [], []
-  for level in levels:
-    height, width, depth = box_outputs[level].shape[1:]
-    num_anchors = height * width * depth // 4
-    num_classes = cls_outputs[level].shape[-1] * 4 // depth
-    level_logits = tf.reshape(cls_outputs[level], [-1, num_anchors, num_classes])
-    logits.append(tf.cast(level_logits[..., 1:], tf.float32))
-    boxes.append(tf.cast(tf.reshape(box_outputs[level], [-1, num_anchors, 4]), tf.float32))
-    anchors.append(tf.cast(tf.reshape(anchor_boxes[level], [-1, num_anchors, 4]), tf.float32))
-  return tf.concat(logits, axis=1), tf.concat(boxes, axis=1), tf.concat(anchors, axis=1)
+  levels = [
+    [tf.cast(part, tf.float32) for part in _flatten_level(cls_outputs[level], box_outputs[level], anchor_boxes[level])]
+    for level in sorted(box_outputs, key=int)
+  ]
+  logits, boxes, anchors = (tf.concat(parts, axis=1) for parts in zip(*levels, strict=True))
+  return logits, boxes, anchors
 
 
 def decode_raw(
@@ -118,16 +113,9 @@ def generate_detections(
     'detection_boxes' [batch, max_num_detections, 4] yxyx in pixels of the network input, 'detection_scores' and
     'detection_classes' [batch, max_num_detections] (int32, from 1), best first, zeros after 'num_detections' [batch].
   """
-  logits, boxes, anchors = flatten_levels(cls_outputs, box_outputs, anchor_boxes)
-  num_anchors, num_classes = logits.shape[1:]
-  # The sigmoid is monotonic: logits are ranked, scores are computed for the selected only.
-  top_k = min(pre_nms_top_k, num_anchors * num_classes)
-  logits, pairs = tf.math.top_k(tf.reshape(logits, [-1, num_anchors * num_classes]), top_k)
+  logits, classes, boxes, anchors = _select(cls_outputs, box_outputs, anchor_boxes, pre_nms_top_k)
   scores = tf.sigmoid(logits)
-  classes = pairs % num_classes
-  index = pairs // num_classes
-  boxes = tf.gather(boxes, index, batch_dims=1)
-  anchors = tf.gather(anchors[0], index) if anchors.shape[0] == 1 else tf.gather(anchors, index, batch_dims=1)
+  num_classes = _num_classes(cls_outputs, box_outputs) - 1
   boxes = _decode(boxes, anchors, image_shape, box_coder_weights)
   apart = boxes if use_class_agnostic_nms else _lay_out_by_class(boxes, classes, num_classes)
 
@@ -278,6 +266,54 @@ class DetectionGenerator(tf_keras.layers.Layer):
       'box_coder_weights': self._box_coder_weights,
       **self._options,
     }
+
+
+def _flatten_level(cls_output, box_output, anchor_boxes):
+  """Logits [batch, num, num_classes - 1], encoded boxes [batch, num, 4] and anchors [batch or 1, num, 4] of a level."""
+  height, width, depth = box_output.shape[1:]
+  num_anchors = height * width * depth // 4
+  logits = tf.reshape(cls_output, [-1, num_anchors, cls_output.shape[-1] * 4 // depth])
+  boxes, anchors = (tf.reshape(part, [-1, num_anchors, 4]) for part in (box_output, anchor_boxes))
+  return logits[..., 1:], boxes, anchors
+
+
+def _num_classes(cls_outputs, box_outputs):
+  """Classes of the heads, background counted."""
+  level = next(iter(box_outputs))
+  return cls_outputs[level].shape[-1] * 4 // box_outputs[level].shape[-1]
+
+
+def _select(cls_outputs, box_outputs, anchor_boxes, top_k):
+  """The best (anchor, class) pairs of every image, best first.
+
+  They are among the `top_k` anchors with the highest best logits, so only these anchors' logits are ranked pair by
+  pair: less than half the time of ranking all seven million pairs of 91 classes at 640 pixels. The sigmoid is
+  monotonic: logits are ranked, scores are for the selected only.
+
+  Returns:
+    float32 logits [batch, k], int32 classes [batch, k] from 0, encoded boxes [batch, k, 4] and anchors [batch, k, 4].
+  """
+  levels = []
+  for level in sorted(box_outputs, key=int):
+    logits, boxes, anchors = _flatten_level(cls_outputs[level], box_outputs[level], anchor_boxes[level])
+    if top_k < logits.shape[1]:
+      _, best = tf.math.top_k(tf.reduce_max(logits, axis=-1), top_k, sorted=False)
+      logits, boxes = (tf.gather(part, best, batch_dims=1) for part in (logits, boxes))
+      anchors = _gather_anchors(anchors, best)
+    elif anchors.shape[0] == 1:
+      anchors = tf.tile(anchors, [tf.shape(boxes)[0], 1, 1])
+    levels.append([tf.cast(part, tf.float32) for part in (logits, boxes, anchors)])
+  logits, boxes, anchors = (tf.concat(parts, axis=1) for parts in zip(*levels, strict=True))
+  num_anchors, num_classes = logits.shape[1:]
+  logits = tf.reshape(logits, [-1, num_anchors * num_classes])
+  logits, pairs = tf.math.top_k(logits, min(top_k, num_anchors * num_classes))
+  index = pairs // num_classes
+  return logits, pairs % num_classes, *(tf.gather(part, index, batch_dims=1) for part in (boxes, anchors))
+
+
+def _gather_anchors(anchors, index):
+  """Anchors [batch, k, 4] at `index` [batch, k], of anchors [batch or 1, num, 4]."""
+  return tf.gather(anchors[0], index) if anchors.shape[0] == 1 else tf.gather(anchors, index, batch_dims=1)
 
 
 def _decode(boxes, anchors, image_shape, weights):
