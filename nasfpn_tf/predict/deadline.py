@@ -87,10 +87,11 @@ class Deadline:
 
   def summary(self) -> str:
     """How many pictures came to which exit, and how many were late, in one line."""
-    exits = ', '.join(f'exit {k}: {self.reached[k]}' for k in sorted(self.reached))
+    exits = ', '.join(f'{self.reached[k]} at exit {k}' for k in sorted(self.reached))
     late = sum(ms > 1000 * self._deadline for ms in self.milliseconds)
     slowest = f'slowest {max(self.milliseconds):.1f} ms, ' if self.milliseconds else ''
-    return f'{exits or "no picture"} of {self._predictor.num_exits} exits; {slowest}{late} late'
+    reached = f'{exits} of {self._predictor.num_exits}' if exits else 'none'
+    return f'pictures: {reached}; {slowest}{late} late'
 
   def _run(self, image: np.ndarray, deadline: float) -> Detections:
     state = self._predictor.begin(image)
