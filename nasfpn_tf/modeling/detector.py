@@ -24,7 +24,7 @@ from official.modeling import tf_utils
 from official.vision.modeling import backbones, decoders, factory, retinanet_model
 from official.vision.modeling.layers import detection_generator as mg_detection_generator
 
-from nasfpn_tf import config
+from nasfpn_tf import config, config_types
 from nasfpn_tf.modeling import (
   amoebanet,  # noqa: F401  (registers the backbone 'amoebanet')
   anytime,
@@ -132,7 +132,7 @@ def build_detection_generator(model_config: config.Detector) -> tf_keras.layers.
 
 def check(model_config: config.Detector) -> None:
   """Raises a ValueError that names the first wrong value of a model's configuration."""
-  config.check_types(model_config, 'model')
+  config_types.check(model_config, 'model')
   if model_config.num_classes < 2:
     raise ValueError(
       f'model.num_classes is {model_config.num_classes}; background is class 0 and counts, so one kind of object needs'
@@ -159,7 +159,7 @@ def _check_names(model_config: config.Detector) -> None:
   ):
     kind = getattr(model_config, part).type
     if kind not in registry:
-      raise ValueError(f'model.{part}.type {kind!r} is unknown; {config.nearest(str(kind), sorted(registry))}')
+      raise ValueError(f'model.{part}.type {kind!r} is unknown; {config_types.nearest(str(kind), sorted(registry))}')
   activation = model_config.norm_activation.activation
   try:
     tf_utils.get_activation(activation)
@@ -172,7 +172,7 @@ def _check_names(model_config: config.Detector) -> None:
   version = model_config.detection_generator.nms_version
   if version not in versions:
     raise ValueError(
-      f'model.detection_generator.nms_version {version!r} is unknown; {config.nearest(version, versions)}'
+      f'model.detection_generator.nms_version {version!r} is unknown; {config_types.nearest(version, versions)}'
     )
 
 

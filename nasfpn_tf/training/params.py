@@ -28,7 +28,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 
-from nasfpn_tf import config
+from nasfpn_tf import config_types
 from nasfpn_tf.training import experiments  # noqa: F401  (registers the experiments)
 
 DEFAULT_EXPERIMENT = 'nasfpn_retinanet'
@@ -70,14 +70,14 @@ def load_params(
   experiment = experiment or DEFAULT_EXPERIMENT
   known = exp_factory._REGISTERED_CONFIGS
   if experiment not in known:
-    raise ValueError(f'experiment {experiment!r} is unknown; {config.nearest(str(experiment), known)}')
+    raise ValueError(f'experiment {experiment!r} is unknown; {config_types.nearest(str(experiment), known)}')
   params = exp_factory.get_exp_config(experiment)
   for path, content in files:
     _override(params, content, path)
   if isinstance(params_override, str):
     params_override = parse_override(params_override)
   _override(params, _nested(params_override or {}), 'params_override')
-  config.check_types(params)
+  config_types.check(params)
   return params
 
 
@@ -101,7 +101,7 @@ def find_config(reference: str) -> pathlib.Path:
   names = config_names()
   name = reference.removesuffix('.yaml')
   if name not in names:
-    hint = '' if path.suffix and path.parent != pathlib.Path('.') else f' {config.nearest(name, names)}'
+    hint = '' if path.suffix and path.parent != pathlib.Path('.') else f' {config_types.nearest(name, names)}'
     raise FileNotFoundError(f'{reference!r} is no file, no model_dir and no name in configs/.{hint}')
   return names[name]
 
@@ -240,7 +240,7 @@ def _override(params: cfg.ExperimentConfig, overrides: dict[str, Any], source: s
     raise ValueError(f'{source}: {problem}')
   try:
     params.override(overrides)
-    config.check_types(params)
+    config_types.check(params)
   except (ValueError, TypeError) as e:
     raise ValueError(f'{source}: {e}') from e
 
@@ -251,7 +251,7 @@ def _unknown_keys(params: hyperparams.Config, overrides: dict[str, Any], where: 
   for key, value in overrides.items():
     path = f'{where}.{key}' if where else str(key)
     if key not in known:
-      yield f'key {path!r} does not exist; {config.nearest(str(key), known)}'
+      yield f'key {path!r} does not exist; {config_types.nearest(str(key), known)}'
       continue
     current = getattr(params, key)
     if key == 'topology' and isinstance(value, dict):

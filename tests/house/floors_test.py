@@ -27,6 +27,7 @@ FLOORS = {
   'topology': 0,
   'layers': 1,
   'config': 1,
+  'config_types': 1,
   'data': 1,
   'report': 1,
   'modeling': 2,

@@ -1,0 +1,105 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Values of a configuration checked against the types that its fields declare."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from official.modeling import hyperparams
+
+
+def check(params: hyperparams.Config, where: str = '') -> None:
+  """Checks every value of a configuration against the type that its field declares; Model Garden's overrides do not.
+
+  Args:
+    params: the configuration.
+    where: dotted path of `params` in its experiment, for the message.
+
+  Raises:
+    ValueError: naming the key, its value and what it should be.
+  """
+  for problem in _type_problems(params, where):
+    raise ValueError(problem)
+
+
+def _type_problems(params: hyperparams.Config, where: str) -> Iterator[str]:
+  # Classes of Model Garden declare fields of the base class too, such as `restrictions`.
+  annotations = typing.get_type_hints(type(params))
+  names = [field.name for field in dataclasses.fields(params)]
+  for name in names:
+    value = getattr(params, name)
+    key = f'{where}.{name}' if where else name
+    if not _fits(value, annotations[name]):
+      yield f'{key} must be {_describe(annotations[name])}, not {value!r}.'
+    elif isinstance(value, hyperparams.Config):
+      yield from _type_problems(value, key)
+    elif isinstance(value, list | tuple):
+      for i, element in enumerate(value):
+        if isinstance(element, hyperparams.Config):
+          yield from _type_problems(element, f'{key}[{i}]')
+  if isinstance(params, hyperparams.OneOfConfig):
+    choices = [name for name in names if name != 'type']
+    if params.type is not None and params.type not in choices:
+      key = f'{where}.type' if where else 'type'
+      yield f'{key} {params.type!r} is unknown; {nearest(params.type, choices)}'
+
+
+def nearest(name: str, choices: typing.Iterable[str]) -> str:
+  """A hint for an error message: the nearest of `choices`, and all of them if they are few."""
+  choices = list(choices)
+  near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+  known = f'known are {", ".join(choices)}.' if len(choices) <= 20 or not near else ''
+  return ' '.join(part for part in (f'did you mean {" or ".join(map(repr, near))}?' if near else '', known) if part)
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+  """Whether `value` is of the declared type; declarations that say nothing definite fit everything."""
+  origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+  if origin in (typing.Union, types.UnionType):
+    return any(_fits(value, argument) for argument in arguments)
+  if origin in (list, tuple) or annotation in (list, tuple) or getattr(origin, '__name__', '') == 'Sequence':
+    # Model Garden keeps an override's list for a tuple.
+    return isinstance(value, list | tuple) and (
+      not arguments or arguments[-1] is Ellipsis or all(_fits(v, arguments[0]) for v in value)
+    )
+  if annotation is type(None):
+    return value is None
+  if not isinstance(annotation, type) or origin is not None:
+    return True
+  if annotation in (int, float) and isinstance(value, bool):
+    return False
+  if annotation is float:
+    return isinstance(value, int | float)
+  if annotation in (int, bool, str):
+    return isinstance(value, annotation)
+  if issubclass(annotation, hyperparams.Config):
+    return isinstance(value, hyperparams.Config)
+  return True
+
+
+def _describe(annotation: Any) -> str:
+  origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+  names = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'a string', type(None): 'null'}
+  if annotation in names:
+    return names[annotation]
+  if origin in (typing.Union, types.UnionType):
+    return ' or '.join(_describe(argument) for argument in arguments)
+  if isinstance(annotation, type) and issubclass(annotation, hyperparams.Config):
+    return f'a section with keys of {annotation.__name__}'
+  return f'a list, each element {_describe(arguments[0])}' if arguments else 'a list'
