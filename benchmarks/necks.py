@@ -52,7 +52,11 @@ flags.DEFINE_multi_string(
   'config_file', ['bccd_mobilenetv2_nasfpnlite_3x64_384x512'], 'What the runs have in common; as of train.py.'
 )
 flags.DEFINE_string('params_override', None, 'Further changes that the runs have in common; as of train.py.')
-flags.DEFINE_list('necks', ['nas_fpn:3x64', 'fpn:4x64', 'fpn:1x76'], 'topology:REPEATSxFILTERS, the reference first.')
+flags.DEFINE_list(
+  'necks',
+  ['nas_fpn:3x64', 'fpn:4x64', 'fpn:1x76'],
+  'topology:REPEATSxFILTERS, the reference first; topology:REPEATS chooses the filters by its cost.',
+)
 flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run each.')
 flags.DEFINE_integer('steps', None, 'Steps of a run, the schedule with them; default: those of the configuration.')
 
@@ -89,7 +93,8 @@ def plan(texts: Sequence[str], model: config.Detector, input_filters: Mapping[st
   """The pyramids, with their cost.
 
   Args:
-    texts: 'topology:REPEATSxFILTERS'.
+    texts: 'topology:REPEATSxFILTERS'; after the first also 'topology:REPEATS', with the even number of filters that
+      comes nearest to the first one's cost.
     model: what the detectors have in common, with its number of classes.
     input_filters: {level: channels} of the backbone.
 
@@ -100,23 +105,13 @@ def plan(texts: Sequence[str], model: config.Detector, input_filters: Mapping[st
   for text in texts:
     reference, _, size = text.rpartition(':')
     repeats, _, filters = size.partition('x')
-    if not (reference and repeats.isdigit() and filters.isdigit()):
+    if not (reference and repeats.isdigit() and (filters.isdigit() or (necks and size == repeats))):
       raise ValueError(f'--necks={text}: topology:REPEATSxFILTERS is needed, such as nas_fpn:3x64.')
     spec = topology.resolve(reference, model.min_level, model.max_level)
-    stack = {'num_repeats': int(repeats), 'num_filters': int(filters), 'input_filters': input_filters}
-    stack['separable'] = model.decoder.feature_pyramid.use_separable_conv
-    head = {
-      'num_classes': model.num_classes,
-      'num_filters': int(filters),
-      'num_anchors': len(model.anchor.aspect_ratios) * model.anchor.num_scales,
-      'num_convs': model.head.num_convs,
-      'separable': model.head.use_separable_conv,
-    }
-    size = tuple(model.input_size[:2])
-    params = topology.params(spec, **stack) + topology.retinanet_head_params(spec, **head)
-    work = topology.multiply_adds(spec, image_size=size, **stack)
-    work += topology.retinanet_head_multiply_adds(spec, image_size=size, **head)
-    necks.append(Neck(reference, int(repeats), int(filters), params, work))
+    widths = [int(filters)] if filters else range(2, 8 * necks[0].num_filters, 2)
+    candidates = [_neck(reference, spec, int(repeats), width, model, input_filters) for width in widths]
+    wanted = necks[0].multiply_adds if necks else 0
+    necks.append(min(candidates, key=lambda neck, wanted=wanted: abs(neck.multiply_adds - wanted)))
   for neck in necks[1:]:
     ratio = neck.multiply_adds / necks[0].multiply_adds
     if abs(ratio - 1.0) > TOLERANCE:
@@ -125,6 +120,31 @@ def plan(texts: Sequence[str], model: config.Detector, input_filters: Mapping[st
         f' within {TOLERANCE:.0%}: change its repeats or filters.'
       )
   return necks
+
+
+def _neck(
+  reference: str,
+  spec: topology.PyramidSpec,
+  num_repeats: int,
+  num_filters: int,
+  model: config.Detector,
+  input_filters: Mapping[str, int],
+) -> Neck:
+  """A pyramid with its cost and that of the head."""
+  stack = {'num_repeats': num_repeats, 'num_filters': num_filters, 'input_filters': input_filters}
+  stack['separable'] = model.decoder.feature_pyramid.use_separable_conv
+  head = {
+    'num_classes': model.num_classes,
+    'num_filters': num_filters,
+    'num_anchors': len(model.anchor.aspect_ratios) * model.anchor.num_scales,
+    'num_convs': model.head.num_convs,
+    'separable': model.head.use_separable_conv,
+  }
+  size = tuple(model.input_size[:2])
+  params = topology.params(spec, **stack) + topology.retinanet_head_params(spec, **head)
+  work = topology.multiply_adds(spec, image_size=size, **stack)
+  work += topology.retinanet_head_multiply_adds(spec, image_size=size, **head)
+  return Neck(reference, num_repeats, num_filters, params, work)
 
 
 def overrides(neck: Neck, seed: int, steps: int | None) -> dict[str, Any]:
@@ -153,6 +173,8 @@ def run(neck: Neck, seed: int, params: Any, steps: int | None) -> dict[str, Any]
   directory = pathlib.Path(FLAGS.output_dir) / neck.label / f'seed_{seed}'
   settings = {'config_file': FLAGS.config_file, 'params_override': FLAGS.params_override}
   settings['changes'] = overrides(neck, seed, steps)
+  if neck.topology.endswith('.json'):  # The file may have changed since.
+    settings['topology'] = topology.resolve(neck.topology).to_dict()
   # Evaluated once, at the end; saved often enough to be continued.
   end = steps or params.trainer.train_steps
   changes = {**settings['changes']}

@@ -53,7 +53,8 @@ class Search:
     lease_seconds: how long a trial of this run is left alone by others after its last sign of life.
     retry_seconds: how long a trial waits after it was preempted or lost; doubles with each preemption, up to a minute.
     on_results: called with what is new, after the searcher has observed it.
-    on_turn: called once a turn with the numbers of trials done and running.
+    on_turn: called once a turn, when all workers that can be busy are, and at the end, with the numbers of trials done
+      and running.
   """
 
   def __init__(
@@ -98,6 +99,7 @@ class Search:
         self._resume()
         while not self._told_to_stop and self._num_done() < self._max_trials:
           self._turn()
+        self._on_turn(self._num_done(), len(self._running))
       except BaseException:
         with contextlib.suppress(SearchError):  # One is under way already.
           self._stop(grace_seconds)
@@ -110,10 +112,10 @@ class Search:
 
   def _turn(self) -> None:
     self._start_trials()
+    self._on_turn(self._num_done(), len(self._running))
     self._settle(self._executor.wait(1.0))
     self._learn()
     self._keep_leases()
-    self._on_turn(self._num_done(), len(self._running))
 
   def _num_done(self) -> int:
     return self._store.counts()['done']

@@ -151,7 +151,8 @@ def _trade_off(good: Results) -> str:
   if not priced:
     return ''
   front = frontier(priced)
-  unit, words = (1e9, 'cost in 10^9') if max(m.cost for _, m in priced) >= 1e9 else (1.0, 'cost')
+  power = next((power for power in (9, 6) if max(m.cost for _, m in priced) >= 10**power), 0)
+  unit, words = 10.0**power, f'cost in 10^{power}' if power else 'cost'
   chart = charts.line_chart(
     [
       charts.Series('one architecture', [m.cost / unit for _, m in priced], [_score(m) for _, m in priced], dots=True),

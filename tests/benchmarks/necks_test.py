@@ -19,7 +19,7 @@ import subprocess
 import pytest
 
 from benchmarks import necks
-from nasfpn_tf import config
+from nasfpn_tf import config, topology
 from tests.training import rectangles
 
 FILTERS = {'3': 32, '4': 96, '5': 320}
@@ -58,14 +58,28 @@ def test_the_default_pyramids_cost_the_same():
   assert other[0].multiply_adds < work[0]
 
 
+def test_filters_are_chosen_by_cost(tmp_path):
+  path = tmp_path / 'best.json'
+  path.write_text(topology.get('bifpn').to_json())
+  planned = necks.plan(['nas_fpn:3x64', 'fpn:3', 'panet:3', f'{path}:2'], model(), FILTERS)
+  assert [neck.label for neck in planned[:3]] == ['nas_fpn_3x64', 'fpn_3x68', 'panet_3x66']
+  assert planned[3].label.startswith('best_2x') and planned[3].topology == str(path)
+  wanted = planned[0].multiply_adds
+  for neck in planned[1:]:
+    sides = [f'{neck.topology}:{neck.num_repeats}x{neck.num_filters + change}' for change in (-1, 1)]
+    less, more = (necks.plan([side], model(), FILTERS)[0].multiply_adds for side in sides)
+    assert less < wanted < more
+
+
 @pytest.mark.parametrize(
   ('texts', 'message'),
   [
     (['nas_fpn:3x64', 'fpn:1x64'], r'fpn_1x64 has 0\.\d+ times the multiply-adds of nas_fpn_3x64.*within 5%'),
     (['nas_fpn:3'], 'topology:REPEATSxFILTERS is needed'),
+    (['nas_fpn:3x64', 'fpn:3x'], 'topology:REPEATSxFILTERS is needed'),
     (['nas_fpm:3x64'], 'nas_fpn'),
   ],
-  ids=['unequal', 'size', 'name'],
+  ids=['unequal', 'size', 'filters', 'name'],
 )
 def test_unequal_or_unknown_pyramids_are_refused(texts, message):
   with pytest.raises(ValueError, match=message):
