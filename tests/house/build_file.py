@@ -26,7 +26,8 @@ from collections.abc import Iterable, Sequence
 from tests.house import repository
 
 _HEAD = """\
-# Bazel targets of nasfpn_tf: a py_library for each package, a py_binary for each script, a test for each test file.
+# Bazel targets of nasfpn_tf: a py_library for each package, a py_binary for each script
+# and benchmark, a test for each test file.
 # Made from the imports by `python -m tests.house.build_file --write`; change that, not this.
 
 load("@rules_python//python:defs.bzl", "py_binary", "py_library")
@@ -80,9 +81,10 @@ def build_text() -> str:
   support = _grouped([path for path in tests if not path.endswith('_test.py')])
   parts += [_target('py_library', name, sources, testonly=True) for name, sources in support.items()]
   parts += [_test(path) for path in tests if path.endswith('_test.py')]
-  for path in repository.python_files('benchmarks'):
-    if not path.endswith('__init__.py'):
-      parts.append(_binary(path, data=[]))
+  programs = [path for path in repository.python_files('benchmarks') if _is_program(path)]
+  shared = [path for path in repository.python_files('benchmarks') if not _is_program(path)]
+  parts += [_target('py_library', name, sources) for name, sources in _grouped(shared).items()]
+  parts += [_binary(path, data=[]) for path in programs]
   return '\n'.join(parts)
 
 
@@ -100,13 +102,17 @@ def main(argv: Sequence[str]) -> int:
   return int(present != wanted)
 
 
+def _is_program(path: str) -> bool:
+  return "'__main__'" in repository.text(path)
+
+
 def _library(path: str) -> str:
   """Name of the library a module is in: that of its package or, directly under nasfpn_tf/, its own."""
   parts = path.removesuffix('.py').split('/')
   if parts[0] == 'tests':
     return '_'.join(parts[:-1]) if len(parts) > 2 else 'tests'
   if parts[0] == 'benchmarks':
-    return '/'.join(parts)  # The binary.
+    return '/'.join(parts) if _is_program(path) else 'benchmarking'
   if parts[0] == 'nasfpn_tf':
     return 'package_init' if parts[1] == '__init__' else parts[1]
   return parts[-1]

@@ -1,0 +1,129 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""JPEG TFRecords to labelled training batches: ours against Model Garden's `retinanet_input.Parser`.
+
+python -m benchmarks.input_pipeline --image_size=640 --num_images=256 --runs=5
+
+Both sides decode, flip, jitter the scale, crop, normalise and label pictures of 640x480 with eight boxes on average;
+each call is one pass over all of them. Without the random part, images and targets of both must be the same.
+"""
+
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+from official.vision.dataloaders import retinanet_input, tf_example_decoder
+
+from benchmarks import pictures, side_by_side
+from nasfpn_tf.data import input as detection_input
+from nasfpn_tf.data import manifest, tfrecord
+from nasfpn_tf.data.augment import Augmentation
+from nasfpn_tf.data.labels import BACKGROUND, AnchorLabeler
+
+_IMAGE_SIZE = flags.DEFINE_integer('image_size', 640, "Side of the network's input, a multiple of 128.")
+_NUM_IMAGES = flags.DEFINE_integer('num_images', 256, 'Pictures in a pass, a multiple of the batch size.')
+_NUM_BOXES = flags.DEFINE_integer('num_boxes', 8, 'Mean number of boxes in a picture.')
+_BATCH = flags.DEFINE_integer('batch', 8, 'Images in a batch.')
+_SCALES = flags.DEFINE_list('scales', ['0.8', '1.2'], 'Least and greatest scale.')
+_DTYPE = flags.DEFINE_enum('dtype', 'float32', ['float32', 'bfloat16'], 'Of the images.')
+_RUNS = flags.DEFINE_integer('runs', 5, 'Counted passes of each side.', lower_bound=1)
+
+
+def ours(files, size, is_training):
+  """One pass over the records with this project's pipeline."""
+  low, high = map(float, _SCALES.value)
+  parser = detection_input.RecordParser(
+    (size, size),
+    AnchorLabeler((size, size)),
+    num_classes=pictures.NUM_CLASSES + 1,
+    augmentation=Augmentation(horizontal_flip=True, scale_min=low, scale_max=high) if is_training else None,
+    dtype=_DTYPE.value,
+  )
+  records = detection_input.read_records(files, is_training=False)
+  return detection_input.make_batches(records, parser, _BATCH.value, drop_remainder=True, deterministic=True)
+
+
+def model_garden(files, size, is_training):
+  """The same with Model Garden's decoder and parser, as its input reader joins them."""
+  low, high = map(float, _SCALES.value) if is_training else (1.0, 1.0)
+  parser = retinanet_input.Parser(
+    [size, size],
+    3,
+    7,
+    3,
+    [0.5, 1.0, 2.0],
+    4.0,
+    aug_rand_hflip=is_training,
+    aug_scale_min=low,
+    aug_scale_max=high,
+    dtype=_DTYPE.value,
+  )
+  decode, parse = tf_example_decoder.TfExampleDecoder().decode, parser.parse_fn(is_training=True)
+  dataset = tf.data.TFRecordDataset(files)
+  # Two maps, as in its reader.
+  dataset = dataset.map(decode, tf.data.AUTOTUNE).map(parse, tf.data.AUTOTUNE)
+  return dataset.batch(_BATCH.value, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def require_same(our_batch, their_batch):
+  """Ends the benchmark unless images, targets and weights of the two are the same."""
+  (images, labels), (expected_images, expected) = our_batch, their_batch
+  # The two normalise before and after resizing.
+  difference = np.abs(images.astype(np.float32) - expected_images.astype(np.float32)).max()
+  side_by_side.require(difference < (1e-3 if _DTYPE.value == 'float32' else 0.05), f'images differ by {difference}.')
+  num_anchors, num_other, num_positive = 0, 0, 0
+  for level, targets in expected['cls_targets'].items():
+    same = labels['cls_targets'][level] == targets
+    num_anchors, num_other = num_anchors + same.size, num_other + np.count_nonzero(~same)
+    is_positive = np.repeat(same & (targets != BACKGROUND), 4, axis=-1)
+    num_positive += np.count_nonzero(is_positive) // 4
+    error = np.abs(labels['box_targets'][level] - expected['box_targets'][level])[is_positive]
+    largest = error.max(initial=0.0)
+    side_by_side.require(largest < 1e-4, f'box targets of level {level} differ by {largest}.')
+  # An object with two anchors equally near claims either: the last digit of its coordinates decides.
+  side_by_side.require(num_other <= 1e-4 * num_anchors, f'{num_other} of {num_anchors} class targets differ.')
+  print(f'{num_anchors} anchors in a batch, {num_positive} positive, {num_other} targets differ')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  size, count = _IMAGE_SIZE.value, _NUM_IMAGES.value
+  with tempfile.TemporaryDirectory() as directory:
+    image_dir, annotations = pictures.write_coco(directory, count, num_boxes=_NUM_BOXES.value)
+    tfrecord.write_tfrecords(annotations, image_dir, f'{directory}/set', num_shards=4, progress=False)
+    files = manifest.match_shards(f'{directory}/set-*.tfrecord')
+    batches = [next(iter(make(files, size, False).as_numpy_iterator())) for make in (ours, model_garden)]
+    require_same(*batches)
+
+    def side(make):
+      dataset = make(files, size, True)
+
+      def run():
+        seen = sum(int(images.shape[0]) for images, _ in dataset)
+        side_by_side.require(seen == count // _BATCH.value * _BATCH.value, f'{seen} images of {count}.')
+
+      return run
+
+    sides = {'ours': side(ours), "Model Garden's parser": side(model_garden)}
+    samples = side_by_side.interleave(sides, _RUNS.value)
+  side_by_side.report(samples, {"Model Garden's parser": 0.3 if size <= 256 else 0.2})
+  for name, side_samples in samples.items():
+    print(f'{name}: {1e3 * count / min(side_samples.cpu_ms):.0f} images/s a core')
+
+
+if __name__ == '__main__':
+  app.run(main)
