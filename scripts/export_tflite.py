@@ -21,6 +21,7 @@ export_tflite.py --saved_model_dir=exported/cells --tflite_path=cells_int8.tflit
 The file is run and compared with the model before it gets its name; its JSON file says how far they are apart.
 """
 
+import functools
 import os
 import sys
 
@@ -33,10 +34,18 @@ flags.DEFINE_string('saved_model_dir', None, 'A SavedModel of export_saved_model
 flags.DEFINE_string('model', None, 'In place of --saved_model_dir: model_dir of a training.')
 flags.DEFINE_string('checkpoint_path', None, 'With --model: a checkpoint or a directory of some; unset: the best.')
 flags.DEFINE_string('tflite_path', None, 'File to write.')
-flags.DEFINE_enum('quant_type', 'none', ['none', 'fp16', 'dynamic', 'int8'], 'How weights and activations are stored.')
+flags.DEFINE_enum(
+  'quant_type',
+  'none',
+  ['none', 'fp16', 'dynamic', 'int8', 'int8_float_heads'],
+  'How weights and activations are stored.',
+)
 flags.DEFINE_string('calibration_tfrecord', None, 'int8: validation records to calibrate with; also checks the file.')
 flags.DEFINE_integer('calibration_steps', 128, 'int8: how many distinct pictures to calibrate with.', lower_bound=1)
 flags.DEFINE_enum('input_dtype', 'float32', ['float32', 'uint8'], 'Type of the input, 0 to 255 in either.')
+flags.DEFINE_enum(
+  'output_dtype', 'float32', ['float32', 'uint8'], 'uint8: with int8 and --nms=none, nothing is left in float.'
+)
 flags.DEFINE_enum(
   'nms',
   'builtin',
@@ -46,6 +55,12 @@ flags.DEFINE_enum(
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
 flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')
 flags.DEFINE_float('tolerance', None, 'Largest error of a score; unset: 0.001 in float, more when quantised.')
+flags.DEFINE_string(
+  'evaluation_tfrecord', None, 'Records on which the AP of the file is compared with that of the model.'
+)
+flags.DEFINE_float(
+  'max_ap_drop', 0.02, 'With --evaluation_tfrecord: how far below the AP of the model is still accepted.'
+)
 
 
 def main(argv):
@@ -53,9 +68,12 @@ def main(argv):
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   if bool(FLAGS.saved_model_dir) == bool(FLAGS.model):
     raise app.UsageError('give either --saved_model_dir or --model.')
-  if FLAGS.quant_type == 'int8' and not FLAGS.calibration_tfrecord:
-    raise app.UsageError('--quant_type=int8 needs --calibration_tfrecord: the validation records, e.g. records/val.')
+  if FLAGS.quant_type.startswith('int8') and not FLAGS.calibration_tfrecord:
+    raise app.UsageError(
+      f'--quant_type={FLAGS.quant_type} needs --calibration_tfrecord: the validation records, e.g. records/val.'
+    )
   # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf import predict
   from nasfpn_tf.export import calibration, source, tflite
   from nasfpn_tf.training import failure
 
@@ -66,21 +84,34 @@ def main(argv):
       quant_type=FLAGS.quant_type,
       nms=FLAGS.nms,
       input_dtype=FLAGS.input_dtype,
+      output_dtype=FLAGS.output_dtype,
       tolerance=FLAGS.tolerance,
     )
     images = []
     if FLAGS.calibration_tfrecord:
       images = calibration.load_images(FLAGS.calibration_tfrecord, FLAGS.calibration_steps)
     size = source.parse_size(FLAGS.input_image_size)
-    detector = source.load(FLAGS.saved_model_dir or FLAGS.model, FLAGS.checkpoint_path, input_size=size)
+    reference = FLAGS.saved_model_dir or FLAGS.model
+    detector = source.load(reference, FLAGS.checkpoint_path, input_size=size)
     if FLAGS.exit_stage is not None:
       detector = detector.at_exit(FLAGS.exit_stage)
-    facts = tflite.export_tflite(detector, FLAGS.tflite_path, options, images)
+    accept = None
+    if FLAGS.evaluation_tfrecord:
+      if size:
+        raise ValueError('--evaluation_tfrecord compares with the model as trained: leave --input_image_size out.')
+      model = predict.load_predictor(reference, FLAGS.checkpoint_path)
+      if FLAGS.exit_stage is not None:
+        model = predict.AtExit(model, FLAGS.exit_stage)
+      accept = functools.partial(predict.compare_ap, model, FLAGS.evaluation_tfrecord, FLAGS.max_ap_drop)
+    facts = tflite.export_tflite(detector, FLAGS.tflite_path, options, images, accept)
   except failure.EXPECTED as error:
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
     sys.exit(f'export_tflite: {failure.message(error)}')
   errors = ', '.join(f'{name} {error:.2g}' for name, error in facts['max_error'].items())
   print(f'{os.path.abspath(FLAGS.tflite_path)}: {facts["size_bytes"] / 1e6:.2f} MB, largest errors: {errors}')
+  print('operators: ' + ', '.join(f'{count} {name}' for name, count in facts['ops'].items()))
+  if 'AP' in facts:
+    print(f'AP {facts["AP"]:.4f}, of the model {facts["AP_of_model"]:.4f}')
 
 
 def run():

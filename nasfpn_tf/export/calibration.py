@@ -49,7 +49,7 @@ def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.nda
   images, seen = [], set()
   try:
     for image in records.map(lambda record, shard: decode.decode_record(record, shard).image).as_numpy_iterator():
-      digest = hashlib.sha256(image.tobytes()).digest()
+      digest = _digest(image)
       if digest not in seen:
         seen.add(digest)
         images.append(image)
@@ -65,6 +65,11 @@ def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.nda
   return images
 
 
+def count_distinct(images: Sequence[np.ndarray]) -> int:
+  """How many pictures there are, equal ones counted once."""
+  return len({_digest(image) for image in images})
+
+
 def to_inputs(
   images: Sequence[np.ndarray], input_size: Sequence[int], keep_aspect_ratio: bool = True
 ) -> list[np.ndarray]:
@@ -72,3 +77,7 @@ def to_inputs(
   size = tuple(input_size[:2])
   letterboxed = (preprocess.letterbox(tf.constant(image), size, keep_aspect_ratio)[0] for image in images)
   return [verification.to_pixels(image)[tf.newaxis].numpy() for image in letterboxed]
+
+
+def _digest(image: np.ndarray) -> bytes:
+  return hashlib.sha256(np.ascontiguousarray(image)).digest() + bytes(str(image.shape), 'ascii')

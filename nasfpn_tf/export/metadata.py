@@ -17,7 +17,8 @@
 import collections
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ai_edge_litert.tools import flatbuffer_utils
@@ -149,6 +150,26 @@ def names_outside_network(content: bytes) -> list[str]:
       if is_before or after.intersection(op.outputs):
         names += [graph.tensors[index].name.decode() for index in op.outputs]
   return names
+
+
+def names_in_scopes(content: bytes, scopes: Collection[str]) -> list[str]:
+  """Names of the outputs of all operators that were made of layers of the given names.
+
+  Raises:
+    ValueError: there are none of a layer.
+  """
+  names = [
+    graph.tensors[index].name.decode()
+    for graph in _read(content).subgraphs
+    for op in graph.operators
+    for index in op.outputs
+  ]
+  # A fused operator has the names of all its parts, with semicolons between.
+  found = {scope: [name for name in names if re.search(f'(?:^|[/;]){re.escape(scope)}/', name)] for scope in scopes}
+  for scope, of_scope in found.items():
+    if not of_scope:
+      raise ValueError(f'No operator of the converted model is of the layer {scope!r}.')
+  return [name for of_scope in found.values() for name in of_scope]
 
 
 def write_sidecar(tflite_path: str, facts: Mapping[str, Any]) -> str:

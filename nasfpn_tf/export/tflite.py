@@ -22,7 +22,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,19 +30,27 @@ import tensorflow as tf
 from absl import logging
 from ai_edge_litert.interpreter import Interpreter
 
-from nasfpn_tf.export import anytime_module, anytime_tflite, calibration, metadata, module, suppression, verification
+from nasfpn_tf.export import (
+  anytime_module,
+  anytime_tflite,
+  calibration,
+  metadata,
+  model_metadata,
+  module,
+  quantization,
+  suppression,
+  verification,
+)
 from nasfpn_tf.export.source import Source
 
 # Largest error of a score (0 to 1) that is a property of the arithmetic, not a fault. An untrained or a badly
 # calibrated network goes beyond it.
-SCORE_TOLERANCE = {'none': verification.TOLERANCE, 'fp16': 0.05, 'dynamic': 0.3, 'int8': 0.5}
+SCORE_TOLERANCE = {'none': verification.TOLERANCE, 'fp16': 0.05, 'dynamic': 0.3, 'int8_float_heads': 0.5, 'int8': 0.5}
 QUANT_TYPES = tuple(SCORE_TOLERANCE)
-INPUT_DTYPES = {'float32': tf.float32, 'uint8': tf.uint8}
+CALIBRATED = ('int8_float_heads', 'int8')
+DTYPES = {'float32': tf.float32, 'uint8': tf.uint8}
 
 NMS = ('builtin', 'post_process', 'none')
-# In float: a quantised sigmoid has steps of 1/256, and where the levels are joined decoding and suppression begin.
-# TOPK_V2 is part of the suppression; having two outputs it is not found by name.
-_FLOAT_OPS = ['CONCATENATION', 'LOGISTIC', 'TOPK_V2']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,17 +58,20 @@ class Options:
   """How to convert.
 
   Attributes:
-    quant_type: 'none' (float32), 'fp16' (weights in half precision), 'dynamic' (weights in int8, activations in float)
-      or 'int8' (both in int8, with calibration; normalisation and whatever follows the heads in float).
+    quant_type: 'none' (float32), 'fp16' (weights in half precision), 'dynamic' (weights in int8, activations in float),
+      'int8' (both in int8, with calibration; normalisation and whatever follows the heads in float) or
+      'int8_float_heads' (the same, but the heads in float as well).
     nms: 'builtin' (the model's suppression in builtin operators), 'post_process' (TFLite_Detection_PostProcess) or
       'none' (the file gives `box_encodings` and `class_scores`).
     input_dtype: 'float32' or 'uint8'.
+    output_dtype: 'float32', or 'uint8' for 'int8' without suppression: then nothing at all is in float.
     tolerance: largest error of a score; None: `SCORE_TOLERANCE`.
   """
 
   quant_type: str = 'none'
   nms: str = 'builtin'
   input_dtype: str = 'float32'
+  output_dtype: str = 'float32'
   tolerance: float | None = None
 
   def __post_init__(self):
@@ -68,12 +79,24 @@ class Options:
       raise ValueError(f'quant_type {self.quant_type!r} is not one of {", ".join(QUANT_TYPES)}.')
     if self.nms not in NMS:
       raise ValueError(f'nms {self.nms!r} is not one of {", ".join(NMS)}.')
-    if self.input_dtype not in INPUT_DTYPES:
-      raise ValueError(f'input_dtype {self.input_dtype!r} is not one of {", ".join(INPUT_DTYPES)}.')
+    for name in ('input_dtype', 'output_dtype'):
+      if getattr(self, name) not in DTYPES:
+        raise ValueError(f'{name} {getattr(self, name)!r} is not one of {", ".join(DTYPES)}.')
+    if self.is_whole and (self.quant_type != 'int8' or self.nms != 'none'):
+      raise ValueError("output_dtype 'uint8' goes with quant_type 'int8' and nms 'none' only: suppression is in float.")
+
+  @property
+  def is_whole(self) -> bool:
+    """Whether everything is quantised, from the picture to the outputs."""
+    return self.output_dtype == 'uint8'
 
 
 def export_tflite(
-  source: Source, tflite_path: str, options: Options | None = None, images: Sequence[np.ndarray] = ()
+  source: Source,
+  tflite_path: str,
+  options: Options | None = None,
+  images: Sequence[np.ndarray] = (),
+  accept: Callable[[str], Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
   """Converts a detector, compares the file with it, and writes the file and its JSON.
 
@@ -81,8 +104,10 @@ def export_tflite(
     source: the detector.
     tflite_path: file to write, '.tflite'; an existing one is replaced once the new one has passed.
     options: how to convert.
-    images: uint8 [height, width, 3] pictures; 'int8' is calibrated with them, and the first few check the result.
+    images: uint8 [height, width, 3] pictures; int8 is calibrated with them, and the first few check the result.
       Without any, two photographs check it.
+    accept: called with the path of the finished file before it gets its name; may raise, then nothing is left. What it
+      returns goes into the JSON file, too.
 
   Returns:
     What the JSON file holds: size, operators, signature, quantisation, labels, post-processing, errors.
@@ -94,15 +119,27 @@ def export_tflite(
   options = options or Options()
   if not tflite_path.endswith('.tflite'):
     raise ValueError(f'{tflite_path}: the file name must end in .tflite.')
-  if options.quant_type == 'int8' and len(images) < calibration.MIN_IMAGES:
+  num_distinct = calibration.count_distinct(images) if options.quant_type in CALIBRATED else 0
+  if options.quant_type in CALIBRATED and num_distinct < calibration.MIN_IMAGES:
     raise ValueError(
-      f'int8 needs pictures to calibrate with, at least {calibration.MIN_IMAGES}, and there are {len(images)}.'
+      f'{options.quant_type} needs distinct pictures to calibrate with, at least {calibration.MIN_IMAGES}, and there'
+      f' are {num_distinct}.'
     )
+  num_exits = anytime_tflite.num_exits(source.model)
+  if num_exits and options.is_whole:
+    raise ValueError("output_dtype 'uint8' is for one exit: states would lose too much; choose one with exit_stage.")
   expected = verification.reference(source, images[:4])
+  best = float(expected.class_scores.max())
+  if options.quant_type in CALIBRATED and best <= expected.score_threshold:
+    raise verification.VerificationError(
+      f'{source.origin}: the model finds nothing in the calibration pictures (best score {best:.2g} in those that were'
+      ' looked at): it is not trained, or they are of another kind.'
+    )
   inputs = calibration.to_inputs(images, source.input_size, source.keep_aspect_ratio)
   content = convert(source.model, source.input_size, options, inputs)
   metadata.check_portable(content)
-  num_exits = anytime_tflite.num_exits(source.model)
+  names = model_metadata.label_lines(source.labels, suppression.Settings.of(source.model).num_classes)
+  content = model_metadata.add(content, names, f'{os.path.basename(source.origin)} ({options.quant_type})')
   errors = _verify(content, expected, options, num_exits)
   for exit_stage in range(1, num_exits or 1):
     of_exit = _verify(content, verification.reference(source.at_exit(exit_stage), images[:4]), options, exit_stage)
@@ -110,6 +147,7 @@ def export_tflite(
   facts = {
     'source': source.origin,
     'quant_type': options.quant_type,
+    'output_dtype': options.output_dtype,
     'size_bytes': len(content),
     'input_size': list(source.input_size),
     'keep_aspect_ratio': source.keep_aspect_ratio,
@@ -119,12 +157,12 @@ def export_tflite(
     'post_processing': dataclasses.asdict(suppression.Settings.of(source.model)),
     'anchors': _anchors(source.model),
     'labels': [dict(label) for label in source.labels],
-    'calibration_images': len(images) if options.quant_type == 'int8' else 0,
+    'calibration_images': num_distinct,
     'checked_images': len(expected.images),
     'max_error': errors,
     'ops': metadata.count_ops(content),
   }
-  _write(tflite_path, content, facts)
+  facts = _write(tflite_path, content, facts, accept)
   logging.info('%s: %d bytes, largest errors %s', tflite_path, len(content), errors)
   return facts
 
@@ -146,7 +184,8 @@ def convert(
     'post_process': lambda: suppression.post_process(model, input_size),
     'none': lambda: suppression.raw,
   }[options.nms]()
-  dtype = INPUT_DTYPES[options.input_dtype]
+  # The converter turns the input of a whole integer model into integers itself.
+  dtype = DTYPES['float32' if options.is_whole else options.input_dtype]
 
   with contextlib.ExitStack() as stack:
     if anytime_tflite.num_exits(model):
@@ -162,14 +201,20 @@ def convert(
       converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if options.quant_type == 'fp16':
       converter.target_spec.supported_types = [tf.float16]
-    if options.quant_type == 'int8':
+    if options.quant_type in CALIBRATED:
 
       def representative_dataset():
         for inputs in calibration_inputs:
+          if options.is_whole:
+            inputs = quantization.with_full_range(inputs)
           picture = tf.saturate_cast(tf.round(inputs), dtype).numpy() if dtype.is_integer else inputs
           yield from anytime_tflite.samples(functions, picture) if functions else [[picture]]
 
-      content = _quantize(converter, representative_dataset)
+      if options.is_whole:
+        content = quantization.quantize_whole(converter, representative_dataset, DTYPES[options.input_dtype])
+      else:
+        scopes = _head_names(model) if options.quant_type == 'int8_float_heads' else ()
+        content = quantization.quantize(converter, representative_dataset, scopes)
     else:
       content = converter.convert()
   if functions:
@@ -208,7 +253,9 @@ def run(
     key = f'detect_{exit_stage}'
     for step in anytime_tflite.steps_to(exit_stage):
       arguments = interpreter.get_signature_runner(step)(**arguments)
-  outputs = dict(interpreter.get_signature_runner(key)(**arguments))
+  runner = interpreter.get_signature_runner(key)
+  details = runner.get_output_details()
+  outputs = {name: quantization.to_real(value, details[name]) for name, value in runner(**arguments).items()}
   if 'box_encodings' not in outputs:
     encodings, classes, are_logits, graph = metadata.raw_outputs(content, key)
     outputs['box_encodings'] = interpreter.get_tensor(encodings, graph)
@@ -217,24 +264,9 @@ def run(
   return outputs
 
 
-def _quantize(converter: tf.lite.TFLiteConverter, representative_dataset: Any) -> bytes:
-  """Quantises to int8 what gains by it; normalisation, `_FLOAT_OPS` and whatever follows the heads stay in float.
-
-  The converter's own switch quantises all or nothing; its debugger takes exceptions.
-  """
-  converter.representative_dataset = representative_dataset
-  options = tf.lite.experimental.QuantizationDebugOptions
-  with warnings.catch_warnings():
-    # TensorFlow's debugger warns that TensorFlow's interpreter is deprecated.
-    warnings.simplefilter('ignore', UserWarning)
-    debugger = tf.lite.experimental.QuantizationDebugger(
-      converter=converter,
-      debug_dataset=representative_dataset,
-      debug_options=options(denylisted_ops=_FLOAT_OPS),
-    )
-    nodes = metadata.names_outside_network(debugger.calibrated_model)
-    debugger.options = options(denylisted_ops=_FLOAT_OPS, denylisted_nodes=nodes)
-  return debugger.get_nondebug_quantized_model()
+def _head_names(model: Any) -> list[str]:
+  """Names of the layers that are the heads."""
+  return [head.name for head in getattr(model, 'heads', [model.head])]
 
 
 def _anchors(model: Any) -> dict[str, Any]:
@@ -284,11 +316,23 @@ def _to_original(
   return {'boxes': boxes, 'scores': found['scores'], 'classes': found['classes'] + 1}
 
 
-def _write(path: str, content: bytes, facts: Mapping[str, Any]) -> None:
-  """Both files or none: the sidecar first, the model under its name last."""
+def _write(
+  path: str, content: bytes, facts: Mapping[str, Any], accept: Callable[[str], Mapping[str, Any]] | None
+) -> Mapping[str, Any]:
+  """Both files or none: the sidecar first, the model under its name last. Returns the facts."""
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-  partial = path + '.partial'
-  with open(partial, 'wb') as file:
-    file.write(content)
-  metadata.write_sidecar(path, facts)
-  os.replace(partial, path)
+  partial = os.path.splitext(path)[0] + '.partial.tflite'
+  try:
+    with open(partial, 'wb') as file:
+      file.write(content)
+    sidecar = metadata.write_sidecar(partial, facts)
+    if accept:
+      facts = {**facts, **accept(partial)}
+      metadata.write_sidecar(partial, facts)
+    os.replace(sidecar, metadata.sidecar_path(path))
+    os.replace(partial, path)
+  finally:
+    for leftover in (partial, metadata.sidecar_path(partial)):
+      if os.path.exists(leftover):
+        os.remove(leftover)
+  return facts

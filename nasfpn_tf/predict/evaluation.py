@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from nasfpn_tf.data import decode, manifest, progress
+from nasfpn_tf.predict.forms import load_predictor
 from nasfpn_tf.predict.predictor import Predictor
 from nasfpn_tf.training import evaluation
 
@@ -56,3 +57,30 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
   except tf.errors.OpError as error:
     raise ValueError(f'{input_path}: {error.message.splitlines()[0]}') from error
   return evaluator.evaluate()
+
+
+def compare_ap(model: Predictor, input_path: str, max_drop: float, path: str) -> dict[str, float]:
+  """COCO's AP of an exported file beside that of the model it was made from.
+
+  Args:
+    model: the detector before.
+    input_path: records to evaluate on.
+    max_drop: how much lower the AP of the file may be.
+    path: the file, of any form.
+
+  Returns:
+    `AP` and `AP_of_model`, 0 to 1.
+
+  Raises:
+    ValueError: the file's AP is further below, or the records cannot be evaluated on.
+  """
+  found = {
+    'AP': evaluate_records(load_predictor(path), input_path)['AP'],
+    'AP_of_model': evaluate_records(model, input_path)['AP'],
+  }
+  if not found['AP'] >= found['AP_of_model'] - max_drop:
+    raise ValueError(
+      f'The file has AP {found["AP"]:.4f}, the model {found["AP_of_model"]:.4f} on {input_path}; tolerated is'
+      f' {max_drop:g} less.'
+    )
+  return found

@@ -152,6 +152,7 @@ class TFLitePredictor(Predictor):
     self.num_exits = facts.get('num_exits', 1)
     self._run = self._runner(f'exit_{self.num_exits}' if self.num_exits > 1 else None)
     self._dtype = self._run.get_input_details()['inputs']['dtype']
+    self._scales = {name: detail['quantization'] for name, detail in self._run.get_output_details().items()}
 
   def _detect(self, image):
     inputs, image_info = self._letterbox(image)
@@ -184,6 +185,7 @@ class TFLitePredictor(Predictor):
     return inputs.astype(self._dtype), image_info.numpy()
 
   def _found(self, outputs, image_info):
+    outputs = {name: _to_real(value, self._scales[name]) for name, value in outputs.items()}
     boxes, scores, classes = self._suppress(outputs) if self._nms == 'none' else self._suppressed(outputs)
     return _to_picture(boxes, image_info), scores, classes
 
@@ -238,6 +240,12 @@ def load_predictor(path: str, checkpoint: str | None = None) -> Predictor:
   if os.path.isfile(os.path.join(path, 'params.yaml')):
     return CheckpointPredictor(path, checkpoint)
   raise FileNotFoundError(f'{path}: has neither saved_model.pb (or numbered versions with it) nor params.yaml.')
+
+
+def _to_real(value: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:
+  """An output of a file as real numbers; those that are not quantised have scale 0."""
+  scale, zero_point = quantization
+  return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
 
 
 def _to_picture(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:

@@ -24,7 +24,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
-from nasfpn_tf.export import metadata, source, tflite, verification
+from nasfpn_tf.export import metadata, model_metadata, source, tflite, verification
+from nasfpn_tf.predict import read_image
 from tests.export.forms import forms  # noqa: F401
 
 
@@ -131,7 +132,7 @@ def test_a_difference_leaves_nothing(monkeypatch, forms, detector, tmp_path):  #
 
 def test_a_quantised_file_far_from_the_model_is_refused(monkeypatch, forms, detector, tmp_path):  # noqa: F811
   content = pathlib.Path(forms.tflite('int8')).read_bytes()
-  images = [np.zeros([128, 128, 3], np.uint8)] * 12
+  images = [read_image(str(path)) for path in sorted(forms.pictures.iterdir())]
   monkeypatch.setattr(tflite, 'convert', lambda *unused_args: content)
   options = tflite.Options(quant_type='int8', tolerance=1e-6)
   with pytest.raises(verification.VerificationError, match=r'\(int8\) differs .* class_scores'):
@@ -142,9 +143,10 @@ def test_a_quantised_file_far_from_the_model_is_refused(monkeypatch, forms, dete
 @pytest.mark.parametrize(
   ('options', 'message'),
   [
-    ({'quant_type': 'int4'}, 'none, fp16, dynamic, int8'),
+    ({'quant_type': 'int4'}, 'none, fp16, dynamic, int8_float_heads, int8'),
     ({'input_dtype': 'int8'}, 'float32, uint8'),
     ({'nms': 'fast'}, 'builtin, post_process, none'),
+    ({'quant_type': 'int8', 'output_dtype': 'uint8'}, 'suppression is in float'),
   ],
 )
 def test_options_that_do_not_exist(options, message):
@@ -152,10 +154,46 @@ def test_options_that_do_not_exist(options, message):
     tflite.Options(**options)
 
 
-def test_int8_needs_pictures(detector, tmp_path):
-  images = [np.zeros([128, 128, 3], np.uint8)] * 9
+@pytest.mark.parametrize('quant_type', tflite.CALIBRATED)
+def test_int8_needs_distinct_pictures(detector, quant_type, tmp_path):
+  images = [np.full([128, 128, 3], min(i, 8), np.uint8) for i in range(20)]
   with pytest.raises(ValueError, match='at least 10, and there are 9'):
+    tflite.export_tflite(detector, str(tmp_path / 'x.tflite'), tflite.Options(quant_type=quant_type), images)
+
+
+def test_int8_is_not_for_untrained_models(monkeypatch, detector, tmp_path):
+  images = [np.full([128, 128, 3], i, np.uint8) for i in range(12)]
+  honest = verification.reference
+
+  def untrained(*args):
+    expected = honest(*args)
+    return dataclasses.replace(expected, class_logits=np.full_like(expected.class_logits, -4.6))
+
+  monkeypatch.setattr(verification, 'reference', untrained)
+  with pytest.raises(verification.VerificationError, match=r'ckpt-120: the model finds nothing .* 0\.01.*not trained'):
     tflite.export_tflite(detector, str(tmp_path / 'x.tflite'), tflite.Options(quant_type='int8'), images)
+  assert not os.listdir(tmp_path)
+
+
+def test_labels_are_in_the_file(forms):  # noqa: F811
+  for name in ('float', 'raw', 'post_process', 'int8'):
+    assert model_metadata.read_labels(pathlib.Path(forms.tflite(name)).read_bytes()) == ['red', 'blue']
+
+
+def test_refused_by_who_asked_for_it(monkeypatch, forms, detector, tmp_path):  # noqa: F811
+  content = pathlib.Path(forms.tflite('float')).read_bytes()
+  monkeypatch.setattr(tflite, 'convert', lambda *unused_args: content)
+
+  def refuse(path):
+    assert {'labels', 'nms'} <= set(_facts(path))  # A whole file, that a predictor can load.
+    raise ValueError('AP is 0')
+
+  with pytest.raises(ValueError, match='AP is 0'):
+    tflite.export_tflite(detector, str(tmp_path / 'x.tflite'), accept=refuse)
+  assert not os.listdir(tmp_path)
+  facts = tflite.export_tflite(detector, str(tmp_path / 'x.tflite'), accept=lambda path: {'AP': 0.5})
+  assert facts['AP'] == _facts(str(tmp_path / 'x.tflite'))['AP'] == 0.5
+  assert sorted(os.listdir(tmp_path)) == ['x.json', 'x.tflite']
 
 
 def test_file_name_has_to_end_in_tflite(detector, tmp_path):

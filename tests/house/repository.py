@@ -24,15 +24,20 @@ from tests import testing
 
 ROOT = testing.repo_root()
 
-# Import name -> distribution in requirements.txt or requirements_lock.txt.
+# Import name -> distribution: in requirements.txt, requirements_lock.txt or an extra of pyproject.toml, or installed by
+# scripts/test_clients.sh for the tests that it runs.
 DISTRIBUTIONS = {
   'PIL': 'pillow',
   'absl': 'absl-py',
   'ai_edge_litert': 'ai-edge-litert',
   'faster_coco_eval': 'faster-coco-eval',
+  'flatbuffers': 'flatbuffers',
+  'google': 'protobuf',
+  'grpc': 'grpcio',
   'h5py': 'h5py',
   'keras_cv': 'keras-cv',
   'matplotlib': 'matplotlib',
+  'mediapipe': 'mediapipe',
   'numpy': 'numpy',
   'official': 'tf-models-official',
   'orbit': 'tf-models-official',
@@ -42,6 +47,8 @@ DISTRIBUTIONS = {
   'scipy': 'scipy',
   'sklearn': 'scikit-learn',
   'tensorflow': 'tensorflow',
+  'tensorflow_model_optimization': 'tensorflow-model-optimization',
+  'tensorflow_serving': 'tensorflow-serving-api',
   'tf_keras': 'tf_keras',
   'threadpoolctl': 'threadpoolctl',
   'tqdm': 'tqdm',

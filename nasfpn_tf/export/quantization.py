@@ -1,0 +1,77 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Post-training quantisation to int8, calibrated with pictures: what becomes integers and what stays in float."""
+
+import warnings
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nasfpn_tf.export import metadata
+
+# Calibrated arguments of a function, one picture each.
+Dataset = Callable[[], Iterable[Sequence[np.ndarray]]]
+
+# In float: a quantised sigmoid has steps of 1/256, and where the levels are joined decoding and suppression begin.
+# TOPK_V2 is part of the suppression; having two outputs it is not found by name.
+_FLOAT_OPS = ['CONCATENATION', 'LOGISTIC', 'TOPK_V2']
+
+
+def quantize(converter: tf.lite.TFLiteConverter, dataset: Dataset, float_scopes: Collection[str] = ()) -> bytes:
+  """Quantises to int8 what gains by it; normalisation, `_FLOAT_OPS` and whatever follows the heads stay in float.
+
+  The converter's own switch quantises all or nothing; its debugger takes exceptions.
+
+  Args:
+    converter: with `optimizations` set.
+    dataset: gives the calibration pictures.
+    float_scopes: names of layers that stay in float, too.
+  """
+  converter.representative_dataset = dataset
+  options = tf.lite.experimental.QuantizationDebugOptions
+  with warnings.catch_warnings():
+    # TensorFlow's debugger warns that TensorFlow's interpreter is deprecated.
+    warnings.simplefilter('ignore', UserWarning)
+    debugger = tf.lite.experimental.QuantizationDebugger(
+      converter=converter, debug_dataset=dataset, debug_options=options(denylisted_ops=_FLOAT_OPS)
+    )
+    nodes = metadata.names_outside_network(debugger.calibrated_model)
+    nodes += metadata.names_in_scopes(debugger.calibrated_model, float_scopes)
+    debugger.options = options(denylisted_ops=_FLOAT_OPS, denylisted_nodes=nodes)
+  return debugger.get_nondebug_quantized_model()
+
+
+def quantize_whole(converter: tf.lite.TFLiteConverter, dataset: Dataset, input_dtype: tf.DType) -> bytes:
+  """Quantises everything from the picture (`input_dtype`) to uint8 outputs, for processors that know integers alone."""
+  converter.representative_dataset = dataset
+  converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+  converter.inference_input_type = input_dtype
+  converter.inference_output_type = tf.uint8
+  return converter.convert()
+
+
+def with_full_range(inputs: np.ndarray) -> np.ndarray:
+  """A picture whose first pixels are 0 and 255, so that calibration gives a uint8 input the scale 1."""
+  inputs = inputs.copy()
+  inputs[0, 0, 0], inputs[0, 0, 1] = 0.0, 255.0
+  return inputs
+
+
+def to_real(value: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+  """An output as real numbers, by its quantisation in the interpreter's `detail`; floats stay as they are."""
+  scale, zero_point = detail['quantization']
+  return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
