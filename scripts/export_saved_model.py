@@ -26,7 +26,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 from absl import app, flags, logging
 
-_INPUT_TYPES = ['image_tensor', 'image_bytes', 'tf_example']
+_INPUT_TYPES = ['image_bytes', 'image_tensor', 'tf_example']
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'model_dir of a training, or a SavedModel of this script.')
@@ -35,7 +35,8 @@ flags.DEFINE_string('checkpoint_path', None, "A checkpoint or a directory of som
 flags.DEFINE_string('params_override', None, 'key.of.field=value,... on top of the configuration.')
 flags.DEFINE_string('export_dir', None, 'Where the versions lie; the new one is export_dir/<version>.')
 flags.DEFINE_integer('version', None, 'Number of the version; unset: one more than the highest there is.')
-flags.DEFINE_enum('input_type', 'image_tensor', _INPUT_TYPES, 'Signature that is also serving_default; all are there.')
+flags.DEFINE_enum('weights', 'frozen', ['frozen', 'variable'], 'Constants of the graph (fast on CPUs) or variables.')
+flags.DEFINE_enum('input_type', 'image_bytes', _INPUT_TYPES, 'Signature that is also serving_default; all are there.')
 flags.DEFINE_integer('batch_size', None, 'Number of pictures in a request; unset: any.', lower_bound=1)
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
 flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')
@@ -63,6 +64,7 @@ def main(argv):
       FLAGS.export_dir,
       version=FLAGS.version,
       input_type=FLAGS.input_type,
+      weights=FLAGS.weights,
       batch_size=FLAGS.batch_size,
       images=[predict.read_image(file) for file in predict.find_images(FLAGS.images)[:4]],
     )

@@ -34,11 +34,15 @@ LEVEL, IMAGE_INFO, EXIT_STAGE, MODEL_KEY = 'level_', 'image_info', 'exit_stage',
 
 
 def build(
-  model: tf_keras.Model, input_size: Sequence[int], batch_size: int | None = None, keep_aspect_ratio: bool = True
+  model: tf_keras.Model,
+  input_size: Sequence[int],
+  batch_size: int | None = None,
+  keep_aspect_ratio: bool = True,
+  frozen: bool = False,
 ) -> module.DetectionModule:
   """The module of a detector, with exits or without."""
   kind = AnytimeModule if isinstance(model, anytime.AnytimeRetinaNet) else module.DetectionModule
-  return kind(model, input_size, batch_size, keep_aspect_ratio)
+  return kind(model, input_size, batch_size, keep_aspect_ratio, frozen)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,19 +63,11 @@ class AnytimeModule(module.DetectionModule):
     feature_specs: {'level_<l>': shape and type} of the features between two pyramids.
   """
 
-  def __init__(
-    self,
-    model: anytime.AnytimeRetinaNet,
-    input_size: Sequence[int],
-    batch_size: int | None = None,
-    keep_aspect_ratio: bool = True,
-  ):
-    """See `DetectionModule`."""
-    super().__init__(model, input_size, batch_size, keep_aspect_ratio)
+  def _build_parts(self, model: anytime.AnytimeRetinaNet) -> _Parts:
     self.num_exits = model.num_exits
     levels, width = model.decoder.spec.levels, model.decoder.num_filters
     self.feature_specs = {
-      f'{LEVEL}{level}': tf.TensorSpec([batch_size, *(side >> level for side in self._input_size), width])
+      f'{LEVEL}{level}': tf.TensorSpec([self._batch_size, *(side >> level for side in self._input_size), width])
       for level in levels
     }
     names = list(self.feature_specs)
@@ -84,29 +80,23 @@ class AnytimeModule(module.DetectionModule):
       def refine(features: Features) -> Features:
         return dict(zip(names, stage([features[name] for name in names], training=False), strict=True))
 
-      return tf.function(refine, input_signature=[self.feature_specs])
+      return self._shared(refine, self.feature_specs)
 
     def head_function(head: tf_keras.layers.Layer) -> Callable[[Features], Mapping[str, Features]]:
       def predict(features: Features) -> Mapping[str, Features]:
         scores, boxes, _ = head({str(level): features[f'{LEVEL}{level}'] for level in levels})
         return {'cls_outputs': scores, 'box_outputs': boxes}
 
-      return tf.function(predict, input_signature=[self.feature_specs])
+      return self._shared(predict, self.feature_specs)
 
-    def suppress(outputs: Mapping[str, Features], image_info: tf.Tensor) -> Features:
-      anchors = {level: tf.tile(boxes, [tf.shape(image_info)[0], 1, 1, 1]) for level, boxes in self._anchors.items()}
-      heads = outputs['box_outputs'], outputs['cls_outputs']
-      return self._to_original(model.detection_generator(*heads, anchors, image_info[:, 1]), image_info)
-
-    images = tf.TensorSpec([batch_size, *self._input_size, 3], name='images')
-    self._parts = _Parts(
-      begin=tf.function(begin, input_signature=[images]),
+    return _Parts(
+      begin=self._shared(begin, self._images_spec),
       stages=[stage_function(stage) for stage in model.decoder.stages],
       heads=[head_function(head) for head in model.heads],
-      suppress=tf.function(suppress),
+      suppress=self._suppression(model),
     )
 
-  def signatures(self, input_type: str = 'image_tensor') -> dict[str, Callable]:
+  def signatures(self, input_type: str = 'image_bytes') -> dict[str, Callable]:
     """The signatures by name: those of a `DetectionModule`, which are the last exit, and those of the exits.
 
     Args:

@@ -20,6 +20,7 @@ in pixels of the network's input. Its names are kept: signatures `image_tensor`,
 `inputs`, outputs `detection_boxes`, `detection_scores`, `detection_classes`, `num_detections` and `image_info`.
 """
 
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,9 +29,10 @@ import tf_keras
 from official.vision.ops import anchor
 
 from nasfpn_tf.data import preprocess
+from nasfpn_tf.export import freezing
 from nasfpn_tf.modeling import postprocess
 
-INPUT_TYPES = ('image_tensor', 'image_bytes', 'tf_example')
+INPUT_TYPES = ('image_bytes', 'image_tensor', 'tf_example')
 _DEFAULT_KEY = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
@@ -47,6 +49,7 @@ class DetectionModule(tf.Module):
     input_size: Sequence[int],
     batch_size: int | None = None,
     keep_aspect_ratio: bool = True,
+    frozen: bool = False,
   ):
     """Wraps `model`, a detector as `build_detector` makes it.
 
@@ -55,27 +58,28 @@ class DetectionModule(tf.Module):
       input_size: height and width of the network's input; pictures are letterboxed to it.
       batch_size: number of pictures in a request; None: any number.
       keep_aspect_ratio: False stretches pictures instead, for a model that was trained so.
+      frozen: store the weights as constants of the graph, where TensorFlow folds and rearranges them beforehand; then
+        the module tracks no variable.
     """
     super().__init__(name='detector')
-    for name, item in model.checkpoint_items.items():
-      setattr(self, name, variable_tree(item))
+    self._frozen = frozen
+    if not frozen:
+      for name, item in model.checkpoint_items.items():
+        setattr(self, name, variable_tree(item))
     self._input_size = tuple(input_size[:2])
     self._keep_aspect_ratio = keep_aspect_ratio
     self._batch_size = batch_size
     self._anchors = anchor_boxes(model, self._input_size)
     self._box_coder_weights = model.detection_generator.get_config().get('box_coder_weights')
-    # A closure, because an attribute would track the model and its Keras layers.
-    self._forward = lambda images, image_shape=None: model(images, image_shape=image_shape, training=False)
-    # Traced once: the signatures share one copy of the network.
+    self._images_spec = tf.TensorSpec([batch_size, *self._input_size, 3], tf.float32, name='images')
+    # Each is stored once, however many signatures call it; as an attribute of the module it would be once more.
+    self._parts = self._build_parts(model)
     self._detect = tf.function(
       self._detect_letterboxed,
-      input_signature=[
-        tf.TensorSpec([batch_size, *self._input_size, 3], tf.float32, name='images'),
-        tf.TensorSpec([batch_size, 4, 2], tf.float32, name='image_info'),
-      ],
+      input_signature=[self._images_spec, tf.TensorSpec([batch_size, 4, 2], tf.float32, name='image_info')],
     )
 
-  def signatures(self, input_type: str = 'image_tensor') -> dict[str, Callable]:
+  def signatures(self, input_type: str = 'image_bytes') -> dict[str, Callable]:
     """The signatures by name.
 
     Args:
@@ -134,7 +138,7 @@ class DetectionModule(tf.Module):
       num_anchors, num_classes - 1] without background, `decoded_boxes` [batch, num_anchors, 4] (yxyx in pixels of
       the input, not clipped) and `decoded_box_scores` [batch, num_anchors, num_classes - 1].
     """
-    return self._raw(self._forward(preprocess.normalize(inputs)))
+    return self._raw(self._parts.network(preprocess.normalize(inputs)))
 
   def picture_spec(self, dtype: tf.DType) -> tf.TensorSpec:
     """One letterboxed picture, `inputs`."""
@@ -163,8 +167,32 @@ class DetectionModule(tf.Module):
       fn_output_signature=(tf.TensorSpec([*self._input_size, 3], tf.float32), tf.TensorSpec([4, 2], tf.float32)),
     )
 
+  def _build_parts(self, model: tf_keras.Model) -> Any:
+    """The functions that signatures are made of; closures, for an attribute would track the model's Keras layers."""
+
+    def network(images: tf.Tensor) -> Mapping[str, Mapping[str, tf.Tensor]]:
+      outputs = model(images, training=False)
+      return {key: outputs[key] for key in ('cls_outputs', 'box_outputs')}
+
+    return types.SimpleNamespace(network=self._shared(network, self._images_spec), suppress=self._suppression(model))
+
+  def _suppression(self, model: tf_keras.Model) -> Callable:
+    """The function from the outputs of the heads to detections."""
+
+    def suppress(outputs: Mapping[str, Mapping[str, tf.Tensor]], image_info: tf.Tensor) -> dict[str, tf.Tensor]:
+      anchors = {level: tf.tile(boxes, [tf.shape(image_info)[0], 1, 1, 1]) for level, boxes in self._anchors.items()}
+      heads = outputs['box_outputs'], outputs['cls_outputs']
+      return self._to_original(model.detection_generator(*heads, anchors, image_info[:, 1]), image_info)
+
+    return tf.function(suppress)
+
+  def _shared(self, function: Callable, *specs: Any) -> Callable:
+    """A function that signatures call without copying it, with its variables, or with constants if frozen."""
+    function = tf.function(function, input_signature=specs)
+    return freezing.freeze(function) if self._frozen else function
+
   def _detect_letterboxed(self, images: tf.Tensor, image_info: tf.Tensor) -> dict[str, tf.Tensor]:
-    return self._to_original(self._forward(images, image_info[:, 1]), image_info)
+    return self._parts.suppress(self._parts.network(images), image_info)
 
   def _to_original(self, outputs: Mapping[str, tf.Tensor], image_info: tf.Tensor) -> dict[str, tf.Tensor]:
     """A model's detections as the signatures give them."""

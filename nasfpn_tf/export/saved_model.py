@@ -14,7 +14,8 @@
 
 """SavedModels in TensorFlow Serving's layout, checked against the Keras model before they get their name.
 
-`export_dir/<version>/` holds saved_model.pb and variables/, and beside them, and again as assets, params.yaml (the
+`export_dir/<version>/` holds saved_model.pb and variables/ (frozen: the weights are in saved_model.pb, and once more in
+assets.extra/ for whoever wants to export again or to train on), and beside them, and again as assets, params.yaml (the
 experiment), topology.json (the pyramid) and labels.json (what the classes mean); export.json says what was checked.
 """
 
@@ -30,10 +31,11 @@ import yaml
 from absl import logging
 
 from nasfpn_tf import topology
-from nasfpn_tf.export import anytime_module, module, verification
-from nasfpn_tf.export.source import LABELS, Source
+from nasfpn_tf.export import anytime_module, module, verification, warmup
+from nasfpn_tf.export.source import FROZEN_WEIGHTS, LABELS, Source
 
 PARAMS, TOPOLOGY, REPORT = 'params.yaml', 'topology.json', 'export.json'
+WEIGHTS = ('frozen', 'variable')
 
 
 def export_saved_model(
@@ -41,7 +43,8 @@ def export_saved_model(
   export_dir: str,
   *,
   version: int | None = None,
-  input_type: str = 'image_tensor',
+  input_type: str = 'image_bytes',
+  weights: str = 'frozen',
   batch_size: int | None = None,
   images: Sequence[np.ndarray] = (),
 ) -> str:
@@ -55,6 +58,7 @@ def export_saved_model(
     export_dir: where the versions lie; on a local disk.
     version: number of the version; None: one more than the highest there is.
     input_type: signature that is also `serving_default`, one of `module.INPUT_TYPES`.
+    weights: 'frozen' stores them as constants of the graph, which is faster on CPUs, 'variable' as variables.
     batch_size: number of pictures in a request; None: any number.
     images: uint8 [height, width, 3] pictures to check with; without any, two photographs.
 
@@ -66,13 +70,16 @@ def export_saved_model(
   if '://' in export_dir:
     raise ValueError(f'{export_dir}: exports are checked on a local disk before they get their name; copy them there.')
   version = next_version(export_dir) if version is None else version
+  if weights not in WEIGHTS:
+    raise ValueError(f'weights {weights!r} is not one of {", ".join(WEIGHTS)}.')
   if version < 0:
     raise ValueError(f'version {version}: TensorFlow Serving takes whole numbers from 0.')
   target = os.path.join(export_dir, str(version))
   if os.path.exists(target):
     raise FileExistsError(f'{target} exists; leave the version out to get the next free number.')
   reference = verification.reference(source, images)
-  exported = anytime_module.build(source.model, source.input_size, batch_size, source.keep_aspect_ratio)
+  frozen = weights == 'frozen'
+  exported = anytime_module.build(source.model, source.input_size, batch_size, source.keep_aspect_ratio, frozen)
 
   made_parent = not os.path.isdir(export_dir)
   partial = os.path.join(export_dir, f'.{version}.partial')
@@ -81,6 +88,9 @@ def export_saved_model(
   try:
     exported.assets = [tf.saved_model.Asset(path) for path in _write_descriptions(partial, source)]
     tf.saved_model.save(exported, partial, signatures=exported.signatures(input_type))
+    if frozen:
+      _write_weights(partial, source)
+    warmup.write(partial, os.path.basename(os.path.abspath(export_dir)), _requests(reference.images[0], batch_size))
     errors = _verify(partial, reference, batch_size)
     _verify_exits(partial, source, reference.images, batch_size)
     report = {
@@ -92,6 +102,7 @@ def export_saved_model(
       'batch_size': batch_size,
       'serving_default': input_type,
       'num_exits': getattr(source.model, 'num_exits', 1),
+      'weights': weights,
       'size_bytes': _size_bytes(partial),
       'checked_images': len(reference.images),
       'max_error': errors,
@@ -132,6 +143,28 @@ def _write_descriptions(directory: str, source: Source) -> list[str]:
   return paths
 
 
+def _write_weights(directory: str, source: Source) -> None:
+  """A checkpoint with the names that a SavedModel with variables has."""
+  tree = {name: module.variable_tree(item) for name, item in source.model.checkpoint_items.items()}
+  os.makedirs(os.path.join(directory, warmup.DIRECTORY), exist_ok=True)
+  tf.train.Checkpoint(**tree).write(os.path.join(directory, FROZEN_WEIGHTS))
+
+
+def _requests(image: np.ndarray, batch_size: int | None) -> dict[str, dict[str, tf.Tensor]]:
+  """A request for each signature that takes pictures."""
+  return {
+    name: {'inputs': tf.constant(np.stack([value] * (batch_size or 1)))} for name, value in _forms_of(image).items()
+  }
+
+
+def _forms_of(image: np.ndarray) -> dict[str, Any]:
+  """A picture as each of `module.INPUT_TYPES` takes it."""
+  encoded = tf.io.encode_png(image).numpy()
+  example = tf.train.Example()
+  example.features.feature['image/encoded'].bytes_list.value.append(encoded)
+  return {'image_tensor': image, 'image_bytes': encoded, 'tf_example': example.SerializeToString()}
+
+
 def _verify(directory: str, expected: verification.Reference, batch_size: int | None) -> dict[str, float]:
   """Runs every signature of the SavedModel; returns the largest error of each raw output."""
   signatures = tf.saved_model.load(directory).signatures
@@ -144,10 +177,7 @@ def _verify(directory: str, expected: verification.Reference, batch_size: int | 
       errors[name] = np.maximum(errors[name], error).item()  # Unlike max(), keeps a NaN.
   verification.check_errors(errors, verification.TOLERANCE, 'The SavedModel')
   for row, image in enumerate(expected.images):
-    encoded = tf.io.encode_png(image).numpy()
-    example = tf.train.Example()
-    example.features.feature['image/encoded'].bytes_list.value.append(encoded)
-    for name, value in zip(module.INPUT_TYPES, (image, encoded, example.SerializeToString()), strict=True):
+    for name, value in _forms_of(image).items():
       found = verification.detections_of(signatures[name](inputs=tf.constant(np.stack([value] * copies))))
       verification.check_detections(expected, row, found, f"The SavedModel's signature {name}")
   return errors

@@ -31,6 +31,8 @@ from nasfpn_tf.training import params as params_lib
 
 LABELS = 'labels.json'
 SAVED_MODEL = 'saved_model.pb'
+# Prefix of the checkpoint in a SavedModel whose weights are constants.
+FROZEN_WEIGHTS = os.path.join('assets.extra', 'weights')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +99,8 @@ def load(
   if checkpoint is None:
     try:
       directory = latest_version(reference)
-      checkpoint = os.path.join(directory, 'variables', 'variables')
+      frozen = os.path.isfile(os.path.join(directory, FROZEN_WEIGHTS + '.index'))
+      checkpoint = os.path.join(directory, FROZEN_WEIGHTS if frozen else os.path.join('variables', 'variables'))
     except FileNotFoundError:
       if not os.path.isdir(reference):
         raise ValueError(
@@ -138,12 +141,31 @@ def latest_version(path: str) -> str:
 
 
 def read_labels(directory: str, params: cfg.ExperimentConfig) -> Sequence[Mapping[str, Any]]:
-  """The labels.json beside a model, or those of the training records' manifest, or numbers."""
+  """The labels.json beside a model, or those of the training records' manifest, or numbers.
+
+  Raises:
+    ValueError: labels.json is not of the known form, or has labels that the model does not have.
+  """
+  num_classes = params.task.model.num_classes
   path = os.path.join(directory, LABELS)
   if os.path.isfile(path):
-    with open(path, encoding='utf-8') as file:
-      return json.load(file)
-  found = manifest.find_manifest(params.task.train_data.input_path)
-  if found:
-    return found.labels
-  return [{'label': k, 'id': k, 'name': str(k)} for k in range(1, params.task.model.num_classes)]
+    try:
+      with open(path, encoding='utf-8') as file:
+        labels = [{'label': int(entry['label']), 'id': entry['id'], 'name': entry['name']} for entry in json.load(file)]
+    except (ValueError, KeyError, TypeError) as error:
+      raise ValueError(f'{path}: no list of {{label, id, name}} ({type(error).__name__}: {error}).') from error
+  else:
+    found = manifest.find_manifest(params.task.train_data.input_path)
+    if not found:
+      return [{'label': k, 'id': k, 'name': str(k)} for k in range(1, num_classes)]
+    path, labels = found.path, found.labels
+  numbers = sorted(entry['label'] for entry in labels)
+  if len(set(numbers)) < len(numbers):
+    raise ValueError(f'{path}: names a label twice.')
+  if not numbers or numbers[0] < 1 or numbers[-1] >= num_classes:
+    which = f'labels {numbers[0]} to {numbers[-1]}' if numbers else 'no label'
+    raise ValueError(
+      f'{path}: names {which}, but the model has labels 1 to {num_classes - 1} (num_classes {num_classes} with the'
+      ' background): take the file that was written when the model was trained.'
+    )
+  return labels

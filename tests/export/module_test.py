@@ -47,7 +47,7 @@ def test_boxes_go_back_to_the_picture():
 
 
 def test_unknown_input_type(exported):
-  with pytest.raises(ValueError, match='image_tensor, image_bytes, tf_example'):
+  with pytest.raises(ValueError, match='image_bytes, image_tensor, tf_example'):
     exported.signatures('tflite')
 
 

@@ -21,10 +21,12 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import yaml
 
 from nasfpn_tf import topology
 from nasfpn_tf.export import saved_model, source, verification
+from nasfpn_tf.predict import read_image
 from tests.export.forms import forms  # noqa: F401
 
 
@@ -55,10 +57,34 @@ def test_report_of_what_was_checked(forms):  # noqa: F811
 
 def test_weights_come_back_out_of_it(forms, detector):  # noqa: F811
   again = source.load(forms.saved_model)
-  assert again.origin.endswith('saved_model/1/variables/variables')
+  assert again.origin.endswith('saved_model/1/assets.extra/weights')
   assert again.labels == detector.labels
   for ours, theirs in zip(again.model.variables, detector.model.variables, strict=True):
     np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_frozen_has_no_variables(forms):  # noqa: F811
+  version = os.path.join(forms.saved_model, '1')
+  loaded = tf.saved_model.load(version)
+  assert loaded.signatures['serving_default'].variables == ()
+  graph = loaded.signatures['serving_default'].graph.as_graph_def()
+  functions = [function.node_def for function in graph.library.function]
+  assert not any(node.op == 'ReadVariableOp' for nodes in functions for node in nodes)
+  # The weights are there once for all signatures.
+  sizes = [
+    os.path.getsize(os.path.join(version, name))
+    for name in ('saved_model.pb', 'assets.extra/weights.data-00000-of-00001')
+  ]
+  assert sizes[0] < 2 * sizes[1] + 1e6
+
+
+def test_variable_weights(forms, detector, tmp_path):  # noqa: F811
+  picture = read_image(str(forms.pictures / '0.jpg'))
+  path = saved_model.export_saved_model(detector, str(tmp_path), weights='variable', images=[picture])
+  loaded = tf.saved_model.load(path)
+  assert len(loaded.signatures['serving_default'].variables) == len(detector.model.variables)
+  assert source.load(path).origin.endswith('1/variables/variables')
+  assert os.listdir(os.path.join(path, 'assets.extra')) == ['tf_serving_warmup_requests']
 
 
 def test_a_difference_leaves_nothing(monkeypatch, detector, tmp_path):
@@ -93,7 +119,8 @@ def test_an_existing_version_is_kept(forms, detector):  # noqa: F811
   [
     ({'export_dir': 'gs://bucket/x'}, 'local disk'),
     ({'export_dir': 'x', 'version': -1}, 'whole numbers'),
-    ({'export_dir': 'x', 'input_type': 'tensor'}, 'image_tensor, image_bytes, tf_example'),
+    ({'export_dir': 'x', 'input_type': 'tensor'}, 'image_bytes, image_tensor, tf_example'),
+    ({'export_dir': 'x', 'weights': 'half'}, 'frozen, variable'),
   ],
 )
 def test_arguments_that_cannot_be(detector, arguments, message, tmp_path, monkeypatch):

@@ -14,6 +14,9 @@
 
 """Tests of where exports get their models from."""
 
+import json
+import types
+
 import pytest
 
 from nasfpn_tf.export import source
@@ -61,3 +64,34 @@ def test_another_size_has_to_fit_the_pyramid(forms):  # noqa: F811
   assert source.load(forms.model_dir, input_size=(128, 256)).input_size == (128, 256)
   with pytest.raises(ValueError, match='multiple of 128'):
     source.load(forms.model_dir, input_size=(100, 128))
+
+
+def _params(num_classes):
+  data = types.SimpleNamespace(input_path='')
+  model = types.SimpleNamespace(num_classes=num_classes)
+  return types.SimpleNamespace(task=types.SimpleNamespace(model=model, train_data=data))
+
+
+@pytest.mark.parametrize(
+  ('labels', 'message'),
+  [
+    ([], 'names no label, but the model has labels 1 to 2'),
+    ([{'label': 3, 'id': 3, 'name': 'x'}], r'names labels 3 to 3, but .* \(num_classes 3 with the background\)'),
+    ([{'label': 0, 'id': 3, 'name': 'x'}], 'names labels 0 to 0'),
+    ([{'label': 1, 'id': 3, 'name': 'x'}, {'label': 1, 'id': 4, 'name': 'y'}], 'names a label twice'),
+    ({'labels': ['x']}, 'no list of'),
+    (['x'], 'no list of'),
+  ],
+  ids=['none', 'beyond', 'background', 'twice', 'mapping', 'names'],
+)
+def test_labels_that_are_not_the_models(labels, message, tmp_path):
+  (tmp_path / 'labels.json').write_text(json.dumps(labels))
+  with pytest.raises(ValueError, match=rf'labels\.json: {message}'):
+    source.read_labels(str(tmp_path), _params(3))
+
+
+def test_labels_may_have_gaps(tmp_path):
+  labels = [{'label': 2, 'id': 20, 'name': 'x'}]
+  (tmp_path / 'labels.json').write_text(json.dumps(labels))
+  assert source.read_labels(str(tmp_path), _params(3)) == labels
+  assert [label['name'] for label in source.read_labels(str(tmp_path / 'none'), _params(3))] == ['1', '2']
