@@ -243,6 +243,8 @@ class DetectionTask(retinanet.RetinaNetTask):
   Attributes:
     backbone_lr_multiplier: learning rate of the backbone relative to the rest.
     freeze_batch_norm: run the backbone's batch norms with their stored statistics, untrained.
+    quantization_aware: fine-tune the detector of `init_checkpoint` while it rounds weights and activations to 8 bits,
+      all batch norms frozen; see `training/quantization_aware.py`.
   """
 
   model: Detector = dataclasses.field(default_factory=Detector)
@@ -253,6 +255,7 @@ class DetectionTask(retinanet.RetinaNetTask):
   per_category_metrics: bool = True
   backbone_lr_multiplier: float = 1.0
   freeze_batch_norm: bool = False
+  quantization_aware: bool = False
 
 
 @dataclasses.dataclass

@@ -14,7 +14,7 @@
 
 """The merging cell: feature layers of any levels in, one feature layer out (arXiv 1904.07392, sec. 3.1.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -40,6 +40,8 @@ class MergingCell(tf_keras.layers.Layer):
   Attributes:
     conv_norm: the `ConvBatchNorm`.
     dropblock: the `DropBlock2D` after it, or None.
+    rounding: None, or a function of the name and the value of what an int8 runtime stores between two operations: the
+      'product' of global pooling and what is 'merged', after the activation. Its result is used in place of the value.
   """
 
   def __init__(
@@ -113,6 +115,7 @@ class MergingCell(tf_keras.layers.Layer):
       'weighted_sum': self._weighted_sum,
     }[op]
     self._activation = blocks.get_activation(activation)
+    self.rounding: Callable[[str, tf.Tensor], tf.Tensor] | None = None
     self.conv_norm = blocks.ConvBatchNorm(
       num_filters,
       3,
@@ -160,11 +163,14 @@ class MergingCell(tf_keras.layers.Layer):
     # Added one by one: an AddN is no TFLite builtin that quantises.
     for joined in features[num_merged:]:
       merged += joined
-    merged = self.conv_norm(self._activation(merged), training=training)
+    merged = self.conv_norm(self._rounded('merged', self._activation(merged)), training=training)
     return merged if self.dropblock is None else self.dropblock(merged, training=training)
 
   def get_config(self) -> dict[str, Any]:
     return {**super().get_config(), **self._config}
+
+  def _rounded(self, name: str, value: tf.Tensor) -> tf.Tensor:
+    return value if self.rounding is None else self.rounding(name, value)
 
   def _resample(self, feature: tf.Tensor, from_level: int) -> tf.Tensor:
     return resample(feature, from_level, self._level)
@@ -183,7 +189,7 @@ class MergingCell(tf_keras.layers.Layer):
     # Neither resampling changes the maximum, so it is taken where the map is smaller.
     smaller = coarse if coarse_level > self._level else resampled
     attention = tf.sigmoid(tf.reduce_max(smaller, axis=[1, 2], keepdims=True))
-    return resampled + self._resample(fine, fine_level) * attention
+    return resampled + self._rounded('product', self._resample(fine, fine_level) * attention)
 
   def _weighted_sum(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
     weights = tf.nn.relu(self.fusion_weights)

@@ -25,9 +25,10 @@ from official.core import task_factory
 from official.vision.tasks import retinanet
 
 from nasfpn_tf import config
-from nasfpn_tf.modeling import anytime, detector, warm_start
-from nasfpn_tf.training import checkpoints, evaluation, inputs, losses, padding, summaries
+from nasfpn_tf.modeling import anytime, detector, restore, warm_start
+from nasfpn_tf.training import checkpoints, evaluation, inputs, losses, padding, quantization_aware, summaries
 
+_CALIBRATION_BATCHES = 8  # Of quantisation-aware training.
 _LOSS_NAMES = ('total_loss', 'cls_loss', 'box_loss', 'model_loss')
 
 
@@ -77,6 +78,9 @@ class DetectionTask(retinanet.RetinaNetTask):
       model.backbone.trainable = False
     elif self.task_config.freeze_batch_norm:
       freeze_batch_norm(model.backbone)
+    if self.task_config.quantization_aware:
+      freeze_batch_norm(model)
+      quantization_aware.prepare(model)
     return model
 
   def initialize(self, model: tf_keras.Model) -> None:
@@ -86,6 +90,9 @@ class DetectionTask(retinanet.RetinaNetTask):
       ValueError: the checkpoint does not exist, or is of another model.
     """
     path, modules = self.task_config.init_checkpoint, self.task_config.init_checkpoint_modules
+    if self.task_config.quantization_aware:
+      self._initialize_quantization_aware(model)
+      return
     if not path:
       return
     resolved = checkpoints.resolve(path)
@@ -98,6 +105,19 @@ class DetectionTask(retinanet.RetinaNetTask):
         f' {warm_start.FITTING}, [backbone] or [backbone, decoder].'
       ) from error
     logging.info('%s', self.load_report)
+
+  def _initialize_quantization_aware(self, model: tf_keras.Model) -> None:
+    """Takes all weights from `init_checkpoint`, then finds the ranges of the activations in training batches."""
+    path = self.task_config.init_checkpoint
+    if not path:
+      raise ValueError(
+        'task.quantization_aware fine-tunes a trained detector: name it in task.init_checkpoint, e.g. runs/cells/best.'
+      )
+    resolved = checkpoints.resolve(path)
+    detector_alone = model.rounding.without_ranges(model)
+    restore.restore(detector_alone, resolved, use_average=not checkpoints.is_best(resolved))
+    batches = self.build_inputs(self.task_config.train_data).take(_CALIBRATION_BATCHES)
+    model.rounding.calibrate(model, (images for images, _ in batches))
 
   def build_inputs(
     self, params: config.DataConfig, input_context: tf.distribute.InputContext | None = None
