@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tests of TFLite model metadata. That MediaPipe reads it is tested by scripts/test_clients.sh."""
+"""Tests of TFLite model metadata."""
 
 import flatbuffers.number_types
 import flatbuffers.table

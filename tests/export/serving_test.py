@@ -15,7 +15,7 @@
 """SavedModels as others load them: TensorFlow's C API, saved_model_cli, TensorFlow Serving's messages, ONNX.
 
 The C API has the loader that TensorFlow Serving uses. What needs packages that the project does not depend on is
-skipped where they are not installed; scripts/test_clients.sh installs them.
+skipped where they are not installed.
 """
 
 import os

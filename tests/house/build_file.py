@@ -47,8 +47,11 @@ filegroup(
             "*.md",
             "configs/**",
             "docs/**",
+            "examples/**",
             "scripts/**",
+            "tests/**/*.c",
         ],
+        exclude = ["examples/**/node_modules/**"],
         allow_empty = True,
     ),
 )
@@ -59,13 +62,18 @@ filegroup(
         ["**"],
         exclude = [
             ".venv/**",
+            ".venv_clients/**",
             "bazel-*/**",
+            "examples/**/node_modules/**",
             "quickstart/**",
             "runs/**",
         ],
     ),
 )
 """
+
+
+_LOCK = re.sub(r'[-.]', '_', repository.text('requirements_lock.txt')).lower()
 
 
 def build_text() -> str:
@@ -141,8 +149,10 @@ def _deps(sources: Iterable[str], name: str) -> list[str]:
         if file.startswith('nasfpn_tf/'):
           labels.add(':package_init')
       elif package in repository.DISTRIBUTIONS:
-        distribution = repository.DISTRIBUTIONS[package]
-        labels.add('@pypi//' + re.sub(r'[-_.]+', '_', distribution).lower())
+        distribution = re.sub(r'[-_.]+', '_', repository.DISTRIBUTIONS[package]).lower()
+        # Bazel knows what is locked; without an extra, what uses it says so or is skipped.
+        if re.search(rf'^{distribution}==', _LOCK, re.MULTILINE):
+          labels.add(f'@pypi//{distribution}')
       elif package not in sys.stdlib_module_names:
         raise ValueError(
           f'{path}:{entry.line} imports {entry.name}: add {package!r} to DISTRIBUTIONS in tests/house/repository.py'

@@ -24,8 +24,8 @@ from tests import testing
 
 ROOT = testing.repo_root()
 
-# Import name -> distribution: in requirements.txt, requirements_lock.txt or an extra of pyproject.toml, or installed by
-# scripts/test_clients.sh for the tests that it runs.
+# Import name -> distribution: in requirements.txt, requirements_lock.txt or an extra of pyproject.toml, or one without
+# which a test is skipped.
 DISTRIBUTIONS = {
   'PIL': 'pillow',
   'absl': 'absl-py',
