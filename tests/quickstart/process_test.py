@@ -69,7 +69,13 @@ process.run([sys.executable, '-S', '-c', sys.argv[1], sys.argv[2]], None, io.Str
 
 
 def test_ctrl_c_lets_the_command_end_in_order(tmp_path):
-  runner = subprocess.Popen([sys.executable, '-c', _RUNNER, _CAREFUL, str(tmp_path)], stderr=subprocess.PIPE, text=True)
+  runner = subprocess.Popen(
+    [sys.executable, '-c', _RUNNER, _CAREFUL, str(tmp_path)],
+    stderr=subprocess.PIPE,
+    text=True,
+    # Where the tests run in the background, Ctrl-C is ignored, and children inherit that.
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+  )
   child_file, deadline = tmp_path / 'child', time.monotonic() + 60
   while not (child_file.exists() and child_file.read_text()):
     assert time.monotonic() < deadline and runner.poll() is None

@@ -191,5 +191,5 @@ def test_resolve_names_the_inline_cell():
 def test_the_examples_in_the_docs_are_valid():
   text = (testing.repo_root() / 'docs' / 'topology.md').read_text(encoding='utf-8')
   examples = re.findall(r'^```json\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
-  assert [topology.resolve(example).name for example in examples] == ['small']
+  assert [topology.resolve(example).name for example in examples] == ['small', 'mnas_fpn']
   assert topology.draw(topology.NAS_FPN) in text
