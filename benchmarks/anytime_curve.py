@@ -44,16 +44,6 @@ from nasfpn_tf.training import checkpoints, failure
 from nasfpn_tf.training import params as params_lib
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('config_file', 'bccd_mobilenetv2_nasfpnlite_3x64_384x512', 'Configuration; as of train.py.')
-flags.DEFINE_string('params_override', None, 'Changes to the configuration in every run; as of train.py.')
-flags.DEFINE_list('train', None, 'Prefixes of the training records.')
-flags.DEFINE_string('validation', None, 'Prefix of the records to evaluate on.')
-flags.DEFINE_string('output_dir', None, 'Gets a directory for each run, records.json, table.md and curve.svg.')
-flags.DEFINE_list('seeds', ['0', '1', '2'], 'One run of everything for each.')
-flags.DEFINE_integer('steps', None, 'Steps of a run, the schedule with them; unset: as configured.', lower_bound=1)
-flags.DEFINE_multi_string('loss_weights', [], 'Also with these weights of the exits, first to last, comma between.')
-flags.DEFINE_integer('threads', 1, 'Threads of LiteRT.', lower_bound=1)
-flags.DEFINE_integer('latency_runs', 50, 'How often each exit is timed.', lower_bound=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,6 +197,21 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
   return both
 
 
+def define_flags() -> None:
+  """Not done on import: other programs have flags of the same names."""
+  flags.DEFINE_string('config_file', 'bccd_mobilenetv2_nasfpnlite_3x64_384x512', 'Configuration; as of train.py.')
+  flags.DEFINE_string('params_override', None, 'Changes to the configuration in every run; as of train.py.')
+  flags.DEFINE_list('train', None, 'Prefixes of the training records.')
+  flags.DEFINE_string('validation', None, 'Prefix of the records to evaluate on.')
+  flags.DEFINE_string('output_dir', None, 'Gets a directory for each run, records.json, table.md and curve.svg.')
+  flags.DEFINE_list('seeds', ['0', '1', '2'], 'One run of everything for each.')
+  flags.DEFINE_integer('steps', None, 'Steps of a run, the schedule with them; unset: as configured.', lower_bound=1)
+  flags.DEFINE_multi_string('loss_weights', [], 'Also with these weights of the exits, first to last, comma between.')
+  flags.DEFINE_integer('threads', 1, 'Threads of LiteRT.', lower_bound=1)
+  flags.DEFINE_integer('latency_runs', 50, 'How often each exit is timed.', lower_bound=1)
+  flags.mark_flags_as_required(['train', 'validation', 'output_dir'])
+
+
 def curve_of_flags() -> tuple[Curve, list[Run], dict[str, Any]]:
   """What the flags ask for: the directory, its runs, and what the report says of them all."""
   weights = [tuple(float(weight) for weight in given.split(',')) for given in FLAGS.loss_weights]
@@ -252,5 +257,5 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  flags.mark_flags_as_required(['train', 'validation', 'output_dir'])
+  define_flags()
   app.run(main)

@@ -45,24 +45,35 @@ from nasfpn_tf.training import failure
 from nasfpn_tf.training import params as params_lib
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('train', None, 'Prefix of the training records.')
-flags.DEFINE_string('validation', None, 'Prefix of the records to evaluate on.')
-flags.DEFINE_string('output_dir', None, 'Where runs, records.json and necks.md go.')
-flags.DEFINE_multi_string(
-  'config_file', ['bccd_mobilenetv2_nasfpnlite_3x64_384x512'], 'What the runs have in common; as of train.py.'
-)
-flags.DEFINE_string('params_override', None, 'Further changes that the runs have in common; as of train.py.')
-flags.DEFINE_list(
-  'necks',
-  ['nas_fpn:3x64', 'fpn:4x64', 'fpn:1x76'],
-  'topology:REPEATSxFILTERS, the reference first; topology:REPEATS chooses the filters by its cost.',
-)
-flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run each.')
-flags.DEFINE_integer('steps', None, 'Steps of a run, the schedule with them; default: those of the configuration.')
-
+DEFAULT_NECKS = ('nas_fpn:3x64', 'fpn:4x64', 'fpn:1x76')
 TOLERANCE = 0.05
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """What is compared, and on what.
+
+  Attributes:
+    train: prefix of the training records.
+    validation: prefix of the records to evaluate on.
+    output_dir: where runs, records.json and necks.md go.
+    config_files: what the runs have in common; as of train.py.
+    params_override: further changes that they have in common; as of train.py.
+    necks: 'topology:REPEATSxFILTERS', as `plan` takes them.
+    seeds: a run each.
+    steps: of a run, the schedule with them; None: those of the configuration.
+  """
+
+  train: str
+  validation: str
+  output_dir: str
+  config_files: Sequence[str]
+  params_override: str | None = None
+  necks: Sequence[str] = DEFAULT_NECKS
+  seeds: Sequence[int] = (0, 1, 2)
+  steps: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,14 +158,15 @@ def _neck(
   return Neck(reference, num_repeats, num_filters, params, work)
 
 
-def overrides(neck: Neck, seed: int, steps: int | None) -> dict[str, Any]:
+def overrides(neck: Neck, seed: int, settings: Settings) -> dict[str, Any]:
   """What one run changes in the common configuration."""
   pyramid = {'topology': neck.topology, 'num_repeats': neck.num_repeats, 'num_filters': neck.num_filters}
   task = {
     'model': {'decoder': {'feature_pyramid': pyramid}, 'head': {'num_filters': 0}},
-    'train_data': {'input_path': FLAGS.train, 'seed': seed},
-    'validation_data': {'input_path': FLAGS.validation},
+    'train_data': {'input_path': settings.train, 'seed': seed},
+    'validation_data': {'input_path': settings.validation},
   }
+  steps = settings.steps
   if steps is None:
     return {'task': task}
   schedule = {
@@ -164,35 +176,34 @@ def overrides(neck: Neck, seed: int, steps: int | None) -> dict[str, Any]:
   return {'task': task, 'trainer': {'train_steps': steps, 'optimizer_config': schedule}}
 
 
-def run(neck: Neck, seed: int, params: Any, steps: int | None) -> dict[str, Any]:
+def run(neck: Neck, seed: int, params: Any, settings: Settings) -> dict[str, Any]:
   """Trains and evaluates one detector, or goes on with it; returns its record.
 
   Raises:
     ValueError: the training failed, or the directory holds a run of other settings.
   """
-  directory = pathlib.Path(FLAGS.output_dir) / neck.label / f'seed_{seed}'
-  settings = {'config_file': FLAGS.config_file, 'params_override': FLAGS.params_override}
-  settings['changes'] = overrides(neck, seed, steps)
+  directory = pathlib.Path(settings.output_dir) / neck.label / f'seed_{seed}'
+  changes = overrides(neck, seed, settings)
+  given = {'config_file': list(settings.config_files), 'params_override': settings.params_override, 'changes': changes}
   if neck.topology.endswith('.json'):  # The file may have changed since.
-    settings['topology'] = topology.resolve(neck.topology).to_dict()
+    given['topology'] = topology.resolve(neck.topology).to_dict()
   # Evaluated once, at the end; saved often enough to be continued.
-  end = steps or params.trainer.train_steps
-  changes = {**settings['changes']}
-  changes['trainer'] = {**changes.get('trainer', {}), 'validation_interval': end}
+  end = settings.steps or params.trainer.train_steps
+  changes = {**changes, 'trainer': {**changes.get('trainer', {}), 'validation_interval': end}}
   changes['trainer']['checkpoint_interval'] = min(params.trainer.checkpoint_interval, end)
   changes['trainer']['steps_per_loop'] = min(params.trainer.steps_per_loop, end)
   directory.mkdir(parents=True, exist_ok=True)
   file = directory / 'settings.json'
-  if file.exists() and json.loads(file.read_text()) != settings:
+  if file.exists() and json.loads(file.read_text()) != given:
     raise ValueError(f'{directory} holds a run of other settings ({file}); give another --output_dir.')
-  file.write_text(json.dumps(settings, indent=1))
+  file.write_text(json.dumps(given, indent=1))
   record = directory / 'record.json'
   if record.exists():
     return json.loads(record.read_text())
   (directory / 'neck.yaml').write_text(json.dumps(changes))  # JSON is YAML.
   command = [sys.executable, str(_ROOT / 'scripts' / 'train.py'), f'--model_dir={directory / "run"}']
-  command += [f'--config_file={name}' for name in (*FLAGS.config_file, directory / 'neck.yaml')]
-  command += [f'--params_override={FLAGS.params_override}'] if FLAGS.params_override else []
+  command += [f'--config_file={name}' for name in (*settings.config_files, directory / 'neck.yaml')]
+  command += [f'--params_override={settings.params_override}'] if settings.params_override else []
   print(f'{neck.label}, seed {seed}', flush=True)
   environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(_ROOT), os.environ.get('PYTHONPATH', '')])}
   code = subprocess.run(command, env=environment, check=False).returncode
@@ -234,45 +245,71 @@ def _input_filters(model: config.Detector) -> dict[str, int]:
   return {level: shape[-1] for level, shape in backbone.output_specs.items()}
 
 
-def compare() -> list[dict[str, Any]]:
+def compare(settings: Settings) -> list[dict[str, Any]]:
   """Does what the module says; returns the records."""
-  params = params_lib.load_params(None, FLAGS.config_file, FLAGS.params_override)
+  params = params_lib.load_params(None, settings.config_files, settings.params_override)
   model = params.task.model
   if model.decoder.type != 'feature_pyramid':
     raise ValueError(f"the configuration has decoder {model.decoder.type!r}; 'feature_pyramid' is what is compared.")
   schedule = params.trainer.optimizer_config
-  if FLAGS.steps and (schedule.learning_rate.type, schedule.warmup.type) != ('cosine', 'linear'):
+  if settings.steps and (schedule.learning_rate.type, schedule.warmup.type) != ('cosine', 'linear'):
     raise ValueError('--steps shortens a cosine schedule with linear warm-up; the configuration has another one.')
   if not model.num_classes:
-    found = manifest.find_manifest(FLAGS.train)
+    found = manifest.find_manifest(settings.train)
     if found is None:
-      raise ValueError(f'--train={FLAGS.train}: there is no manifest to read the number of classes from.')
+      raise ValueError(f'--train={settings.train}: there is no manifest to read the number of classes from.')
     model.num_classes = found.num_classes
-  necks = plan(FLAGS.necks, model, _input_filters(model))
+  necks = plan(settings.necks, model, _input_filters(model))
   records = []
-  for seed in map(int, FLAGS.seeds):  # Every pyramid has a run before one has two.
+  for seed in settings.seeds:  # Every pyramid has a run before one has two.
     for neck in necks:
-      records.append(run(neck, seed, params, FLAGS.steps))
+      records.append(run(neck, seed, params, settings))
       ordered = sorted(records, key=lambda record: [neck.label for neck in necks].index(record['neck']))
-      output = pathlib.Path(FLAGS.output_dir)
+      output = pathlib.Path(settings.output_dir)
       (output / 'records.json').write_text('[\n' + ',\n'.join(map(json.dumps, ordered)) + '\n]\n')
       (output / 'necks.md').write_text(markdown(ordered))
   return records
 
 
+def define_flags() -> None:
+  """Not done on import: other programs have flags of the same names."""
+  flags.DEFINE_string('train', None, 'Prefix of the training records.')
+  flags.DEFINE_string('validation', None, 'Prefix of the records to evaluate on.')
+  flags.DEFINE_string('output_dir', None, 'Where runs, records.json and necks.md go.')
+  flags.DEFINE_multi_string(
+    'config_file', ['bccd_mobilenetv2_nasfpnlite_3x64_384x512'], 'What the runs have in common; as of train.py.'
+  )
+  flags.DEFINE_string('params_override', None, 'Further changes that the runs have in common; as of train.py.')
+  flags.DEFINE_list(
+    'necks',
+    list(DEFAULT_NECKS),
+    'topology:REPEATSxFILTERS, the reference first; topology:REPEATS chooses the filters by its cost.',
+  )
+  flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run each.')
+  flags.DEFINE_integer('steps', None, 'Steps of a run, the schedule with them; default: those of the configuration.')
+  flags.mark_flags_as_required(['train', 'validation', 'output_dir'])
+
+
 def main(argv):
   del argv
   try:
-    compare()
+    compare(
+      Settings(
+        train=FLAGS.train,
+        validation=FLAGS.validation,
+        output_dir=FLAGS.output_dir,
+        config_files=FLAGS.config_file,
+        params_override=FLAGS.params_override,
+        necks=FLAGS.necks,
+        seeds=[int(seed) for seed in FLAGS.seeds],
+        steps=FLAGS.steps,
+      )
+    )
   except failure.EXPECTED as error:
     sys.exit(f'necks: {failure.message(error)}')
   print((pathlib.Path(FLAGS.output_dir) / 'necks.md').read_text())
 
 
-def run_app():
-  flags.mark_flags_as_required(['train', 'validation', 'output_dir'])
-  app.run(main)
-
-
 if __name__ == '__main__':
-  run_app()
+  define_flags()
+  app.run(main)

@@ -13,6 +13,7 @@
 # limitations under the License.
 """The comparison of pyramids: equal cost is checked, runs resume, the table is that of the records."""
 
+import dataclasses
 import json
 import subprocess
 
@@ -25,18 +26,14 @@ from tests.training import rectangles
 FILTERS = {'3': 32, '4': 96, '5': 320}
 
 
-@pytest.fixture
-def given_flags(tmp_path):
-  """Sets flags of the command for one test."""
-
-  def give(**values):
-    arguments = [f'--{name}={value}' for name, value in values.items()]
-    necks.FLAGS.unparse_flags()
-    necks.FLAGS(['necks', f'--output_dir={tmp_path / "out"}', *arguments])
-
-  yield give
-  for name in ('train', 'validation', 'output_dir', 'config_file', 'params_override', 'necks', 'seeds', 'steps'):
-    necks.FLAGS[name].unparse()
+def settings(directory, prefix, **values):
+  return necks.Settings(
+    train=prefix,
+    validation=prefix,
+    output_dir=str(directory / 'out'),
+    config_files=['bccd_mobilenetv2_nasfpnlite_3x64_384x512'],
+    **values,
+  )
 
 
 def model(**changes):
@@ -49,7 +46,7 @@ def model(**changes):
 
 
 def test_the_default_pyramids_cost_the_same():
-  planned = necks.plan(necks.FLAGS['necks'].default, model(), FILTERS)
+  planned = necks.plan(necks.DEFAULT_NECKS, model(), FILTERS)
   assert [neck.label for neck in planned] == ['nas_fpn_3x64', 'fpn_4x64', 'fpn_1x76']
   work = [neck.multiply_adds for neck in planned]
   assert max(work) / min(work) < 1.05
@@ -117,13 +114,12 @@ def trainings(monkeypatch):
   return commands
 
 
-def test_a_stopped_comparison_goes_on(given_flags, trainings, tmp_path):
+def test_a_stopped_comparison_goes_on(trainings, tmp_path):
   prefix = rectangles.write(tmp_path)
-  values = {'train': prefix, 'validation': prefix, 'seeds': '0,1', 'necks': 'nas_fpn:3x64,fpn:4x64', 'steps': 20}
-  given_flags(**values)
+  given = settings(tmp_path, prefix, seeds=(0, 1), necks=('nas_fpn:3x64', 'fpn:4x64'), steps=20)
   with pytest.raises(ValueError, match='nas_fpn_3x64, seed 1: the training ended with 42'):
-    necks.compare()
-  records = necks.compare()
+    necks.compare(given)
+  records = necks.compare(given)
   # Two runs, the one that stopped, and from there on.
   assert len(trainings) == 5
   assert [(record['neck'], record['seed']) for record in records] == [
@@ -132,7 +128,7 @@ def test_a_stopped_comparison_goes_on(given_flags, trainings, tmp_path):
     ('nas_fpn_3x64', 1),
     ('fpn_4x64', 1),
   ]
-  assert necks.compare() == records and len(trainings) == 5
+  assert necks.compare(given) == records and len(trainings) == 5
   output = tmp_path / 'out'
   assert [record['neck'] for record in json.loads((output / 'records.json').read_text())] == [
     'nas_fpn_3x64',
@@ -144,20 +140,17 @@ def test_a_stopped_comparison_goes_on(given_flags, trainings, tmp_path):
   changes = json.loads((output / 'fpn_4x64' / 'seed_1' / 'neck.yaml').read_text())
   assert changes['task']['train_data']['seed'] == 1 and changes['trainer']['validation_interval'] == 20
   assert changes['trainer']['optimizer_config']['learning_rate'] == {'cosine': {'decay_steps': 20}}
-  given_flags(**{**values, 'steps': 30})
   with pytest.raises(ValueError, match='holds a run of other settings'):
-    necks.compare()
+    necks.compare(dataclasses.replace(given, steps=30))
 
 
 @pytest.mark.slow
-def test_it_trains(given_flags, tmp_path):
+def test_it_trains(tmp_path):
   prefix = rectangles.write(tmp_path)
   override = (
     'task.model.input_size=[128,128,3],task.model.backbone.applications.alpha=0.35,'
     'task.model.backbone.applications.weights=none,task.train_data.global_batch_size=2'
   )
-  given_flags(
-    train=prefix, validation=prefix, seeds='0', necks='nas_fpn:1x16,fpn:1x18', steps=2, params_override=override
-  )
-  records = necks.compare()
+  given = settings(tmp_path, prefix, seeds=(0,), necks=('nas_fpn:1x16', 'fpn:1x18'), steps=2, params_override=override)
+  records = necks.compare(given)
   assert [record['step'] for record in records] == [2, 2] and all(0 <= record['AP'] <= 1 for record in records)
