@@ -20,8 +20,15 @@ import numpy as np
 import tensorflow as tf
 from official.vision.ops import anchor
 
+from nasfpn_tf.data.overlaps import AnchorOverlaps, Pairs
+
 BACKGROUND = -1  # Class target of an anchor that no box claims, as in Model Garden.
 _EPSILON = 1e-8
+
+
+def _first(values: tf.Tensor, segments: tf.Tensor, num_segments: tf.Tensor | int) -> tf.Tensor:
+  """The least of the values of each segment, the largest integer for a segment without any."""
+  return tf.math.unsorted_segment_min(values, segments, num_segments)
 
 
 class AnchorLabeler:
@@ -77,8 +84,7 @@ class AnchorLabeler:
     flat = np.concatenate([boxes.reshape(-1, 4) for boxes in self.anchor_boxes.values()])
     self.num_anchors = len(flat)
     self._anchors = flat
-    self._corners = tuple(np.ascontiguousarray(column) for column in flat.T)
-    self._areas = (flat[:, 2] - flat[:, 0]) * (flat[:, 3] - flat[:, 1])
+    self._overlaps = AnchorOverlaps(self.anchor_boxes)
     self._match_threshold = match_threshold
     self._unmatched_threshold = unmatched_threshold
     self._box_coder_weights = tuple(box_coder_weights) if box_coder_weights else None
@@ -95,17 +101,16 @@ class AnchorLabeler:
       'box_targets': {level: float32 `[height_l, width_l, anchors_per_location * 4]`}.
       'cls_weights': float32 `[num_anchors]`, 0 for ignored anchors. 'box_weights': the same, 1 for positive anchors.
     """
-    iou = self._iou(boxes)
-    best_iou = tf.reduce_max(iou, axis=0)
-    claimant = self._forced_claims(iou)
-    num_boxes = tf.shape(boxes)[0]
-
-    is_positive = (best_iou >= self._match_threshold) | (claimant < num_boxes)
+    pairs = self._overlaps(boxes, self._unmatched_threshold)
+    best_iou = tf.math.unsorted_segment_max(pairs.iou, pairs.anchor, self.num_anchors)  # Negative without a pair.
+    claimant = self._forced_claims(pairs, tf.shape(boxes)[0])
+    is_forced = claimant < tf.shape(boxes)[0]
+    is_positive = (best_iou >= self._match_threshold) | is_forced
     positive = tf.where(is_positive)
-    claimed_by = tf.gather(claimant, positive[:, 0])
-    # The extra row keeps argmax defined for an image without boxes.
-    candidates = tf.pad(tf.gather(iou, positive[:, 0], axis=1), [[0, 1], [0, 0]], constant_values=-1.0)
-    matched = tf.where(claimed_by < num_boxes, claimed_by, tf.argmax(candidates, axis=0, output_type=tf.int32))
+
+    is_best = tf.equal(pairs.iou, tf.gather(best_iou, pairs.anchor))
+    closest = _first(tf.boolean_mask(pairs.box, is_best), tf.boolean_mask(pairs.anchor, is_best), self.num_anchors)
+    matched = tf.gather(tf.where(is_forced, claimant, closest), positive[:, 0])
 
     box_codes = self._encode(tf.gather(boxes, matched), tf.gather(self._anchors, positive[:, 0]))
     cls_targets = tf.tensor_scatter_nd_update(
@@ -124,21 +129,14 @@ class AnchorLabeler:
       'box_weights': box_weights,
     }
 
-  def _iou(self, boxes: tf.Tensor) -> tf.Tensor:
-    """Intersection over union `[num_boxes, num_anchors]`; the long axis is the inner one, for speed."""
-    ymin, xmin, ymax, xmax = tf.split(boxes, 4, axis=1)
-    anchor_ymin, anchor_xmin, anchor_ymax, anchor_xmax = self._corners
-    height = tf.nn.relu(tf.minimum(ymax, anchor_ymax) - tf.maximum(ymin, anchor_ymin))
-    width = tf.nn.relu(tf.minimum(xmax, anchor_xmax) - tf.maximum(xmin, anchor_xmin))
-    intersection = height * width
-    areas = (ymax - ymin) * (xmax - xmin)
-    return intersection / (areas + self._areas - intersection)
-
-  def _forced_claims(self, iou: tf.Tensor) -> tf.Tensor:
+  def _forced_claims(self, pairs: Pairs, num_boxes: tf.Tensor) -> tf.Tensor:
     """The first box that has an anchor as its best, int32 `[num_anchors]`; at least num_boxes where there is none."""
-    best_anchor = tf.argmax(iou, axis=1, output_type=tf.int32)
-    indices = tf.range(tf.shape(iou)[0])
-    return tf.math.unsorted_segment_min(indices, best_anchor, self.num_anchors)
+    best_iou = tf.math.unsorted_segment_max(pairs.iou, pairs.box, num_boxes)
+    is_best = tf.equal(pairs.iou, tf.gather(best_iou, pairs.box))
+    best_anchor = _first(tf.boolean_mask(pairs.anchor, is_best), tf.boolean_mask(pairs.box, is_best), num_boxes)
+    # A box that overlaps no anchor claims the very first one, as in Model Garden.
+    best_anchor = tf.where(best_anchor < self.num_anchors, best_anchor, 0)
+    return _first(tf.range(num_boxes), best_anchor, self.num_anchors)
 
   def _encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
     """Faster R-CNN's box code (ty, tx, th, tw) `[n, 4]` of `boxes` relative to `anchors`."""

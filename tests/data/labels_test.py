@@ -37,6 +37,7 @@ def ground_truth(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     {},
     {'match_threshold': 0.6, 'unmatched_threshold': 0.4, 'box_coder_weights': [10.0, 10.0, 5.0, 5.0]},
     {'min_level': 2, 'max_level': 5, 'num_scales': 1, 'aspect_ratios': [0.7], 'anchor_size': 1.5},
+    {'num_scales': 1, 'aspect_ratios': [1.0], 'anchor_size': 0.25},  # Small boxes overlap no anchor.
   ],
 )
 def test_targets_are_model_gardens(count, settings):
