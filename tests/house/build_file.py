@@ -73,6 +73,8 @@ filegroup(
 """
 
 
+# Benchmarks that start scripts.
+_STARTS_SCRIPTS = ('benchmarks/startup.py', 'benchmarks/tfrecord_writing.py')
 _LOCK = re.sub(r'[-.]', '_', repository.text('requirements_lock.txt')).lower()
 
 
@@ -92,7 +94,7 @@ def build_text() -> str:
   programs = [path for path in repository.python_files('benchmarks') if _is_program(path)]
   shared = [path for path in repository.python_files('benchmarks') if not _is_program(path)]
   parts += [_target('py_library', name, sources) for name, sources in _grouped(shared).items()]
-  parts += [_binary(path, data=[]) for path in programs]
+  parts += [_binary(path, data=[':files'] if path in _STARTS_SCRIPTS else []) for path in programs]
   return '\n'.join(parts)
 
 
