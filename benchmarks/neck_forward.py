@@ -24,9 +24,9 @@ the corrected one must give the same features there. With --frozen weights becom
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from tensorflow.python.framework import convert_to_constants
 
 from benchmarks import model_garden, side_by_side
+from benchmarks.frozen import inference
 from nasfpn_tf.interop import model_garden as interop
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
 
@@ -38,22 +38,6 @@ _BATCH = flags.DEFINE_integer('batch', 1, 'Images in a call.')
 _FROZEN = flags.DEFINE_bool('frozen', True, 'Make the weights constants.')
 _CHANNELS = flags.DEFINE_list('channels', ['512', '1024', '2048'], 'Channels of C3, C4 and C5.')
 _RUNS = flags.DEFINE_integer('runs', 30, 'Counted calls of each side.', lower_bound=1)
-
-
-def inference(layer, features, frozen):
-  """The forward pass as a function of a list of features, compiled as far as TensorFlow does by itself."""
-  levels = sorted(features)
-  specs = [tf.TensorSpec(features[level].shape, tf.float32) for level in levels]
-
-  @tf.function(input_signature=[specs])
-  def forward(inputs):
-    outputs = layer(dict(zip(levels, inputs, strict=True)), training=False)
-    return [outputs[level] for level in sorted(outputs)]
-
-  if not frozen:
-    return lambda: forward([features[level] for level in levels])
-  function = convert_to_constants.convert_variables_to_constants_v2(forward.get_concrete_function())
-  return lambda: function(*(features[level] for level in levels))
 
 
 def main(argv):

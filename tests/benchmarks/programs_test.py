@@ -25,6 +25,7 @@ _SMALL = ['--num_filters=16', '--num_repeats=1', '--image_size=128']
 _PROGRAMS = {
   'coco_evaluation': ['--num_images=100', '--runs=1'],
   'input_pipeline': ['--num_images=16', '--runs=1', '--image_size=256'],
+  'neck_mmdetection': ['--num_filters=16', '--num_repeats=1', '--image_size=128', '--channels=8,16,24', '--runs=2'],
   'neck_forward': [*_SMALL, '--separable', '--channels=8,16,24', '--runs=2'],
   'postprocessing': ['--image_size=256', '--num_classes=21', '--num_images=2', '--runs=2', '--peers=batched'],
   'recompute': [*_SMALL, '--batch=1', '--model_id=10', '--steps=1'],
@@ -34,11 +35,14 @@ _PROGRAMS = {
   'tfrecord_writing': ['--num_images=6', '--num_shards=2'],
   'training_step': [*_SMALL, '--separable', '--model_id=10', '--batch=2', '--steps=1', '--pairs=1'],
 }
+_NEEDS = {'neck_mmdetection': ('torch', 'mmdet', 'mmcv')}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', list(_PROGRAMS))
 def test_it_runs(name, tmp_path):
+  for package in _NEEDS.get(name, ()):
+    pytest.importorskip(package, reason=f'{name} compares with {package}')
   flags = [flag.format(tmp_path=tmp_path) for flag in _PROGRAMS[name]]
   command = [sys.executable, '-m', f'benchmarks.{name}', *flags]
   done = subprocess.run(command, cwd=testing.repo_root(), capture_output=True, text=True)

@@ -38,6 +38,9 @@ DISTRIBUTIONS = {
   'keras_cv': 'keras-cv',
   'matplotlib': 'matplotlib',
   'mediapipe': 'mediapipe',
+  'mmcv': 'mmcv-lite',
+  'mmdet': 'mmdet',
+  'mmengine': 'mmengine',
   'numpy': 'numpy',
   'official': 'tf-models-official',
   'orbit': 'tf-models-official',
@@ -51,6 +54,7 @@ DISTRIBUTIONS = {
   'tensorflow_serving': 'tensorflow-serving-api',
   'tf_keras': 'tf_keras',
   'threadpoolctl': 'threadpoolctl',
+  'torch': 'torch',
   'tqdm': 'tqdm',
   'yaml': 'PyYAML',
 }
