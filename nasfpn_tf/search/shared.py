@@ -157,6 +157,9 @@ class SharedWeights:
     loop.build_slots(self._optimizer, self._bank.trainable_variables)
     self._checkpoint = tf.train.Checkpoint(optimizer=self._optimizer, **self._bank.checkpoint_items())
     self._calibration_images: list[tf.Tensor] = []
+    # Between trials both pipelines are kept: making them takes as long as a training step or two.
+    self._batches: tuple[int, Iterator[Any]] = (-1, iter(()))  # The step that the next batch is for, and batches.
+    self._validation_batches: tf.data.Dataset | None = None
 
   @property
   def step(self) -> int:
@@ -196,7 +199,9 @@ class SharedWeights:
       self._calibration_images = [images for images, _ in itertools.islice(batches, self._config.calibration_batches)]
     self._bank.calibrate(self._calibration_images)
     state = None
-    for batch in self._task.build_inputs(self._params.task.validation_data):
+    if self._validation_batches is None:
+      self._validation_batches = self._task.build_inputs(self._params.task.validation_data)
+    for batch in self._validation_batches:
       logs = self._task.validation_step(batch, self._bank.detector)
       del logs[self._task.loss]
       of_one_replica = tf.nest.map_structure(lambda value: (value,), logs)
@@ -205,7 +210,9 @@ class SharedWeights:
 
   def _train_to(self, target: int, stop: preemption.Preemption) -> None:
     trainer = self._params.trainer
-    batches = iter(self._new_task(self.step).build_inputs(self._params.task.train_data))
+    next_step, batches = self._batches
+    if next_step != self.step:  # The first time, and after another worker has trained.
+      batches = iter(self._new_task(self.step).build_inputs(self._params.task.train_data))
     total, since, started = 0.0, self.step, time.monotonic()
     while self.step < target:
       rng = np.random.default_rng((self.child.seed, self.step))
@@ -225,6 +232,7 @@ class SharedWeights:
           self._save()
         stop.exit_if_told(self._save)
         total, since, started = 0.0, self.step, time.monotonic()
+    self._batches = (self.step, batches)
     self._save()
 
   def _choose(self, spec: topology.PyramidSpec) -> None:
