@@ -1,0 +1,245 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Exported .tflite files in clients that are not of this project, as scripts/test_clients.sh runs them.
+
+The clients: LiteRT's CompiledModel, MediaPipe Tasks in Python, and MediaPipe Tasks in a browser without a window on the
+page of examples/web. They get the toy detector of the tests, or the one of NASFPN_CLIENTS_MODEL, a model_dir, with the
+picture NASFPN_CLIENTS_PICTURE.
+"""
+
+import dataclasses
+import functools
+import http.server
+import json
+import os
+import pathlib
+import queue
+import shutil
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nasfpn_tf import predict
+from nasfpn_tf.export import calibration, source, tflite
+from tests import testing
+from tests.export.forms import forms  # noqa: F401
+
+pytestmark = pytest.mark.slow
+
+_WEB = testing.repo_root() / 'examples' / 'web'
+_THRESHOLD = 0.3
+_FORMS = ('float', 'int8', 'int8_float_heads', 'post_process')
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """An object: corners xmin, ymin, xmax, ymax in pixels of the picture, score, name."""
+
+  box: tuple[float, float, float, float]
+  score: float
+  name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+  """What the clients get: files by form, and a picture of exactly the size of their input."""
+
+  files: dict[str, str]
+  picture: str
+  by_model: list[Found]
+
+
+@pytest.fixture(scope='module')
+def subject(forms, tmp_path_factory) -> Subject:  # noqa: F811
+  """The files of the toy or of the detector that the environment names."""
+  directory = tmp_path_factory.mktemp('clients')
+  model_dir = os.environ.get('NASFPN_CLIENTS_MODEL') or forms.model_dir
+  file = os.environ.get('NASFPN_CLIENTS_PICTURE') or str(forms.pictures / '0.jpg')
+  detector = source.load(model_dir)
+  records = detector.params.task.validation_data.input_path
+  images = calibration.load_images(records, 40)
+  options = {
+    'float': tflite.Options(),
+    'int8': tflite.Options(quant_type='int8', input_dtype='uint8'),
+    'int8_float_heads': tflite.Options(quant_type='int8_float_heads'),
+    'post_process': tflite.Options(nms='post_process'),
+  }
+  files = {name: str(directory / f'{name}.tflite') for name in _FORMS}
+  for name, path in files.items():
+    tflite.export_tflite(detector, path, options[name], images)
+  # Clients scale pictures in their own ways; here is nothing to scale.
+  (inputs,) = calibration.to_inputs([predict.read_image(file)], detector.input_size, detector.keep_aspect_ratio)
+  picture = str(directory / 'picture.png')
+  Image.fromarray(np.rint(inputs[0]).clip(0, 255).astype(np.uint8)).save(picture)
+  return Subject(files, picture, _by_predictor(model_dir, picture))
+
+
+def _by_predictor(model, picture):
+  found = predict.load_predictor(model)(predict.read_image(picture)).above(_THRESHOLD)
+  boxes = found.boxes[:, [1, 0, 3, 2]].tolist()
+  return [
+    Found(tuple(box), float(score), name) for box, score, name in zip(boxes, found.scores, found.names, strict=True)
+  ]
+
+
+# MediaPipe cuts the corner and the sides of a box to whole pixels, so its far corner is less than two pixels off.
+_PIXELS = 2.0
+_SCORES = 0.02
+
+
+def _assert_same(subject, expected, found):
+  """Each side's objects are on the other, but for those that the threshold decides about."""
+  assert expected
+  with Image.open(subject.picture) as picture:
+    # What TFLite_Detection_PostProcess gives may lie beyond the picture; `predict` cuts it off, clients do not.
+    limits = picture.size * 2
+  found = [dataclasses.replace(one, box=tuple(np.clip(one.box, 0, limits))) for one in found]
+
+  def missing(those, among):
+    return [
+      one
+      for one in those
+      if one.score > _THRESHOLD + _SCORES
+      and not any(
+        one.name == other.name
+        and abs(one.score - other.score) <= _SCORES
+        and np.abs(np.subtract(one.box, other.box)).max() <= _PIXELS
+        for other in among
+      )
+    ]
+
+  assert not missing(expected, found)
+  assert not missing(found, expected)
+
+
+def _of_mediapipe(box, category):
+  """MediaPipe's box has a corner and whole sides."""
+  left, top, width, height = box
+  return Found((left, top, left + width, top + height), category[1], category[0])
+
+
+@pytest.mark.parametrize('form', _FORMS)
+def test_mediapipe_tasks_in_python(subject, form):
+  mediapipe = pytest.importorskip('mediapipe', reason='mediapipe is not installed')
+  from mediapipe.tasks import python as tasks
+  from mediapipe.tasks.python import vision
+
+  base = tasks.BaseOptions(model_asset_path=subject.files[form])
+  options = vision.ObjectDetectorOptions(base_options=base, score_threshold=_THRESHOLD)
+  with vision.ObjectDetector.create_from_options(options) as detector:
+    result = detector.detect(mediapipe.Image.create_from_file(subject.picture))
+  found = [
+    _of_mediapipe(
+      (one.bounding_box.origin_x, one.bounding_box.origin_y, one.bounding_box.width, one.bounding_box.height),
+      (one.categories[0].category_name, one.categories[0].score),
+    )
+    for one in result.detections
+  ]
+  _assert_same(subject, _by_predictor(subject.files[form], subject.picture), found)
+  if form == 'float':
+    _assert_same(subject, subject.by_model, found)
+
+
+@pytest.mark.parametrize('form', _FORMS)
+def test_compiled_model(subject, form):
+  from ai_edge_litert import compiled_model
+
+  with open(os.path.splitext(subject.files[form])[0] + '.json', encoding='utf-8') as file:
+    facts = json.load(file)
+  model = compiled_model.CompiledModel.from_file(subject.files[form])
+  inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)
+  inputs[0].write(predict.read_image(subject.picture)[np.newaxis].astype(facts['inputs'][0]['dtype']))
+  model.run_by_index(0, inputs, outputs)
+  order = model.get_signature_by_index(0)['outputs']
+  shapes = {entry['name']: entry['shape'] for entry in facts['outputs']}
+  values = {
+    name: outputs[order.index(name)].read(int(np.prod(shape)), np.float32).reshape(shape)
+    for name, shape in shapes.items()
+  }
+  boxes = values['detection_boxes'][0] * np.tile(facts['input_size'], 2)
+  names = [label['name'] for label in facts['labels']]
+  found = [
+    Found(tuple(boxes[i, [1, 0, 3, 2]]), float(values['detection_scores'][0, i]), names[int(kind)])
+    for i, kind in enumerate(values['detection_classes'][0, : int(values['num_detections'][0])])
+  ]
+  found = [one for one in found if one.score >= _THRESHOLD]
+  _assert_same(subject, _by_predictor(subject.files[form], subject.picture), found)
+
+
+@pytest.mark.parametrize('form', _FORMS)
+def test_mediapipe_tasks_in_the_browser(subject, form, tmp_path):
+  browser = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+  if not browser:
+    pytest.skip('no chromium')
+  if not (_WEB / 'node_modules').is_dir():
+    pytest.skip('examples/web: npm install has not been run')
+  site = tmp_path / 'site'
+  site.mkdir()
+  for path in (*_WEB.glob('*.html'), *_WEB.glob('*.js'), _WEB / 'node_modules'):
+    (site / path.name).symlink_to(path)
+  shutil.copy(subject.files[form], site / 'model.tflite')
+  shutil.copy(subject.picture, site / 'picture.png')
+  page = f'index.html?model=model.tflite&picture=picture.png&threshold={_THRESHOLD}&report=report'
+  report = _visit(browser, site, page, tmp_path)
+  assert 'error' not in report, report['error']
+  found = [
+    _of_mediapipe(
+      [one['boundingBox'][side] for side in ('originX', 'originY', 'width', 'height')],
+      (one['categories'][0]['categoryName'], one['categories'][0]['score']),
+    )
+    for one in report['detections']
+  ]
+  _assert_same(subject, _by_predictor(subject.files[form], subject.picture), found)
+  if form == 'float':
+    _assert_same(subject, subject.by_model, found)
+
+
+class _Site(http.server.SimpleHTTPRequestHandler):
+  """Serves files and keeps what a page posts."""
+
+  def __init__(self, reports, *args, **kwargs):
+    self._reports = reports
+    super().__init__(*args, **kwargs)
+
+  def do_POST(self):
+    self._reports.put(json.loads(self.rfile.read(int(self.headers['Content-Length']))))
+    self.send_response(204)
+    self.end_headers()
+
+  def log_message(self, *args):
+    pass
+
+
+def _visit(browser: str, site: pathlib.Path, page: str, tmp_path: pathlib.Path) -> dict:
+  """What a page posts when a browser without a window opens it."""
+  reports = queue.Queue()
+  handler = functools.partial(_Site, reports, directory=str(site))
+  with http.server.ThreadingHTTPServer(('localhost', 0), handler) as server:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f'http://localhost:{server.server_address[1]}/{page}'
+    flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', f'--user-data-dir={tmp_path}/profile']
+    with open(tmp_path / 'browser.log', 'w') as log:
+      process = subprocess.Popen([browser, *flags, url], stdout=log, stderr=log)
+    try:
+      return reports.get(timeout=600)
+    except queue.Empty:
+      pytest.fail(f'the page posted nothing; {(tmp_path / "browser.log").read_text()[-2000:]}')
+    finally:
+      process.terminate()
+      process.wait(30)
+      server.shutdown()
