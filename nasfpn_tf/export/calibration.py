@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf.data import decode, manifest, preprocess
+from nasfpn_tf.data import decode, framing, manifest, preprocess
 from nasfpn_tf.export import verification
 
 MIN_IMAGES = 10  # Fewer distinct pictures leave the ranges of rare features to chance.
@@ -39,9 +39,10 @@ def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.nda
 
   Raises:
     FileNotFoundError: `input_path` names no file.
-    ValueError: there are fewer than `MIN_IMAGES` distinct pictures, or a record is broken.
+    ValueError: there are fewer than `MIN_IMAGES` distinct pictures, or a file or a record is broken.
   """
   shards = manifest.match_shards(input_path)
+  framing.check_files(shards)
   # Which pictures are taken must not depend on timing: no parallel interleave.
   records = tf.data.Dataset.from_tensor_slices(shards).interleave(
     lambda shard: tf.data.TFRecordDataset(shard).map(lambda record: (record, shard)), cycle_length=len(shards)

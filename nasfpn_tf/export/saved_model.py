@@ -31,8 +31,9 @@ import yaml
 from absl import logging
 
 from nasfpn_tf import topology
+from nasfpn_tf.data import label_names
 from nasfpn_tf.export import anytime_module, module, verification, warmup
-from nasfpn_tf.export.source import FROZEN_WEIGHTS, LABELS, Source
+from nasfpn_tf.export.source import FROZEN_WEIGHTS, Source
 
 PARAMS, TOPOLOGY, REPORT = 'params.yaml', 'topology.json', 'export.json'
 WEIGHTS = ('frozen', 'variable')
@@ -128,7 +129,7 @@ def _write_descriptions(directory: str, source: Source) -> list[str]:
   """Writes params.yaml, topology.json and labels.json; returns their paths."""
   values = source.params.as_dict()
   model = values['task']['model']
-  files = {LABELS: json.dumps([dict(label) for label in source.labels], indent=2) + '\n'}
+  files = {label_names.FILE: json.dumps([dict(label) for label in source.labels], indent=2) + '\n'}
   if model['decoder']['type'] == 'feature_pyramid':
     pyramid = model['decoder']['feature_pyramid']
     spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])

@@ -15,7 +15,6 @@
 """Where an export gets its model from: a training, a configuration with a checkpoint, or a SavedModel of ours."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,12 +23,11 @@ import tf_keras
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import zoo
-from nasfpn_tf.data import manifest
+from nasfpn_tf.data import label_names
 from nasfpn_tf.modeling import anytime
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training import params as params_lib
 
-LABELS = 'labels.json'
 SAVED_MODEL = 'saved_model.pb'
 # Prefix of the checkpoint in a SavedModel whose weights are constants.
 FROZEN_WEIGHTS = os.path.join('assets.extra', 'weights')
@@ -147,25 +145,5 @@ def read_labels(directory: str, params: cfg.ExperimentConfig) -> Sequence[Mappin
     ValueError: labels.json is not of the known form, or has labels that the model does not have.
   """
   num_classes = params.task.model.num_classes
-  path = os.path.join(directory, LABELS)
-  if os.path.isfile(path):
-    try:
-      with open(path, encoding='utf-8') as file:
-        labels = [{'label': int(entry['label']), 'id': entry['id'], 'name': entry['name']} for entry in json.load(file)]
-    except (ValueError, KeyError, TypeError) as error:
-      raise ValueError(f'{path}: no list of {{label, id, name}} ({type(error).__name__}: {error}).') from error
-  else:
-    found = manifest.find_manifest(params.task.train_data.input_path)
-    if not found:
-      return [{'label': k, 'id': k, 'name': str(k)} for k in range(1, num_classes)]
-    path, labels = found.path, found.labels
-  numbers = sorted(entry['label'] for entry in labels)
-  if len(set(numbers)) < len(numbers):
-    raise ValueError(f'{path}: names a label twice.')
-  if not numbers or numbers[0] < 1 or numbers[-1] >= num_classes:
-    which = f'labels {numbers[0]} to {numbers[-1]}' if numbers else 'no label'
-    raise ValueError(
-      f'{path}: names {which}, but the model has labels 1 to {num_classes - 1} (num_classes {num_classes} with the'
-      ' background): take the file that was written when the model was trained.'
-    )
-  return labels
+  found = label_names.of_model(directory, num_classes, params.task.train_data.input_path)
+  return found or [{'label': k, 'id': k, 'name': str(k)} for k in range(1, num_classes)]

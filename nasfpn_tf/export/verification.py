@@ -68,7 +68,7 @@ class Reference:
 def reference(source: Source, images: Sequence[np.ndarray] = ()) -> Reference:
   """Runs the Keras model on pictures (uint8 [height, width, 3] each), one by one; without any, on two photographs."""
   model, input_size = source.model, source.input_size
-  check_finite(model)
+  check_finite(model, source.origin)
   images = list(images) or sample_images()
   options = model.detection_generator.get_config()
   anchors = module.anchor_boxes(model, input_size)
@@ -104,13 +104,13 @@ def detections_of(outputs: Mapping[str, Any], row: int = 0) -> dict[str, np.ndar
   return {key: np.asarray(outputs[f'detection_{key}'])[row, :count] for key in ('boxes', 'scores', 'classes')}
 
 
-def check_finite(model: tf_keras.Model) -> None:
-  """Raises a VerificationError that names the weights that are NaN or infinite."""
+def check_finite(model: tf_keras.Model, origin: str = 'The model') -> None:
+  """Raises a VerificationError that names the weights that are NaN or infinite, and where they are from."""
   bad = [v.name for v in model.variables if v.dtype.is_floating and not np.isfinite(v.numpy()).all()]
   if bad:
     names = ', '.join(bad[:3]) + (f' and {len(bad) - 3} more' if len(bad) > 3 else '')
     raise VerificationError(
-      f'{len(bad)} weights are NaN or infinite ({names}): the training diverged, use an earlier checkpoint.'
+      f'{origin}: {len(bad)} weights are NaN or infinite ({names}): the training diverged, use an earlier checkpoint.'
     )
 
 

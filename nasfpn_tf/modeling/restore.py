@@ -22,6 +22,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from tensorflow.core.protobuf import trackable_object_graph_pb2
@@ -30,6 +31,10 @@ from nasfpn_tf.modeling.load_report import LoadReport
 
 _GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _AVERAGE_SLOT = 'average'  # The name that Model Garden's ExponentialMovingAverage gives its shadow copies.
+
+
+class NonFiniteWeightsError(ValueError):
+  """A checkpoint with weights that are NaN or infinite."""
 
 
 def restore(model: tf_keras.Model, path: str, use_average: bool = False) -> LoadReport:
@@ -43,7 +48,8 @@ def restore(model: tf_keras.Model, path: str, use_average: bool = False) -> Load
 
   Raises:
     FileNotFoundError: if there is no such checkpoint.
-    ValueError: naming the first variables that are missing or have another shape, on either side.
+    ValueError: naming the first variables that are missing or have another shape, on either side, or that are NaN or
+      infinite.
   """
   reader, graph = _open(path)
   found = _compare(model.checkpoint_items, reader, graph)
@@ -76,7 +82,8 @@ def restore_parts(
 
   Raises:
     FileNotFoundError: if there is no such checkpoint.
-    ValueError: naming the first variables of `must_fit` that are missing or have another shape; nothing is set then.
+    ValueError: naming the first variables of `must_fit` that are missing or have another shape, or any that are NaN or
+      infinite; nothing is set then.
   """
   reader, graph = _open(path)
   found = _compare(items, reader, graph)
@@ -150,8 +157,20 @@ def _compare(items: Mapping[str, Any], reader, graph) -> _Comparison:
 
 def _assign(path: str, reader, graph, found: _Comparison, averages: Mapping[int, int] | None = None) -> LoadReport:
   """Sets the variables of the pairs, from the nodes of their averages where these are given."""
-  for _, variable, node_id in found.pairs:
-    variable.assign(reader.get_tensor(_value_key(graph, (averages or {}).get(node_id, node_id))))
+  nodes = [(averages or {}).get(node_id, node_id) for _, _, node_id in found.pairs]
+  values = [reader.get_tensor(_value_key(graph, node_id)) for node_id in nodes]
+  bad = [
+    variable.name
+    for (_, variable, _), value in zip(found.pairs, values, strict=True)
+    if variable.dtype.is_floating and not np.isfinite(value.astype(np.float32)).all()
+  ]
+  if bad:
+    raise NonFiniteWeightsError(
+      f'checkpoint {path!r}: weights are NaN or infinite: {_first(bad, "variables")}. The training diverged, use an'
+      ' earlier checkpoint.'
+    )
+  for (_, variable, _), value in zip(found.pairs, values, strict=True):
+    variable.assign(value)
   return LoadReport(
     path,
     tuple(f'{part}/{variable.name}' for part, variable, _ in found.pairs),
@@ -160,8 +179,8 @@ def _assign(path: str, reader, graph, found: _Comparison, averages: Mapping[int,
   )
 
 
-def _first(problems: Sequence[str]) -> str:
-  return '; '.join(problems[:3]) + (f'; {len(problems)} differences in all' if len(problems) > 3 else '')
+def _first(problems: Sequence[str], what: str = 'differences') -> str:
+  return '; '.join(problems[:3]) + (f'; {len(problems)} {what} in all' if len(problems) > 3 else '')
 
 
 def _match(item, graph, node_id: int) -> dict[int, int]:

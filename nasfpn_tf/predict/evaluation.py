@@ -17,7 +17,7 @@
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf.data import decode, manifest, progress
+from nasfpn_tf.data import decode, framing, manifest, progress
 from nasfpn_tf.predict.forms import load_predictor
 from nasfpn_tf.predict.predictor import Predictor
 from nasfpn_tf.training import evaluation
@@ -39,6 +39,7 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
     ValueError: the records are broken, or annotations and model do not fit.
   """
   shards = manifest.match_shards(input_path)
+  framing.check_files(shards)
   found = manifest.find_manifest(input_path)
   if annotations is None:
     if found is None:

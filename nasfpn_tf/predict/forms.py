@@ -24,11 +24,10 @@ import tensorflow as tf
 from official.vision.ops import anchor
 
 from nasfpn_tf import zoo
-from nasfpn_tf.data import manifest, preprocess
+from nasfpn_tf.data import label_names, preprocess
 from nasfpn_tf.modeling import postprocess
 from nasfpn_tf.predict.predictor import Predictor
 
-_LABELS = 'labels.json'
 _FIELDS = ('boxes', 'scores', 'classes')
 
 
@@ -38,7 +37,7 @@ class CheckpointPredictor(Predictor):
   def __init__(self, model_dir: str, checkpoint: str | None = None):
     """Loads `checkpoint`, or the best of `model_dir`."""
     params = zoo.load_experiment(model_dir)
-    super().__init__(_read_labels(model_dir, params.task.train_data.input_path))
+    super().__init__(label_names.of_model(model_dir, params.task.model.num_classes, params.task.train_data.input_path))
     model = zoo.load_detector(model_dir, checkpoint)
     size = tuple(params.task.model.input_size[:2])
     keep_aspect_ratio = params.task.validation_data.parser.keep_aspect_ratio
@@ -87,12 +86,13 @@ class SavedModelPredictor(Predictor):
 
   def __init__(self, directory: str):
     """Loads the SavedModel in `directory`; a ValueError where it is another's."""
-    super().__init__(_read_labels(directory))
     loaded = tf.saved_model.load(directory)
-    self._run = loaded.signatures.get('image_tensor')
+    self._run, raw = (loaded.signatures.get(name) for name in ('image_tensor', 'raw'))
     self._loaded = loaded  # A signature does not keep its variables alive.
-    if self._run is None or 'detection_boxes' not in self._run.structured_outputs:
+    if self._run is None or raw is None or 'detection_boxes' not in self._run.structured_outputs:
       raise ValueError(f'{directory}: no signature image_tensor with detections; was it made by export_saved_model.py?')
+    # There is no column for the background.
+    super().__init__(label_names.of_model(directory, raw.structured_outputs['class_logits'].shape[-1] + 1))
     self._copies = self._run.structured_input_signature[1]['inputs'].shape[0] or 1
     self.num_exits = sum(name.startswith('exit_') for name in loaded.signatures) or 1
 
@@ -132,6 +132,7 @@ class TFLitePredictor(Predictor):
       self._size = tuple(facts['input_size'])
       self._keep_aspect_ratio = facts['keep_aspect_ratio']
       self._options, anchors, self._nms = facts['post_processing'], facts['anchors'], facts['nms']
+      num_classes, described = self._options['num_classes'], [*facts['inputs'], *facts['outputs']]
     except FileNotFoundError as error:
       raise FileNotFoundError(
         f'{sidecar}: export_tflite.py writes it beside the .tflite; keep both together.'
@@ -140,18 +141,31 @@ class TFLitePredictor(Predictor):
       raise ValueError(f'{sidecar}: not written by export_tflite.py ({type(error).__name__}: {error}).') from error
     if self._nms not in ('builtin', 'post_process', 'none'):
       raise ValueError(f'{sidecar}: nms {self._nms!r} is not known.')
+    label_names.check(facts['labels'], num_classes + 1, sidecar)
     self._runners = {}
     self._anchors = _flat_anchors(anchors, self._size) if self._nms == 'none' else None
     num_threads = num_threads or os.cpu_count() or 1
-    if self._nms == 'post_process' and num_threads < self._options['num_classes']:
+    if self._nms == 'post_process' and num_threads < num_classes:
       num_threads = 1  # With several threads, but fewer than classes, the operator leaves a class out.
     try:
       self._interpreter = Interpreter(model_path=path, num_threads=num_threads)
     except (ValueError, RuntimeError) as error:
       raise ValueError(f'{path}: LiteRT cannot load it: {error}') from error
     self.num_exits = facts.get('num_exits', 1)
-    self._run = self._runner(f'exit_{self.num_exits}' if self.num_exits > 1 else None)
-    self._dtype = self._run.get_input_details()['inputs']['dtype']
+    try:
+      self._run = self._runner(f'exit_{self.num_exits}' if self.num_exits > 1 else None)
+      details = {**self._run.get_input_details(), **self._run.get_output_details()}
+      is_described = {name: _describe(detail) for name, detail in details.items()} == {
+        entry['name']: (entry['shape'], entry['dtype']) for entry in described
+      }
+    except (ValueError, KeyError, TypeError):  # No such signature, or a description of another kind.
+      is_described = False
+    if not is_described:
+      raise ValueError(
+        f'{path}: is not the file that {sidecar} describes; keep each .tflite with the JSON file that export_tflite.py'
+        ' wrote for it.'
+      )
+    self._dtype = details['inputs']['dtype']
     self._scales = {name: detail['quantization'] for name, detail in self._run.get_output_details().items()}
 
   def _detect(self, image):
@@ -242,6 +256,11 @@ def load_predictor(path: str, checkpoint: str | None = None) -> Predictor:
   raise FileNotFoundError(f'{path}: has neither saved_model.pb (or numbered versions with it) nor params.yaml.')
 
 
+def _describe(detail: Mapping[str, Any]) -> tuple[list[int], str]:
+  """Shape and type of an input or output of a signature, as the JSON file has them."""
+  return [int(side) for side in detail['shape']], detail['dtype'].__name__
+
+
 def _to_real(value: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:
   """An output of a file as real numbers; those that are not quantised have scale 0."""
   scale, zero_point = quantization
@@ -259,13 +278,3 @@ def _flat_anchors(facts: Mapping[str, Any], size: Sequence[int]) -> np.ndarray:
     facts['min_level'], facts['max_level'], facts['num_scales'], facts['aspect_ratios'], facts['anchor_size']
   )
   return np.concatenate([boxes.numpy().reshape(1, -1, 1, 4) for boxes in generate(tuple(size)).values()], axis=1)
-
-
-def _read_labels(directory: str, input_path: Any = None) -> Sequence[Mapping[str, Any]]:
-  """The labels.json of a directory, else those of the records' manifest, else none."""
-  path = os.path.join(directory, _LABELS)
-  if os.path.isfile(path):
-    with open(path, encoding='utf-8') as file:
-      return json.load(file)
-  found = manifest.find_manifest(input_path)
-  return found.labels if found else []

@@ -24,6 +24,7 @@ import tensorflow as tf
 import yaml
 
 from nasfpn_tf import topology
+from nasfpn_tf.data import label_names
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training.recipe import Recipe
 
@@ -48,7 +49,7 @@ def write_description(model_dir: str, recipe: Recipe, overwrite: bool) -> None:
       spec = topology.resolve(model.decoder.feature_pyramid.topology)
       checkpoints.write_json(os.path.join(model_dir, 'topology.json'), spec.to_dict())
     if recipe.labels is not None:
-      checkpoints.write_json(os.path.join(model_dir, 'labels.json'), list(recipe.labels))
+      checkpoints.write_json(os.path.join(model_dir, label_names.FILE), list(recipe.labels))
 
 
 def _plain(value: Any) -> Any:

@@ -98,6 +98,8 @@ class DetectionTask(retinanet.RetinaNetTask):
     resolved = checkpoints.resolve(path)
     try:
       self.load_report = warm_start.start(model, resolved, modules)
+    except restore.NonFiniteWeightsError:
+      raise
     except (ValueError, tf.errors.OpError) as error:
       raise ValueError(
         f'task.init_checkpoint {path} does not fit the model ({" ".join(str(error).split())[:500]}). With other classes'

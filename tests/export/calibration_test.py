@@ -53,9 +53,12 @@ def test_records_that_do_not_exist(tmp_path):
     calibration.load_images(str(tmp_path / 'absent'), 100)
 
 
-def test_a_broken_file_is_named(tmp_path):
-  (tmp_path / 'x-00000-of-00001.tfrecord').write_bytes(b'no record at all')
-  with pytest.raises(ValueError, match='x'):
+@pytest.mark.parametrize(
+  ('content', 'message'), [(b'no record at all', 'record 0'), (b'', '0 distinct pictures')], ids=['broken', 'empty']
+)
+def test_a_broken_or_empty_file_is_named(tmp_path, content, message):
+  (tmp_path / 'x-00000-of-00001.tfrecord').write_bytes(content)
+  with pytest.raises(ValueError, match=rf'/x-.*{message}'):
     calibration.load_images(str(tmp_path / 'x-*'), 100)
 
 

@@ -72,26 +72,11 @@ def _params(num_classes):
   return types.SimpleNamespace(task=types.SimpleNamespace(model=model, train_data=data))
 
 
-@pytest.mark.parametrize(
-  ('labels', 'message'),
-  [
-    ([], 'names no label, but the model has labels 1 to 2'),
-    ([{'label': 3, 'id': 3, 'name': 'x'}], r'names labels 3 to 3, but .* \(num_classes 3 with the background\)'),
-    ([{'label': 0, 'id': 3, 'name': 'x'}], 'names labels 0 to 0'),
-    ([{'label': 1, 'id': 3, 'name': 'x'}, {'label': 1, 'id': 4, 'name': 'y'}], 'names a label twice'),
-    ({'labels': ['x']}, 'no list of'),
-    (['x'], 'no list of'),
-  ],
-  ids=['none', 'beyond', 'background', 'twice', 'mapping', 'names'],
-)
-def test_labels_that_are_not_the_models(labels, message, tmp_path):
-  (tmp_path / 'labels.json').write_text(json.dumps(labels))
-  with pytest.raises(ValueError, match=rf'labels\.json: {message}'):
+def test_labels_that_are_not_the_models(tmp_path):
+  (tmp_path / 'labels.json').write_text(json.dumps([{'label': 3, 'id': 3, 'name': 'x'}]))
+  with pytest.raises(ValueError, match=r'labels\.json: names labels 3 to 3, but the model has labels 1 to 2'):
     source.read_labels(str(tmp_path), _params(3))
 
 
-def test_labels_may_have_gaps(tmp_path):
-  labels = [{'label': 2, 'id': 20, 'name': 'x'}]
-  (tmp_path / 'labels.json').write_text(json.dumps(labels))
-  assert source.read_labels(str(tmp_path), _params(3)) == labels
+def test_a_class_that_nothing_names_is_a_number(tmp_path):
   assert [label['name'] for label in source.read_labels(str(tmp_path / 'none'), _params(3))] == ['1', '2']

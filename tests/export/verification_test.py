@@ -93,5 +93,7 @@ def test_weights_that_are_not_finite_are_named():
   model.build([None, 2])
   verification.check_finite(model)
   model.layers[0].bias.assign([np.inf])
-  with pytest.raises(verification.VerificationError, match=r'bad_layer/bias.*earlier checkpoint'):
-    verification.check_finite(model)
+  with pytest.raises(
+    verification.VerificationError, match=r'^run/ckpt-1: 1 weights .*bad_layer/bias.*earlier checkpoint'
+  ):
+    verification.check_finite(model, 'run/ckpt-1')

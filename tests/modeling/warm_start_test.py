@@ -23,7 +23,7 @@ from official.vision.configs import retinanet as mg_retinanet
 from official.vision.modeling import factory
 
 from nasfpn_tf import config
-from nasfpn_tf.modeling import detector, warm_start
+from nasfpn_tf.modeling import detector, restore, warm_start
 
 SIZE = 128
 RESNET = {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}}
@@ -133,6 +133,23 @@ def test_a_backbone_that_does_not_load_is_an_error(checkpoint, modules):
   with pytest.raises(ValueError, match=r'has shape .* in the checkpoint.*differences in all'):
     warm_start.start(model, checkpoint, modules)
   assert_same(model.get_weights(), before)
+
+
+def test_weights_that_are_not_finite_are_refused(trained, tmp_path):
+  values = trained.decoder.get_weights()
+  path = str(tmp_path / 'ckpt-7')
+  try:
+    trained.decoder.set_weights([np.full_like(values[0], np.nan), *values[1:]])
+    tf.train.Checkpoint(**trained.checkpoint_items).write(path)
+  finally:
+    trained.decoder.set_weights(values)
+  model = build()
+  before = model.get_weights()
+  for modules in ('all', ['decoder']):
+    with pytest.raises(restore.NonFiniteWeightsError, match=r'ckpt-7.: weights are NaN or infinite: [^;]*\. The'):
+      warm_start.start(model, path, modules)
+  assert_same(model.get_weights(), before)
+  warm_start.start(model, path, ['backbone'])  # Its weights are sound.
 
 
 def test_unknown_parts_are_refused(trained, checkpoint):

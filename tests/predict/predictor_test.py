@@ -21,9 +21,10 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from nasfpn_tf import predict
+from nasfpn_tf import predict, zoo
 from nasfpn_tf.predict import forms as forms_lib
 from tests.export.forms import forms  # noqa: F401
 
@@ -125,6 +126,49 @@ def test_tflite_without_its_json(forms, tmp_path):  # noqa: F811
   (tmp_path / 'x.json').write_text('{}')
   with pytest.raises(ValueError, match=r'x\.json.*export_tflite'):
     predict.load_predictor(str(tmp_path / 'x.tflite'))
+
+
+def test_tflite_with_the_json_of_another(forms, tmp_path):  # noqa: F811
+  for name, of in (('float', 'raw'), ('raw', 'int8')):
+    shutil.copy(forms.tflite(name), tmp_path / 'x.tflite')
+    shutil.copy(os.path.splitext(forms.tflite(of))[0] + '.json', tmp_path / 'x.json')
+    with pytest.raises(ValueError, match=r'x\.tflite: is not the file that .*x\.json describes'):
+      predict.load_predictor(str(tmp_path / 'x.tflite'))
+
+
+def test_tflite_of_another_tool(forms, tmp_path):  # noqa: F811
+  double = tf.function(lambda x: 2.0 * x).get_concrete_function(tf.TensorSpec([1, 2]))
+  converter = tf.lite.TFLiteConverter.from_concrete_functions([double])
+  (tmp_path / 'x.tflite').write_bytes(converter.convert())
+  shutil.copy(os.path.splitext(forms.tflite('float'))[0] + '.json', tmp_path / 'x.json')
+  with pytest.raises(ValueError, match=r'x\.tflite: is not the file that .*x\.json describes'):
+    predict.load_predictor(str(tmp_path / 'x.tflite'))
+
+
+@pytest.mark.parametrize('name', ['checkpoint', 'saved_model', 'float'])
+def test_labels_beyond_the_classes_of_the_model(forms, tmp_path, name):  # noqa: F811
+  labels = [{'label': k, 'id': k, 'name': 'x'} for k in (1, 2, 3)]
+  if name == 'float':
+    path, file = tmp_path / 'x.tflite', tmp_path / 'x.json'
+    shutil.copy(forms.tflite('float'), path)
+    facts = json.loads(pathlib.Path(forms.tflite('float')).with_suffix('.json').read_text())
+    file.write_text(json.dumps({**facts, 'labels': labels}))
+  else:
+    path, file = tmp_path / 'copy', tmp_path / 'copy' / 'labels.json'
+    shutil.copytree(forms.model_dir if name == 'checkpoint' else os.path.join(forms.saved_model, '1'), path)
+    file.write_text(json.dumps(labels))
+  with pytest.raises(ValueError, match=rf'{file.name}: names labels 1 to 3, but the model has labels 1 to 2'):
+    predict.load_predictor(str(path))
+
+
+def test_weights_that_are_not_finite(forms, tmp_path):  # noqa: F811
+  model = zoo.load_detector(forms.model_dir)
+  model.head.trainable_variables[0].assign_add(tf.fill(model.head.trainable_variables[0].shape, np.inf))
+  for name in ('params.yaml', 'labels.json'):
+    shutil.copy(os.path.join(forms.model_dir, name), tmp_path)
+  tf.train.Checkpoint(**model.checkpoint_items).write(str(tmp_path / 'ckpt-1'))
+  with pytest.raises(ValueError, match=r'ckpt-1.: weights are NaN or infinite: .*kernel.* use an earlier checkpoint'):
+    predict.load_predictor(str(tmp_path), str(tmp_path / 'ckpt-1'))
 
 
 def test_post_process_never_leaves_a_class_out(forms, tmp_path, monkeypatch):  # noqa: F811
