@@ -154,6 +154,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
     dropblock_ramp_steps: int = 0,
     project_each_edge: bool = False,
     recompute_gradients: bool = False,
+    backbone_max_level: int | None = None,
     **kwargs,
   ):
     """Creates the projection and the stages.
@@ -174,6 +175,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       project_each_edge: a projection for every use of a backbone feature (`EdgeProjection`).
       recompute_gradients: keep only the inputs of each stage for the backward pass and compute the stage again there:
         less memory, one more forward pass of time.
+      backbone_max_level: coarsest level that is read from the backbone; None: every level that it gives.
       **kwargs: of the Keras layer (name, dtype).
 
     Raises:
@@ -203,12 +205,14 @@ class FeaturePyramid(tf_keras.layers.Layer):
       'dropblock_ramp_steps': dropblock_ramp_steps,
     }
     self._project_each_edge = project_each_edge
+    self._backbone_max_level = backbone_max_level
     kind = functools.partial(EdgeProjection, uses(self.spec)) if project_each_edge else InputProjection
     self.projection = kind(
       self.spec.min_level,
       self.spec.max_level,
       num_filters,
       self._conv_options,
+      backbone_max_level=backbone_max_level,
       dtype=self.dtype_policy,
       name='projection',
     )
@@ -299,6 +303,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       **self._cell_options,
       'project_each_edge': self._project_each_edge,
       'recompute_gradients': self.recompute_gradients,
+      'backbone_max_level': self._backbone_max_level,
     }
 
 

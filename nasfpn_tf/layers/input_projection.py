@@ -33,7 +33,15 @@ class InputProjection(tf_keras.layers.Layer):
   pooling the projected C5 is what the authors' code and Model Garden do.)
   """
 
-  def __init__(self, min_level: int, max_level: int, num_filters: int, conv_options: Mapping[str, Any], **kwargs):
+  def __init__(
+    self,
+    min_level: int,
+    max_level: int,
+    num_filters: int,
+    conv_options: Mapping[str, Any],
+    backbone_max_level: int | None = None,
+    **kwargs,
+  ):
     """Keeps the settings.
 
     Args:
@@ -41,6 +49,7 @@ class InputProjection(tf_keras.layers.Layer):
       max_level: coarsest level of the pyramid.
       num_filters: width of the projected features.
       conv_options: further arguments of `ConvBatchNorm`.
+      backbone_max_level: coarsest level that is read from the backbone; None: every level that is given.
       **kwargs: of the Keras layer (name, dtype).
     """
     super().__init__(**kwargs)
@@ -48,6 +57,7 @@ class InputProjection(tf_keras.layers.Layer):
     self._max_level = max_level
     self._num_filters = num_filters
     self._conv_options = dict(conv_options)
+    self._backbone_max_level = backbone_max_level
     self.convs: dict[str, blocks.ConvBatchNorm] = {}
 
   def build(self, input_shape: Mapping[str, tf.TensorShape]) -> None:
@@ -65,7 +75,7 @@ class InputProjection(tf_keras.layers.Layer):
 
     Args:
       features: {level: [batch, height_l, width_l, channels_l]}, levels as strings. Levels out of the pyramid's range
-        are ignored; coarse ones may be missing.
+        and coarser than `backbone_max_level` are ignored; coarse ones may be missing.
       training: whether batch norm uses and updates batch statistics.
 
     Returns:
@@ -92,6 +102,7 @@ class InputProjection(tf_keras.layers.Layer):
       'max_level': self._max_level,
       'num_filters': self._num_filters,
       'conv_options': self._conv_options,
+      'backbone_max_level': self._backbone_max_level,
     }
 
   def given_levels(self, features: Mapping[str, Any]) -> list[str]:
@@ -99,7 +110,8 @@ class InputProjection(tf_keras.layers.Layer):
     if not isinstance(features, Mapping):
       raise ValueError(f"feature pyramid: a dict {{'3': c3, '4': c4, ...}} is needed, not a {type(features).__name__}.")
     wanted = [str(level) for level in range(self._min_level, self._max_level + 1)]
-    given = [level for level in wanted if level in features]
+    coarsest = self._max_level if self._backbone_max_level is None else self._backbone_max_level
+    given = [level for level in wanted if level in features and int(level) <= coarsest]
     if given != wanted[: max(len(given), 1)]:
       missing = next(level for level in wanted if level not in given)
       raise ValueError(

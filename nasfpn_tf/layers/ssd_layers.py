@@ -37,6 +37,7 @@ class SSDLayers(tf_keras.layers.Layer):
     norm_momentum: momentum of the moving statistics.
     norm_epsilon: added to the variance.
     kernel_regularizer: of the 1x1 kernels; depthwise ones have none, as in Model Garden's MobileNets.
+    backbone_max_level: coarsest level that is read from the backbone; None: the coarsest that is given.
     **kwargs: of the Keras layer (name, dtype).
 
   Raises:
@@ -52,6 +53,7 @@ class SSDLayers(tf_keras.layers.Layer):
     norm_momentum: float = 0.99,
     norm_epsilon: float = 0.001,
     kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+    backbone_max_level: int | None = None,
     **kwargs,
   ):
     super().__init__(**kwargs)
@@ -66,6 +68,7 @@ class SSDLayers(tf_keras.layers.Layer):
       'norm_momentum': norm_momentum,
       'norm_epsilon': norm_epsilon,
       'kernel_regularizer': tf_keras.regularizers.serialize(regularizer),
+      'backbone_max_level': backbone_max_level,
     }
     self._activation = blocks.get_activation(activation)
     dtype = self.dtype_policy
@@ -97,14 +100,15 @@ class SSDLayers(tf_keras.layers.Layer):
     """Adds the coarse levels.
 
     Args:
-      features: {level: [batch, height_l, width_l, channels_l]}; levels finer than `min_level` are left out.
+      features: {level: [batch, height_l, width_l, channels_l]}; levels finer than `min_level` or coarser than
+        `backbone_max_level` are left out.
       training: whether batch norms use the statistics of the batch.
 
     Returns:
       {level: [batch, height_l, width_l, channels_l]}; sides behind the backbone are halved and rounded up.
     """
-    outputs = {level: x for level, x in features.items() if int(level) >= self._config['min_level']}
-    level = max(map(int, features))
+    level = self._config['backbone_max_level'] or max(map(int, features))
+    outputs = {key: x for key, x in features.items() if self._config['min_level'] <= int(key) <= level}
     x = features[str(level)]
     for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
       x = self._activation(norm(conv(x), training=training))

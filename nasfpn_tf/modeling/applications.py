@@ -303,6 +303,8 @@ def load_weights(network: tf_keras.Model, path: str) -> LoadReport:
 def _build_network(name: str, application: _Application, alpha: float, weights: str) -> tf_keras.Model:
   """The whole network, without its classifier, for images of any even size."""
   options = dict(application.options)
+  if alpha <= 0:
+    raise ValueError(f'applications.alpha is {alpha}; it must be above 0.')
   if application.has_alpha:
     options['alpha'] = alpha
   elif not math.isclose(alpha, 1.0):

@@ -76,6 +76,7 @@ def build_feature_pyramid(
     dropblock_size=decoder.dropblock_size,
     dropblock_ramp_steps=decoder.dropblock_ramp_steps,
     recompute_gradients=decoder.recompute,
+    backbone_max_level=_coarsest(input_specs),
     name=NAME,
   )
   pyramid.projection.given_levels(input_specs)  # A backbone that does not fit fails here, not at the first batch.
@@ -93,7 +94,7 @@ def build_ssd_layers(
     ValueError: if the widths are not as many as the levels behind the backbone's last.
   """
   filters = model_config.decoder.get().extra_filters
-  last = max(map(int, input_specs))
+  last = _coarsest(input_specs)
   if len(filters) != model_config.max_level - last:
     raise ValueError(
       f'model.decoder.ssd.extra_filters {list(filters)}: levels {last + 1}..{model_config.max_level} behind the'
@@ -108,8 +109,18 @@ def build_ssd_layers(
     norm_momentum=norm.norm_momentum,
     norm_epsilon=norm.norm_epsilon,
     kernel_regularizer=l2_regularizer,
+    backbone_max_level=last,
     name=SSD_NAME,
   )
+
+
+def _coarsest(input_specs: Mapping[str, tf.TensorShape]) -> int:
+  """The backbone's last level.
+
+  Model Garden's MobileNets and EfficientNets also hand out their classifier's input as if it were the next one, at the
+  same size; `output_specs` leaves it out.
+  """
+  return max(map(int, input_specs))
 
 
 def _register() -> None:

@@ -22,6 +22,16 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 from official.vision.modeling import backbones, decoders, factory, retinanet_model
+from official.vision.modeling.backbones import (
+  efficientnet,
+  mobiledet,
+  mobilenet,
+  resnet,
+  resnet_deeplab,
+  revnet,
+  spinenet_mobile,
+)
+from official.vision.modeling.backbones import spinenet as mg_spinenet
 from official.vision.modeling.layers import detection_generator as mg_detection_generator
 
 from nasfpn_tf import config, config_types
@@ -38,6 +48,17 @@ from nasfpn_tf.topology import spinenet
 
 # Strides inside these backbones, whatever levels they hand out.
 _BACKBONE_STRIDES = {'spinenet': 128, 'spinenet_mobile': 128, 'scale_permuted': 128}
+# Model Garden's backbones of which there are several.
+_MODEL_IDS = {
+  'resnet': resnet.RESNET_SPECS,
+  'dilated_resnet': resnet_deeplab.RESNET_SPECS,
+  'revnet': revnet.REVNET_SPECS,
+  'efficientnet': efficientnet.SCALING_MAP,
+  'spinenet': mg_spinenet.SCALING_MAP,
+  'spinenet_mobile': spinenet_mobile.SCALING_MAP,
+  'mobilenet': mobilenet.SUPPORTED_SPECS_MAP,
+  'mobiledet': mobiledet.SUPPORTED_SPECS_MAP,
+}
 _MG_NMS_VERSIONS = ('v1', 'v2', 'v3', 'batched', 'tflite')
 
 
@@ -160,6 +181,11 @@ def _check_names(model_config: config.Detector) -> None:
     kind = getattr(model_config, part).type
     if kind not in registry:
       raise ValueError(f'model.{part}.type {kind!r} is unknown; {config_types.nearest(str(kind), sorted(registry))}')
+  backbone = model_config.backbone
+  model_ids = _MODEL_IDS.get(backbone.type)
+  if model_ids is not None and backbone.get().model_id not in model_ids:
+    hint = config_types.nearest(str(backbone.get().model_id), map(str, model_ids))
+    raise ValueError(f'model.backbone.{backbone.type}.model_id {backbone.get().model_id!r} is unknown; {hint}')
   activation = model_config.norm_activation.activation
   try:
     tf_utils.get_activation(activation)

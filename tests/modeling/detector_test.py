@@ -161,6 +161,30 @@ def test_other_backbones_decoders_and_levels_build(overrides):
   assert sorted(outputs['cls_outputs']) == [str(level) for level in range(built.get_config()['min_level'], 6)]
 
 
+@pytest.mark.parametrize(
+  'backbone',
+  [
+    {'type': 'mobilenet', 'mobilenet': {'model_id': 'MobileNetV2', 'filter_size_scale': 0.25}},
+    {'type': 'efficientnet', 'efficientnet': {'model_id': 'b0'}},
+  ],
+  ids=lambda backbone: backbone['type'],
+)
+@pytest.mark.parametrize(
+  'decoder', [{'type': 'feature_pyramid'}, {'type': 'ssd', 'ssd': {'extra_filters': [8]}}], ids=lambda d: d['type']
+)
+def test_mobile_networks_of_model_garden_end_at_their_last_level(backbone, decoder):
+  """They hand out their classifier's input as level 6, at the size of level 5."""
+  overrides = {'backbone': backbone, 'decoder': decoder, 'head': {'share_level_convs': decoder['type'] != 'ssd'}}
+  built = detector.build_detector(_config(max_level=6, input_size=[64, 128, 3], **overrides))
+  features = built.backbone(tf.ones([1, 64, 128, 3]))
+  assert features['6'].shape[1:3] == features['5'].shape[1:3] == (2, 4)
+  outputs = built(tf.ones([1, 64, 128, 3]), training=True)['cls_outputs']
+  sizes = {level: tuple(output.shape[1:3]) for level, output in outputs.items()}
+  assert sizes == {'3': (8, 16), '4': (4, 8), '5': (2, 4), '6': (1, 2)}
+  copy = type(built.decoder).from_config(built.decoder.get_config())
+  assert copy(features)['6'].shape == built.decoder(features)['6'].shape
+
+
 @pytest.mark.parametrize('nms_version', ['v1', 'v2', 'batched'])
 def test_the_nms_of_model_garden_stays_selectable(nms_version):
   built = detector.build_detection_generator(_config(detection_generator={'nms_version': nms_version}))
@@ -249,6 +273,19 @@ def test_a_separable_detector_learns_where_the_bright_squares_are():
     ({'detection_generator': {'nms_version': 'class_ofset'}}, "did you mean 'class_offset'"),
     ({'detection_generator': {'nms_iou_threshold': 50.0}}, 'nms_iou_threshold is 50.0; it must be within 0 and 1'),
     ({'backbone': {'type': 'applications', 'applications': {'name': 'resnet51'}}}, "did you mean 'resnet50'"),
+    ({'backbone': {'type': 'applications', 'applications': {'alpha': -1.0}}}, 'applications.alpha is -1.0.*above 0'),
+    (
+      {'backbone': {'resnet': {'model_id': 51}}},
+      "model.backbone.resnet.model_id 51 is unknown.*'50'.*known are 10, 18",
+    ),
+    (
+      {'backbone': {'type': 'efficientnet', 'efficientnet': {'model_id': 'b9'}}},
+      "model.backbone.efficientnet.model_id 'b9' is unknown; did you mean .*known are b0, b1",
+    ),
+    (
+      {'backbone': {'type': 'mobilenet', 'mobilenet': {'model_id': 'MobilNetV2'}}},
+      "'MobilNetV2' is unknown; did you mean 'MobileNetV2'",
+    ),
   ],
 )
 def test_a_wrong_value_is_one_readable_error(overrides, message):
