@@ -80,24 +80,75 @@ def update_once(layer: tf_keras.layers.Layer) -> None:
       norm.add_update = _in_first_pass(norm.add_update)
 
 
+class Turns(threading.local):
+  """Parts of a network that do not depend on each other, computed one by one in both passes.
+
+  Without it they are all computed at once where their gradients come at once, and the insides of all of them are in
+  memory together. XLA keeps to no such order; it has its own. A MirroredStrategy has one thread a replica.
+  """
+
+  _token: tf.Tensor | None = None
+
+  def begin(self) -> None:
+    """What comes now waits for nothing."""
+    self._token = None
+
+  def take(self, part: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    """`part(x)`, begun when the part before is done; in the backward pass that one waits for this one."""
+    if self._token is not None:
+      x = _wait(x, self._token)
+    y, self._token = _done(part(x))
+    return y
+
+
+@tf.custom_gradient
+def _done(y: tf.Tensor) -> Any:
+  def gradient(dy, dtoken):
+    with tf.control_dependencies([dtoken]):
+      return tf.identity(dy)
+
+  with tf.control_dependencies([y]):
+    return (tf.identity(y), tf.zeros([])), gradient
+
+
+@tf.custom_gradient
+def _wait(x: tf.Tensor, token: tf.Tensor) -> Any:
+  def gradient(dx):
+    with tf.control_dependencies([dx]):
+      return dx, tf.zeros([])
+
+  with tf.control_dependencies([token]):
+    return tf.identity(x), gradient
+
+
 class Recomputed(tf_keras.layers.Layer):
   """A function whose layers take `training` from their caller, as a layer that is recomputed in training.
 
   It belongs to nobody: kept out of every layer's attributes, it changes no checkpoint.
   """
 
-  def __init__(self, function: Callable[..., tf.Tensor]):
-    """Keeps `function`, of tensors to a tensor; its layers exist and have `update_once`."""
+  def __init__(self, function: Callable[..., tf.Tensor], turns: Turns | None = None):
+    """Keeps the function.
+
+    Args:
+      function: of tensors to a tensor; its layers exist and have `update_once`.
+      turns: where functions of one tensor take turns.
+    """
     # Inputs are handed on as they come; the layers of the function cast them.
     super().__init__(autocast=False)
     self._function = function
     self._caller = _Caller(function)
+    self._turns = turns
 
   def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
     """`function(*inputs)`."""
     if not training:
       return self._function(*inputs)
-    return recompute(lambda *tensors: self._caller(tensors, training=True), *inputs)
+
+    def run(*tensors):
+      return recompute(lambda *again: self._caller(again, training=True), *tensors)
+
+    return self._turns.take(run, *inputs) if self._turns else run(*inputs)
 
 
 class _Caller(tf_keras.layers.Layer):

@@ -53,14 +53,22 @@ def recompute_blocks(backbone: tf_keras.Model) -> None:
 
 
 def recompute_towers(head: dense_prediction_heads.RetinaNetHead) -> None:
-  """Makes the convolutions before the predictors of a built head, of each level, compute themselves again likewise."""
-  apply_tower = head._apply_prediction_tower
+  """Makes the convolutions before the predictors of a built head, of each level, compute themselves again likewise.
+
+  The gradients of all levels and of both towers are there at once; the towers take turns.
+  """
+  call, apply_tower = head.call, head._apply_prediction_tower
+  turns = recompute.Turns()
+
+  def call_in_turns(features):
+    turns.begin()
+    return call(features)
 
   def apply(features, convs, norms):
-    return recompute.Recomputed(lambda x: apply_tower(x, convs, norms))([features])
+    return recompute.Recomputed(lambda x: apply_tower(x, convs, norms), turns)([features])
 
   recompute.update_once(head)
-  head._apply_prediction_tower = apply
+  head.call, head._apply_prediction_tower = call_in_turns, apply
 
 
 def _recomputed_call(call):

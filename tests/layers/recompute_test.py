@@ -13,6 +13,7 @@
 # limitations under the License.
 
 
+import functools
 import gc
 import weakref
 
@@ -155,3 +156,33 @@ def test_what_is_computed_on_the_way_is_let_go():
   assert len(on_the_way) == 1 and on_the_way[0]() is None
   np.testing.assert_allclose(tape.gradient(y, x), tf.cos(tf.exp(x)) * tf.exp(x), rtol=1e-5)
   assert len(on_the_way) == 2
+
+
+def _noted(x, name, log):
+  """`x`, and a note in `log` when it is computed and when its gradient is."""
+
+  def note(direction, tensor):
+    noted = tf.numpy_function(lambda value: (log.append(f'{direction} {name}'), value)[1], [tensor], tensor.dtype)
+    noted.set_shape(tensor.shape)
+    return noted
+
+  return tf.custom_gradient(lambda y: (note('forward', y), lambda dy: note('backward', dy)))(x)
+
+
+def test_parts_that_take_turns_are_in_memory_one_by_one():
+  log = []
+  turns = recompute.Turns()
+
+  @tf.function
+  def gradient(x):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      turns.begin()
+      parts = [functools.partial(recompute.recompute, lambda y, i=i: _noted(y, i, log) ** 2) for i in range(3)]
+      outputs = [turns.take(part, x) for part in parts]
+      loss = tf.add_n([tf.reduce_sum(output) for output in outputs])
+    return tape.gradient(loss, x)
+
+  np.testing.assert_allclose(gradient(tf.constant([1.0, 3.0])), [6.0, 18.0])
+  again = [f'{direction} {i}' for i in (2, 1, 0) for direction in ('forward', 'backward')]
+  assert log == ['forward 0', 'forward 1', 'forward 2', *again]
