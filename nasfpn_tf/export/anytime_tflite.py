@@ -113,7 +113,7 @@ def _refine_function(exported: anytime_module.AnytimeModule, exit_stage: int):
 def converter(exported: module.DetectionModule, signatures: Mapping[str, Any]) -> Iterator[tf.lite.TFLiteConverter]:
   """A converter of several signatures, which the public one takes from a SavedModel alone."""
   with tempfile.TemporaryDirectory() as directory:
-    tf.saved_model.save(exported, directory, signatures=dict(signatures))
+    tf.saved_model.save(exported, directory, dict(signatures), module.SAVE_OPTIONS)
     yield tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(signatures))
 
 

@@ -33,6 +33,8 @@ from nasfpn_tf.export import freezing
 from nasfpn_tf.modeling import postprocess
 
 INPUT_TYPES = ('image_bytes', 'image_tensor', 'tf_example')
+# A detector that is exported computes no gradients, and swish's own cannot be saved out of a frozen graph.
+SAVE_OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 _DEFAULT_KEY = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 

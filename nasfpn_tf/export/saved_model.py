@@ -88,7 +88,7 @@ def export_saved_model(
   os.makedirs(partial)
   try:
     exported.assets = [tf.saved_model.Asset(path) for path in _write_descriptions(partial, source)]
-    tf.saved_model.save(exported, partial, signatures=exported.signatures(input_type))
+    tf.saved_model.save(exported, partial, exported.signatures(input_type), module.SAVE_OPTIONS)
     if frozen:
       _write_weights(partial, source)
     warmup.write(partial, os.path.basename(os.path.abspath(export_dir)), _requests(reference.images[0], batch_size))

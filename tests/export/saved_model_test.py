@@ -87,6 +87,14 @@ def test_variable_weights(forms, detector, tmp_path):  # noqa: F811
   assert os.listdir(os.path.join(path, 'assets.extra')) == ['tf_serving_warmup_requests']
 
 
+@pytest.mark.parametrize('weights', saved_model.WEIGHTS)
+def test_swish_which_has_a_gradient_of_its_own(forms, weights, tmp_path):  # noqa: F811
+  detector = source.load(forms.model_dir, params_override='task.model.norm_activation.activation=swish')
+  picture = read_image(str(forms.pictures / '0.jpg'))
+  path = saved_model.export_saved_model(detector, str(tmp_path), weights=weights, images=[picture])
+  assert source.load(path).params.task.model.norm_activation.activation == 'swish'
+
+
 def test_a_difference_leaves_nothing(monkeypatch, detector, tmp_path):
   honest = verification.reference
 
