@@ -35,7 +35,12 @@ flags.DEFINE_string('checkpoint_path', None, "A checkpoint or a directory of som
 flags.DEFINE_string('params_override', None, 'key.of.field=value,... on top of the configuration.')
 flags.DEFINE_string('export_dir', None, 'Where the versions lie; the new one is export_dir/<version>.')
 flags.DEFINE_integer('version', None, 'Number of the version; unset: one more than the highest there is.')
-flags.DEFINE_enum('weights', 'frozen', ['frozen', 'variable'], 'Constants of the graph (fast on CPUs) or variables.')
+flags.DEFINE_enum(
+  'weights',
+  'auto',
+  ['auto', 'frozen', 'variable'],
+  'Constants of the graph (fast on CPUs) or variables; auto: constants unless the model is very large.',
+)
 flags.DEFINE_enum('input_type', 'image_bytes', _INPUT_TYPES, 'Signature that is also serving_default; all are there.')
 flags.DEFINE_integer('batch_size', None, 'Number of pictures in a request; unset: any.', lower_bound=1)
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")

@@ -19,6 +19,7 @@ assets.extra/ for whoever wants to export again or to train on), and beside them
 experiment), topology.json (the pyramid) and labels.json (what the classes mean); export.json says what was checked.
 """
 
+import gc
 import json
 import os
 import shutil
@@ -36,7 +37,9 @@ from nasfpn_tf.export import anytime_module, module, verification, warmup
 from nasfpn_tf.export.source import FROZEN_WEIGHTS, Source
 
 PARAMS, TOPOLOGY, REPORT = 'params.yaml', 'topology.json', 'export.json'
-WEIGHTS = ('frozen', 'variable')
+WEIGHTS = ('auto', 'frozen', 'variable')
+# Constants are copied for every signature, and often until the export is checked: 7 GB in all at half of this.
+MOST_FROZEN_BYTES = 2**30
 
 
 def export_saved_model(
@@ -45,7 +48,7 @@ def export_saved_model(
   *,
   version: int | None = None,
   input_type: str = 'image_bytes',
-  weights: str = 'frozen',
+  weights: str = 'auto',
   batch_size: int | None = None,
   images: Sequence[np.ndarray] = (),
 ) -> str:
@@ -59,7 +62,8 @@ def export_saved_model(
     export_dir: where the versions lie; on a local disk.
     version: number of the version; None: one more than the highest there is.
     input_type: signature that is also `serving_default`, one of `module.INPUT_TYPES`.
-    weights: 'frozen' stores them as constants of the graph, which is faster on CPUs, 'variable' as variables.
+    weights: 'frozen' stores them as constants of the graph, which is faster on CPUs, 'variable' as variables; 'auto' is
+      'frozen' unless the constants of all signatures come to more than `MOST_FROZEN_BYTES`.
     batch_size: number of pictures in a request; None: any number.
     images: uint8 [height, width, 3] pictures to check with; without any, two photographs.
 
@@ -79,6 +83,8 @@ def export_saved_model(
   if os.path.exists(target):
     raise FileExistsError(f'{target} exists; leave the version out to get the next free number.')
   reference = verification.reference(source, images)
+  if weights == 'auto':
+    weights = 'frozen' if _constants_bytes(source) <= MOST_FROZEN_BYTES else 'variable'
   frozen = weights == 'frozen'
   exported = anytime_module.build(source.model, source.input_size, batch_size, source.keep_aspect_ratio, frozen)
 
@@ -91,6 +97,8 @@ def export_saved_model(
     tf.saved_model.save(exported, partial, exported.signatures(input_type), module.SAVE_OPTIONS)
     if frozen:
       _write_weights(partial, source)
+    del exported  # Together with its copies of the constants, before those that the checks make.
+    gc.collect()
     warmup.write(partial, os.path.basename(os.path.abspath(export_dir)), _requests(reference.images[0], batch_size))
     errors = _verify(partial, reference, batch_size)
     _verify_exits(partial, source, reference.images, batch_size)
@@ -142,6 +150,12 @@ def _write_descriptions(directory: str, source: Source) -> list[str]:
     paths.append(os.path.join(directory, name))
     _write(paths[-1], text)
   return paths
+
+
+def _constants_bytes(source: Source) -> int:
+  """Size of the weights as constants of every signature."""
+  size = sum(variable.dtype.size * variable.shape.num_elements() for variable in source.model.variables)
+  return size * (4 + 3 * getattr(source.model, 'num_exits', 0))
 
 
 def _write_weights(directory: str, source: Source) -> None:

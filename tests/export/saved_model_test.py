@@ -87,12 +87,23 @@ def test_variable_weights(forms, detector, tmp_path):  # noqa: F811
   assert os.listdir(os.path.join(path, 'assets.extra')) == ['tf_serving_warmup_requests']
 
 
-@pytest.mark.parametrize('weights', saved_model.WEIGHTS)
+@pytest.mark.parametrize('weights', ['frozen', 'variable'])
 def test_swish_which_has_a_gradient_of_its_own(forms, weights, tmp_path):  # noqa: F811
   detector = source.load(forms.model_dir, params_override='task.model.norm_activation.activation=swish')
   picture = read_image(str(forms.pictures / '0.jpg'))
   path = saved_model.export_saved_model(detector, str(tmp_path), weights=weights, images=[picture])
   assert source.load(path).params.task.model.norm_activation.activation == 'swish'
+
+
+def test_large_models_keep_variables(forms, detector, monkeypatch, tmp_path):  # noqa: F811
+  size = 4 * sum(variable.shape.num_elements() for variable in detector.model.variables)
+  picture = read_image(str(forms.pictures / '0.jpg'))
+  kinds = []
+  for most in (4 * size, 4 * size - 1):
+    monkeypatch.setattr(saved_model, 'MOST_FROZEN_BYTES', most)
+    path = pathlib.Path(saved_model.export_saved_model(detector, str(tmp_path), images=[picture]))
+    kinds.append(json.loads((path / 'export.json').read_text())['weights'])
+  assert kinds == ['frozen', 'variable']
 
 
 def test_a_difference_leaves_nothing(monkeypatch, detector, tmp_path):
@@ -128,7 +139,7 @@ def test_an_existing_version_is_kept(forms, detector):  # noqa: F811
     ({'export_dir': 'gs://bucket/x'}, 'local disk'),
     ({'export_dir': 'x', 'version': -1}, 'whole numbers'),
     ({'export_dir': 'x', 'input_type': 'tensor'}, 'image_bytes, image_tensor, tf_example'),
-    ({'export_dir': 'x', 'weights': 'half'}, 'frozen, variable'),
+    ({'export_dir': 'x', 'weights': 'half'}, 'auto, frozen, variable'),
   ],
 )
 def test_arguments_that_cannot_be(detector, arguments, message, tmp_path, monkeypatch):
