@@ -42,6 +42,7 @@ from nasfpn_tf.export import (
   verification,
 )
 from nasfpn_tf.export.source import Source
+from nasfpn_tf.modeling import cost
 
 # Largest error of a score (0 to 1) that is a property of the arithmetic, not a fault. An untrained or a badly
 # calibrated network goes beyond it.
@@ -149,6 +150,7 @@ def export_tflite(
     'quant_type': options.quant_type,
     'output_dtype': options.output_dtype,
     'size_bytes': len(content),
+    'params': cost.count_params(source.model),
     'input_size': list(source.input_size),
     'keep_aspect_ratio': source.keep_aspect_ratio,
     **metadata.signature(content, num_exits and f'exit_{num_exits}'),

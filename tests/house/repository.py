@@ -42,6 +42,8 @@ DISTRIBUTIONS = {
   'mmdet': 'mmdet',
   'mmengine': 'mmengine',
   'numpy': 'numpy',
+  'onnx': 'onnx',
+  'onnxruntime': 'onnxruntime',
   'official': 'tf-models-official',
   'orbit': 'tf-models-official',
   'pycocotools': 'pycocotools',

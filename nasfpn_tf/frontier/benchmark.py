@@ -1,0 +1,252 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Measures one form of a model: what it reaches on records, what it weighs, and what it takes to run."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nasfpn_tf import predict
+from nasfpn_tf.data import decode, manifest
+from nasfpn_tf.frontier import adb, tflite_graph
+from nasfpn_tf.frontier.record import Latency, ModelRecord
+from nasfpn_tf.predict import measurement
+
+_NOISE_SIZE = (480, 640, 3)
+_METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What to measure, and how.
+
+  Attributes:
+    model: a .tflite, a SavedModel or the directory of its versions, a model_dir of a training, an .onnx.
+    checkpoint: of a model_dir; None: its best.
+    exit_stage: of an anytime detector; None: the last.
+    input_path: records to evaluate on, whose first picture is timed; None: no AP, and noise is timed.
+    annotations: of these; None: beside them.
+    threads: that the runtime may use.
+    runs: that count.
+    name: what reports call it; None: by its path.
+    family: see `ModelRecord`.
+    facts: see `ModelRecord`.
+    device: an Android device to time a .tflite on; None: this machine.
+  """
+
+  model: str
+  checkpoint: str | None = None
+  exit_stage: int | None = None
+  input_path: str | None = None
+  annotations: str | None = None
+  threads: int = 1
+  runs: int = 50
+  name: str | None = None
+  family: str = ''
+  facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  device: adb.Device | None = None
+
+
+def measure(options: Options) -> ModelRecord:
+  """Measures a model.
+
+  Raises:
+    FileNotFoundError: there is no such model, or no such records.
+    ValueError: it cannot be run or evaluated; the message names it and says why.
+  """
+  form, path = locate(options.model)
+  if options.device is not None and form != 'tflite':
+    raise ValueError(f'{path}: LiteRT on a device runs a .tflite only; export_tflite.py makes one.')
+  facts = _sidecar(path) if form == 'tflite' else {}
+  if options.device is None:
+    with tempfile.TemporaryDirectory() as directory:
+      result = run_worker(form, path, options, directory)
+    device = processor()
+  else:
+    result, device = _on_device(path, options), options.device.name
+  evaluated = _evaluate(path, options) if options.input_path else {}
+  return ModelRecord(
+    name=options.name or _default_name(path, options.exit_stage),
+    form=form,
+    family=options.family,
+    quantization=facts.get('quant_type', None if form in ('tflite', 'onnx') else 'none'),
+    exit_stage=options.exit_stage,
+    digest=_digest(path),
+    input_size=tuple(result['input_size']) if result['input_size'] else None,
+    params=facts.get('params', result['params']),
+    multiply_adds=result['multiply_adds'],
+    size_bytes=measurement.size_bytes(path),
+    latency_ms=Latency(**result['latency_ms']),
+    parts_ms=result['parts_ms'],
+    threads=options.threads,
+    device=device,
+    runtime=result['runtime'],
+    peak_memory_bytes=result['peak_memory_bytes'],
+    metrics={key: evaluated[key] for key in _METRICS if key in evaluated},
+    evaluated_on=f'{options.input_path} ({evaluated["num_images"]} pictures)' if evaluated else '',
+    facts=dict(options.facts),
+  )
+
+
+def locate(path: str) -> tuple[str, str]:
+  """(form, path): the version directory of a SavedModel, else the path as it is.
+
+  Raises:
+    FileNotFoundError: there is no model.
+  """
+  for suffix, form in (('.tflite', 'tflite'), ('.onnx', 'onnx')):
+    if path.endswith(suffix):
+      if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path}: no such file.')
+      return form, path
+  versions = sorted(filter(str.isdigit, os.listdir(path)), key=int)[::-1] if os.path.isdir(path) else []
+  for directory in [path, *(os.path.join(path, version) for version in versions)]:
+    if os.path.isfile(os.path.join(directory, 'saved_model.pb')):
+      return 'saved_model', directory
+  if os.path.isfile(os.path.join(path, 'params.yaml')):
+    return 'checkpoint', path
+  raise FileNotFoundError(f'{path}: neither a .tflite, an .onnx, a SavedModel nor the model_dir of a training.')
+
+
+def run_worker(form: str, path: str, options: Options, directory: str) -> dict[str, Any]:
+  """Runs the model in a process of its own; see `worker`.
+
+  Raises:
+    ValueError: it cannot be run there.
+  """
+  files = [os.path.join(directory, name) for name in ('request.json', 'result.json', 'picture.npy')]
+  request, result, picture = files
+  np.save(picture, first_picture(options.input_path))
+  with open(request, 'w', encoding='utf-8') as file:
+    names = ('exit_stage', 'checkpoint', 'threads', 'runs')
+    asked = {name: getattr(options, name) for name in names}
+    json.dump({'form': form, 'path': path, 'picture': picture, **asked}, file)
+  command = [sys.executable, '-m', 'nasfpn_tf.frontier.worker', request, result]
+  root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+  search = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
+  done = subprocess.run(
+    command,
+    env={**os.environ, 'PYTHONPATH': search},
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
+    errors='replace',
+    check=False,
+  )
+  if done.returncode or not os.path.exists(result):
+    last = ' '.join(done.stderr.splitlines()[-3:])
+    raise ValueError(f'{path}: the process that ran it ended with {done.returncode}: {last}')
+  with open(result, encoding='utf-8') as file:
+    found = json.load(file)
+  if 'error' in found:
+    message = found['error']
+    raise ValueError(message if path in message else f'{path}: {message}')
+  return found
+
+
+def first_picture(input_path: str | None) -> np.ndarray:
+  """uint8 [height, width, 3], the first picture of records; noise where there are none.
+
+  Raises:
+    FileNotFoundError: no such records.
+    ValueError: they are broken.
+  """
+  if input_path is None:
+    return np.random.default_rng(0).integers(0, 256, _NOISE_SIZE, np.uint8)
+  shards = manifest.match_shards(input_path)
+  records = tf.data.TFRecordDataset(shards).map(lambda record: decode.decode_record(record, tf.constant(input_path)))
+  try:
+    for record in records.take(1).as_numpy_iterator():
+      return record.image
+  except tf.errors.OpError as error:
+    raise ValueError(f'{input_path}: {error.message.splitlines()[0]}') from error
+  raise ValueError(f'{input_path}: the records have no picture.')
+
+
+def _evaluate(path: str, options: Options) -> dict[str, Any]:
+  if path.endswith('.onnx'):
+    raise ValueError(f'{path}: an .onnx has no suppression to evaluate: leave --input_path out.')
+  predictor = predict.load_predictor(path, options.checkpoint)
+  if options.exit_stage is not None:
+    predictor = predict.AtExit(predictor, options.exit_stage)
+  return measurement.measure(predictor, path, options.input_path, options.annotations)
+
+
+def _on_device(path: str, options: Options) -> dict[str, Any]:
+  """What the worker gives, of an Android device."""
+  with open(path, 'rb') as file:
+    content = file.read()
+  key = f'exit_{options.exit_stage}' if options.exit_stage else None
+  try:
+    graph = tflite_graph.TFLiteGraph(content, key)
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
+  return {
+    **adb.measure(options.device, content, graph, options.threads, options.runs, key),
+    'input_size': graph.input_shape[1:3],
+    'params': graph.params(),
+    'multiply_adds': graph.multiply_adds(),
+  }
+
+
+def _sidecar(path: str) -> dict[str, Any]:
+  """What export_tflite.py wrote beside the file; {} if another program made it."""
+  sidecar = os.path.splitext(path)[0] + '.json'
+  if not os.path.isfile(sidecar):
+    return {}
+  try:
+    with open(sidecar, encoding='utf-8') as file:
+      facts = json.load(file)
+    return facts if isinstance(facts, dict) else {}
+  except ValueError as error:
+    raise ValueError(f'{sidecar}: not JSON ({error}): export the .tflite again.') from error
+
+
+def _digest(path: str) -> str | None:
+  if not os.path.isfile(path):
+    return None
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()[:16]
+
+
+def _default_name(path: str, exit_stage: int | None) -> str:
+  directory, last = os.path.split(os.path.abspath(path))
+  stem = os.path.splitext(last)[0]
+  name = f'{os.path.basename(directory)}/{stem}' if stem.isdigit() else stem
+  return f'{name} exit {exit_stage}' if exit_stage else name
+
+
+@functools.cache
+def processor() -> str:
+  """Name of this machine's processor."""
+  try:
+    with open('/proc/cpuinfo', encoding='utf-8') as file:
+      for line in file:
+        if line.startswith('model name'):
+          return line.partition(':')[2].strip()
+  except OSError:
+    pass
+  return platform.processor() or platform.machine()

@@ -1,0 +1,283 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""One measurement of one model form: a line of JSON that `benchmark.py` writes and `report_frontier.py` reads."""
+
+import dataclasses
+import fcntl
+import json
+import math
+import os
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+FORMAT = 1
+FORMS = ('checkpoint', 'saved_model', 'tflite', 'onnx')
+PARTS = ('backbone', 'neck', 'head', 'post_processing')
+
+
+class RecordError(ValueError):
+  """A record, or a file of records, is not what it should be; the message names the file, the line and the key."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+  """Milliseconds of one picture.
+
+  Attributes:
+    median: the middle one; None where the tool that measured gives only the mean.
+    p90: nine of ten are faster; None where the tool does not say.
+    first: the first one after loading, which also packs weights and allocates.
+    mean: on average, the first one left out.
+    runs: how many were counted.
+  """
+
+  median: float | None
+  p90: float | None
+  first: float | None
+  mean: float
+  runs: int
+
+  def __post_init__(self):
+    for name in ('median', 'p90', 'first', 'mean'):
+      value = getattr(self, name)
+      if value is not None and not (math.isfinite(value) and value > 0):
+        raise RecordError(f'latency_ms.{name} is {value!r}, not a positive number.')
+    if self.runs < 1:
+      raise RecordError(f'latency_ms.runs is {self.runs!r}: one at least is needed.')
+
+  @property
+  def typical(self) -> float:
+    """The median, or the mean where there is none."""
+    return self.mean if self.median is None else self.median
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRecord:
+  """What one form of a model reaches and costs, and how that was measured.
+
+  Attributes:
+    name: what reports call it; records of one name are one model, measured more than once or on several devices.
+    form: one of `FORMS`.
+    family: models of one family have one colour, e.g. the kind of their pyramid; '' if it has none.
+    quantization: how weights and activations are stored, e.g. 'none', 'int8'; None where nothing says.
+    exit_stage: of an anytime detector; None: it has no exits, or it is the last.
+    digest: of the file's content, for forms that are one file; None else.
+    input_size: (height, width) of the network's input.
+    params: numbers in the weights. In files that fold batch norms into the kernels these are not counted.
+    multiply_adds: of convolutions and matrix products, for one picture, by part; 'network' where parts are not told
+      apart.
+    size_bytes: of the file, the directory, or the weights in a checkpoint.
+    latency_ms: of one picture, from the network's input to detections (or to what the form gives).
+    parts_ms: the same by part, where the form allows; {} else.
+    threads: that the runtime could use.
+    device: what it ran on.
+    runtime: what ran it, with its version.
+    peak_memory_bytes: what loading and running took at most, without the runtime's own libraries.
+    metrics: COCO's, 0 to 1; {} where it was not evaluated.
+    evaluated_on: the records and how many pictures they have; '' where it was not evaluated.
+    facts: whatever else is worth keeping, such as the training budget: text or numbers.
+  """
+
+  name: str
+  form: str
+  family: str
+  quantization: str | None
+  exit_stage: int | None
+  digest: str | None
+  input_size: tuple[int, int] | None
+  params: int | None
+  multiply_adds: Mapping[str, int]
+  size_bytes: int
+  latency_ms: Latency
+  parts_ms: Mapping[str, float]
+  threads: int
+  device: str
+  runtime: str
+  peak_memory_bytes: int | None
+  metrics: Mapping[str, float]
+  evaluated_on: str
+  facts: Mapping[str, Any]
+
+  def __post_init__(self):
+    if not self.name:
+      raise RecordError('name is empty.')
+    if self.form not in FORMS:
+      raise RecordError(f'form is {self.form!r}, not one of {", ".join(FORMS)}.')
+    if unknown := set(self.parts_ms) - set(PARTS):
+      raise RecordError(f'parts_ms has {sorted(unknown)}; the parts are {", ".join(PARTS)}.')
+    if self.metrics and 'AP' not in self.metrics:
+      raise RecordError('metrics are there, but AP is not among them.')
+    for key, value in self.metrics.items():
+      if not -1 <= value <= 1:
+        raise RecordError(f'metrics.{key} is {value!r}, not a number from 0 to 1.')
+
+  @property
+  def ap(self) -> float | None:
+    """COCO's AP, 0 to 1; None where it was not evaluated."""
+    return self.metrics.get('AP')
+
+  @property
+  def total_multiply_adds(self) -> int | None:
+    """Of all parts; None where they were not counted."""
+    return sum(self.multiply_adds.values()) if self.multiply_adds else None
+
+  @property
+  def setting(self) -> str:
+    """What latencies have to share to be compared."""
+    return f'{self.device}, {self.threads} thread{"s" if self.threads > 1 else ""}'
+
+  def to_json(self) -> str:
+    """One line."""
+    return json.dumps({'format': FORMAT, **dataclasses.asdict(self)})
+
+  @classmethod
+  def from_dict(cls, data: Any) -> 'ModelRecord':
+    """The record of parsed JSON.
+
+    Raises:
+      RecordError: naming the key that is missing, unknown or of another type.
+    """
+    if not isinstance(data, Mapping):
+      raise RecordError(f'a record is a JSON object, not {type(data).__name__}.')
+    if data.get('format') != FORMAT:
+      raise RecordError(f'format is {data.get("format")!r}; this version reads {FORMAT}.')
+    values = _checked(cls, {key: value for key, value in data.items() if key != 'format'}, '')
+    values['latency_ms'] = Latency(**_checked(Latency, values['latency_ms'], 'latency_ms.'))
+    if values['input_size'] is not None:
+      values['input_size'] = tuple(values['input_size'])
+    return cls(**values)
+
+
+def _checked(cls: type, data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+  """The values of a dataclass as parsed, each of the type that its field declares."""
+  fields = {field.name: field.type for field in dataclasses.fields(cls)}
+  if missing := [name for name in fields if name not in data]:
+    raise RecordError(f'{prefix}{missing[0]} is missing.')
+  if unknown := [name for name in data if name not in fields]:
+    raise RecordError(f'{prefix}{unknown[0]} is unknown.')
+  for name, kind in fields.items():
+    if not _fits(data[name], kind):
+      shown = kind.__name__ if isinstance(kind, type) else str(kind).replace('collections.abc.', '')
+      raise RecordError(f'{prefix}{name} is {data[name]!r}, not {shown}.')
+  return dict(data)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+  """Whether parsed JSON is what a field of this type is written as."""
+  origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+  if kind is Any:
+    return True
+  if isinstance(kind, types.UnionType):
+    return any(_fits(value, argument) for argument in arguments)
+  if origin is Mapping:
+    return isinstance(value, Mapping) and all(_fits(entry, arguments[1]) for entry in value.values())
+  if origin is tuple:
+    return isinstance(value, list) and len(value) == len(arguments) and all(map(_fits, value, arguments))
+  if isinstance(value, bool):
+    return kind is bool
+  return isinstance(value, {float: (int, float), Latency: Mapping}.get(kind, kind))
+
+
+def append(path: str, record: ModelRecord) -> None:
+  """Adds a record to a file, whole or not at all also where several processes write."""
+  os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+  with open(path, 'a+b') as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    file.seek(0, os.SEEK_END)
+    line = (record.to_json() + '\n').encode()
+    if file.tell():
+      file.seek(-1, os.SEEK_END)
+      if file.read(1) != b'\n':  # What a process left that was killed while it wrote: the reader names it.
+        line = b'\n' + line
+    file.write(line)
+
+
+def load(paths: Iterable[str]) -> list[ModelRecord]:
+  """All records of files, a record a line; a directory stands for its .jsonl files.
+
+  Raises:
+    FileNotFoundError: a path does not exist, or a directory has no such file.
+    RecordError: naming the file, the line and what is wrong.
+  """
+  records = []
+  for path in paths:
+    files = [path]
+    if os.path.isdir(path):
+      files = sorted(os.path.join(path, name) for name in os.listdir(path) if name.endswith('.jsonl'))
+    if not files or not all(map(os.path.isfile, files)):
+      raise FileNotFoundError(f'{path}: no file of records (.jsonl), as benchmark.py writes them.')
+    for file in files:
+      records += _load_file(file)
+  return records
+
+
+def _load_file(path: str) -> list[ModelRecord]:
+  records = []
+  try:
+    with open(path, encoding='utf-8') as file:
+      lines = file.read().splitlines()
+  except UnicodeDecodeError as error:
+    raise RecordError(f'{path}: not a file of records, which are lines of JSON.') from error
+  for number, line in enumerate(lines, start=1):
+    if not line.strip():
+      continue
+    try:
+      records.append(ModelRecord.from_dict(json.loads(line)))
+    except json.JSONDecodeError as error:
+      raise RecordError(f'{path}:{number}: not JSON ({error}): every line is one record.') from error
+    except RecordError as error:
+      raise RecordError(f'{path}:{number}: {error}') from error
+  if not records:
+    raise RecordError(f'{path}: has no record.')
+  return records
+
+
+def parse_facts(texts: Iterable[str]) -> dict[str, Any]:
+  """Facts of 'key=value' texts; values that are numbers become numbers.
+
+  Raises:
+    RecordError: a text is no such thing, or a key is there twice.
+  """
+  facts = {}
+  for text in texts:
+    key, equals, value = text.partition('=')
+    if not (key and equals) or key in facts:
+      raise RecordError(f'fact {text!r}: key=value is needed, each key once.')
+    try:
+      facts[key] = json.loads(value)
+    except ValueError:
+      facts[key] = value
+  return facts
+
+
+def describe(record: ModelRecord) -> str:
+  """A record in a few lines, for people."""
+  latency = record.latency_ms
+  figures = [f'{name} {value:.2f}' for name in ('median', 'p90', 'first') if (value := getattr(latency, name))]
+  lines = [
+    f'{record.name}: {record.runtime}, {record.setting}',
+    f'  {" ms, ".join(figures or [f"mean {latency.mean:.2f}"])} ms a picture, {record.size_bytes / 1e6:.2f} MB',
+  ]
+  if record.parts_ms:
+    lines.append('  ' + ', '.join(f'{part} {value:.2f} ms' for part, value in record.parts_ms.items()))
+  if record.total_multiply_adds is not None and record.params is not None:
+    lines.append(f'  {record.params / 1e6:.2f}M parameters, {record.total_multiply_adds / 1e9:.3f}G multiply-adds')
+  if record.peak_memory_bytes is not None:
+    lines.append(f'  {record.peak_memory_bytes / 1e6:.1f} MB of memory')
+  if record.metrics:
+    lines.append(f'  AP {record.ap:.4f} on {record.evaluated_on}')
+  return '\n'.join(lines)

@@ -1,0 +1,94 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+r"""Measures one form of a model, and adds one record to a file: docs/frontier.md.
+
+benchmark.py --model=cells_int8.tflite --input_path='records/test-*' --records=records.jsonl
+benchmark.py --model=cells_int8.tflite --records=records.jsonl --adb --adb_binary=android_aarch64_benchmark_model
+
+A .tflite, a SavedModel, the model_dir of a training or an .onnx: parameters, multiply-adds, size, milliseconds of one
+picture and of the parts of the network, memory, and with --input_path COCO's metrics.
+"""
+
+import os
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+  """Not done on import: other programs have flags of the same names."""
+  flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, the model_dir of a training, or an .onnx.')
+  flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint in place of its best.')
+  flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: this exit; unset: the last.', lower_bound=1)
+  flags.DEFINE_string('input_path', None, 'TFRecords to evaluate on; their first picture is timed. Unset: no AP.')
+  flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
+  flags.DEFINE_string('records', None, 'File to add the record to, .jsonl.')
+  flags.DEFINE_string('name', None, 'What reports call the model; unset: by its path.')
+  flags.DEFINE_string('family', '', 'Models of one family have one colour in reports.')
+  flags.DEFINE_list('facts', [], 'What else to keep, such as train_steps=600: key=value, comma between.')
+  flags.DEFINE_integer('threads', 1, 'Threads of the runtime.', lower_bound=1)
+  flags.DEFINE_integer('runs', 50, 'How many pictures are timed.', lower_bound=1)
+  flags.DEFINE_bool('adb', False, "Time a .tflite on a connected Android device, by LiteRT's benchmark_model.")
+  flags.DEFINE_string('adb_serial', None, 'Which device; unset: the only one.')
+  flags.DEFINE_string('adb_binary', None, 'benchmark_model for the device, copied there; unset: it is there already.')
+  flags.DEFINE_multi_string('adb_flag', [], 'A further flag of benchmark_model, such as --adb_flag=--use_gpu=true.')
+  flags.mark_flags_as_required(['model', 'records'])
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf.frontier import adb, benchmark, record
+  from nasfpn_tf.training import failure
+
+  if not FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.WARNING)
+  try:
+    if not FLAGS.records.endswith('.jsonl'):
+      raise ValueError(f'--records={FLAGS.records}: the name must end in .jsonl, a record a line.')
+    device = adb.connect(FLAGS.adb_serial, FLAGS.adb_binary, FLAGS.adb_flag) if FLAGS.adb else None
+    options = benchmark.Options(
+      model=FLAGS.model,
+      checkpoint=FLAGS.checkpoint_path,
+      exit_stage=FLAGS.exit_stage,
+      input_path=FLAGS.input_path,
+      annotations=FLAGS.annotations,
+      threads=FLAGS.threads,
+      runs=FLAGS.runs,
+      name=FLAGS.name,
+      family=FLAGS.family,
+      facts=record.parse_facts(FLAGS.facts),
+      device=device,
+    )
+    found = benchmark.measure(options)
+    record.append(FLAGS.records, found)
+  except failure.EXPECTED as error:
+    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
+    sys.exit(f'benchmark: {failure.message(error)}')
+  print(record.describe(found))
+
+
+def run():
+  define_flags()
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()

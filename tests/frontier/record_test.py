@@ -1,0 +1,100 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Records of measurements: there and back, and what is said of broken ones."""
+
+import json
+
+import pytest
+
+from nasfpn_tf.frontier import record
+from tests.frontier.samples import sample
+
+
+def test_there_and_back(tmp_path):
+  path = str(tmp_path / 'new' / 'records.jsonl')
+  first = sample()
+  phone = sample(
+    name='phone',
+    latency_ms=record.Latency(median=None, p90=None, first=None, mean=7.5, runs=50),
+    parts_ms={},
+    multiply_adds={},
+    metrics={},
+    input_size=None,
+    peak_memory_bytes=None,
+    params=None,
+  )
+  record.append(path, first)
+  record.append(path, phone)
+  assert record.load([path]) == [first, phone]
+  assert record.load([str(tmp_path / 'new')]) == [first, phone]
+  assert first.total_multiply_adds == 400_000_000 and first.ap == 0.5 and first.latency_ms.typical == 10.0
+  assert phone.total_multiply_adds is None and phone.ap is None and phone.latency_ms.typical == 7.5
+  assert first.setting == 'processor, 1 thread'
+
+
+def test_a_line_that_was_cut_does_not_take_the_next_one_along(tmp_path):
+  path = tmp_path / 'records.jsonl'
+  path.write_text(sample().to_json()[:40])
+  record.append(str(path), sample())
+  with pytest.raises(record.RecordError, match=r'records.jsonl:1: not JSON'):
+    record.load([str(path)])
+  assert record.ModelRecord.from_dict(json.loads(path.read_text().splitlines()[1])) == sample()
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'format': 2}, 'format is 2; this version reads 1'),
+    ({'name': ''}, 'name is empty'),
+    ({'name': 3}, 'name is 3, not str'),
+    ({'form': 'caffe'}, "form is 'caffe', not one of checkpoint"),
+    ({'threads': True}, 'threads is True, not int'),
+    ({'threads': '1'}, "threads is '1', not int"),
+    ({'colour': 'red'}, 'colour is unknown'),
+    ({'multiply_adds': {'head': 'many'}}, r"multiply_adds is {'head': 'many'}, not Mapping\[str, int\]"),
+    ({'parts_ms': {'tail': 1.0}}, r"parts_ms has \['tail'\]; the parts are backbone"),
+    ({'metrics': {'AP50': 0.5}}, 'AP is not among them'),
+    ({'metrics': {'AP': 61.2}}, 'metrics.AP is 61.2, not a number from 0 to 1'),
+    ({'latency_ms': {'median': 1.0}}, 'latency_ms.p90 is missing'),
+    ({'input_size': [320]}, r'input_size is \[320\], not tuple\[int, int\]'),
+  ],
+  ids=lambda value: '-'.join(value) if isinstance(value, dict) else '',
+)
+def test_what_is_wrong_is_named(changes, message, tmp_path):
+  path = tmp_path / 'records.jsonl'
+  path.write_text(json.dumps({**json.loads(sample().to_json()), **changes}))
+  with pytest.raises(record.RecordError, match=rf'records.jsonl:1: .*{message}'):
+    record.load([str(path)])
+
+
+def test_no_sensible_latency():
+  for wrong in (0.0, -1.0, float('nan')):
+    with pytest.raises(record.RecordError, match=r'latency_ms\.median'):
+      record.Latency(median=wrong, p90=1.0, first=1.0, mean=1.0, runs=1)
+  with pytest.raises(record.RecordError, match='runs is 0'):
+    record.Latency(median=1.0, p90=1.0, first=1.0, mean=1.0, runs=0)
+
+
+def test_files_that_are_none(tmp_path):
+  with pytest.raises(FileNotFoundError, match=r'absent\.jsonl: no file of records'):
+    record.load([str(tmp_path / 'absent.jsonl')])
+  with pytest.raises(FileNotFoundError, match='no file of records'):
+    record.load([str(tmp_path)])
+  (tmp_path / 'empty.jsonl').touch()
+  (tmp_path / 'binary.jsonl').write_bytes(b'\xff\xfe\x00')
+  (tmp_path / 'list.jsonl').write_text('[1]')
+  for name, message in (('empty', 'has no record'), ('binary', 'not a file of records'), ('list', 'not list')):
+    with pytest.raises(record.RecordError, match=f'{name}.jsonl.*{message}'):
+      record.load([str(tmp_path / f'{name}.jsonl')])
