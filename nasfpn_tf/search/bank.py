@@ -17,6 +17,10 @@
 A merging cell's convolution does not depend on which features it merges, nor on their levels, so the cell at one
 position of one repeat has the same convolution in every pyramid. The batch norm after it is one for each output level,
 as in RetinaNet's head, because features of different levels have different statistics.
+
+The convolutions begin near the identity. Begun at random, each would give its channels a meaning of its own, and a cell
+whose inputs are drawn anew in every step could learn nothing from them: the loss stays where it is. Near the identity a
+channel means the same in all features from the first step on.
 """
 
 from collections.abc import Sequence
@@ -30,6 +34,7 @@ from nasfpn_tf.layers.feature_pyramid import FeaturePyramid, PyramidStage
 from nasfpn_tf.topology import PyramidSpec
 
 WEIGHTED = 'weighted_sum'  # Has weights for its inputs, which mean something else in every pyramid.
+_NOISE = 0.3  # Share of its usual initial values that a convolution has beside the identity.
 
 
 class Bank:
@@ -41,7 +46,7 @@ class Bank:
   """
 
   def __init__(self, detector: tf_keras.Model):
-    """Takes over a detector that `build_detector` has built with any pyramid of the space.
+    """Takes over a detector that `build_detector` has built with any pyramid of the space; changes its cells' weights.
 
     Raises:
       ValueError: the decoder is none of ours.
@@ -55,6 +60,8 @@ class Bank:
       [{level: _unit(cell.conv_norm, level) for level in detector.decoder.spec.levels} for cell in stage.cells]
       for stage in stages
     ]
+    for cell in (cell for stage in stages for cell in stage.cells):
+      _begin_near_identity(cell.conv_norm.conv)
     self._projection, self._backbone, self._head = detector.decoder.projection, detector.backbone, detector.head
 
   @property
@@ -135,3 +142,13 @@ def _unit(base: ConvBatchNorm, level: int) -> ConvBatchNorm:
   unit.conv = base.conv
   unit.norm.build([None, None, None, base.conv.filters])
   return unit
+
+
+def _begin_near_identity(conv: tf_keras.layers.Layer) -> None:
+  """Adds the identity to the kernels of a convolution, separable or not, and lessens what they had."""
+  separable = isinstance(conv, tf_keras.layers.SeparableConv2D)
+  for kernel in (conv.depthwise_kernel, conv.pointwise_kernel) if separable else (conv.kernel,):
+    values = _NOISE * kernel.numpy()
+    height, width, channels, filters = values.shape  # Of a depthwise kernel the last is 1: a filter for each channel.
+    values[height // 2, width // 2] += np.eye(channels) if channels == filters else 1.0
+    kernel.assign(values)

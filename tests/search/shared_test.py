@@ -19,9 +19,11 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.search import shared
+from nasfpn_tf.search.bank import Bank
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.pyramids import PyramidSpace
 from nasfpn_tf.search.trial import Trial
@@ -112,6 +114,22 @@ def test_children_share_convolutions_and_the_norms_of_equal_levels(search):
   assert 0 < same_level < 2 * len(units[0])
   kernels = {id(unit.conv) for unit in units[0]}
   assert len(kernels) == len(units[0]), 'every position has a convolution of its own'
+
+
+@pytest.mark.parametrize('separable', [False, True], ids=['dense', 'separable'])
+def test_in_a_new_bank_channels_mean_the_same_before_and_after_a_cell(prefix, separable):
+  tf_keras.utils.set_random_seed(0)
+  params = rectangles.experiment(prefix, task={'model': MODEL})
+  model = recipe.complete(params, 'train').params.task.model
+  model.decoder.feature_pyramid.use_separable_conv = separable
+  bank = Bank(detector.build_detector(model))
+  image = np.random.default_rng(0).normal(size=[1, 32, 32, model.decoder.feature_pyramid.num_filters])
+  for stage in bank.detector.decoder.stages:
+    for cell in stage.cells:
+      before, after = (np.reshape(values, [-1, image.shape[-1]]) for values in (image, cell.conv_norm.conv(image)))
+      correlations = np.corrcoef(before.T, after.T)[: image.shape[-1], image.shape[-1] :]
+      assert np.diag(correlations).min() > 0.5
+      assert np.abs(correlations - np.diag(np.diag(correlations))).max() < 0.5
 
 
 def test_statistics_depend_on_weights_and_images_alone(search):
