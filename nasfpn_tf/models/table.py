@@ -37,8 +37,10 @@ here.
 Params are trainable ones in millions, as most sources count them; where a source counts the moving statistics of the
 batch norms too, so does the row. Multiply-adds are those of the convolutions and matrix products of backbone, pyramid
 and head for one image, in thousand millions; sources call them FLOPs. Of a model with several exits the figures are
-those of the last one. Ratio is built / published. Both figures agree
-with the published one within 0.5 % beyond its rounding, except where a note says why not.
+those of the last one. Ratio is built / published. Both figures agree with the published one within 0.5 % beyond its
+rounding, except where a note says why not. One published row has no file: AmoebaNet with NAS-FPN at 1536 px (50.7 AP
+val, 209M params, 3045G multiply-adds: arXiv 1911.09070, table 2); its sizes are not published, and none that was tried
+fits ([reproduction.md](reproduction.md)).
 
 Written by
 
