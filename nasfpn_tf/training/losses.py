@@ -54,7 +54,8 @@ def focal_loss(logits: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor, alpha:
       # Behind the upstream gradient, so that the graph does not keep what the forward pass computed.
       with tf.control_dependencies([upstream]):
         is_own, right, softplus = answers(tf.identity(logits))
-      slope = gamma * tf.sigmoid(right) * (softplus - right) + tf.sigmoid(-right)
+      probability = tf.sigmoid(right)
+      slope = gamma * probability * (softplus - right) + (1.0 - probability)
       slope *= tf.where(is_own, -alpha, 1.0 - alpha) * tf.exp(-gamma * softplus)
       return tf.cast(upstream * weights * slope, logits.dtype)
 

@@ -13,7 +13,8 @@
 # limitations under the License.
 """Every file of configs/ from end to end: builds at its size, trains a step, is exported, and loads by its name.
 
-Slow, an hour and more for all; some: `pytest -m slow tests/models/every_config_test.py -k nasfpnlite`.
+Slow, about a processor minute each, and up to 11 GB: a process for each name keeps the memory of one from another.
+Some: `pytest -m slow tests/models/every_config_test.py -k nasfpnlite`.
 """
 
 import json
