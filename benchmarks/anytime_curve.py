@@ -38,9 +38,9 @@ import yaml
 from absl import app, flags
 
 from benchmarks import anytime_costs, anytime_report
+from nasfpn_tf.chain import process
 from nasfpn_tf.data import manifest
-from nasfpn_tf.quickstart import process
-from nasfpn_tf.training import checkpoints, failure
+from nasfpn_tf.training import checkpoints, failure, schedule
 from nasfpn_tf.training import params as params_lib
 
 FLAGS = flags.FLAGS
@@ -90,29 +90,6 @@ def plan(num_pyramids: int, seeds: Sequence[int], weights: Sequence[tuple[float,
     runs += [Run(num_pyramids, given, seed) for given in dict.fromkeys([(), *weights])]
     runs += [Run(stacked, None, seed) for stacked in range(1, num_pyramids + 1)]
   return runs
-
-
-def schedule(trainer: Any, steps: int) -> dict[str, Any]:
-  """Overrides of an experiment's section `trainer` that make it train `steps` and evaluate once, at the end.
-
-  The schedules of learning rate and warm-up are scaled.
-  """
-  changed = {'train_steps': steps, 'validation_interval': steps}
-  for name in ('steps_per_loop', 'summary_interval', 'checkpoint_interval'):
-    changed[name] = max(1, min(getattr(trainer, name), steps))
-  factor = steps / trainer.train_steps
-  groups = {}
-  for group in ('learning_rate', 'warmup'):
-    kind = getattr(trainer.optimizer_config, group).type
-    options = getattr(trainer.optimizer_config, group).get() if kind else None
-    scaled = {
-      name: [round(factor * step) for step in value] if isinstance(value, list | tuple) else round(factor * value)
-      for name in ('decay_steps', 'warmup_steps', 'boundaries')
-      if (value := getattr(options, name, None))
-    }
-    if scaled:
-      groups[group] = {kind: scaled}
-  return {'trainer': {**changed, **({'optimizer_config': groups} if groups else {})}}
 
 
 class Curve:
@@ -224,7 +201,7 @@ def curve_of_flags() -> tuple[Curve, list[Run], dict[str, Any]]:
   common = {'task': {section: {'input_path': path} for section, path in data.items()}}
   settings = {'config_file': FLAGS.config_file, 'params_override': FLAGS.params_override}
   facts = {**settings, 'train_steps': steps}
-  return Curve(FLAGS.output_dir, settings, {**common, **schedule(params.trainer, steps)}), runs, facts
+  return Curve(FLAGS.output_dir, settings, {**common, **schedule.shortened(params.trainer, steps)}), runs, facts
 
 
 def main(argv):

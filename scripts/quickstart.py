@@ -23,7 +23,8 @@ import sys
 
 from absl import app, flags
 
-from nasfpn_tf.quickstart import chain, steps
+from nasfpn_tf.chain import steps
+from nasfpn_tf.quickstart import chain
 from nasfpn_tf.quickstart import run as quickstart_run
 
 FLAGS = flags.FLAGS

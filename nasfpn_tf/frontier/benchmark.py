@@ -106,7 +106,7 @@ def measure(options: Options) -> ModelRecord:
     runtime=result['runtime'],
     peak_memory_bytes=result['peak_memory_bytes'],
     metrics={key: evaluated[key] for key in _METRICS if key in evaluated},
-    evaluated_on=f'{options.input_path} ({evaluated["num_images"]} pictures)' if evaluated else '',
+    evaluated_on=f'{_set_name(options.input_path)} ({evaluated["num_images"]} pictures)' if evaluated else '',
     facts=dict(options.facts),
   )
 
@@ -230,6 +230,12 @@ def _digest(path: str) -> str | None:
     return None
   with open(path, 'rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()[:16]
+
+
+def _set_name(input_path: str) -> str:
+  """What a set of records is called, wherever it lies."""
+  names = [os.path.basename(pattern).removesuffix('-*') for pattern in manifest.split_patterns(input_path)]
+  return ', '.join(names)
 
 
 def _default_name(path: str, exit_stage: int | None) -> str:

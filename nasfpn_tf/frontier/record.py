@@ -88,7 +88,7 @@ class ModelRecord:
     runtime: what ran it, with its version.
     peak_memory_bytes: what loading and running took at most, without the runtime's own libraries.
     metrics: COCO's, 0 to 1; {} where it was not evaluated.
-    evaluated_on: the records and how many pictures they have; '' where it was not evaluated.
+    evaluated_on: name of the records and how many pictures they have; '' where it was not evaluated.
     facts: whatever else is worth keeping, such as the training budget: text or numbers.
   """
 

@@ -25,7 +25,8 @@ from typing import Any
 
 import nasfpn_tf
 from nasfpn_tf import topology
-from nasfpn_tf.quickstart import chain, steps
+from nasfpn_tf.chain import steps
+from nasfpn_tf.quickstart import chain
 from nasfpn_tf.report import charts, detector, pictures
 
 _SMOOTHING = 0.8

@@ -19,7 +19,8 @@ import sys
 import time
 from typing import TextIO
 
-from nasfpn_tf.quickstart import chain, gather, steps
+from nasfpn_tf.chain import steps
+from nasfpn_tf.quickstart import chain, gather
 
 
 def run(quickstart: chain.Quickstart, stream: TextIO | None = None) -> None:

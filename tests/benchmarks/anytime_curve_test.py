@@ -23,6 +23,7 @@ import yaml
 
 from benchmarks import anytime_curve
 from nasfpn_tf.training import params as params_lib
+from nasfpn_tf.training import schedule
 from tests import testing
 from tests.training import rectangles
 
@@ -46,7 +47,7 @@ def test_every_run_is_a_configuration():
   trainer = params_lib.load_params(config_files=BCCD).trainer
   for run in anytime_curve.plan(3, [4], [(1.0, 0.0, 2.5)]):
     params = params_lib.load_params(
-      config_files=BCCD, params_override={**run.override(), **anytime_curve.schedule(trainer, 240)}
+      config_files=BCCD, params_override={**run.override(), **schedule.shortened(trainer, 240)}
     )
     model = params.task.model
     assert model.anytime.enabled == (run.loss_weights is not None)
@@ -60,7 +61,7 @@ def test_every_run_is_a_configuration():
 def test_other_steps_move_the_boundaries_of_a_stepwise_schedule():
   trainer = params_lib.load_params(config_files='r50_nasfpn_7x256_640').trainer
   before = trainer.optimizer_config.learning_rate.get().boundaries
-  scaled = anytime_curve.schedule(trainer, trainer.train_steps // 10)['trainer']['optimizer_config']['learning_rate']
+  scaled = schedule.shortened(trainer, trainer.train_steps // 10)['trainer']['optimizer_config']['learning_rate']
   assert list(scaled.values()) == [{'boundaries': [pytest.approx(step / 10, abs=1) for step in before]}]
 
 

@@ -26,6 +26,7 @@ from tests.house.repository import is_under
 FLOORS = {
   'topology': 0,
   'layers': 1,
+  'chain': 1,
   'config': 1,
   'config_types': 1,
   'data': 1,
@@ -79,6 +80,7 @@ TRAINS = (
 LIGHT = (
   'nasfpn_tf/__init__.py',
   'nasfpn_tf/topology/',
+  'nasfpn_tf/chain/',
   'nasfpn_tf/quickstart/',
   'nasfpn_tf/data/framing.py',
   'nasfpn_tf/data/manifest.py',

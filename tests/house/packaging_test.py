@@ -31,7 +31,7 @@ EXTRAS = PROJECT['project'].get('optional-dependencies', {})
 SETUPTOOLS = PROJECT['tool']['setuptools']
 
 # Runs on a clone: it chains the other scripts by their paths.
-NOT_INSTALLED = ('scripts/quickstart.py',)
+NOT_INSTALLED = ('scripts/frontier.py', 'scripts/quickstart.py')
 
 
 def normalized(name: str) -> str:

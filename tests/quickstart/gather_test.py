@@ -20,7 +20,8 @@ import pytest
 from PIL import Image
 
 from nasfpn_tf import topology
-from nasfpn_tf.quickstart import chain, gather, steps
+from nasfpn_tf.chain import steps
+from nasfpn_tf.quickstart import chain, gather
 
 _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
 

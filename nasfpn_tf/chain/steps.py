@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
-from nasfpn_tf.quickstart import process
+from nasfpn_tf.chain import process
 
 _LAST_LINES = 15  # Of a log, shown when its command fails.
 
@@ -150,7 +150,7 @@ class Chain:
       why += ' (often: out of memory)'
     raise StepError(
       f'{step.title}: the command {why}; {words}\nTo run it alone:\n  {quote(command)}\n'
-      'Run the quickstart again to go on from here.'
+      'Run the same command again to go on from here.'
     )
 
   def _digest(self, step: Step) -> str:

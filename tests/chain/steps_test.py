@@ -21,7 +21,7 @@ import sys
 
 import pytest
 
-from nasfpn_tf.quickstart import steps
+from nasfpn_tf.chain import steps
 
 # Appends a line to argv[2] for every run, and fails if argv[1] says so.
 _WORK = "import sys; open(sys.argv[2], 'a').write('x\\n'); sys.exit(int(sys.argv[1]))"

@@ -24,7 +24,7 @@ import time
 
 import pytest
 
-from nasfpn_tf.quickstart import process
+from nasfpn_tf.chain import process
 
 _PYTHON = [sys.executable, '-S', '-c']
 
@@ -63,7 +63,7 @@ time.sleep(60)
 """
 _RUNNER = """
 import io, sys
-from nasfpn_tf.quickstart import process
+from nasfpn_tf.chain import process
 process.run([sys.executable, '-S', '-c', sys.argv[1], sys.argv[2]], None, io.StringIO())
 """
 

@@ -1,0 +1,107 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+r"""Makes a frontier: trains FPNLite and NAS-FPNLite detectors of several sizes, exports, measures and reports them.
+
+frontier.sh --data_dir=bccd --output_dir=runs/frontier --points=small
+
+Points and models that are done are skipped; the same command goes on where it was stopped: docs/frontier.md.
+"""
+
+import os
+import signal
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+  """Not done on import: other programs have flags of the same names."""
+  flags.DEFINE_string('output_dir', None, 'Gets points/, records/ and frontier.html, .md, .svg.')
+  flags.DEFINE_string(
+    'data_dir', None, 'annotations/instances_{train,val,test}.json and images/: trains on two, AP on test.'
+  )
+  flags.DEFINE_string('train', None, 'In place of --data_dir: records to train on, prefixes with a comma between.')
+  flags.DEFINE_string('validation', None, 'In place of --data_dir: records whose AP is reported.')
+  flags.DEFINE_list('points', ['all'], "Names, patterns such as '*_3x64_*', or 'all' or 'small'.")
+  flags.DEFINE_list('forms', ['float', 'int8'], 'Which forms of each: float, int8.')
+  flags.DEFINE_integer('steps', 600, 'Of every training; the schedule is scaled.', lower_bound=1)
+  flags.DEFINE_integer('seed', 0, 'Of every training.')
+  flags.DEFINE_string(
+    'config_file', 'bccd_mobilenetv2_nasfpnlite_3x64_384x512', 'What the points change; as of train.py.'
+  )
+  flags.DEFINE_string('params_override', None, 'Further changes to all points; as of train.py.')
+  flags.DEFINE_integer('threads', 1, 'Of LiteRT.', lower_bound=1)
+  flags.DEFINE_integer('runs', 50, 'How many pictures are timed.', lower_bound=1)
+  flags.DEFINE_bool('measure_again', False, 'Measure what is done already, too: in one sitting, on an idle machine.')
+  flags.DEFINE_bool('list', False, 'Print the points that are chosen, and end.')
+  flags.DEFINE_string('title', 'Accuracy against cost', 'Of the report.')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  from nasfpn_tf.frontier import plan
+
+  try:
+    points = plan.choose(FLAGS.points)
+    if FLAGS.list:
+      print('\n'.join(f'{point.name}: {", ".join(point.models(FLAGS.forms))}' for point in points))
+      return
+    _run(points)
+  except KeyboardInterrupt:
+    sys.exit('\nfrontier: stopped; the same command goes on from here.')
+  except (ValueError, OSError, RuntimeError) as error:
+    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
+    sys.exit(f'frontier: {error}')
+
+
+def _run(points):
+  from nasfpn_tf.data import manifest
+  from nasfpn_tf.frontier import production
+
+  if not FLAGS.output_dir:
+    raise ValueError('--output_dir is needed.')
+  if bool(FLAGS.data_dir) == bool(FLAGS.train or FLAGS.validation) or bool(FLAGS.train) != bool(FLAGS.validation):
+    raise ValueError('give either --data_dir, or --train and --validation.')
+  for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.default_int_handler)  # As Ctrl-C: what runs is ended in order.
+  if FLAGS.data_dir:
+    train, validation = production.make_records(FLAGS.data_dir, FLAGS.output_dir)
+  else:
+    train, validation = (','.join(map(os.path.abspath, text.split(','))) for text in (FLAGS.train, FLAGS.validation))
+    for path in (train, validation):
+      manifest.match_shards(path)  # Says at once which are not there.
+  settings = production.Settings(
+    FLAGS.config_file, FLAGS.params_override, train, validation, steps=FLAGS.steps, seed=FLAGS.seed
+  )
+  measuring = production.Measuring(FLAGS.forms, threads=FLAGS.threads, runs=FLAGS.runs)
+  frontier = production.Production(FLAGS.output_dir, settings, measuring)
+  failures = frontier.run(points, FLAGS.measure_again, FLAGS.title)
+  if failures:
+    raise RuntimeError('\n'.join([f'{len(failures)} failed; the same command tries them again:', *failures]))
+  print(f'{frontier.directory}/frontier.html')
+
+
+def run():
+  define_flags()
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()
