@@ -47,7 +47,14 @@ def build(
 
 @dataclasses.dataclass(frozen=True)
 class _Parts:
-  """The functions. Were they attributes of the module, each would be stored a second time, for Python."""
+  """The functions. Were they attributes of the module, each would be stored a second time, for Python.
+
+  Attributes:
+    begin: backbone and first pyramid.
+    stages: the other pyramids.
+    heads: of every exit.
+    suppress: post-processing.
+  """
 
   begin: Callable[[tf.Tensor], Features]
   stages: Sequence[Callable[[Features], Features]]
@@ -73,28 +80,28 @@ class AnytimeModule(module.DetectionModule):
     names = list(self.feature_specs)
     self._model_key = _fingerprint(model)
 
-    def begin(images: tf.Tensor) -> Features:
+    def first(images: tf.Tensor) -> Features:
       return dict(zip(names, model.begin(images).features, strict=True))
 
     def stage_function(stage: tf_keras.layers.Layer) -> Callable[[Features], Features]:
       def refine(features: Features) -> Features:
         return dict(zip(names, stage([features[name] for name in names], training=False), strict=True))
 
-      return self._shared(refine, self.feature_specs)
+      return refine
 
     def head_function(head: tf_keras.layers.Layer) -> Callable[[Features], Mapping[str, Features]]:
       def predict(features: Features) -> Mapping[str, Features]:
         scores, boxes, _ = head({str(level): features[f'{LEVEL}{level}'] for level in levels})
         return {'cls_outputs': scores, 'box_outputs': boxes}
 
-      return self._shared(predict, self.feature_specs)
+      return predict
 
-    return _Parts(
-      begin=self._shared(begin, self._images_spec),
-      stages=[stage_function(stage) for stage in model.decoder.stages],
-      heads=[head_function(head) for head in model.heads],
-      suppress=self._suppression(model),
+    later = model.decoder.stages[1:]
+    functions = [*map(stage_function, later), *map(head_function, model.heads)]
+    begin, *shared = self._shared(
+      (first, self._images_spec), *((function, self.feature_specs) for function in functions)
     )
+    return _Parts(begin, shared[: len(later)], shared[len(later) :], self._suppression(model))
 
   def signatures(self, input_type: str = 'image_bytes') -> dict[str, Callable]:
     """The signatures by name: those of a `DetectionModule`, which are the last exit, and those of the exits.
@@ -146,7 +153,7 @@ class AnytimeModule(module.DetectionModule):
 
   def refine(self, features: Features, exit_stage: int) -> Features:
     """Features after `exit_stage` pyramids from those after one less."""
-    return self._parts.stages[exit_stage - 1](features)
+    return self._parts.stages[exit_stage - 2](features)
 
   def _refine_function(self, exit_stage: int) -> Callable[..., dict[str, tf.Tensor]]:
     def refine_state(**state: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -176,7 +183,7 @@ class AnytimeModule(module.DetectionModule):
 
   def _features(self, images: tf.Tensor, exit_stage: int) -> Features:
     features = self._parts.begin(images)
-    for stage in self._parts.stages[1:exit_stage]:
+    for stage in self._parts.stages[: exit_stage - 1]:
       features = stage(features)
     return features
 
@@ -188,15 +195,13 @@ class AnytimeModule(module.DetectionModule):
   def _checked(self, state: Mapping[str, tf.Tensor], exit_stage: int, name: str) -> Features:
     """The features of a state, which must be of this model, of one batch and of `exit_stage`."""
     features = {level: state[level] for level in self.feature_specs}
-    size = tf.shape(state[IMAGE_INFO])[0]
     checks = [
       tf.debugging.assert_equal(state[MODEL_KEY], self._model_key, f'{name}: the state is of another model.'),
       tf.debugging.assert_equal(state[EXIT_STAGE], exit_stage, f'{name} takes a state of exit {exit_stage}.'),
     ]
-    checks += [
-      tf.debugging.assert_equal(tf.shape(feature)[0], size, f'{name}: {level} and {IMAGE_INFO} are of two batches.')
-      for level, feature in features.items()
-    ]
+    sizes = tf.stack([tf.shape(feature)[0] for feature in features.values()])
+    what = f'{name}: {", ".join(features)} and {IMAGE_INFO} are not of one batch.'
+    checks.append(tf.debugging.assert_equal(sizes, tf.shape(state[IMAGE_INFO])[0], what))
     with tf.control_dependencies([check for check in checks if check is not None]):
       return {level: tf.identity(feature) for level, feature in features.items()}
 

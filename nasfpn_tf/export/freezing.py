@@ -14,21 +14,68 @@
 
 """Variables to constants: a CPU runs such a graph faster, for TensorFlow folds batch norm and arranges kernels once."""
 
-from collections.abc import Callable
+import collections
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
+_SMALL_BYTES = 1024  # Up to here a constant takes hardly more than what would refer to it.
 
-def freeze(function: tf.types.experimental.GenericFunction) -> Callable[..., Any]:
-  """A `tf.function` with one input signature, with the present values of its variables for constants.
+
+def freeze(functions: Sequence[tf.types.experimental.GenericFunction]) -> list[Callable[..., Any]]:
+  """`tf.function`s with one input signature each, with the present values of their variables for constants.
+
+  What several of them have in common, as heads that share kernels do, is stored once, in a function that they call.
 
   Returns:
-    A function that takes and gives the same structures of tensors; called in other functions it is not copied.
+    Functions that take and give the same structures of tensors; called in other functions they are not copied.
   """
-  concrete = function.get_concrete_function()
-  frozen = convert_to_constants.convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+  concrete = [function.get_concrete_function() for function in functions]
+  frozen = [
+    convert_to_constants.convert_variables_to_constants_v2(function, lower_control_flow=False) for function in concrete
+  ]
+  counts = collections.Counter(value for function in frozen for value in set(_constants(function).values()))
+  common = [value for value, count in counts.items() if count > 1]
+  if common:
+    tensors = [tf.make_ndarray(tf.compat.v1.AttrValue.FromString(value).tensor) for value in common]
+    given = tf.function(lambda: [tf.constant(tensor) for tensor in tensors], input_signature=()).get_concrete_function()
+    frozen = [_with_given(function, common, given) for function in frozen]
+  return [_of_structure(*both) for both in zip(frozen, concrete, strict=True)]
+
+
+def _constants(function: Any) -> dict[str, bytes]:
+  """{name: serialised value} of the constants that are worth sharing."""
+  nodes = (node for node in function.graph.as_graph_def().node if node.op == 'Const')
+  values = {node.name: node.attr['value'].SerializeToString(deterministic=True) for node in nodes}
+  return {name: value for name, value in values.items() if len(value) > _SMALL_BYTES}
+
+
+def _with_given(function: Any, common: Sequence[bytes], given: Callable[[], Sequence[tf.Tensor]]) -> Any:
+  """A frozen function that takes the constants in `common` from `given`."""
+  places = {value: index for index, value in enumerate(common)}
+  taken = {f'{name}:0': places[value] for name, value in _constants(function).items() if value in places}
+  if not taken:
+    return function
+  inputs = [tensor.name for tensor in function.inputs]
+  graph = function.graph.as_graph_def()
+  left_out = {name.partition(':')[0] for name in (*taken, *inputs)}
+  nodes = [node for node in graph.node if node.name not in left_out]
+  del graph.node[:]
+  graph.node.extend(nodes)
+
+  def call(*args: tf.Tensor) -> list[tf.Tensor]:
+    constants = given()
+    tensors = {**dict(zip(inputs, args, strict=True)), **{name: constants[index] for name, index in taken.items()}}
+    return tf.graph_util.import_graph_def(graph, tensors, [tensor.name for tensor in function.outputs], name='')
+
+  signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in function.inputs]
+  return tf.function(call, input_signature=signature).get_concrete_function()
+
+
+def _of_structure(frozen: Any, concrete: Any) -> Callable[..., Any]:
+  """`frozen`, which takes and gives flat lists, as `concrete` is called."""
 
   def call(*args: Any) -> Any:
     outputs = frozen(*tf.nest.flatten(args))

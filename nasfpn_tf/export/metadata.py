@@ -23,6 +23,8 @@ from typing import Any
 
 from ai_edge_litert.tools import flatbuffer_utils
 
+from nasfpn_tf.export import sharing
+
 POST_PROCESS = 'TFLite_Detection_PostProcess'
 _ALLOWED_CUSTOM_OPS = (POST_PROCESS,)
 
@@ -80,33 +82,7 @@ def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int]]) -> bytes:
       graph.tensors[indices[name]].shape = list(shape)
       graph.tensors[indices[name]].shapeSignature = None
     graph.outputs = [indices[name] for name in shapes]
-  return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def share_buffers(content: bytes) -> bytes:
-  """Stores equal weights of several graphs once, and no names of what lies between the inputs and outputs of a graph.
-
-  The names are long, for each is the list of the layers that were fused, and there are as many copies as signatures.
-  """
-  model = _read(content)
-  first, buffers = {b'': 0}, model.buffers[:1]  # Buffer 0 is the empty one by convention.
-  where = {0: 0}
-  for index, buffer in enumerate(model.buffers[1:], start=1):
-    data = b'' if buffer.data is None else bytes(bytearray(buffer.data))
-    if data not in first:
-      first[data] = len(buffers)
-      buffers.append(buffer)
-    where[index] = first[data]
-  model.buffers = buffers
-  for entry in model.metadata or ():
-    entry.buffer = where[entry.buffer]
-  for graph in model.subgraphs:
-    ends = {*graph.inputs, *graph.outputs}
-    for index, tensor in enumerate(graph.tensors):
-      tensor.buffer = where[tensor.buffer]
-      if index not in ends:
-        tensor.name = b''
-  return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+  return sharing.pack(model)
 
 
 def raw_outputs(content: bytes, signature_key: str | None = None) -> tuple[int, int, bool, int]:

@@ -29,6 +29,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
+from nasfpn_tf.export import sharing
+
 LABEL_FILE = 'labels.txt'
 UNNAMED = '???'  # A class without a name.
 _ENTRY, _IDENTIFIER = 'TFLITE_METADATA', b'M001'
@@ -104,7 +106,7 @@ def add(content: bytes, names: Sequence[str], description: str = '') -> bytes:
     model.buffers.append(schema.BufferT())
     model.metadata = [*(model.metadata or []), entry]
   model.buffers[entry.buffer].data = np.frombuffer(bytes(builder.Output()), np.uint8)
-  file = io.BytesIO(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+  file = io.BytesIO(sharing.pack(model))
   with zipfile.ZipFile(file, 'a', zipfile.ZIP_STORED) as archive:
     # With a fixed date, so that equal models are equal files.
     archive.writestr(zipfile.ZipInfo(LABEL_FILE), '\n'.join(names) + '\n')

@@ -176,7 +176,8 @@ class DetectionModule(tf.Module):
       outputs = model(images, training=False)
       return {key: outputs[key] for key in ('cls_outputs', 'box_outputs')}
 
-    return types.SimpleNamespace(network=self._shared(network, self._images_spec), suppress=self._suppression(model))
+    (shared,) = self._shared((network, self._images_spec))
+    return types.SimpleNamespace(network=shared, suppress=self._suppression(model))
 
   def _suppression(self, model: tf_keras.Model) -> Callable:
     """The function from the outputs of the heads to detections."""
@@ -188,10 +189,14 @@ class DetectionModule(tf.Module):
 
     return tf.function(suppress)
 
-  def _shared(self, function: Callable, *specs: Any) -> Callable:
-    """A function that signatures call without copying it, with its variables, or with constants if frozen."""
-    function = tf.function(function, input_signature=specs)
-    return freezing.freeze(function) if self._frozen else function
+  def _shared(self, *parts: tuple[Callable, Any]) -> list[Callable]:
+    """Functions that signatures call without copying them, with their variables, or with constants if frozen.
+
+    Args:
+      *parts: each function with the specification of its argument.
+    """
+    functions = [tf.function(function, input_signature=(spec,)) for function, spec in parts]
+    return freezing.freeze(functions) if self._frozen else functions
 
   def _detect_letterboxed(self, images: tf.Tensor, image_info: tf.Tensor) -> dict[str, tf.Tensor]:
     return self._parts.suppress(self._parts.network(images), image_info)

@@ -38,6 +38,7 @@ from nasfpn_tf.export import (
   model_metadata,
   module,
   quantization,
+  sharing,
   suppression,
   verification,
 )
@@ -220,7 +221,7 @@ def convert(
     else:
       content = converter.convert()
   if functions:
-    content = metadata.share_buffers(content)
+    content = sharing.share_buffers(content)
   if options.nms != 'none':
     count = suppression.Settings.of(model).max_detections
     shapes = [1, count, 4], [1, count], [1, count], [1]

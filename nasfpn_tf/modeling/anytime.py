@@ -84,13 +84,12 @@ class EarlyHead(dense_prediction_heads.RetinaNetHead):
   def _apply_prediction_tower(self, features, convs, norms):
     if not self._norms_apart:
       return super()._apply_prediction_tower(features, convs, norms)
-    _, height, width, _ = features.shape
     x = features
     for conv, norm in zip(convs, norms, strict=True):
-      x = conv(x)
-      # Converters do not look for a batch norm behind a reshape.
-      x = norm(tf.reshape(x, [-1, 1, height * width, x.shape[-1]]))
-      x = self._activation(tf.reshape(x, [-1, height, width, x.shape[-1]]))
+      scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+      # A product would be folded all the same; a convolution of one channel by one weight is not.
+      x = tf.nn.depthwise_conv2d(conv(x), tf.reshape(scale, [1, 1, -1, 1]), [1, 1, 1, 1], 'SAME')
+      x = self._activation(tf.nn.bias_add(x, norm.beta - norm.moving_mean * scale))
     return x
 
 

@@ -23,7 +23,7 @@ import pytest
 import tensorflow as tf
 
 from nasfpn_tf import predict, zoo
-from nasfpn_tf.export import anytime_module, calibration, saved_model, source, tflite, verification
+from nasfpn_tf.export import calibration, saved_model, source, tflite, verification
 from nasfpn_tf.modeling import anytime, detector
 
 NUM_EXITS = 2
@@ -144,7 +144,7 @@ def test_wrong_states_of_a_saved_model(exported):
   with pytest.raises(tf.errors.InvalidArgumentError, match='refine_2: the state is of another model'):
     signatures['refine_2'](**{**state, 'model_key': state['model_key'] + 1})
   other = signatures['begin'](inputs=tf.constant(np.stack(pictures(1))))
-  with pytest.raises(tf.errors.InvalidArgumentError, match='level_4 and image_info are of two batches'):
+  with pytest.raises(tf.errors.InvalidArgumentError, match='level_4, level_5 and image_info are not of one batch'):
     signatures['detect_1'](**{**state, 'level_4': other['level_4']})
 
 
@@ -213,18 +213,17 @@ def test_exits_hardly_need_space(tmp_path):
   """Of a published size; the size of the input, which the weights do not depend on, is small."""
   model = zoo.load_experiment('bccd_mobilenetv2_nasfpnlite_3x64_384x512', {'task.model.num_classes': 4}).task.model
   model.override({'input_size': [128, 128, 3], 'backbone': {'applications': {'weights': 'none'}}})
-  plain, exits = (make_source(enabled, model.as_dict()).model for enabled in (False, True))
-  assert not isinstance(plain, anytime.AnytimeRetinaNet) and exits.num_exits == 3
+  plain, exits = (make_source(enabled, model.as_dict()) for enabled in (False, True))
+  assert not isinstance(plain.model, anytime.AnytimeRetinaNet) and exits.model.num_exits == 3
   size = (128, 128)
-  images = [image[np.newaxis].astype(np.float32) for image in pictures(calibration.MIN_IMAGES, size)]
 
   saved = []
-  for name, detector_model in (('plain', plain), ('exits', exits)):
-    exported = anytime_module.build(detector_model, size)
-    tf.saved_model.save(exported, str(tmp_path / name), signatures=exported.signatures())
+  for name, detector_source in (('plain', plain), ('exits', exits)):
+    saved_model.export_saved_model(detector_source, str(tmp_path / name), images=pictures(1, size))
     saved.append(sum(file.stat().st_size for file in (tmp_path / name).rglob('*') if file.is_file()))
   assert saved[1] < 1.05 * saved[0], saved
+  images = [image[np.newaxis].astype(np.float32) for image in pictures(calibration.MIN_IMAGES, size)]
   for quant_type in ('none', 'int8'):
     options = tflite.Options(quant_type=quant_type)
-    plain_size, size_with_exits = (len(tflite.convert(model, size, options, images)) for model in (plain, exits))
+    plain_size, size_with_exits = (len(tflite.convert(it.model, size, options, images)) for it in (plain, exits))
     assert size_with_exits < 1.10 * plain_size, (quant_type, size_with_exits, plain_size)

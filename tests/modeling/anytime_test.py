@@ -144,6 +144,24 @@ def test_exits_differ(model):
     assert np.abs(one['cls_outputs']['3'] - other['cls_outputs']['3']).max() > 1e-3
 
 
+def test_batch_norms_apart_from_their_kernels_say_the_same(model):
+  head, features = model.heads[0], model.decoder.stage_outputs(model.backbone(images()))[0]
+
+  def run():
+    traced = tf.function(lambda: head(features)[:2]).get_concrete_function()
+    return traced(), 'DepthwiseConv2dNative' in operations(traced.graph)
+
+  expected, is_apart = run()
+  assert not is_apart
+  with head.norms_apart():
+    found, is_apart = run()
+  assert is_apart
+  tf.nest.map_structure(
+    lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5), found, expected
+  )
+  assert not run()[1]
+
+
 def test_shared_heads_have_statistics_of_their_own():
   shared = detector.build_detector(model_config())
   separate = detector.build_detector(model_config(anytime={'share_heads': False}))
