@@ -190,7 +190,7 @@ def _verify(directory: str, expected: verification.Reference, batch_size: int | 
     for name in errors:
       error = verification.max_error(getattr(expected, name)[row], raw[name][0].numpy())
       errors[name] = np.maximum(errors[name], error).item()  # Unlike max(), keeps a NaN.
-  verification.check_errors(errors, verification.TOLERANCE, 'The SavedModel')
+  verification.check_errors(errors, expected.raw_tolerance, 'The SavedModel')
   for row, image in enumerate(expected.images):
     for name, value in _forms_of(image).items():
       found = verification.detections_of(signatures[name](inputs=tf.constant(np.stack([value] * copies))))

@@ -28,6 +28,9 @@ from nasfpn_tf.export.source import Source
 from nasfpn_tf.modeling import postprocess
 
 TOLERANCE = 1e-3  # Of raw outputs (box encodings, logits or scores), absolute, between float32 runtimes.
+# Relative to outputs beyond 100, where float32 has no more digits. Networks give them that have hardly been trained:
+# the statistics of their batch norms are not their own yet.
+_RELATIVE_TOLERANCE = 1e-5
 _SAME_IOU = 0.99
 
 
@@ -58,6 +61,12 @@ class Reference:
   detections: Sequence[Mapping[str, np.ndarray]]
   score_threshold: float
   max_detections: int
+
+  @property
+  def raw_tolerance(self) -> float:
+    """Of `box_encodings` and `class_logits`."""
+    largest = max(float(np.abs(outputs).max(initial=0.0)) for outputs in (self.box_encodings, self.class_logits))
+    return max(TOLERANCE, _RELATIVE_TOLERANCE * largest)
 
   @property
   def class_scores(self) -> np.ndarray:

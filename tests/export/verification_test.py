@@ -97,3 +97,10 @@ def test_weights_that_are_not_finite_are_named():
     verification.VerificationError, match=r'^run/ckpt-1: 1 weights .*bad_layer/bias.*earlier checkpoint'
   ):
     verification.check_finite(model, 'run/ckpt-1')
+
+
+@pytest.mark.parametrize(('largest', 'tolerance'), [(20.0, 1e-3), (-100.0, 1e-3), (-1e8, 1e3)])
+def test_the_tolerance_follows_the_outputs_where_float32_has_no_more_digits(largest, tolerance):
+  raw = {'box_encodings': np.array([[[1.0, 2.0, 3.0, largest]]]), 'class_logits': np.array([[[-4.0]]])}
+  others = dict.fromkeys(field.name for field in dataclasses.fields(verification.Reference))
+  assert verification.Reference(**others | raw).raw_tolerance == pytest.approx(tolerance)
