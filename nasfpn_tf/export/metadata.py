@@ -128,24 +128,29 @@ def names_outside_network(content: bytes) -> list[str]:
   return names
 
 
-def names_in_scopes(content: bytes, scopes: Collection[str]) -> list[str]:
-  """Names of the outputs of all operators that were made of layers of the given names.
+def names_from_scopes(content: bytes, scopes: Collection[str]) -> list[str]:
+  """Names of the outputs of all operators that were made of layers of the given names, and of what follows them.
 
   Raises:
     ValueError: there are none of a layer.
   """
-  names = [
-    graph.tensors[index].name.decode()
-    for graph in _read(content).subgraphs
-    for op in graph.operators
-    for index in op.outputs
-  ]
+  model = _read(content)
   # A fused operator has the names of all its parts, with semicolons between.
-  found = {scope: [name for name in names if re.search(f'(?:^|[/;]){re.escape(scope)}/', name)] for scope in scopes}
-  for scope, of_scope in found.items():
-    if not of_scope:
+  patterns = {scope: re.compile(f'(?:^|[/;]){re.escape(scope)}/') for scope in scopes}
+  found, names = set(), []
+  for graph in model.subgraphs:
+    after = set()
+    for op in graph.operators:
+      of_op = [graph.tensors[index].name.decode() for index in op.outputs]
+      here = {scope for scope, pattern in patterns.items() if any(map(pattern.search, of_op))}
+      if here or after.intersection(op.inputs):
+        found |= here
+        after.update(op.outputs)
+        names += of_op
+  for scope in scopes:
+    if scope not in found:
       raise ValueError(f'No operator of the converted model is of the layer {scope!r}.')
-  return [name for of_scope in found.values() for name in of_scope]
+  return names
 
 
 def write_sidecar(tflite_path: str, facts: Mapping[str, Any]) -> str:

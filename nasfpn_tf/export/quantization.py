@@ -39,7 +39,7 @@ def quantize(converter: tf.lite.TFLiteConverter, dataset: Dataset, float_scopes:
   Args:
     converter: with `optimizations` set.
     dataset: gives the calibration pictures.
-    float_scopes: names of layers that stay in float, too.
+    float_scopes: names of layers that stay in float, too, with whatever follows them.
   """
   converter.representative_dataset = dataset
   options = tf.lite.experimental.QuantizationDebugOptions
@@ -50,7 +50,7 @@ def quantize(converter: tf.lite.TFLiteConverter, dataset: Dataset, float_scopes:
       converter=converter, debug_dataset=dataset, debug_options=options(denylisted_ops=_FLOAT_OPS)
     )
     nodes = metadata.names_outside_network(debugger.calibrated_model)
-    nodes += metadata.names_in_scopes(debugger.calibrated_model, float_scopes)
+    nodes += metadata.names_from_scopes(debugger.calibrated_model, float_scopes)
     debugger.options = options(denylisted_ops=_FLOAT_OPS, denylisted_nodes=nodes)
   return debugger.get_nondebug_quantized_model()
 

@@ -36,7 +36,7 @@ def _converter():
         features = tf.nn.relu(tf.nn.conv2d(inputs / 255.0, kernel, 1, 'SAME'))
       with tf.name_scope('head'):
         scores = tf.nn.conv2d(features, kernel, 1, 'SAME')
-      return {'scores': tf.sigmoid(scores), 'boxes': 4.0 * tf.nn.relu(features)}
+      return {'scores': tf.sigmoid(tf.reshape(scores, [1, 64, 3])), 'boxes': 4.0 * tf.nn.relu(features)}
 
   converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()], tf.Module())
   converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -48,13 +48,14 @@ def _dataset():
     yield [quantization.with_full_range(picture)]
 
 
-def _kernel_types(content):
+def _input_types(content, kind, position):
+  """Types of an input of all operators of a kind."""
   model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
   (graph,) = model.subgraphs
   return [
-    flatbuffer_utils.type_to_name(graph.tensors[op.inputs[1]].type)
+    flatbuffer_utils.type_to_name(graph.tensors[op.inputs[position]].type)
     for op in graph.operators
-    if flatbuffer_utils.opcode_to_name(model, op.opcodeIndex) == 'CONV_2D'
+    if flatbuffer_utils.opcode_to_name(model, op.opcodeIndex) == kind
   ]
 
 
@@ -62,7 +63,10 @@ def _kernel_types(content):
   ('scopes', 'types'), [((), ['INT8', 'INT8']), (('head',), ['INT8', 'FLOAT32'])], ids=['all', 'float_head']
 )
 def test_layers_that_stay_in_float(scopes, types):
-  assert _kernel_types(quantization.quantize(_converter()[0], _dataset, scopes)) == types
+  content = quantization.quantize(_converter()[0], _dataset, scopes)
+  assert _input_types(content, 'CONV_2D', 1) == types
+  # What a layer in float gives is not rounded behind it.
+  assert _input_types(content, 'RESHAPE', 0) == types[1:]
 
 
 def test_a_layer_that_is_not_there():
