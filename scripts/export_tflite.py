@@ -74,6 +74,7 @@ def main(argv):
     )
   # After the flags are read: TensorFlow takes seconds to load.
   from nasfpn_tf import predict
+  from nasfpn_tf.data import manifest
   from nasfpn_tf.export import calibration, source, tflite
   from nasfpn_tf.training import failure
 
@@ -87,6 +88,8 @@ def main(argv):
       output_dtype=FLAGS.output_dtype,
       tolerance=FLAGS.tolerance,
     )
+    if FLAGS.evaluation_tfrecord:
+      manifest.match_shards(FLAGS.evaluation_tfrecord)  # If there are none, it is said before the conversion.
     images = []
     if FLAGS.calibration_tfrecord:
       images = calibration.load_images(FLAGS.calibration_tfrecord, FLAGS.calibration_steps)

@@ -54,3 +54,15 @@ def test_what_cannot_be_exported(flags, message, tmp_path):
   assert message in result.stderr + result.stdout
   assert 'Traceback' not in result.stderr
   assert not os.listdir(tmp_path)
+
+
+def test_calibration_records_without_a_picture(tmp_path):
+  records = tmp_path / 'val.tfrecord'
+  records.touch()
+  result = _run(
+    '--model=absent', '--quant_type=int8', f'--calibration_tfrecord={records}', f'--tflite_path={tmp_path}/x.tflite'
+  )
+  assert result.returncode == 1
+  assert f'export_tflite: {records}: 0 distinct pictures are too few to calibrate with' in result.stderr
+  assert 'Traceback' not in result.stderr
+  assert os.listdir(tmp_path) == ['val.tfrecord']

@@ -19,6 +19,8 @@ import shutil
 import subprocess
 import sys
 
+from PIL import Image
+
 from tests import testing
 from tests.export.forms import forms  # noqa: F401
 
@@ -56,5 +58,15 @@ def test_no_pictures(tmp_path):
   result = _run('--model=absent', '--images=absent/*.jpg', f'--output_dir={tmp_path}/out')
   assert result.returncode == 1
   assert 'predict: absent/*.jpg: no picture' in result.stderr
+  assert 'Traceback' not in result.stderr
+  assert not (tmp_path / 'out').exists()
+
+
+def test_a_tflite_of_another_tool(tmp_path):
+  (tmp_path / 'x.tflite').write_bytes(b'TFL3')
+  Image.new('RGB', (8, 8)).save(tmp_path / 'x.png')
+  result = _run(f'--model={tmp_path}/x.tflite', f'--images={tmp_path}/x.png', f'--output_dir={tmp_path}/out')
+  assert result.returncode == 1
+  assert f'predict: {tmp_path}/x.json: export_tflite.py writes it beside the .tflite; keep both' in result.stderr
   assert 'Traceback' not in result.stderr
   assert not (tmp_path / 'out').exists()
