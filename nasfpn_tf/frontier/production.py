@@ -181,7 +181,8 @@ class Production:
     if not self._settings.params_override:
       return []
     file = self.directory / 'common.yaml'
-    file.write_text(yaml.safe_dump(params_lib.parse_override(self._settings.params_override)), encoding='utf-8')
+    given = params_lib.nested(params_lib.parse_override(self._settings.params_override))
+    file.write_text(yaml.safe_dump(given), encoding='utf-8')
     return [file]
 
   def _export(self, point: Point, name: str, form: str, exit_stage: int | None) -> steps.Step:

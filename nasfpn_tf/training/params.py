@@ -76,7 +76,7 @@ def load_params(
     _override(params, content, path)
   if isinstance(params_override, str):
     params_override = parse_override(params_override)
-  _override(params, _nested(params_override or {}), 'params_override')
+  _override(params, nested(params_override or {}), 'params_override')
   config_types.check(params)
   return params
 
@@ -159,6 +159,18 @@ def parse_override(text: str) -> dict[str, Any]:
   return result
 
 
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+  """Dotted keys, as overrides have them, as nested mappings, as YAML files have them."""
+  result: dict[str, Any] = {}
+  for key, value in flat.items():
+    *path, last = str(key).split('.')
+    value = nested(value) if isinstance(value, Mapping) else value
+    for name in reversed([*path, last]):
+      value = {name: value}
+    _merge(result, value, '')
+  return result
+
+
 class _Loader(yaml.SafeLoader):
   """Safe YAML that reads 1e-4 as a number and refuses a key given twice."""
 
@@ -209,18 +221,6 @@ def _split(text: str) -> Iterator[str]:
       yield text[start:i]
       start = i + 1
   yield text[start:]
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-  """Turns dotted keys into nested mappings."""
-  result: dict[str, Any] = {}
-  for key, value in flat.items():
-    *path, last = str(key).split('.')
-    value = _nested(value) if isinstance(value, Mapping) else value
-    for name in reversed([*path, last]):
-      value = {name: value}
-    _merge(result, value, '')
-  return result
 
 
 def _merge(into: dict[str, Any], other: dict[str, Any], where: str) -> None:

@@ -24,6 +24,7 @@ import yaml
 
 from nasfpn_tf.chain import process
 from nasfpn_tf.frontier import plan, production, record
+from nasfpn_tf.training import params as params_lib
 from tests import testing
 from tests.frontier.samples import sample
 from tests.training import rectangles
@@ -129,6 +130,18 @@ def test_every_point_trains_as_long(tmp_path):
   assert changes[0]['task']['train_data'] == {'input_path': 'train', 'seed': 3}
 
 
+def test_common_changes_lie_under_those_of_the_point(tmp_path, pretend):
+  """What train.py is given is a configuration in which the point has the last word."""
+  override = 'task.model.head.num_convs=2,task.model.input_size=[128,256,3],task.train_data.global_batch_size=4'
+  (point,) = plan.choose(['fpnlite_1x64_256'])
+  assert _production(tmp_path, params_override=override).run([point]) == []
+  directory = tmp_path / 'frontier'
+  files = [tmp_path / 'tiny.yaml', directory / 'common.yaml', directory / 'points' / point.name / 'point.yaml']
+  task = params_lib.load_params(None, [str(file) for file in files]).task
+  assert (task.model.head.num_convs, task.train_data.global_batch_size) == (2, 4)
+  assert task.model.input_size == [128, 256, 3] and task.model.decoder.get().num_filters == 64
+
+
 def test_a_failure_does_not_keep_the_others_away(tmp_path, pretend):
   commands, broken = pretend
   broken |= {'train fpnlite_1x64_256', 'export_tflite nasfpnlite_1x64_256_int8'}
@@ -177,7 +190,7 @@ def test_the_whole_road(tmp_path):
   script = testing.repo_root() / 'scripts' / 'frontier.py'
   command = [sys.executable, str(script), f'--output_dir={tmp_path}/out', f'--train={tmp_path}/set', '--steps=2']
   command += [f'--validation={tmp_path}/set', f'--config_file={tmp_path}/tiny.yaml', '--runs=2', '--forms=float']
-  command += ['--points=fpnlite_1x48_256,nasfpnlite_1x48_256']
+  command += ['--points=fpnlite_1x48_256,nasfpnlite_1x48_256', '--params_override=task.model.head.num_convs=1']
   done = subprocess.run(command, capture_output=True, text=True)
   assert done.returncode == 0, done.stdout + done.stderr
   found = record.load([f'{tmp_path}/out/records.jsonl'])
