@@ -38,10 +38,9 @@ def freeze(functions: Sequence[tf.types.experimental.GenericFunction]) -> list[C
   ]
   counts = collections.Counter(value for function in frozen for value in set(_constants(function).values()))
   common = [value for value, count in counts.items() if count > 1]
-  if common:
-    tensors = [tf.make_ndarray(tf.compat.v1.AttrValue.FromString(value).tensor) for value in common]
-    given = tf.function(lambda: [tf.constant(tensor) for tensor in tensors], input_signature=()).get_concrete_function()
-    frozen = [_with_given(function, common, given) for function in frozen]
+  tensors = [tf.make_ndarray(tf.compat.v1.AttrValue.FromString(value).tensor) for value in common]
+  given = tf.function(lambda: [tf.constant(tensor) for tensor in tensors], input_signature=()).get_concrete_function()
+  frozen = [_with_given(function, common, given) for function in frozen]
   return [_of_structure(*both) for both in zip(frozen, concrete, strict=True)]
 
 
@@ -53,20 +52,23 @@ def _constants(function: Any) -> dict[str, bytes]:
 
 
 def _with_given(function: Any, common: Sequence[bytes], given: Callable[[], Sequence[tf.Tensor]]) -> Any:
-  """A frozen function that takes the constants in `common` from `given`."""
+  """A frozen function that takes the constants in `common` from `given`, and names no gradients of its own.
+
+  Those could not be saved, and whoever loads the graph would be warned of it.
+  """
   places = {value: index for index, value in enumerate(common)}
   taken = {f'{name}:0': places[value] for name, value in _constants(function).items() if value in places}
-  if not taken:
-    return function
   inputs = [tensor.name for tensor in function.inputs]
   graph = function.graph.as_graph_def()
   left_out = {name.partition(':')[0] for name in (*taken, *inputs)}
   nodes = [node for node in graph.node if node.name not in left_out]
+  for node in nodes:
+    node.attr.pop('_gradient_op_type', None)
   del graph.node[:]
   graph.node.extend(nodes)
 
   def call(*args: tf.Tensor) -> list[tf.Tensor]:
-    constants = given()
+    constants = given() if taken else []
     tensors = {**dict(zip(inputs, args, strict=True)), **{name: constants[index] for name, index in taken.items()}}
     return tf.graph_util.import_graph_def(graph, tensors, [tensor.name for tensor in function.outputs], name='')
 

@@ -65,3 +65,19 @@ def test_frozen_functions_keep_their_values():
   (frozen,) = freezing.freeze([function])
   kernel.assign(tf.zeros([SIDE, SIDE]))
   np.testing.assert_allclose(frozen(tf.constant(X)), X.sum(-1, keepdims=True) * np.ones(SIDE), atol=1e-4)
+
+
+def test_nothing_frozen_names_a_gradient(tmp_path):
+  @tf.custom_gradient
+  def double(x):
+    return 2.0 * x, lambda upstream: 2.0 * upstream
+
+  kernel = tf.Variable(tf.ones([SIDE, SIDE]))
+  function = tf.function(lambda x: double(x @ kernel), input_signature=[tf.TensorSpec([None, SIDE], name='x')])
+  expected = function(tf.constant(X))
+  (frozen,) = freezing.freeze([function])
+  signature = tf.function(lambda x: {'y': frozen(x)}, input_signature=[tf.TensorSpec([None, SIDE], name='x')])
+  options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+  tf.saved_model.save(tf.Module(), str(tmp_path), signatures=signature, options=options)
+  assert b'_gradient_op_type' not in (tmp_path / 'saved_model.pb').read_bytes()
+  np.testing.assert_allclose(tf.saved_model.load(str(tmp_path)).signatures['serving_default'](x=X)['y'], expected)
