@@ -74,7 +74,7 @@ def test_config_becomes_a_pyramid():
   expected = FeaturePyramid(
     topology.bifpn(2, 6), num_repeats=3, num_filters=24, use_separable_conv=True, activation='swish', use_sync_bn=True,
     norm_momentum=0.95, norm_epsilon=model_config.norm_activation.norm_epsilon, kernel_regularizer=regularizer,
-    dropblock_keep_prob=0.9, dropblock_size=5, dropblock_ramp_steps=9, name='feature_pyramid',
+    dropblock_keep_prob=0.9, dropblock_size=5, dropblock_ramp_steps=9, backbone_max_level=5, name='feature_pyramid',
   )  # fmt: skip
   assert pyramid.get_config() == expected.get_config()
 
