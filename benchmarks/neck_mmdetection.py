@@ -84,8 +84,7 @@ def main(argv):
   outputs = pyramid(named, training=False)
   ours = inference(pyramid, named)
 
-  # A batch norm of its own, not PyTorch's default 1e-5: as in the configuration that mmdetection ships.
-  peer = peer_class(channels, width, num_outs=5, stack_times=repeats, norm_cfg={'type': 'BN', 'eps': 1e-3})
+  peer = peer_class(channels, width, num_outs=5, stack_times=repeats, norm_cfg={'type': 'BN'})
   weights = sum(np.prod(v.shape) for v in pyramid.trainable_variables if v.shape[:2] == (3, 3))
   theirs = sum(p.numel() for p in peer.parameters() if p.dim() == 4 and p.shape[2:] == (3, 3))
   side_by_side.require(weights == theirs, f'{weights} and {theirs} weights in 3x3 convolutions.')

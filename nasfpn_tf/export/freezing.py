@@ -40,7 +40,7 @@ def freeze(functions: Sequence[tf.types.experimental.GenericFunction]) -> list[C
   common = [value for value, count in counts.items() if count > 1]
   tensors = [tf.make_ndarray(tf.compat.v1.AttrValue.FromString(value).tensor) for value in common]
   given = tf.function(lambda: [tf.constant(tensor) for tensor in tensors], input_signature=()).get_concrete_function()
-  frozen = [_with_given(function, common, given) for function in frozen]
+  frozen = [_rebuilt(function, common, given) for function in frozen]
   return [_of_structure(*both) for both in zip(frozen, concrete, strict=True)]
 
 
@@ -51,7 +51,7 @@ def _constants(function: Any) -> dict[str, bytes]:
   return {name: value for name, value in values.items() if len(value) > _SMALL_BYTES}
 
 
-def _with_given(function: Any, common: Sequence[bytes], given: Callable[[], Sequence[tf.Tensor]]) -> Any:
+def _rebuilt(function: Any, common: Sequence[bytes], given: Callable[[], Sequence[tf.Tensor]]) -> Any:
   """A frozen function that takes the constants in `common` from `given`, and names no gradients of its own.
 
   Those could not be saved, and whoever loads the graph would be warned of it.
