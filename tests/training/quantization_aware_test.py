@@ -20,6 +20,7 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf import predict
+from nasfpn_tf.export import calibration, source, tflite
 from nasfpn_tf.layers import merging_cell
 from nasfpn_tf.modeling import detector, restore
 from nasfpn_tf.training import quantization_aware, task, trainer
@@ -143,6 +144,13 @@ def test_fine_tuned_and_exported(forms, tmp_path):  # noqa: F811
     task={'quantization_aware': True, 'init_checkpoint': forms.model_dir},
     trainer={'train_steps': 4, 'steps_per_loop': 2, 'checkpoint_interval': 4, 'validation_interval': 4},
   )
-  trainer.run(params, 'train', str(tmp_path / 'qat'))
-  of_float = predict.evaluate_records(predict.load_predictor(forms.model_dir), forms.records)['AP']
-  assert predict.evaluate_records(predict.load_predictor(str(tmp_path / 'qat')), forms.records)['AP'] > of_float - 0.1
+  model_dir, file = str(tmp_path / 'qat'), str(tmp_path / 'qat.tflite')
+  trainer.run(params, 'train', model_dir)
+  options = tflite.Options(quant_type='int8')
+  tflite.export_tflite(source.load(model_dir), file, options, calibration.load_images(forms.records, 12))
+  of_float, of_model, of_file = (
+    predict.evaluate_records(predict.load_predictor(path), forms.records) for path in (forms.model_dir, model_dir, file)
+  )
+  assert of_float['AP50'] > 0.3
+  assert of_model['AP'] > of_float['AP'] - 0.1
+  assert of_file['AP'] > of_float['AP'] - 0.1
