@@ -142,7 +142,14 @@ def test_fine_tuned_and_exported(forms, tmp_path):  # noqa: F811
   params = rectangles.experiment(
     forms.records,
     task={'quantization_aware': True, 'init_checkpoint': forms.model_dir},
-    trainer={'train_steps': 4, 'steps_per_loop': 2, 'checkpoint_interval': 4, 'validation_interval': 4},
+    trainer={
+      'train_steps': 4,
+      'steps_per_loop': 2,
+      'checkpoint_interval': 4,
+      'validation_interval': 4,
+      # That of docs/deploy.md; at the rate of a training from scratch four steps unlearn the detector.
+      'optimizer_config': {'learning_rate': {'constant': {'learning_rate': 0.0001}}},
+    },
   )
   model_dir, file = str(tmp_path / 'qat'), str(tmp_path / 'qat.tflite')
   trainer.run(params, 'train', model_dir)
