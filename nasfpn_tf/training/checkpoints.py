@@ -107,11 +107,15 @@ def resolve(path: str) -> str:
   if tf.io.gfile.isdir(path):
     found = newest_intact(path) or tf.train.latest_checkpoint(path)
     if not found:
-      raise ValueError(f'There is no checkpoint in {path}.')
+      raise ValueError(
+        f'There is no checkpoint in {path}: train first, or give the model_dir of a training that has saved.'
+      )
     return found
   path = path.removesuffix('.index')
   if not tf.io.gfile.exists(path + '.index'):
-    raise ValueError(f'{path} is no checkpoint: {path}.index does not exist.')
+    raise ValueError(
+      f'{path} is no checkpoint: {path}.index does not exist. Give a model_dir, or a checkpoint without its .index.'
+    )
   return path
 
 
