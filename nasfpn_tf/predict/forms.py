@@ -135,7 +135,8 @@ class TFLitePredictor(Predictor):
       num_classes, described = self._options['num_classes'], [*facts['inputs'], *facts['outputs']]
     except FileNotFoundError as error:
       raise FileNotFoundError(
-        f'{sidecar}: export_tflite.py writes it beside the .tflite; keep both together.'
+        f'{sidecar} is missing, which says what {path} is: export_tflite.py writes it beside the .tflite; keep both'
+        ' together. Files of other programs have none and are not read.'
       ) from error
     except (ValueError, KeyError, TypeError) as error:
       raise ValueError(f'{sidecar}: not written by export_tflite.py ({type(error).__name__}: {error}).') from error
