@@ -12,14 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""SavedModels as others load them: TensorFlow's C API, saved_model_cli, TensorFlow Serving's messages, ONNX.
+"""SavedModels as others load them: TensorFlow's C API, saved_model_cli, TensorFlow Serving's requests, ONNX.
 
 The C API has the loader that TensorFlow Serving uses. What needs packages that the project does not depend on is
 skipped where they are not installed.
 """
 
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +31,7 @@ import pytest
 import tensorflow as tf
 
 from nasfpn_tf import predict
+from tests import testing
 from tests.export.forms import forms  # noqa: F401
 
 pytestmark = pytest.mark.slow
@@ -132,6 +135,23 @@ def test_requests_over_grpc(forms, picture, expected):  # noqa: F811
     request.inputs['inputs'].CopyFrom(tf.make_tensor_proto([b'no picture']))
     with pytest.raises(grpc.RpcError, match='INVALID_ARGUMENT'):
       stub.Predict(request, timeout=60.0)
+
+
+def test_documented_request_over_rest(forms, picture, expected, tmp_path):  # noqa: F811
+  for program in ('bash', 'curl', 'base64'):
+    if not shutil.which(program):
+      pytest.skip(f'no {program}')
+  from tests.export import rest_service
+
+  text = (testing.repo_root() / 'docs/deploy.md').read_text(encoding='utf-8')
+  (command,) = (block for block in re.findall(r'```bash\n(.*?)```', text, re.DOTALL) if '/v1/models/' in block)
+  shutil.copyfile(picture, tmp_path / 'picture.jpg')
+  with rest_service.serving('cells', os.path.join(forms.saved_model, '1')) as address:
+    command = command.replace('localhost:8501', address)
+    done = subprocess.run(['bash', '-c', command], cwd=tmp_path, capture_output=True, text=True, check=True)
+  (found,) = json.loads(done.stdout)['predictions']
+  _assert_found(expected, *(np.array(found[name])[np.newaxis] for name in _OUTPUTS))
+  assert set(re.search(r'"predictions": \[\{(.*?)\}\]', text, re.DOTALL)[1].split('"')[1::2]) == set(found)
 
 
 def test_onnx(forms, picture, expected, tmp_path):  # noqa: F811
