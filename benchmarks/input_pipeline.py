@@ -14,10 +14,11 @@
 
 """JPEG TFRecords to labelled training batches: ours against Model Garden's `retinanet_input.Parser`.
 
-python -m benchmarks.input_pipeline --image_size=640 --num_images=256 --runs=5
+python -m benchmarks.input_pipeline --image_size=640 --num_images=512 --runs=5
 
 Both sides decode, flip, jitter the scale, crop, normalise and label pictures of 640x480 with eight boxes on average;
-each call is one pass over all of them. Without the random part, images and targets of both must be the same.
+each call is one pass over all of them but the first batch, with which the pipeline is set up. Without the random part,
+images and targets of both must be the same.
 """
 
 import tempfile
@@ -34,7 +35,7 @@ from nasfpn_tf.data.augment import Augmentation
 from nasfpn_tf.data.labels import BACKGROUND, AnchorLabeler
 
 _IMAGE_SIZE = flags.DEFINE_integer('image_size', 640, "Side of the network's input, a multiple of 128.")
-_NUM_IMAGES = flags.DEFINE_integer('num_images', 256, 'Pictures in a pass, a multiple of the batch size.')
+_NUM_IMAGES = flags.DEFINE_integer('num_images', 512, 'Pictures in a pass, a multiple of the batch size.')
 _NUM_BOXES = flags.DEFINE_integer('num_boxes', 8, 'Mean number of boxes in a picture.')
 _BATCH = flags.DEFINE_integer('batch', 8, 'Images in a batch.')
 _SCALES = flags.DEFINE_list('scales', ['0.8', '1.2'], 'Least and greatest scale.')
@@ -94,8 +95,27 @@ def require_same(our_batch, their_batch):
     largest = error.max(initial=0.0)
     side_by_side.require(largest < 1e-4, f'box targets of level {level} differ by {largest}.')
   # An object with two anchors equally near claims either: the last digit of its coordinates decides.
-  side_by_side.require(num_other <= 1e-4 * num_anchors, f'{num_other} of {num_anchors} class targets differ.')
+  side_by_side.require(
+    num_other <= 0.05 * num_positive, f'{num_other} class targets differ; {num_positive} anchors are positive.'
+  )
   print(f'{num_anchors} anchors in a batch, {num_positive} positive, {num_other} targets differ')
+
+
+class Pass:
+  """A pass over the records but for its first batch: that one waits for TensorFlow to set the pipeline up."""
+
+  def __init__(self, dataset, num_batches):
+    self._dataset, self._num_batches, self._batches = dataset, num_batches, None
+
+  def begin(self):
+    """Sets the pipeline up; a training does so once."""
+    self._batches = iter(self._dataset)
+    next(self._batches)
+
+  def run(self):
+    """Takes the other batches."""
+    seen = 1 + sum(1 for _ in self._batches)
+    side_by_side.require(seen == self._num_batches, f'{seen} batches of {self._num_batches}.')
 
 
 def main(argv):
@@ -109,20 +129,18 @@ def main(argv):
     batches = [next(iter(make(files, size, False).as_numpy_iterator())) for make in (ours, model_garden)]
     require_same(*batches)
 
-    def side(make):
-      dataset = make(files, size, True)
-
-      def run():
-        seen = sum(int(images.shape[0]) for images, _ in dataset)
-        side_by_side.require(seen == count // _BATCH.value * _BATCH.value, f'{seen} images of {count}.')
-
-      return run
-
-    sides = {'ours': side(ours), "Model Garden's parser": side(model_garden)}
-    samples = side_by_side.interleave(sides, _RUNS.value)
+    passes = {
+      name: Pass(make(files, size, True), count // _BATCH.value)
+      for name, make in (('ours', ours), ("Model Garden's parser", model_garden))
+    }
+    samples = side_by_side.interleave(
+      {name: each.run for name, each in passes.items()},
+      _RUNS.value,
+      prepare={name: each.begin for name, each in passes.items()},
+    )
   side_by_side.report(samples, {"Model Garden's parser": 0.3 if size <= 256 else 0.2})
   for name, side_samples in samples.items():
-    print(f'{name}: {1e3 * count / min(side_samples.cpu_ms):.0f} images/s a core')
+    print(f'{name}: {1e3 * (count - _BATCH.value) / min(side_samples.cpu_ms):.0f} images/s a core')
 
 
 if __name__ == '__main__':

@@ -41,21 +41,30 @@ class Samples:
   cpu_ms: tuple[float, ...]
 
 
-def interleave(sides: Mapping[str, Callable[[], Any]], runs: int, warm_up: int = 1) -> dict[str, Samples]:
+def interleave(
+  sides: Mapping[str, Callable[[], Any]],
+  runs: int,
+  warm_up: int = 1,
+  prepare: Mapping[str, Callable[[], Any]] | None = None,
+) -> dict[str, Samples]:
   """Calls the sides in turn, forwards and backwards: A B, B A, A B, ...
 
   Args:
     sides: by name, what is timed; a call must not return before its work is done.
     runs: counted calls of each.
     warm_up: calls before, for tracing and caches.
+    prepare: by name, what comes before each call and is not timed.
   """
   names = list(sides)
+  prepare = prepare or {name: lambda: None for name in names}
   for _ in range(warm_up):
     for name in names:
+      prepare[name]()
       sides[name]()
   wall, cpu = ({name: [] for name in names} for _ in range(2))
   for run in range(runs):
     for name in names if run % 2 == 0 else reversed(names):
+      prepare[name]()
       started, cpu_started = time.perf_counter(), time.process_time()
       sides[name]()
       wall[name].append(1e3 * (time.perf_counter() - started))
