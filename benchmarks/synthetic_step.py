@@ -20,6 +20,21 @@ from typing import Any
 from benchmarks import side_by_side
 
 
+def make_batch(size: int, batch: int) -> tuple[Any, dict[str, Any]]:
+  """Noise and labels for it, every anchor one of the first class."""
+  import tensorflow as tf
+
+  sides = {str(level): size >> level for level in range(3, 8)}
+  num_anchors = 9 * sum(side**2 for side in sides.values())
+  labels = {
+    'cls_targets': {level: tf.ones([batch, side, side, 9], tf.int32) for level, side in sides.items()},
+    'box_targets': {level: tf.zeros([batch, side, side, 36]) for level, side in sides.items()},
+    'cls_weights': tf.ones([batch, num_anchors]),
+    'box_weights': tf.ones([batch, num_anchors]),
+  }
+  return tf.random.stateless_normal([batch, size, size, 3], [1, 2]), labels
+
+
 def build(model_config: Mapping[str, Any], batch: int) -> tuple[Any, Callable[[], float]]:
   """A detector and its training step: forward, losses, gradients and an update, which returns the loss.
 
@@ -36,21 +51,12 @@ def build(model_config: Mapping[str, Any], batch: int) -> tuple[Any, Callable[[]
   from nasfpn_tf.training import params as params_lib
   from nasfpn_tf.training.task import DetectionTask
 
-  size = model_config['input_size'][0]
   tf_keras.utils.set_random_seed(1)
   task = DetectionTask(params_lib.load_params(params_override={'task': {'model': model_config}}).task)
   model = task.build_model()
   optimizer = tf_keras.optimizers.SGD(1e-3, momentum=0.9)
   optimizer.build(model.trainable_variables)
-  images = tf.random.stateless_normal([batch, size, size, 3], [1, 2])
-  sides = {str(level): size >> level for level in range(3, 8)}
-  num_anchors = 9 * sum(side**2 for side in sides.values())
-  labels = {
-    'cls_targets': {level: tf.ones([batch, side, side, 9], tf.int32) for level, side in sides.items()},
-    'box_targets': {level: tf.zeros([batch, side, side, 36]) for level, side in sides.items()},
-    'cls_weights': tf.ones([batch, num_anchors]),
-    'box_weights': tf.ones([batch, num_anchors]),
-  }
+  images, labels = make_batch(model_config['input_size'][0], batch)
 
   @tf.function
   def step():
