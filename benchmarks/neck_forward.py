@@ -17,6 +17,7 @@
 python -m benchmarks.neck_forward --num_filters=256 --num_repeats=7 --image_size=512
 python -m benchmarks.neck_forward --num_filters=64 --num_repeats=3 --separable --image_size=384
 
+The last row is the floor: the pyramid's convolutions alone, on inputs of the same shapes, with nothing merged between.
 At widths other than 256 Model Garden's decoder as shipped is a larger network (it resamples to 256 inside), so only
 the corrected one must give the same features there. With --frozen weights become constants, on all sides.
 """
@@ -38,6 +39,30 @@ _BATCH = flags.DEFINE_integer('batch', 1, 'Images in a call.')
 _FROZEN = flags.DEFINE_bool('frozen', True, 'Make the weights constants.')
 _CHANNELS = flags.DEFINE_list('channels', ['512', '1024', '2048'], 'Channels of C3, C4 and C5.')
 _RUNS = flags.DEFINE_integer('runs', 30, 'Counted calls of each side.', lower_bound=1)
+
+
+class Convolutions(tf.Module):
+  """What no implementation of a pyramid can leave out: every cell's convolution, once each."""
+
+  def __init__(self, pyramid, features):
+    super().__init__()
+    self._pyramid = pyramid
+    height, width = features['3'].shape[1:3]
+    self._inputs = {
+      level: tf.random.stateless_normal(
+        [_BATCH.value, height >> (level - 3), width >> (level - 3), _NUM_FILTERS.value], [0, level]
+      )
+      for level in pyramid.spec.levels
+    }
+
+  def __call__(self, features, training):
+    # Nothing is folded in advance: the inputs depend on an argument.
+    zero = 0.0 * features['3'][0, 0, 0, 0]
+    outputs = {level: inputs + zero for level, inputs in self._inputs.items()}
+    for stage in self._pyramid.stages:
+      for cell, spec in zip(stage.cells, stage.spec.cells, strict=True):
+        outputs[spec.level] = cell.conv_norm.conv(outputs[spec.level])
+    return {str(level): output for level, output in outputs.items()}
 
 
 def main(argv):
@@ -70,6 +95,7 @@ def main(argv):
         error = float(tf.reduce_max(tf.abs(feature - expected[level])) / tf.reduce_max(tf.abs(feature)))
         side_by_side.require(error < 1e-4, f'P{level} of {name} differs by {error:.1e} of its largest value.')
     sides[name] = inference(decoder, features, _FROZEN.value)
+  sides['ours, convolutions alone'] = inference(Convolutions(pyramid, features), features, _FROZEN.value)
   timed = {name: (lambda call=call: call()[0].numpy()) for name, call in sides.items()}
   samples = side_by_side.interleave(timed, _RUNS.value, warm_up=3)
   side_by_side.report(samples, to_reach)
