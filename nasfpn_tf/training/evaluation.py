@@ -15,9 +15,11 @@
 """COCO's detection metrics over a whole split, every image once, in the user's own category ids."""
 
 import collections
+import contextlib
+import gc
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import faster_coco_eval
@@ -145,16 +147,16 @@ class CocoEvaluator:
 
   def detections(self) -> list[dict[str, Any]]:
     """All detections as a COCO results list: `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`."""
-    results = []
-    for images, boxes, scores, categories in self._batches:
-      sides = np.stack([boxes[:, 1], boxes[:, 0], boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]], axis=-1)
-      results.extend(
-        {'image_id': image_id, 'category_id': category_id, 'bbox': bbox, 'score': score}
-        for image_id, category_id, bbox, score in zip(
-          images.tolist(), categories.tolist(), sides.astype(np.float64).tolist(), scores.tolist(), strict=True
-        )
-      )
-    return results
+    if not self._batches:
+      return []
+    # One conversion of everything: one a batch of few detections would cost more than the numbers.
+    images, boxes, scores, categories = (np.concatenate(column) for column in zip(*self._batches, strict=True))
+    sides = np.stack([boxes[:, 1], boxes[:, 0], boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]], axis=-1)
+    columns = images.tolist(), categories.tolist(), sides.astype(np.float64).tolist(), scores.tolist()
+    return [
+      {'image_id': image_id, 'category_id': category_id, 'bbox': bbox, 'score': score}
+      for image_id, category_id, bbox, score in zip(*columns, strict=True)
+    ]
 
   def evaluate(self, allow_missing: bool = False) -> dict[str, float]:
     """Computes the metrics, from 0 to 1; a size that the ground truth does not have is -1, as in COCO.
@@ -177,21 +179,27 @@ class CocoEvaluator:
         f'{missing[:_NAMED_IDS]}. Every image must be seen once: evaluate the whole split, without dropping the last '
         'batch.'
       )
-    ground_truth = faster_coco_eval.COCO(self._ground_truth)
-    results = self.detections()
-    for number, result in enumerate(results, start=1):
-      result.update(id=number, area=result['bbox'][2] * result['bbox'][3], iscrowd=0)
-    found = faster_coco_eval.COCO({**self._ground_truth, 'annotations': results})
-
-    coco = faster_coco_eval.COCOeval_faster(ground_truth, found, 'bbox', print_function=_silent)
-    coco.params.maxDets = [1, 10, self._max_detections]
-    coco.params.imgIds = sorted(self._seen)
-    coco.run()
+    with _no_collection():
+      coco = self._matched()
     names = ['AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10', f'ARmax{self._max_detections}']
     metrics = dict(zip([*names, 'ARs', 'ARm', 'ARl'], map(float, coco.stats[:12]), strict=True))
     if self._per_category:
       metrics.update(self._per_category_ap(coco))
     return metrics
+
+  def _matched(self) -> faster_coco_eval.COCOeval_faster:
+    """The metrics of the images seen."""
+    ground_truth = faster_coco_eval.COCO(self._ground_truth)
+    results = self.detections()
+    for number, result in enumerate(results, start=1):
+      bbox = result['bbox']
+      result['id'], result['area'], result['iscrowd'] = number, bbox[2] * bbox[3], 0
+    found = faster_coco_eval.COCO({**self._ground_truth, 'annotations': results})
+    coco = faster_coco_eval.COCOeval_faster(ground_truth, found, 'bbox', print_function=_silent)
+    coco.params.maxDets = [1, 10, self._max_detections]
+    coco.params.imgIds = sorted(self._seen)
+    coco.run()
+    return coco
 
   def _per_category_ap(self, coco: faster_coco_eval.COCOeval_faster) -> dict[str, float]:
     """`AP/<name>` of the categories with ground truth; two categories of one name are told apart by their ids."""
@@ -276,6 +284,18 @@ class CocoEvaluator:
     if all(box['iscrowd'] for box in boxes):
       raise ValueError(f'{self._origin} has no box to find (crowds do not count), so there is nothing to evaluate.')
     return {'images': images, 'categories': categories, 'annotations': boxes}
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+  """Without garbage collection, which would look through the objects of all detections again and again."""
+  was_enabled = gc.isenabled()
+  gc.disable()
+  try:
+    yield
+  finally:
+    if was_enabled:
+      gc.enable()
 
 
 def _floats(values: Any) -> np.ndarray:
