@@ -31,7 +31,7 @@ from nasfpn_tf.modeling import detector
 from nasfpn_tf.search.problems import SearchError, StorageFull
 from nasfpn_tf.search.reward import Reward
 from nasfpn_tf.search.trial import Measurement
-from nasfpn_tf.training import failure, recipe
+from nasfpn_tf.training import checkpoints, failure, recipe
 from nasfpn_tf.training import params as params_lib
 
 _PYRAMID_KEY = 'task.model.decoder.feature_pyramid.topology'
@@ -119,6 +119,8 @@ class ChildConfig:
       if params.task.train_data.seed is None:
         params.task.train_data.seed = self.seed
       detector.check(recipe.complete(params, _MODE).params.task.model)
+      if params.task.init_checkpoint:
+        checkpoints.resolve(params.task.init_checkpoint)
     except (KeyError, ValueError, OSError) as e:
       raise SearchError(f'evaluator: {e.args[0] if isinstance(e, KeyError) else e}') from e
     return params

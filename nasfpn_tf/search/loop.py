@@ -177,8 +177,9 @@ class Search:
     for trial, measurement in news:
       self._failed_in_a_row = self._failed_in_a_row + 1 if measurement.status == FAILED else 0
       if self._failed_in_a_row >= self._max_failed:
+        reason = measurement.reason.rstrip('.')
         raise SearchError(
-          f'{self._failed_in_a_row} trials in a row have failed, the last, {trial.id}, because: {measurement.reason}.'
+          f'{self._failed_in_a_row} trials in a row have failed, the last, {trial.id}, because: {reason}.'
           f' See {self._directory.work_dir(trial.id)}, put it right, and give the same command again.'
         )
 

@@ -143,8 +143,8 @@ class SharedWeights:
     tf_keras.utils.set_random_seed(self._params.task.train_data.seed)
     self._task = self._new_task(0)
     detector = self._task.build_model()
-    self._task.initialize(detector)
     try:
+      self._task.initialize(detector)
       self._bank = Bank(detector)
     except ValueError as e:
       raise SearchError(f'evaluator: {e}') from e

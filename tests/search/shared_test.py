@@ -192,6 +192,16 @@ def test_what_cannot_be_shared_ends_the_search(search, prefix, tmp_path):
       shared.evaluate(trial(0), str(tmp_path / 'trials' / '0'), config(prefix, **keys))
 
 
+def test_a_start_that_is_missing_or_of_another_model_ends_the_search(search, prefix, tmp_path):
+  bank = checkpoints.newest_intact(str(search[0] / shared.BANK_DIR))
+  work_dir = str(tmp_path / 'trials' / '0')
+  for start, message in (('absent', r'absent is no checkpoint'), (bank, r'does not fit the model')):
+    keys = config(prefix)
+    keys['params_override']['task']['init_checkpoint'] = str(start)
+    with pytest.raises(SearchError, match=message):
+      shared.evaluate(trial(0), work_dir, keys)
+
+
 def test_children_of_other_operations_than_the_bank_is_trained_with_end_the_search(search, monkeypatch):
   weights = search[2]
   monkeypatch.setattr(weights, '_space', PyramidSpace(5, 4, 7, ops=('global_pooling',)))
