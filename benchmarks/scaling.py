@@ -115,6 +115,7 @@ def _evaluated(value):
 
 def plot(path, rows, along, of_what, of_memory):
   """Draws time and memory, measured, and what is predicted, scaled to meet the time at the last point."""
+  import matplotlib
   from matplotlib import figure
 
   values, predicted, times, memory = zip(*rows, strict=True)
@@ -130,7 +131,8 @@ def plot(path, rows, along, of_what, of_memory):
     axes.set_ylabel(name)
     axes.set_ylim(bottom=0)
   left.legend()
-  drawing.savefig(path)
+  with matplotlib.rc_context({'svg.fonttype': 'none'}):
+    drawing.savefig(path, metadata={'Date': None} if path.endswith('.svg') else None)
 
 
 def main(argv):
