@@ -32,6 +32,7 @@ _PROGRAMS = {
   'scaling': ['--along=boxes', '--values=5,20', '--image_size=128', '--runs=1', '--output={tmp_path}/boxes.svg'],
   'serving': [*_SMALL, '--separable', '--backbone=mobilenet', '--runs=1'],
   'startup': ['--runs=1', '--scripts=describe.py,create_tfrecord.py'],
+  'step_parts': [*_SMALL, '--separable', '--model_id=10', '--batch=1', '--runs=1'],
   'tfrecord_writing': ['--num_images=6', '--num_shards=2'],
   'training_step': [*_SMALL, '--separable', '--model_id=10', '--batch=2', '--steps=1', '--pairs=1'],
 }

@@ -29,6 +29,14 @@ def test_sides_are_called_in_turn_and_only_counted_calls_are_kept():
   assert {name: (len(side.wall_ms), len(side.cpu_ms)) for name, side in samples.items()} == {'a': (3, 3), 'b': (3, 3)}
 
 
+def test_what_prepares_a_call_comes_right_before_it():
+  calls = []
+  sides = {name: (lambda name=name: calls.append(name)) for name in 'ab'}
+  prepare = {name: (lambda name=name: calls.append(name.upper())) for name in 'ab'}
+  side_by_side.interleave(sides, runs=1, warm_up=1, prepare=prepare)
+  assert ''.join(calls) == 'AaBb' + 'AaBb'
+
+
 def test_the_ratio_is_that_of_calls_next_to_each_other():
   # The machine slows down by ten on the way; ours takes half throughout.
   assert side_by_side.ratio([1, 2, 10], [2, 4, 20]) == 0.5
