@@ -28,6 +28,7 @@ from PIL import Image
 from nasfpn_tf.data.problems import DataError
 
 JPEG_QUALITY = 95
+_RATIO = 8  # libjpeg's largest.
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 are turned by 90 degrees.
 _TURNED = (5, 6, 7, 8)
 _UPRIGHT = {
@@ -107,7 +108,7 @@ def encode(data: bytes, width: int | None = None, height: int | None = None) -> 
     else:
       change = ('image_transcoded', f'{image.format} {image.mode} became RGB JPEG')
     data, plain = _to_jpeg(pixels), 'jpeg'
-  _verify(data, declared)
+  _verify(data, plain, declared)
   return EncodedImage(data, plain, declared[0], declared[1], change)
 
 
@@ -197,14 +198,19 @@ def _to_jpeg(image: Image.Image) -> bytes:
   return buffer.getvalue()
 
 
-def _verify(data: bytes, size: tuple[int, int]) -> None:
-  """Decodes with what will read the record."""
+def _verify(data: bytes, kind: str, size: tuple[int, int]) -> None:
+  """Decodes with what will read the record; a JPEG at an eighth of its size, which reads as many of its bytes."""
+  expected = (size[1], size[0], 3)
   try:
-    shape = tf.io.decode_image(data, channels=3).shape
+    if kind == 'jpeg':
+      shape = tf.io.decode_jpeg(data, channels=3, ratio=_RATIO).shape
+      expected = (-(-size[1] // _RATIO), -(-size[0] // _RATIO), 3)
+    else:
+      shape = tf.io.decode_image(data, channels=3).shape
   except tf.errors.OpError as error:
     raise ImageError('image_unreadable', f'truncated or corrupt: {reason(error)}') from error
-  if tuple(shape) != (size[1], size[0], 3):
-    raise ImageError('image_unreadable', f'TensorFlow reads it as {tuple(shape)}, not as {_size(size)}')
+  if tuple(shape) != expected:
+    raise ImageError('image_unreadable', f'TensorFlow reads it as {tuple(shape)}, not as {expected}')
 
 
 def _size(size: tuple[int, int]) -> str:
