@@ -19,6 +19,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from absl import logging
+
 from nasfpn_tf.data import manifest
 
 FILE = 'labels.json'
@@ -52,6 +54,8 @@ def of_model(
 def check(labels: Sequence[Mapping[str, Any]], num_classes: int, path: str) -> None:
   """Makes sure that labels are those of a model with `num_classes`, background included.
 
+  Labels that end before the model's are a warning: `num_classes` may be set higher than the data needs.
+
   Raises:
     ValueError: naming `path`: there is none, one occurs twice, or one is beyond the model's.
   """
@@ -63,6 +67,14 @@ def check(labels: Sequence[Mapping[str, Any]], num_classes: int, path: str) -> N
     raise ValueError(
       f'{path}: names {which}, but the model has labels 1 to {num_classes - 1} (num_classes {num_classes} with the'
       ' background): take the file that was written when the model was trained.'
+    )
+  if numbers[-1] < num_classes - 1:
+    logging.warning(
+      '%s: names labels up to %d, but the model has 1 to %d; what has no name is called by its number. Is it the file'
+      ' that was written when the model was trained?',
+      path,
+      numbers[-1],
+      num_classes - 1,
     )
 
 

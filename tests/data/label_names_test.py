@@ -15,8 +15,10 @@
 """Tests of what the labels of a model mean."""
 
 import json
+from unittest import mock
 
 import pytest
+from absl import logging
 
 from nasfpn_tf.data import label_names, manifest
 
@@ -44,6 +46,17 @@ def test_labels_may_have_gaps(tmp_path):
   labels = [{'label': 2, 'id': 20, 'name': 'x'}]
   (tmp_path / 'labels.json').write_text(json.dumps(labels))
   assert label_names.of_model(str(tmp_path), 3) == labels
+
+
+def test_labels_that_end_early_are_said(tmp_path):
+  labels = [{'label': 1, 'id': 1, 'name': 'x'}]
+  (tmp_path / 'labels.json').write_text(json.dumps(labels))
+  with mock.patch.object(logging, 'warning') as warning:
+    assert label_names.of_model(str(tmp_path), 2) == labels
+    warning.assert_not_called()
+    assert label_names.of_model(str(tmp_path), 4) == labels
+  text, *values = warning.call_args.args
+  assert 'names labels up to 1, but the model has 1 to 3' in text % tuple(values)
 
 
 def test_without_a_file_the_records_tell(tmp_path):
