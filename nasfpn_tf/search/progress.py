@@ -14,6 +14,7 @@
 
 """Progress of a search: a bar on a terminal, a line now and then in a log."""
 
+import collections
 import sys
 import time
 from typing import TextIO
@@ -23,19 +24,22 @@ import tqdm
 from nasfpn_tf.search.trial import Measurement, Trial
 
 SECONDS_BETWEEN_LINES = 10.0
+_PACE = 20  # Results that the pace is taken from.
 
 
 class SearchProgress:
   """Tells how many trials are done and running, the best reward so far, and the time that is left.
 
-  The time left is taken from the trials done since this run began.
+  The time left is taken from the pace of the last trials: the first one may train what all others share.
   """
 
   def __init__(self, done: int, max_trials: int, stream: TextIO | None = None):
     """Starts with `done` trials of earlier runs; a bar appears if `stream` (standard error) is a terminal."""
-    self._first, self._done, self._total = done, done, max_trials
+    self._done, self._total = done, max_trials
     self._stream = stream or sys.stderr
-    self._start, self._told = time.monotonic(), float('-inf')
+    self._told = float('-inf')
+    self._start = time.monotonic(), done
+    self._recent = collections.deque(maxlen=_PACE)  # (when, trials done then) of the last results.
     self._bar = None
     if self._stream.isatty():
       self._bar = tqdm.tqdm(
@@ -44,6 +48,8 @@ class SearchProgress:
 
   def update(self, done: int, running: int, best: tuple[Trial, Measurement] | None) -> None:
     """Shows the state of the search, not too often."""
+    if done > self._done:
+      self._recent.append((time.monotonic(), done))
     words = f'best {best[1].reward:.4f} (trial {best[0].id})' if best else 'best -'
     if self._bar is not None:
       self._bar.set_postfix_str(f'{words}, {running} running', refresh=False)
@@ -60,8 +66,10 @@ class SearchProgress:
       self._bar.close()
 
   def _left(self, done: int) -> str:
-    if done == self._first:
+    if not self._recent:
       return '?'
-    seconds = round((time.monotonic() - self._start) / (done - self._first) * max(0, self._total - done))
+    since, before = self._recent[0] if len(self._recent) > 1 else self._start
+    until, after = self._recent[-1]
+    seconds = round((until - since) / (after - before) * max(0, self._total - done))
     hours, minutes = seconds // 3600, seconds % 3600 // 60
     return f'{hours}h{minutes:02d}m' if hours else f'{minutes}m{seconds % 60:02d}s' if minutes else f'{seconds}s'
