@@ -47,7 +47,9 @@ from nasfpn_tf.modeling import cost
 
 # Largest error of a score (0 to 1) that is a property of the arithmetic, not a fault. An untrained or a badly
 # calibrated network goes beyond it.
-SCORE_TOLERANCE = {'none': verification.TOLERANCE, 'fp16': 0.05, 'dynamic': 0.3, 'int8_float_heads': 0.5, 'int8': 0.5}
+# Folded batch norms add large terms that nearly cancel: of a trained MobileNetV2 detector a score in thousands differs
+# by 0.1 in half precision, with 0.1 points of AP lost.
+SCORE_TOLERANCE = {'none': verification.TOLERANCE, 'fp16': 0.25, 'dynamic': 0.3, 'int8_float_heads': 0.5, 'int8': 0.5}
 QUANT_TYPES = tuple(SCORE_TOLERANCE)
 CALIBRATED = ('int8_float_heads', 'int8')
 DTYPES = {'float32': tf.float32, 'uint8': tf.uint8}
