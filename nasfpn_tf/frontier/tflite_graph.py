@@ -102,7 +102,8 @@ class TFLiteGraph:
     wanted = {int(index) for index in self._graph.outputs}
     wanted.update(int(index) for op, number in operators if number > last for index in op.inputs)
     made = [int(index) for op, number in operators if number <= last for index in op.outputs]
-    outputs = [index for index in made if index in wanted]
+    constant = self._constants()
+    outputs = [index for index in made if index in wanted and index not in constant]
     needed, kept = set(outputs), []
     for op, _ in reversed(operators):
       if needed.intersection(map(int, op.outputs)):
@@ -113,6 +114,15 @@ class TFLiteGraph:
     model = copy.copy(self._model)
     model.subgraphs, model.signatureDefs = [graph], []
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+  def _constants(self) -> set[int]:
+    """Tensors with values in the file, and what follows from them alone: float kernels from half precision."""
+    buffers = self._model.buffers
+    found = {i for i, tensor in enumerate(self._graph.tensors) if buffers[tensor.buffer].data is not None}
+    for op in self._graph.operators:
+      if all(index in found for index in map(int, op.inputs) if index >= 0):
+        found.update(map(int, op.outputs))
+    return found
 
   def _name(self, op: Any) -> str:
     code = self._model.operatorCodes[op.opcodeIndex]

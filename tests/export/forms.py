@@ -56,7 +56,7 @@ class Forms:
     return str(self.root / 'saved_model')
 
   def tflite(self, name: str) -> str:
-    """Path of 'float', 'raw' (uint8 input, no suppression), 'post_process' or 'int8'."""
+    """Path of 'float', 'fp16', 'raw' (uint8 input, no suppression), 'post_process' or 'int8'."""
     return str(self.root / f'{name}.tflite')
 
 
@@ -106,4 +106,5 @@ def _make(forms: Forms) -> None:
   raw = tflite.Options(nms='none', input_dtype='uint8')
   tflite.export_tflite(detector, forms.tflite('raw'), raw, images[:2])
   tflite.export_tflite(detector, forms.tflite('post_process'), tflite.Options(nms='post_process'), images[:2])
+  tflite.export_tflite(detector, forms.tflite('fp16'), tflite.Options(quant_type='fp16'), images[:2])
   tflite.export_tflite(detector, forms.tflite('int8'), tflite.Options(quant_type='int8'), images)

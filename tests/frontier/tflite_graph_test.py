@@ -33,7 +33,7 @@ def test_multiply_adds_are_those_of_the_keras_model(forms):  # noqa: F811
   model = zoo.load_detector(forms.model_dir)
   wanted = cost.multiply_adds_by_part(model, (128, 128))
   wanted = {'backbone': wanted['backbone'], 'neck': wanted['decoder'], 'head': wanted['head']}
-  for name in ('float', 'int8', 'raw', 'post_process'):
+  for name in ('float', 'fp16', 'int8', 'raw', 'post_process'):
     graph = tflite_graph.TFLiteGraph(_content(forms.tflite(name)))
     assert graph.multiply_adds() == wanted, name
     assert graph.input_shape == (1, 128, 128, 3)
@@ -41,7 +41,7 @@ def test_multiply_adds_are_those_of_the_keras_model(forms):  # noqa: F811
   assert graph.params() > cost.count_params(model) - 4 * 4000
 
 
-@pytest.mark.parametrize('name', ['float', 'int8'])
+@pytest.mark.parametrize('name', ['float', 'fp16', 'int8'])
 def test_a_cut_file_computes_what_the_whole_one_does(name, forms):  # noqa: F811
   content = _content(forms.tflite(name))
   graph = tflite_graph.TFLiteGraph(content)
