@@ -33,7 +33,7 @@ from absl import app, flags
 from official.core import config_definitions as cfg
 from official.vision.serving import detection, export_saved_model_lib
 
-from benchmarks import model_garden, pictures, side_by_side
+from benchmarks import compared, model_garden, pictures, side_by_side
 from nasfpn_tf.data import preprocess
 from nasfpn_tf.export import anytime_module
 from nasfpn_tf.modeling import detector
@@ -79,17 +79,9 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   size = _IMAGE_SIZE.value
-  width = {'num_filters': _NUM_FILTERS.value, 'use_separable_conv': _SEPARABLE.value}
-  backbone = {'type': 'resnet', 'resnet': {'model_id': _MODEL_ID.value}}
-  if _BACKBONE.value == 'mobilenet':
-    backbone = {'type': 'applications', 'applications': {'name': 'mobilenet_v2'}}
-  model_config = {
-    'num_classes': 91,
-    'input_size': [size, size, 3],
-    'backbone': backbone,
-    'decoder': {'feature_pyramid': {'num_repeats': _NUM_REPEATS.value, **width}},
-    'head': width,
-  }
+  model_config = compared.model_config(
+    _BACKBONE.value, _MODEL_ID.value, _NUM_REPEATS.value, _NUM_FILTERS.value, _SEPARABLE.value, size
+  )
   params = params_lib.load_params(params_override={'task': {'model': model_config}})
   tf_keras.utils.set_random_seed(1)
   model = detector.build_detector(params.task.model)

@@ -25,7 +25,7 @@ import statistics
 
 from absl import app, flags
 
-from benchmarks import side_by_side, synthetic_step
+from benchmarks import compared, side_by_side, synthetic_step
 
 _BACKBONE = flags.DEFINE_enum('backbone', 'resnet', ['resnet', 'mobilenet'], 'ResNet or MobileNetV2.')
 _MODEL_ID = flags.DEFINE_integer('model_id', 50, 'Depth of the ResNet.')
@@ -77,17 +77,9 @@ def parts(model_config, batch):
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
-  width = {'num_filters': _NUM_FILTERS.value, 'use_separable_conv': _SEPARABLE.value}
-  backbone = {'type': 'resnet', 'resnet': {'model_id': _MODEL_ID.value}}
-  if _BACKBONE.value == 'mobilenet':
-    backbone = {'type': 'applications', 'applications': {'name': 'mobilenet_v2'}}
-  config = {
-    'num_classes': 91,
-    'input_size': [_IMAGE_SIZE.value, _IMAGE_SIZE.value, 3],
-    'backbone': backbone,
-    'decoder': {'feature_pyramid': {'num_repeats': _NUM_REPEATS.value, **width}},
-    'head': width,
-  }
+  config = compared.model_config(
+    _BACKBONE.value, _MODEL_ID.value, _NUM_REPEATS.value, _NUM_FILTERS.value, _SEPARABLE.value, _IMAGE_SIZE.value
+  )
   samples = side_by_side.interleave(parts(config, _BATCH.value), _RUNS.value, warm_up=2)
   print(side_by_side.machine())
   print('| up to | median ms | cpu ms | more than before, cpu ms |\n|---|---|---|---|')

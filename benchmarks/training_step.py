@@ -48,14 +48,10 @@ def _measure():
   import tensorflow as tf
   import tf_keras
 
-  from benchmarks import model_garden
+  from benchmarks import compared, model_garden
   from nasfpn_tf.training import params as params_lib
   from nasfpn_tf.training.task import DetectionTask
 
-  width = {'num_filters': _NUM_FILTERS.value, 'use_separable_conv': _SEPARABLE.value}
-  backbone = {'type': 'resnet', 'resnet': {'model_id': _MODEL_ID.value}}
-  if _BACKBONE.value == 'mobilenet':
-    backbone = {'type': 'applications', 'applications': {'name': 'mobilenet_v2'}}
   data = {
     'input_path': os.environ[_RECORDS],
     'global_batch_size': _BATCH.value,
@@ -63,13 +59,9 @@ def _measure():
     'seed': 1,
     'parser': {'aug_rand_hflip': True, 'aug_scale_min': 0.8, 'aug_scale_max': 1.2},
   }
-  model_config = {
-    'num_classes': 91,
-    'input_size': [_IMAGE_SIZE.value, _IMAGE_SIZE.value, 3],
-    'backbone': backbone,
-    'decoder': {'feature_pyramid': {'num_repeats': _NUM_REPEATS.value, **width}},
-    'head': width,
-  }
+  model_config = compared.model_config(
+    _BACKBONE.value, _MODEL_ID.value, _NUM_REPEATS.value, _NUM_FILTERS.value, _SEPARABLE.value, _IMAGE_SIZE.value
+  )
   params = params_lib.load_params(params_override={'task': {'model': model_config, 'train_data': data}})
   tf_keras.utils.set_random_seed(1)
   task = DetectionTask(params.task)
