@@ -163,6 +163,8 @@ class Runner(train_lib.OrbitExperimentRunner):
           self.controller.train(steps)
         elif self._mode == 'train_and_eval':
           output = self.controller.train_and_evaluate(steps, validation_steps, trainer_config.validation_interval)
+          if output is None:  # All steps were done before, perhaps by a run that was killed in its last evaluation.
+            output = self.controller.evaluate(validation_steps)
         elif self._mode == 'eval':
           output = self.controller.evaluate(validation_steps)
         else:

@@ -129,6 +129,12 @@ def test_a_preempted_child_goes_on_in_its_directory(prefix, tmp_path, monkeypatc
   assert [path.name for path in (tmp_path / 'child').glob('ckpt*.index')] == ['ckpt-4.index']
 
 
+def test_a_child_that_was_killed_after_its_training_gets_its_reward(prefix, tmp_path):
+  first = proxy.evaluate(trial(), str(tmp_path), config(prefix, keep_checkpoints=True))
+  again = proxy.evaluate(trial(), str(tmp_path), config(prefix))
+  assert again.status == 'ok' and again.ap == pytest.approx(first.ap, abs=1e-6)
+
+
 @pytest.mark.parametrize(('number', 'project_each_edge'), [(0, False), (3, True)])
 def test_cost_is_that_of_the_built_detector(prefix, number, project_each_edge):
   common = config(prefix)

@@ -159,6 +159,14 @@ def test_a_finished_run_has_nothing_to_do(run, prefix):
   assert sorted(os.listdir(model_dir)) == before
 
 
+def test_a_run_that_was_killed_in_its_last_evaluation_is_evaluated(run, prefix):
+  model_dir, metrics, _ = run
+  (model_dir / 'eval.json').unlink()
+  again = trainer.run(experiment(prefix), 'train_and_eval', str(model_dir), stream=io.StringIO())
+  assert again['AP'] == pytest.approx(metrics['AP'], abs=1e-6)
+  assert json.loads((model_dir / 'eval.json').read_text())['AP'] == again['AP']
+
+
 def test_another_architecture_is_refused(run, prefix):
   model_dir, _, _ = run
   wider = experiment(prefix, task={'model': {'decoder': {'feature_pyramid': {'num_filters': 24}}}})
