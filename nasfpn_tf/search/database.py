@@ -24,6 +24,7 @@ from nasfpn_tf.search.problems import SearchError, StorageFull
 
 VERSION = 1
 _APPLICATION = 0x4E465053  # 'NFPS' in sqlite's header: a store of this project.
+_UNSET = object()
 
 _SCHEMA = (
   'CREATE TABLE identity (key TEXT PRIMARY KEY, value TEXT NOT NULL)',
@@ -135,12 +136,13 @@ class Database:
       )
     before = {key: json.loads(value) for key, value in self.rows('SELECT key, value FROM identity')}
     now = json.loads(json.dumps(identity))
-    for key in sorted(before.keys() | now.keys()):
-      if before.get(key) != now.get(key):
-        raise SearchError(
-          f'{self._path} belongs to a search of another {key}: {json.dumps(before.get(key))} there,'
-          f' {json.dumps(now.get(key))} here. Use another search directory, or the configuration of then.'
-        )
+    differing = list(_differences(before, now))
+    if differing:
+      empty = not self.row("SELECT 1 FROM trials WHERE status = 'done'")
+      raise SearchError(
+        f'{self._path} belongs to another search: {"; ".join(differing)}. Use another search directory, or the'
+        ' configuration of then.' + empty * ' No trial is done there: the directory may as well be deleted.'
+      )
 
   @contextlib.contextmanager
   def _explained(self) -> Iterator[None]:
@@ -157,3 +159,13 @@ class Database:
       if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
         raise SearchError(f'{self._path} cannot be read or written: {e}.') from e
       raise
+
+
+def _differences(before: Any, now: Any, key: str = '') -> Iterator[str]:
+  """Every key at which two JSON values differ, with what it is in both."""
+  if isinstance(before, Mapping) and isinstance(now, Mapping):
+    for name in sorted(before.keys() | now.keys()):
+      yield from _differences(before.get(name, _UNSET), now.get(name, _UNSET), f'{key}.{name}' if key else name)
+  elif before != now:
+    there, here = ('not set' if value is _UNSET else json.dumps(value) for value in (before, now))
+    yield f'{key} is {there} there and {here} here'

@@ -81,7 +81,7 @@ def test_another_search_in_the_same_directory(command):
   assert run(command('instant', '--max_trials=1')).returncode == 0
   done = run(command('instant', '--max_trials=1', '--searcher=evolution'))
   assert done.returncode == 1
-  assert 'belongs to a search of another searcher: {"name": "random"} there, {"name": "evolution"} here' in done.stderr
+  assert 'belongs to another search: searcher.name is "random" there and "evolution" here' in done.stderr
 
 
 def test_told_to_stop(command, tmp_path):

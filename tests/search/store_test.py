@@ -237,10 +237,27 @@ def test_a_full_disk_loses_nothing(path):
 
 @pytest.mark.parametrize('key', ['space', 'searcher', 'seed'])
 def test_a_store_of_another_search_is_refused(store, path, key):
-  with pytest.raises(SearchError, match=f'belongs to a search of another {key}: .* there, "other" here'):
+  with pytest.raises(SearchError, match=f'belongs to another search: {key} is .* there and "other" here'):
     Store(path, {**IDENTITY, key: 'other'})
-  with pytest.raises(SearchError, match='belongs to a search of another reward: null there, 1 here'):
-    Store(path, {**IDENTITY, 'reward': 1})
+
+
+def test_what_is_other_in_another_search_is_named_key_by_key(tmp_path):
+  before = {'evaluator': {'name': 'shared', 'steps': 5, 'task': {'size': [1, 2], 'seed': 0}}, 'seed': 0}
+  now = {'evaluator': {'name': 'shared', 'task': {'size': [1, 3], 'seed': 0}}, 'seed': 0, 'ops': None}
+  path = str(tmp_path / 'keys.sqlite')
+  store = Store(path, before)
+  with pytest.raises(SearchError) as refused:
+    Store(path, now)
+  assert str(refused.value) == (
+    f'{path} belongs to another search: evaluator.steps is 5 there and not set here; evaluator.task.size is [1, 2]'
+    ' there and [1, 3] here; ops is not set there and null here. Use another search directory, or the configuration of'
+    ' then. No trial is done there: the directory may as well be deleted.'
+  )
+  store.add(trials(1))
+  store.finish(store.claim(HERE, 60).attempt, Measurement(0.5))
+  with pytest.raises(SearchError, match=r'or the configuration of then\.$'):
+    Store(path, now)
+  store.close()
 
 
 def test_a_store_of_a_newer_version_is_refused(store, path):
