@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Runs pytest on the files given, for Bazel (pytest_test.bzl)."""
+"""Runs pytest on the files given, for Bazel (pytest_tests.bzl)."""
 
 import sys
 

@@ -12,188 +12,299 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Makes the Bazel BUILD file from the imports of the Python files, so that its targets and their deps are true.
+"""Makes the Bazel BUILD files from the imports of the Python files, so that their targets and deps are true.
 
-python -m tests.house.build_file            # prints what is missing in BUILD
-python -m tests.house.build_file --write    # writes BUILD
+python -m tests.house.build_file            # prints what differs
+python -m tests.house.build_file --write    # writes every BUILD file and deletes those of directories that are gone
+
+A package is one py_library beside its code. A package that holds other packages has a py_library for each of its own
+modules instead, so that what they share with the packages below is no circle. A directory of tests is one macro over a
+glob; its deps are what its tests import.
 """
 
 import difflib
+import pathlib
 import re
 import sys
 from collections.abc import Iterable, Sequence
 
 from tests.house import repository
 
-_HEAD = """\
-# Bazel targets of nasfpn_tf: a py_library for each package, a py_binary for each script
-# and benchmark, a test for each test file.
-# Made from the imports by `python -m tests.house.build_file --write`; change that, not this.
+# Directories of programs; nasfpn_tf/ holds libraries, tests/ tests.
+_PROGRAMS = ('scripts', 'benchmarks')
 
-load("@rules_python//python:defs.bzl", "py_binary", "py_library")
-load(":pytest_test.bzl", "pytest_test")
-
-package(default_visibility = ["//visibility:public"])
-
+_MADE = '# Made from the imports by `python -m tests.house.build_file --write`.\n'
+_PUBLIC = 'package(default_visibility = ["//visibility:public"])\n'
+_ROOT = """\
+# Bazel's entry: `bazel run //:train -- --help`, `bazel test //tests/...`, `//nasfpn_tf` as a dep.
+# Every directory with Python files has its own BUILD file.
+{made}
+{public}
 licenses(["notice"])
 
-exports_files(["LICENSE"])
+exports_files([
+    "LICENSE",
+    "pyproject.toml",
+    "requirements_lock.txt",
+])
 
-# What scripts and their tests read besides Python modules; the rules of the house read everything.
+# One target a script.
+[
+    alias(
+        name = script,
+        actual = "//scripts:" + script,
+    )
+    for script in [
+{scripts}
+    ]
+]
+
+# What scripts and their tests read besides Python modules.
 filegroup(
     name = "files",
-    srcs = glob(
-        [
-            "*.md",
-            "configs/**",
-            "docs/**",
-            "examples/**",
-            "scripts/**",
-            "tests/**/*.c",
-        ],
+    srcs = glob([
+        "*.md",
+        "configs/**",
+        "docs/**",
+    ]) + glob(
+        ["examples/**"],
         exclude = ["examples/**/node_modules/**"],
-        allow_empty = True,
-    ),
+    ) + ["//scripts:files"],
 )
 
+# Everything: the rules of the house read it.
 filegroup(
     name = "repository",
     srcs = glob(
         ["**"],
         exclude = [
-            ".venv/**",
-            ".venv_clients/**",
+            ".venv*/**",
             "bazel-*/**",
             "examples/**/node_modules/**",
             "quickstart/**",
             "runs/**",
         ],
-    ),
+    ) + [
+        "//benchmarks:files",
+        "//nasfpn_tf:files",
+        "//scripts:files",
+        "//tests:files",
+    ],
 )
 """
 
-
-# Benchmarks that start scripts.
-_STARTS_SCRIPTS = ('benchmarks/startup.py', 'benchmarks/tfrecord_writing.py')
+# What starts scripts needs, besides its imports, what they import.
+_STARTS_SCRIPTS = ('benchmarks/startup.py', 'benchmarks/tfrecord_writing.py', 'tests/scripts')
 _LOCK = re.sub(r'[-.]', '_', repository.text('requirements_lock.txt')).lower()
 
 
-def build_text() -> str:
-  """The whole BUILD file."""
-  parts = [_HEAD]
-  libraries = _grouped(repository.python_files('nasfpn_tf'))
-  parts += [_target('py_library', name, sources) for name, sources in libraries.items()]
-  parts.append(_rule('py_library', name='nasfpn_tf', deps=[f':{name}' for name in sorted(libraries)]))
-  for path in repository.python_files('scripts'):
-    if not path.endswith('__init__.py'):
-      parts.append(_binary(path, data=[] if path == 'scripts/describe.py' else [':files']))
-  tests = repository.python_files('tests')
-  support = _grouped([path for path in tests if not path.endswith('_test.py')])
-  parts += [_target('py_library', name, sources, testonly=True) for name, sources in support.items()]
-  parts += [_test(path) for path in tests if path.endswith('_test.py')]
-  programs = [path for path in repository.python_files('benchmarks') if _is_program(path)]
-  shared = [path for path in repository.python_files('benchmarks') if not _is_program(path)]
-  parts += [_target('py_library', name, sources) for name, sources in _grouped(shared).items()]
-  parts += [_binary(path, data=[':files'] if path in _STARTS_SCRIPTS else []) for path in programs]
-  return '\n'.join(parts)
+def build_files() -> dict[str, str]:
+  """Returns the contents of every BUILD file, by its path."""
+  scripts = '\n'.join(f'        "{pathlib.PurePosixPath(path).stem}",' for path in _programs('scripts'))
+  root = _ROOT.format(made=_MADE, public=_PUBLIC, scripts=scripts)
+  return {
+    'BUILD': root,
+    **{f'{package}/BUILD': _library_package(package) for package in _packages('nasfpn_tf')},
+    **{f'{package}/BUILD': _program_package(package) for package in _PROGRAMS},
+    **{f'{package}/BUILD': _test_package(package) for package in _packages('tests')},
+  }
+
+
+def present_build_files() -> dict[str, str]:
+  """Returns the contents of the BUILD files that are there, by their path."""
+  paths = [path for path in repository.files() if pathlib.PurePosixPath(path).name == 'BUILD']
+  return {path: repository.text(path) for path in paths}
 
 
 def main(argv: Sequence[str]) -> int:
-  """Prints how BUILD differs from what it should be, or writes it."""
-  path = repository.ROOT / 'BUILD'
-  wanted = build_text()
+  """Prints how the BUILD files differ from what they should be, or writes them."""
+  wanted, present = build_files(), present_build_files()
   if '--write' in argv[1:]:
-    path.write_text(wanted, encoding='utf-8')
+    for path in present.keys() - wanted.keys():
+      (repository.ROOT / path).unlink()
+    for path, text in wanted.items():
+      (repository.ROOT / path).write_text(text, encoding='utf-8')
     return 0
-  present = path.read_text(encoding='utf-8') if path.exists() else ''
-  sys.stdout.writelines(
-    difflib.unified_diff(present.splitlines(True), wanted.splitlines(True), 'BUILD', 'as the imports are')
-  )
+  for path in sorted(present.keys() | wanted.keys()):
+    texts = [files.get(path, '').splitlines(True) for files in (present, wanted)]
+    sys.stdout.writelines(difflib.unified_diff(*texts, path, f'{path}, as the imports are'))
   return int(present != wanted)
 
 
-def _is_program(path: str) -> bool:
-  return "'__main__'" in repository.text(path)
+def _library_package(package: str) -> str:
+  """BUILD of a package of nasfpn_tf: one library, or one a module where packages are below."""
+  sources = _sources(package)
+  data = _data(package)
+  if not _below(package):
+    rules = [_library(package, sources, data=data)]
+  else:
+    rules = [_library(package, [path], data=data if path.endswith('/__init__.py') else []) for path in sources]
+    everything = {_label(path) for path in sources} | {
+      _label(f'{below}/__init__.py', whole=True) for below in _below(package)
+    }
+    rules.append(_rule('py_library', name=_name(package), deps=_shortened(everything, package)))
+  return _text(package, 'load("@rules_python//python:defs.bzl", "py_library")', rules)
 
 
-def _library(path: str) -> str:
-  """Name of the library a module is in: that of its package or, directly under nasfpn_tf/, its own."""
-  parts = path.removesuffix('.py').split('/')
-  if parts[0] == 'tests':
-    return '_'.join(parts[:-1]) if len(parts) > 2 else 'tests'
-  if parts[0] == 'benchmarks':
-    return '/'.join(parts) if _is_program(path) else 'benchmarking'
-  if parts[0] == 'nasfpn_tf':
-    return 'package_init' if parts[1] == '__init__' else parts[1]
-  return parts[-1]
+def _program_package(package: str) -> str:
+  """BUILD of scripts/ or benchmarks/: a binary for each program, a library of what they share."""
+  programs = _programs(package)
+  shared = [path for path in _sources(package) if path not in programs and not path.endswith('/__init__.py')]
+  rules = [_library(package, shared)] if shared else []
+  for path in programs:
+    reads = package == 'scripts' or path in _STARTS_SCRIPTS
+    rules.append(
+      _rule(
+        'py_binary',
+        name=pathlib.PurePosixPath(path).stem,
+        srcs=[pathlib.PurePosixPath(path).name],
+        data=['//:files'] if reads else [],
+        deps=_deps([path], path),
+      )
+    )
+  kinds = '"py_binary", "py_library"' if shared else '"py_binary"'
+  return _text(package, f'load("@rules_python//python:defs.bzl", {kinds})', rules)
 
 
-def _grouped(paths: Iterable[str]) -> dict[str, list[str]]:
-  groups = {}
-  for path in paths:
-    groups.setdefault(_library(path), []).append(path)
-  return groups
+def _test_package(package: str) -> str:
+  """BUILD of a directory of tests: what they share, and a test for each file."""
+  tests = [path for path in _sources(package) if path.endswith('_test.py')]
+  support = [path for path in _sources(package) if path not in tests]
+  rules = ['exports_files(["pytest_main.py"])\n'] if package == 'tests' else []
+  loads = []
+  if support:
+    rules.append(_library(package, support, testonly=True))
+    loads.append('load("@rules_python//python:defs.bzl", "py_library")')
+  if tests:
+    data = [':files'] if _data(package) else []
+    data.append('//:repository' if package == 'tests/house' else '//:files')
+    deps = _deps(tests, package)
+    rules.append(_rule('pytest_tests', name='all_tests', srcs='glob(["*_test.py"])', data=data, deps=deps))
+    loads.append(f'load("{":" if package == "tests" else "//tests:"}pytest_tests.bzl", "pytest_tests")')
+  return _text(package, '\n'.join(sorted(loads, key=lambda line: '@' not in line)), rules)
 
 
-def _deps(sources: Iterable[str], name: str) -> list[str]:
+def _text(package: str, loads: str, rules: list[str]) -> str:
+  """A BUILD file; all that lies in its directory and below is `:files`."""
+  below = [f'//{other}:files' for other in _below(package) if '/' not in other.removeprefix(f'{package}/')]
+  files = 'filegroup(\n    name = "files",\n    srcs = glob(["**"])'
+  files += ' + [\n' + ''.join(f'        "{label}",\n' for label in below) + '    ],\n)\n' if below else ',\n)\n'
+  return '\n'.join([_MADE, loads, '', _PUBLIC, *rules, files])
+
+
+def _packages(top: str) -> list[str]:
+  """The directory and those below it that hold Python files."""
+  return sorted({path.rpartition('/')[0] for path in repository.python_files(top)})
+
+
+def _below(package: str) -> list[str]:
+  return [other for other in _packages(package.split('/')[0]) if other.startswith(f'{package}/')]
+
+
+def _sources(package: str) -> list[str]:
+  return [path for path in repository.python_files(package) if path.rpartition('/')[0] == package]
+
+
+def _programs(package: str) -> list[str]:
+  return [path for path in _sources(package) if "'__main__'" in repository.text(path)]
+
+
+def _data(package: str) -> list[str]:
+  """Globs of the files of a package that are not Python."""
+  below = tuple(f'{other}/' for other in _below(package))
+  names = [path for path in repository.files() if path.startswith(f'{package}/') and not path.startswith(below or '/')]
+  suffixes = {pathlib.PurePosixPath(name).suffix for name in names} - {'', '.py', '.bzl'}
+  return [f'**/*{suffix}' for suffix in sorted(suffixes)]
+
+
+def _name(package: str) -> str:
+  return package.rpartition('/')[2]
+
+
+def _label(path: str, whole: bool = False) -> str:
+  """Label of the library that a module is in; `whole`: of its package with all below."""
+  package, _, file = path.rpartition('/')
+  stem = file.removesuffix('.py')
+  if package.startswith('nasfpn_tf') and _below(package) and not whole:
+    name = 'package_init' if stem == '__init__' else stem
+  elif package in _PROGRAMS and path in _programs(package):
+    name = stem
+  else:
+    name = _name(package)
+  return f'//{package}:{name}'
+
+
+def _deps(sources: Iterable[str], place: str) -> list[str]:
   """Labels of the libraries and packages that the sources import, and of the packages they are in."""
   labels = set()
+  package = place.rpartition('/')[0] if place.endswith('.py') else place
   for path in sources:
-    if path.startswith('nasfpn_tf/'):
-      labels.add(':package_init')
-    if path.startswith('tests/'):
-      labels |= {':tests', f':{_library(path)}'}
+    labels |= _around(path)
     for entry in repository.imports(path):
-      package = entry.name.split('.')[0]
+      distributed = entry.name.split('.')[0]
       file = repository.module_file(entry.name)
       if file is not None:
-        labels.add(f':{_library(file)}')
-        if file.startswith('nasfpn_tf/'):
-          labels.add(':package_init')
-      elif package in repository.DISTRIBUTIONS:
-        distribution = re.sub(r'[-_.]+', '_', repository.DISTRIBUTIONS[package]).lower()
+        labels.add(_label(file))
+      elif distributed in repository.DISTRIBUTIONS:
+        distribution = re.sub(r'[-_.]+', '_', repository.DISTRIBUTIONS[distributed]).lower()
         # Bazel knows what is locked; without an extra, what uses it says so or is skipped.
         if re.search(rf'^{distribution}==', _LOCK, re.MULTILINE):
           labels.add(f'@pypi//{distribution}')
-      elif package not in sys.stdlib_module_names:
+      elif distributed not in sys.stdlib_module_names:
         raise ValueError(
-          f'{path}:{entry.line} imports {entry.name}: add {package!r} to DISTRIBUTIONS in tests/house/repository.py'
+          f'{path}:{entry.line} imports {entry.name}: add {distributed!r} to DISTRIBUTIONS in tests/house/repository.py'
         )
-  return sorted(labels - {f':{name}'}, key=_label_order)
+  if place.startswith(_STARTS_SCRIPTS):
+    labels.add('//nasfpn_tf:nasfpn_tf')
+  return _shortened(labels, package)
 
 
-def _label_order(label: str) -> tuple[bool, str]:
-  return label.startswith('@'), label
+def _around(path: str) -> set[str]:
+  """Labels of what Python or pytest loads before a module: the packages around it, the fixtures of a test."""
+  parents = [parent.as_posix() for parent in pathlib.PurePosixPath(path).parents][:-1]
+  if path.startswith('nasfpn_tf/'):
+    files = [f'{parent}/__init__.py' for parent in parents if _below(parent)]
+  else:  # The directories of programs are no packages.
+    names = ('__init__.py', 'conftest.py') if path.startswith('tests/') else ()
+    files = [f'{parent}/{name}' for parent in parents for name in names]
+  return {_label(file) for file in files if file in repository.files()}
 
 
-def _target(kind: str, name: str, sources: list[str], testonly: bool = False) -> str:
-  return _rule(kind, name=name, testonly=testonly, srcs=sources, deps=_deps(sources, name))
+def _shortened(labels: Iterable[str], package: str) -> list[str]:
+  """Labels as they are written in a package's BUILD file, in buildifier's order."""
+  short = {re.sub(rf'^//{package}:', ':', label) for label in labels}
+  short = {re.sub(r'^(//(?:.*/)?([^/:]+)):\2$', r'\1', label) for label in short}
+  return sorted(short, key=lambda label: (':/@'.index(label[0]), label.replace(':', '.').split('.')))
 
 
-def _binary(path: str, data: list[str]) -> str:
-  name = path.removesuffix('.py')
-  return _rule('py_binary', name=name, srcs=[path], data=data, main=path, deps=_deps([path], name))
-
-
-def _test(path: str) -> str:
-  data = [':repository'] if path.startswith('tests/house/') else [':files']
-  name = path.removesuffix('.py')
-  return _rule('pytest_test', name=name, srcs=[path], data=data, deps=_deps([path], name))
+def _library(package: str, sources: list[str], **attributes: bool | list[str]) -> str:
+  name = _label(sources[0]).rpartition(':')[2]
+  files = [path.rpartition('/')[2] for path in sources]
+  if data := attributes.get('data'):
+    attributes['data'] = f'glob({_list(data, 0)})'
+  deps = [label for label in _deps(sources, package) if label != f':{name}']
+  return _rule('py_library', name=name, **{'srcs': files, **attributes, 'deps': deps})
 
 
 def _rule(kind: str, **attributes: str | bool | list[str]) -> str:
-  """One rule as buildifier would print it; attributes that are empty or false are left out."""
+  """One rule as buildifier prints it; attributes that are empty or false are left out."""
+  attributes = {'name': attributes['name'], 'testonly': attributes.get('testonly', False), **attributes}
   lines = [f'{kind}(']
   for key, value in attributes.items():
     if value is True:
       lines.append(f'    {key} = True,')
     elif isinstance(value, str):
-      lines.append(f'    {key} = "{value}",')
-    elif isinstance(value, list) and len(value) == 1:
-      lines.append(f'    {key} = ["{value[0]}"],')
+      lines.append(f'    {key} = {value}' + ',' if value.startswith('glob(') else f'    {key} = "{value}",')
     elif value:
-      lines += [f'    {key} = [', *(f'        "{item}",' for item in value), '    ],']
+      lines.append(f'    {key} = {_list(value, 4)},')
   return '\n'.join([*lines, ')', ''])
+
+
+def _list(items: list[str], indent: int) -> str:
+  if len(items) == 1:
+    return f'["{items[0]}"]'
+  inner = ''.join(f'{" " * (indent + 4)}"{item}",\n' for item in items)
+  return f'[\n{inner}{" " * indent}]'
 
 
 if __name__ == '__main__':
