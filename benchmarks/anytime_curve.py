@@ -20,6 +20,7 @@ python -m benchmarks.anytime_curve --train=records/bccd_train,records/bccd_val -
 Trains the anytime detector of a configuration and one detector for each number of pyramids, with every seed, and
 evaluates each once, at the last step, so nothing is selected on the validation records. Then it times all exits in
 LiteRT. --loss_weights trains the anytime detector again with other weights of its exits; it may be given several times.
+--pyramids stacks another number of pyramids than the configuration; --separate=1,3,7 trains only these separately.
 
 Runs that have finished are skipped, one that was interrupted goes on, and records.json, table.md and curve.svg are
 written anew after each: the same command continues, and later adds seeds or weights. Several may run at once.
@@ -74,21 +75,33 @@ class Run:
     return {'task': {'model': {'anytime': anytime, 'decoder': pyramids}, 'train_data': {'seed': self.seed}}}
 
 
-def plan(num_pyramids: int, seeds: Sequence[int], weights: Sequence[tuple[float, ...]]) -> list[Run]:
+def plan(
+  num_pyramids: int, seeds: Sequence[int], weights: Sequence[tuple[float, ...]], separate: Sequence[int] = ()
+) -> list[Run]:
   """All runs, one seed after the other, so that whatever has finished can be compared.
 
+  Args:
+    num_pyramids: exits of the anytime detector.
+    seeds: a run of everything for each.
+    weights: weights of the exits' losses besides equal ones.
+    separate: numbers of pyramids that are also trained without exits; (): each up to `num_pyramids`.
+
   Raises:
-    ValueError: there are no exits, or weights that are not one for each.
+    ValueError: there are no exits, weights that are not one for each, or a number of pyramids that is no exit.
   """
   if num_pyramids < 2:
     raise ValueError(f'the configuration has {num_pyramids} pyramid: exits need two or more.')
   for given in weights:
     if len(given) != num_pyramids or min(given) < 0 or not sum(given):
       raise ValueError(f'loss_weights {given}: {num_pyramids} are needed, none negative and not all 0.')
+  exits = range(1, num_pyramids + 1)
+  for stacked in separate:
+    if stacked not in exits:
+      raise ValueError(f'--separate={stacked}: the exits are 1 to {num_pyramids}.')
   runs = []
   for seed in dict.fromkeys(seeds):
     runs += [Run(num_pyramids, given, seed) for given in dict.fromkeys([(), *weights])]
-    runs += [Run(stacked, None, seed) for stacked in range(1, num_pyramids + 1)]
+    runs += [Run(stacked, None, seed) for stacked in sorted(set(separate)) or exits]
   return runs
 
 
@@ -183,6 +196,8 @@ def define_flags() -> None:
   flags.DEFINE_string('output_dir', None, 'Gets a directory for each run, records.json, table.md and curve.svg.')
   flags.DEFINE_list('seeds', ['0', '1', '2'], 'One run of everything for each.')
   flags.DEFINE_integer('steps', None, 'Steps of a run, the schedule with them; unset: as configured.', lower_bound=1)
+  flags.DEFINE_integer('pyramids', None, 'Pyramids that are stacked; unset: as configured.', lower_bound=2)
+  flags.DEFINE_list('separate', [], 'Numbers of pyramids that are also trained without exits; unset: all up to them.')
   flags.DEFINE_multi_string('loss_weights', [], 'Also with these weights of the exits, first to last, comma between.')
   flags.DEFINE_integer('threads', 1, 'Threads of LiteRT.', lower_bound=1)
   flags.DEFINE_integer('latency_runs', 50, 'How often each exit is timed.', lower_bound=1)
@@ -193,7 +208,8 @@ def curve_of_flags() -> tuple[Curve, list[Run], dict[str, Any]]:
   """What the flags ask for: the directory, its runs, and what the report says of them all."""
   weights = [tuple(float(weight) for weight in given.split(',')) for given in FLAGS.loss_weights]
   params = params_lib.load_params(config_files=FLAGS.config_file, params_override=FLAGS.params_override)
-  runs = plan(params.task.model.decoder.get().num_repeats, [int(seed) for seed in FLAGS.seeds], weights)
+  pyramids = FLAGS.pyramids or params.task.model.decoder.get().num_repeats
+  runs = plan(pyramids, [int(seed) for seed in FLAGS.seeds], weights, [int(number) for number in FLAGS.separate])
   data = {'train_data': FLAGS.train, 'validation_data': FLAGS.validation}
   for path in data.values():
     manifest.match_shards(path)  # Says at once which are not there.
@@ -220,8 +236,9 @@ def main(argv):
       if is_new:
         anytime_report.write(FLAGS.output_dir, anytime_report.records(results), facts)
     options = {'threads': FLAGS.threads, 'runs': FLAGS.latency_runs}
-    with_exits, *separate = (str(curve.path(run)) for run in runs if run.seed == runs[0].seed and not run.loss_weights)
-    separate = dict(enumerate(separate, start=1))
+    first = [run for run in runs if run.seed == runs[0].seed]
+    with_exits = next(str(curve.path(run)) for run in first if run.loss_weights == ())
+    separate = {run.num_pyramids: str(curve.path(run)) for run in first if run.loss_weights is None}
     costs = anytime_costs.measure(FLAGS.output_dir, with_exits, separate, FLAGS.validation, **options)
     anytime_report.write(FLAGS.output_dir, anytime_report.records(results, costs), {**facts, **options})
   except failure.EXPECTED as error:

@@ -64,6 +64,7 @@ class Settings:
     necks: 'topology:REPEATSxFILTERS', as `plan` takes them.
     seeds: a run each.
     steps: of a run, the schedule with them; None: those of the configuration.
+    program: what trains, with arguments of its own before those of scripts/train.py, which it takes too.
   """
 
   train: str
@@ -74,6 +75,7 @@ class Settings:
   necks: Sequence[str] = DEFAULT_NECKS
   seeds: Sequence[int] = (0, 1, 2)
   steps: int | None = None
+  program: Sequence[str] = (str(_ROOT / 'scripts' / 'train.py'),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +203,7 @@ def run(neck: Neck, seed: int, params: Any, settings: Settings) -> dict[str, Any
   if record.exists():
     return json.loads(record.read_text())
   (directory / 'neck.yaml').write_text(json.dumps(changes))  # JSON is YAML.
-  command = [sys.executable, str(_ROOT / 'scripts' / 'train.py'), f'--model_dir={directory / "run"}']
+  command = [sys.executable, *settings.program, f'--model_dir={directory / "run"}']
   command += [f'--config_file={name}' for name in (*settings.config_files, directory / 'neck.yaml')]
   command += [f'--params_override={settings.params_override}'] if settings.params_override else []
   print(f'{neck.label}, seed {seed}', flush=True)
@@ -245,8 +247,12 @@ def _input_filters(model: config.Detector) -> dict[str, int]:
   return {level: shape[-1] for level, shape in backbone.output_specs.items()}
 
 
-def compare(settings: Settings) -> list[dict[str, Any]]:
-  """Does what the module says; returns the records."""
+def prepare(settings: Settings) -> tuple[Any, list[Neck]]:
+  """The experiment that the runs have in common, and the pyramids to compare.
+
+  Raises:
+    ValueError: the configuration is not one that this can vary.
+  """
   params = params_lib.load_params(None, settings.config_files, settings.params_override)
   model = params.task.model
   if model.decoder.type != 'feature_pyramid':
@@ -259,7 +265,12 @@ def compare(settings: Settings) -> list[dict[str, Any]]:
     if found is None:
       raise ValueError(f'--train={settings.train}: there is no manifest to read the number of classes from.')
     model.num_classes = found.num_classes
-  necks = plan(settings.necks, model, _input_filters(model))
+  return params, plan(settings.necks, model, _input_filters(model))
+
+
+def compare(settings: Settings) -> list[dict[str, Any]]:
+  """Does what the module says; returns the records."""
+  params, necks = prepare(settings)
   records = []
   for seed in settings.seeds:  # Every pyramid has a run before one has two.
     for neck in necks:
@@ -290,21 +301,24 @@ def define_flags() -> None:
   flags.mark_flags_as_required(['train', 'validation', 'output_dir'])
 
 
+def settings_of_flags() -> Settings:
+  """What the flags of `define_flags` say."""
+  return Settings(
+    train=FLAGS.train,
+    validation=FLAGS.validation,
+    output_dir=FLAGS.output_dir,
+    config_files=FLAGS.config_file,
+    params_override=FLAGS.params_override,
+    necks=FLAGS.necks,
+    seeds=[int(seed) for seed in FLAGS.seeds],
+    steps=FLAGS.steps,
+  )
+
+
 def main(argv):
   del argv
   try:
-    compare(
-      Settings(
-        train=FLAGS.train,
-        validation=FLAGS.validation,
-        output_dir=FLAGS.output_dir,
-        config_files=FLAGS.config_file,
-        params_override=FLAGS.params_override,
-        necks=FLAGS.necks,
-        seeds=[int(seed) for seed in FLAGS.seeds],
-        steps=FLAGS.steps,
-      )
-    )
+    compare(settings_of_flags())
   except failure.EXPECTED as error:
     sys.exit(f'necks: {failure.message(error)}')
   print((pathlib.Path(FLAGS.output_dir) / 'necks.md').read_text())

@@ -35,6 +35,8 @@ class FeaturePyramid(hyperparams.Config):
     num_filters: width of every feature (D).
     use_separable_conv: separable convolutions, NAS-FPNLite.
     project_each_edge: a projection of its own for every use of a backbone feature, as in EfficientDet.
+    residual: each pyramid adds its inputs to its outputs and begins as the identity, so that a deeper stack does not
+      begin worse than a shallow one; not in the paper (docs/training.md, stacks).
     dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 is off.
     dropblock_size: side of the dropped blocks, in cells of the feature map.
     dropblock_ramp_steps: training steps in which the keep probability falls linearly from 1 to `dropblock_keep_prob`;
@@ -48,6 +50,7 @@ class FeaturePyramid(hyperparams.Config):
   num_filters: int = 256
   use_separable_conv: bool = False
   project_each_edge: bool = False
+  residual: bool = False
   dropblock_keep_prob: float = 1.0
   dropblock_size: int = 3
   dropblock_ramp_steps: int = 0

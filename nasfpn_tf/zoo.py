@@ -59,6 +59,7 @@ def load_detector(
     checkpoint = best_checkpoint(reference)
   if checkpoint is not None:
     checkpoint = checkpoints.resolve(checkpoint)
+    checkpoints.check_function(checkpoint, params.task.model)
     # The checkpoint brings these weights.
     params.task.model.backbone.applications.weights = 'none'
   model = detector.build_detector(params.task.model)

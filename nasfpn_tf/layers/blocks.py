@@ -75,6 +75,7 @@ class ConvBatchNorm(tf_keras.layers.Layer):
     norm_momentum: float = 0.99,
     norm_epsilon: float = 0.001,
     kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+    norm_gamma: float = 1.0,
     **kwargs,
   ):
     """Creates the two layers.
@@ -87,6 +88,7 @@ class ConvBatchNorm(tf_keras.layers.Layer):
       norm_momentum: momentum of the moving statistics.
       norm_epsilon: added to the variance.
       kernel_regularizer: of the kernels; the bias has none.
+      norm_gamma: initial scale of the batch norm.
       **kwargs: of the Keras layer (name, dtype).
     """
     super().__init__(**kwargs)
@@ -99,6 +101,7 @@ class ConvBatchNorm(tf_keras.layers.Layer):
       'norm_momentum': norm_momentum,
       'norm_epsilon': norm_epsilon,
       'kernel_regularizer': tf_keras.regularizers.serialize(regularizer),
+      'norm_gamma': norm_gamma,
     }
     dtype = self.dtype_policy
     if use_separable_conv:
@@ -124,7 +127,12 @@ class ConvBatchNorm(tf_keras.layers.Layer):
         name='conv',
       )
     self.norm = tf_keras.layers.BatchNormalization(
-      momentum=norm_momentum, epsilon=norm_epsilon, synchronized=use_sync_bn, dtype=dtype, name='norm'
+      momentum=norm_momentum,
+      epsilon=norm_epsilon,
+      gamma_initializer=tf_keras.initializers.Constant(norm_gamma),
+      synchronized=use_sync_bn,
+      dtype=dtype,
+      name='norm',
     )
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:

@@ -32,6 +32,9 @@ from nasfpn_tf.topology import PyramidSpec, resolve
 class PyramidStage(tf_keras.layers.Layer):
   """One pyramid: the cells of a `PyramidSpec`, wired as its `wiring()` says.
 
+  With `residual` the output cell of each level adds the pyramid's input of that level to what it gives, and later cells
+  read the sum. Its batch norm begins with gamma 0, so an untrained stage is the identity.
+
   Attributes:
     cells: the `MergingCell`s in order of computation.
   """
@@ -42,6 +45,7 @@ class PyramidStage(tf_keras.layers.Layer):
     num_filters: int,
     cell_options: Mapping[str, Any] | None = None,
     recompute_gradients: bool = False,
+    residual: bool = False,
     **kwargs,
   ):
     """Creates the cells.
@@ -51,6 +55,7 @@ class PyramidStage(tf_keras.layers.Layer):
       num_filters: width of the inputs and of the outputs.
       cell_options: further arguments of every `MergingCell`.
       recompute_gradients: keep only the inputs for the backward pass and compute the pyramid again there.
+      residual: add the inputs to the outputs, level by level.
       **kwargs: of the Keras layer (name, dtype).
     """
     super().__init__(**kwargs)
@@ -58,6 +63,7 @@ class PyramidStage(tf_keras.layers.Layer):
     self._num_filters = num_filters
     self._cell_options = dict(cell_options or {})
     self._recompute_gradients = recompute_gradients
+    self.residual = residual
     self._wiring = self.spec.wiring()
     self.cells = [
       MergingCell(
@@ -66,6 +72,7 @@ class PyramidStage(tf_keras.layers.Layer):
         [self.spec.level_of(feature) for feature in cell.inputs],
         num_filters,
         num_joined=len(wires) - len(cell.inputs),
+        residual=residual and cell.is_output,
         **self._cell_options,
         dtype=self.dtype_policy,
         name=f'cell_{i}',
@@ -104,8 +111,10 @@ class PyramidStage(tf_keras.layers.Layer):
   def _run(self, features: Sequence[tf.Tensor], training: bool | None) -> list[tf.Tensor]:
     # Shallow copies, because reading takes what is for one use.
     features = [list(feature) if isinstance(feature, list | tuple) else feature for feature in features]
-    for cell, wires in zip(self.cells, self._wiring, strict=True):
+    for cell, cell_spec, wires in zip(self.cells, self.spec.cells, self._wiring, strict=True):
       read = [features[i].pop(0) if isinstance(features[i], list) else features[i] for i in wires]
+      if self.residual and cell_spec.is_output:
+        read.append(features[cell_spec.level - self.spec.min_level])
       features.append(cell(read, training=training))
     return [features[i] for i in self.spec.outputs.values()]
 
@@ -116,6 +125,7 @@ class PyramidStage(tf_keras.layers.Layer):
       'num_filters': self._num_filters,
       'cell_options': self._cell_options,
       'recompute_gradients': self._recompute_gradients,
+      'residual': self.residual,
     }
 
 
@@ -154,6 +164,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
     dropblock_ramp_steps: int = 0,
     project_each_edge: bool = False,
     recompute_gradients: bool = False,
+    residual: bool = False,
     backbone_max_level: int | None = None,
     **kwargs,
   ):
@@ -175,6 +186,9 @@ class FeaturePyramid(tf_keras.layers.Layer):
       project_each_edge: a projection for every use of a backbone feature (`EdgeProjection`).
       recompute_gradients: keep only the inputs of each stage for the backward pass and compute the stage again there:
         less memory, one more forward pass of time.
+      residual: each pyramid adds its inputs to its outputs, level by level, and begins as the identity, so that a stack
+        of any depth begins as its projection; no parameter more. Not in the paper, see docs/reproduction.md. With
+        `project_each_edge` the first pyramid, whose inputs are not one feature a level, is as published.
       backbone_max_level: coarsest level that is read from the backbone; None: every level that it gives.
       **kwargs: of the Keras layer (name, dtype).
 
@@ -189,6 +203,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
     self.num_repeats = num_repeats
     self.num_filters = num_filters
     self.recompute_gradients = recompute_gradients
+    self.residual = residual
     regularizer = tf_keras.regularizers.serialize(tf_keras.regularizers.get(kernel_regularizer))
     self._conv_options = {
       'use_separable_conv': use_separable_conv,
@@ -218,7 +233,13 @@ class FeaturePyramid(tf_keras.layers.Layer):
     )
     self.stages = [
       PyramidStage(
-        self.spec, num_filters, self._cell_options, recompute_gradients, dtype=self.dtype_policy, name=f'stage_{i}'
+        self.spec,
+        num_filters,
+        self._cell_options,
+        recompute_gradients,
+        residual and (i > 0 or not project_each_edge),
+        dtype=self.dtype_policy,
+        name=f'stage_{i}',
       )
       for i in range(num_repeats)
     ]
@@ -303,6 +324,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       **self._cell_options,
       'project_each_edge': self._project_each_edge,
       'recompute_gradients': self.recompute_gradients,
+      'residual': self.residual,
       'backbone_max_level': self._backbone_max_level,
     }
 

@@ -37,11 +37,15 @@ class MergingCell(tf_keras.layers.Layer):
       arXiv 1911.09070, sec. 3.3).
   Features that join by the rule of unused features (`PyramidSpec.wiring`) are added to the merged one.
 
+  With `residual` the cell adds one more feature of its own level to what it gives, and its batch norm begins with gamma
+  0, so that the untrained cell passes that feature on (arXiv 1706.02677, sec. 5.1). The paper's cells have none.
+
   Attributes:
     conv_norm: the `ConvBatchNorm`.
     dropblock: the `DropBlock2D` after it, or None.
-    rounding: None, or a function of the name and the value of what an int8 runtime stores between two operations: the
-      'product' of global pooling and what is 'merged', after the activation. Its result is used in place of the value.
+    stored: names of what an int8 runtime stores between two operations: the 'product' of global pooling, what is
+      'merged', after the activation, and the sum with the 'residual'.
+    rounding: None, or a function of a name of `stored` and its value, whose result is used in place of the value.
   """
 
   def __init__(
@@ -60,6 +64,7 @@ class MergingCell(tf_keras.layers.Layer):
     dropblock_keep_prob: float = 1.0,
     dropblock_size: int = 3,
     dropblock_ramp_steps: int = 0,
+    residual: bool = False,
     **kwargs,
   ):
     """Creates the cell's layers.
@@ -79,6 +84,7 @@ class MergingCell(tf_keras.layers.Layer):
       dropblock_keep_prob: DropBlock's keep probability; 1.0 is off.
       dropblock_size: side of the dropped blocks, in cells of the feature map.
       dropblock_ramp_steps: see `DropBlock2D`.
+      residual: add the last of the given features, which is of the cell's own level, to the output.
       **kwargs: of the Keras layer (name, dtype).
 
     Raises:
@@ -105,6 +111,7 @@ class MergingCell(tf_keras.layers.Layer):
       'dropblock_keep_prob': dropblock_keep_prob,
       'dropblock_size': dropblock_size,
       'dropblock_ramp_steps': dropblock_ramp_steps,
+      'residual': residual,
     }
     self._level = level
     self._input_levels = tuple(input_levels)
@@ -115,6 +122,7 @@ class MergingCell(tf_keras.layers.Layer):
       'weighted_sum': self._weighted_sum,
     }[op]
     self._activation = blocks.get_activation(activation)
+    self.stored = ('product', 'merged', 'residual') if residual else ('product', 'merged')
     self.rounding: Callable[[str, tf.Tensor], tf.Tensor] | None = None
     self.conv_norm = blocks.ConvBatchNorm(
       num_filters,
@@ -124,6 +132,7 @@ class MergingCell(tf_keras.layers.Layer):
       norm_momentum=norm_momentum,
       norm_epsilon=norm_epsilon,
       kernel_regularizer=regularizer,
+      norm_gamma=0.0 if residual else 1.0,
       dtype=self.dtype_policy,
       name='conv_norm',
     )
@@ -135,7 +144,7 @@ class MergingCell(tf_keras.layers.Layer):
 
   def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
     input_shape = [input_shape] if isinstance(input_shape, tf.TensorShape) else input_shape
-    needed = len(self._input_levels) + self._config['num_joined']
+    needed = len(self._input_levels) + self._config['num_joined'] + self._config['residual']
     if len(input_shape) != needed:
       raise ValueError(f'merging cell {self.name!r}: takes {needed} features, {len(input_shape)} were given.')
     widths = [tf.TensorShape(shape)[-1] for shape in input_shape]
@@ -151,20 +160,24 @@ class MergingCell(tf_keras.layers.Layer):
     """Merges the features.
 
     Args:
-      features: the merged inputs, each [batch, height_l, width_l, num_filters] at its own level, then those that join.
+      features: the merged inputs, each [batch, height_l, width_l, num_filters] at its own level, then those that join,
+        then the residual one.
       training: whether batch norm uses and updates batch statistics, and DropBlock drops.
 
     Returns:
       [batch, height, width, num_filters] at the cell's level.
     """
     features = tf.nest.flatten(features)  # Keras hands on a list of one as its element.
+    residual = features.pop() if self._config['residual'] else None
     num_merged = len(self._input_levels)
     merged = self._merge(features[:num_merged])
     # Added one by one: an AddN is no TFLite builtin that quantises.
     for joined in features[num_merged:]:
       merged += joined
     merged = self.conv_norm(self._rounded('merged', self._activation(merged)), training=training)
-    return merged if self.dropblock is None else self.dropblock(merged, training=training)
+    if self.dropblock is not None:
+      merged = self.dropblock(merged, training=training)
+    return merged if residual is None else self._rounded('residual', merged + residual)
 
   def get_config(self) -> dict[str, Any]:
     return {**super().get_config(), **self._config}

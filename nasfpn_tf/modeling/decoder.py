@@ -76,6 +76,7 @@ def build_feature_pyramid(
     dropblock_size=decoder.dropblock_size,
     dropblock_ramp_steps=decoder.dropblock_ramp_steps,
     recompute_gradients=decoder.recompute,
+    residual=decoder.residual,
     backbone_max_level=_coarsest(input_specs),
     name=NAME,
   )

@@ -55,7 +55,7 @@ class Bank:
       raise ValueError('the decoder has no cells to share: task.model.decoder.type must be feature_pyramid.')
     self.detector = detector
     stages = detector.decoder.stages
-    self._cell_options = stages[0].get_config()['cell_options']
+    self._stage_config = stages[0].get_config()
     self._units = [
       [{level: _unit(cell.conv_norm, level) for level in detector.decoder.spec.levels} for cell in stage.cells]
       for stage in stages
@@ -100,7 +100,7 @@ class Bank:
       )
     stages = []
     for i, units in enumerate(self._units):
-      stage = PyramidStage(spec, decoder.num_filters, self._cell_options, dtype=decoder.dtype_policy, name=f'stage_{i}')
+      stage = PyramidStage.from_config({**self._stage_config, 'spec': spec.to_dict(), 'name': f'stage_{i}'})
       for cell, cell_spec, by_level in zip(stage.cells, spec.cells, units, strict=True):
         cell.conv_norm = by_level[cell_spec.level]
       stages.append(stage)

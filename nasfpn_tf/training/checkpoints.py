@@ -25,6 +25,8 @@ import tensorflow as tf
 import yaml
 from absl import logging
 
+from nasfpn_tf import topology
+
 NAME = 'ckpt'
 BEST_DIR = 'best'
 # Keys of a model's configuration that change what its weights are used for, but not which there are.
@@ -143,6 +145,58 @@ def check_architecture(directory: str, model_config: Any) -> None:
       f'{directory} holds checkpoints of another architecture: {"; ".join(different)}. Use another model_dir, or the '
       'configuration that it was trained with.'
     )
+
+
+def check_function(checkpoint: str, model_config: Any) -> None:
+  """Makes sure that the pyramid of a checkpoint computes what the model's does, where the variables cannot tell.
+
+  Cells of other wiring, and stacks with and without residual connections, have the same variables. The params.yaml that
+  training wrote beside the checkpoint says which they are of; where there is none, nothing is checked.
+
+  Args:
+    checkpoint: prefix of the checkpoint.
+    model_config: the `task.model` that it is to be loaded into.
+
+  Raises:
+    ValueError: naming the keys that differ, and the file.
+  """
+  path = _description_of(checkpoint)
+  if path is None:
+    return
+  with tf.io.gfile.GFile(path) as file:
+    then = _function(yaml.safe_load(file)['task']['model'])
+  now = _function(model_config.as_dict())
+  different = [
+    f'decoder.feature_pyramid.{key} is {then[key]!r} there and {now[key]!r} here'
+    for key in then.keys() & now.keys()  # Other decoders have other variables.
+    if then[key] != now[key]
+  ]
+  if different:
+    raise ValueError(
+      f'checkpoint {checkpoint} was trained with another pyramid ({path}): {"; ".join(different)}. Its variables have'
+      ' the same names and shapes, so it would load and compute something else: use the settings of its training.'
+    )
+
+
+def _function(model: Mapping[str, Any]) -> dict[str, Any]:
+  """What of a model's pyramid decides what it computes, but not which variables it has; empty without a pyramid."""
+  decoder = model['decoder']
+  if decoder['type'] != 'feature_pyramid':
+    return {}
+  pyramid = decoder['feature_pyramid']
+  spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
+  # What was trained before there were residual stacks has none.
+  return {'topology': f'{spec.name} ({spec.digest})', 'residual': pyramid.get('residual', False)}
+
+
+def _description_of(checkpoint: str) -> str | None:
+  """The params.yaml of the training or export that `checkpoint` is of; None where there is none."""
+  directory = os.path.dirname(checkpoint if '://' in checkpoint else os.path.abspath(checkpoint))
+  for parent in (directory, os.path.dirname(directory)):  # best/ and variables/ lie in the directory that has it.
+    path = os.path.join(parent, 'params.yaml')
+    if tf.io.gfile.exists(path):
+      return path
+  return None
 
 
 def _relevant(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 
-from nasfpn_tf import config_types
+from nasfpn_tf import config, config_types
 from nasfpn_tf.training import experiments  # noqa: F401  (registers the experiments)
 
 DEFAULT_EXPERIMENT = 'nasfpn_retinanet'
@@ -73,6 +73,10 @@ def load_params(
     raise ValueError(f'experiment {experiment!r} is unknown; {config_types.nearest(str(experiment), known)}')
   params = exp_factory.get_exp_config(experiment)
   for path, content in files:
+    if pathlib.Path(path).name == _PARAMS_FILE and isinstance(params.task, config.DetectionTask):
+      # A whole experiment: what it does not say is not the experiment's of today. Stacks had no residual connections
+      # when it was written.
+      params.task.model.decoder.feature_pyramid.residual = False
     _override(params, content, path)
   if isinstance(params_override, str):
     params_override = parse_override(params_override)

@@ -160,7 +160,7 @@ def prepare(model: tf_keras.Model) -> Rounding:
   head_norms = {id(layer) for head in getattr(model, 'heads', [model.head]) for layer in _layers(head)}
   for layer in list(_layers(model)):
     if isinstance(layer, merging_cell.MergingCell):
-      points = {'product': rounding.add_range(), 'merged': rounding.add_range()}
+      points = {name: rounding.add_range() for name in layer.stored}
       layer.rounding = functools.partial(lambda points, name, value: points[name](value), points)
     elif isinstance(layer, _CONVOLUTIONS):
       _round_convolution(layer, rounding)

@@ -96,6 +96,8 @@ class DetectionTask(retinanet.RetinaNetTask):
     if not path:
       return
     resolved = checkpoints.resolve(path)
+    if modules in ('all', warm_start.FITTING) or 'decoder' in modules:
+      checkpoints.check_function(resolved, self.task_config.model)
     try:
       self.load_report = warm_start.start(model, resolved, modules)
     except restore.NonFiniteWeightsError:
@@ -116,6 +118,7 @@ class DetectionTask(retinanet.RetinaNetTask):
         'task.quantization_aware fine-tunes a trained detector: name it in task.init_checkpoint, e.g. runs/cells/best.'
       )
     resolved = checkpoints.resolve(path)
+    checkpoints.check_function(resolved, self.task_config.model)
     detector_alone = model.rounding.without_ranges(model)
     restore.restore(detector_alone, resolved, use_average=not checkpoints.is_best(resolved))
     batches = self.build_inputs(self.task_config.train_data).take(_CALIBRATION_BATCHES)

@@ -97,6 +97,8 @@ def run(
   if is_chief:
     artifacts.write_description(model_dir, completed, overwrite='train' in mode)
   start = checkpoints.resolve(checkpoint_path) if checkpoint_path else None
+  if start:
+    checkpoints.check_function(start, completed.params.task.model)
   return Runner(strategy, mode, completed, model_dir, start, stream).run()
 
 

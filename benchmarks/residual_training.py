@@ -1,0 +1,101 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Trains as scripts/train.py does, with another form of the residual connection; `residual_forms` runs it.
+
+python -m benchmarks.residual_training FORM --config_file=... --model_dir=...
+"""
+
+import functools
+import pathlib
+import runpy
+import sys
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tf_keras
+
+from nasfpn_tf.layers.feature_pyramid import FeaturePyramid, PyramidStage
+from nasfpn_tf.modeling import decoder
+
+FORMS = {
+  'published': 'no residual connection',
+  'cell, gamma 0': 'every output cell adds the input of its level; its batch norm begins with gamma 0',
+  'cell, gamma 0.1': 'the same with gamma 0.1',
+  'cell, gamma 1': 'the same with gamma 1',
+  'cell, scalar': 'the same with gamma 1 and a learned factor that begins with 0 (ReZero)',
+  'stage, gamma 0': 'the inputs are added to the outputs behind the last cell; later cells read outputs without them',
+  'later stages, gamma 0': 'as the first, from the second pyramid on',
+}
+_TRAIN = pathlib.Path(__file__).resolve().parent.parent / 'scripts' / 'train.py'
+
+
+class _Scaled(tf_keras.layers.Layer):
+  """Multiplies what a layer gives by one learned number."""
+
+  def __init__(self, inner: tf_keras.layers.Layer):
+    super().__init__(name=f'{inner.name}_scaled', dtype=inner.dtype_policy)
+    self.inner = inner
+    self.scale = self.add_weight('scale', [], initializer='zeros')
+
+  def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    return tf.cast(self.scale, self.compute_dtype) * self.inner(inputs, training=training)
+
+
+class _AddingStage(PyramidStage):
+  """A pyramid whose inputs are added behind its last cell."""
+
+  def _run(self, features: Sequence[tf.Tensor], training: bool | None) -> list[tf.Tensor]:
+    outputs = super()._run(features, training)
+    return [feature + output for feature, output in zip(features, outputs, strict=True)]
+
+
+def build(form: str, *args, **kwargs) -> FeaturePyramid:
+  """A `FeaturePyramid` in one of `FORMS`, not yet built; arguments as that layer's."""
+  in_cells = form.startswith(('cell', 'later'))
+  pyramid = FeaturePyramid(*args, **{**kwargs, 'residual': in_cells})
+  outputs = [(cell, spec) for stage in pyramid.stages for cell, spec in zip(stage.cells, stage.spec.cells, strict=True)]
+  outputs = [cell for cell, spec in outputs if spec.is_output]
+  if form == 'stage, gamma 0':
+    config = pyramid.stages[0].get_config()
+    pyramid.stages = [_AddingStage.from_config({**config, 'name': stage.name}) for stage in pyramid.stages]
+    outputs = [
+      cell
+      for stage in pyramid.stages
+      for cell, spec in zip(stage.cells, stage.spec.cells, strict=True)
+      if spec.is_output
+    ]
+  elif form == 'later stages, gamma 0':
+    config = pyramid.stages[0].get_config()
+    pyramid.stages[0] = PyramidStage.from_config({**config, 'residual': False})
+    return pyramid
+  gamma = {'cell, gamma 0.1': 0.1, 'cell, gamma 1': 1.0, 'cell, scalar': 1.0, 'published': 1.0}.get(form, 0.0)
+  for cell in outputs:
+    cell.conv_norm.norm.gamma_initializer = tf_keras.initializers.Constant(gamma)
+    if form == 'cell, scalar':
+      cell.conv_norm = _Scaled(cell.conv_norm)
+  return pyramid
+
+
+def main() -> None:
+  form = sys.argv.pop(1)
+  if form not in FORMS:
+    sys.exit(f'residual_training: {form!r} is none of {", ".join(FORMS)}.')
+  decoder.FeaturePyramid = functools.partial(build, form)
+  sys.argv[0] = str(_TRAIN)
+  runpy.run_path(str(_TRAIN), run_name='__main__')
+
+
+if __name__ == '__main__':
+  main()
