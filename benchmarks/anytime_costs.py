@@ -41,7 +41,7 @@ def measure(
   Args:
     directory: gets costs.json.
     anytime_dir: model_dir of an anytime detector.
-    separate_dirs: {number of pyramids: model_dir of a detector with so many}.
+    separate_dirs: {number of pyramids: model_dir of a detector with so many}, for some of the exits.
     input_path: records, whose first picture is run.
     threads: of LiteRT.
     runs: how often each exit is timed; medians are taken.
@@ -49,10 +49,10 @@ def measure(
   Returns:
     For each exit `exit_stage`, `multiply_adds_g` and `params_m` of the detector with so many pyramids, and in
     milliseconds, for one picture and with post-processing, `latency_ms` of the exit at once, `refined_latency_ms` of
-    coming to it step by step, `separate_latency_ms` of the detector with so many pyramids.
+    coming to it step by step, `separate_latency_ms` of the detector with so many pyramids where there is one.
   """
   path = os.path.join(directory, COSTS)
-  settings = {'anytime': anytime_dir, 'separate': [separate_dirs[k] for k in sorted(separate_dirs)]}
+  settings = {'anytime': anytime_dir, 'separate': {str(k): separate_dirs[k] for k in sorted(separate_dirs)}}
   settings.update(input_path=input_path, threads=threads, runs=runs)
   if os.path.exists(path):
     with open(path, encoding='utf-8') as file:
@@ -65,7 +65,7 @@ def measure(
   content = tflite.convert(detector.model, detector.input_size, tflite.Options())
   interpreter = Interpreter(model_content=content, num_threads=threads)
   ways, exits = {}, []
-  for exit_stage, separate_dir in sorted(separate_dirs.items()):
+  for exit_stage in range(1, detector.model.num_exits + 1):
     early = detector.model.at_exit(exit_stage)
     exits.append(
       {
@@ -76,10 +76,11 @@ def measure(
     )
     ways['latency_ms', exit_stage] = _at_once(interpreter, f'exit_{exit_stage}', pixels)
     ways['refined_latency_ms', exit_stage] = _refined(interpreter, exit_stage, pixels)
-    separate = source.load(separate_dir)
-    content = tflite.convert(separate.model, separate.input_size, tflite.Options())
-    other = Interpreter(model_content=content, num_threads=threads)
-    ways['separate_latency_ms', exit_stage] = _at_once(other, None, pixels)
+    if exit_stage in separate_dirs:
+      separate = source.load(separate_dirs[exit_stage])
+      content = tflite.convert(separate.model, separate.input_size, tflite.Options())
+      other = Interpreter(model_content=content, num_threads=threads)
+      ways['separate_latency_ms', exit_stage] = _at_once(other, None, pixels)
   for (name, exit_stage), milliseconds in _time(ways, runs).items():
     exits[exit_stage - 1][name] = milliseconds
   checkpoints.write_json(path, {'settings': settings, 'exits': exits})

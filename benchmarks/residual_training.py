@@ -78,7 +78,8 @@ def build(form: str, *args, **kwargs) -> FeaturePyramid:
     ]
   elif form == 'later stages, gamma 0':
     config = pyramid.stages[0].get_config()
-    pyramid.stages[0] = PyramidStage.from_config({**config, 'residual': False})
+    first = PyramidStage.from_config({**config, 'residual': False})
+    pyramid.stages = [first, *pyramid.stages[1:]]
     return pyramid
   gamma = {'cell, gamma 0.1': 0.1, 'cell, gamma 1': 1.0, 'cell, scalar': 1.0, 'published': 1.0}.get(form, 0.0)
   for cell in outputs:

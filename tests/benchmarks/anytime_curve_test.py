@@ -35,6 +35,10 @@ def test_the_plan():
   assert [run.name for run in runs] == [
     f'{name}_seed{seed}' for seed in (5, 6) for name in ('anytime_equal', 'anytime_1-4', 'separate_1', 'separate_2')
   ]
+  fewer = anytime_curve.plan(7, [0], [], separate=[7, 1])
+  assert [run.name for run in fewer] == ['anytime_equal_seed0', 'separate_1_seed0', 'separate_7_seed0']
+  with pytest.raises(ValueError, match=r'--separate=4: the exits are 1 to 3'):
+    anytime_curve.plan(3, [0], [], separate=[4])
   assert runs[1].override()['task']['model']['anytime'] == {'enabled': True, 'loss_weights': [1.0, 4.0]}
   with pytest.raises(ValueError, match='1 pyramid: exits need two'):
     anytime_curve.plan(1, [0], [])
