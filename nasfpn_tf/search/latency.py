@@ -41,8 +41,10 @@ def measure_ms(model_config: config.Detector, num_runs: int = 15, num_threads: i
 
   @tf.function(input_signature=[tf.TensorSpec([1, *model_config.input_size], tf.float32)])
   def forward(images):
-    outputs = model.head(model.decoder(model.backbone(images, training=False), training=False))
-    return tf.nest.flatten(outputs)
+    features = model.backbone(images, training=False)
+    if model.decoder is not None:  # SpineNet's features go straight to the head.
+      features = model.decoder(features, training=False)
+    return tf.nest.flatten(model.head(features))
 
   converter = tf.lite.TFLiteConverter.from_concrete_functions([forward.get_concrete_function()], model)
   interpreter = Interpreter(model_content=converter.convert(), num_threads=num_threads)

@@ -69,15 +69,24 @@ def test_reward_is_the_ap_of_the_last_evaluation_at_a_cost(prefix, tmp_path):
   assert not list((tmp_path / 'child').rglob('ckpt*'))
 
 
-def test_a_backbone_is_a_child_too(prefix, tmp_path):
+def backbone_trial():
   space = BackboneSpace(intermediate_levels=(2, 3), min_level=3, max_level=4, offsets=(0, 1), window=2)
-  sample = Trial.of(space, 0, space.sample(np.random.default_rng(0)))
-  settings = config(prefix, architecture_key='task.model.backbone.scale_permuted.architecture')
+  return Trial.of(space, 0, space.sample(np.random.default_rng(0)))
+
+
+def backbone_config(prefix, **keys):
+  """As `config`, for children that are scale-permuted backbones without a pyramid."""
+  settings = config(prefix, architecture_key='task.model.backbone.scale_permuted.architecture', **keys)
   settings['params_override']['task']['model'] |= {
     'max_level': 4,
     'backbone': {'type': 'scale_permuted', 'scale_permuted': {'num_filters': 16, 'filter_size_scale': 0.125}},
     'decoder': {'type': 'identity'},
   }
+  return settings
+
+
+def test_a_backbone_is_a_child_too(prefix, tmp_path):
+  sample, settings = backbone_trial(), backbone_config(prefix)
   measurement = proxy.evaluate(sample, str(tmp_path), settings)
   assert measurement.status == 'ok', measurement.reason
   trained = yaml.safe_load((tmp_path / 'child' / 'params.yaml').read_text())['task']['model']['backbone']
@@ -155,6 +164,11 @@ def test_cost_depends_on_the_levels_of_the_cells(prefix):
 def test_cost_can_be_a_latency(prefix):
   settings = child.ChildConfig.read(config(prefix, cost='latency_ms'))
   assert settings.cost_of(settings.experiment_of(trial().architecture)) > 0.0
+
+
+def test_the_latency_of_a_backbone_is_a_cost_too(prefix, tmp_path):
+  measurement = proxy.evaluate(backbone_trial(), str(tmp_path), backbone_config(prefix, cost='latency_ms'))
+  assert (measurement.status, measurement.reason) == ('ok', '') and measurement.cost > 0.0
 
 
 @pytest.mark.parametrize('name', search_config.names())
