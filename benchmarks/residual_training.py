@@ -27,7 +27,7 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid, PyramidStage
-from nasfpn_tf.modeling import decoder
+from nasfpn_tf.modeling.decoders import feature_pyramid
 
 FORMS = {
   'published': 'no residual connection',
@@ -93,7 +93,7 @@ def main() -> None:
   form = sys.argv.pop(1)
   if form not in FORMS:
     sys.exit(f'residual_training: {form!r} is none of {", ".join(FORMS)}.')
-  decoder.FeaturePyramid = functools.partial(build, form)
+  feature_pyramid.FeaturePyramid = functools.partial(build, form)
   sys.argv[0] = str(_TRAIN)
   runpy.run_path(str(_TRAIN), run_name='__main__')
 

@@ -82,7 +82,7 @@ class Applications(hyperparams.Config):
   """A backbone from `tf_keras.applications`.
 
   Attributes:
-    name: model name as in `nasfpn_tf.modeling.applications.NAMES`, e.g. 'mobilenet_v2' or 'resnet50'.
+    name: model name as in `nasfpn_tf.modeling.backbones.applications.NAMES`, e.g. 'mobilenet_v2' or 'resnet50'.
     alpha: width multiplier, for the MobileNets.
     weights: 'imagenet' (downloaded by tf_keras), the path of a Keras weight file without the top, or 'none'.
     norm_momentum: momentum of the backbone's batch norms; 0 keeps the one of the library (0.99 or 0.999).

@@ -22,7 +22,8 @@ from official.core import config_definitions as cfg
 from official.vision.modeling import retinanet_model
 
 from nasfpn_tf.data import manifest
-from nasfpn_tf.modeling import detector, restore
+from nasfpn_tf.modeling import detector
+from nasfpn_tf.modeling.weights import restore
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training import params as params_lib
 

@@ -23,7 +23,8 @@ import yaml
 from official.modeling import optimization
 
 from nasfpn_tf import zoo
-from nasfpn_tf.modeling import detector, restore
+from nasfpn_tf.modeling import detector
+from nasfpn_tf.modeling.weights import restore
 from tests import testing
 
 TINY = {

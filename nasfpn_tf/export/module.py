@@ -42,7 +42,7 @@ class DetectionModule(tf.Module):
   """A detector with its preprocessing, ready for `tf.saved_model.save`.
 
   The module tracks the model's variables under the names that a training checkpoint gives them, and no Keras layer:
-  `modeling.restore.restore(model, saved_model_dir + '/variables/variables')` takes the weights out again.
+  `modeling.weights.restore.restore(model, saved_model_dir + '/variables/variables')` takes the weights out again.
   """
 
   def __init__(

@@ -35,15 +35,9 @@ from official.vision.modeling.backbones import spinenet as mg_spinenet
 from official.vision.modeling.layers import detection_generator as mg_detection_generator
 
 from nasfpn_tf import config, config_types
-from nasfpn_tf.modeling import (
-  amoebanet,  # noqa: F401  (registers the backbone 'amoebanet')
-  anytime,
-  applications,  # noqa: F401  (registers the backbone 'applications')
-  decoder,  # Registers itself as 'feature_pyramid'.
-  postprocess,
-  recompute,
-  scale_permuted,  # Registers itself as a backbone.
-)
+from nasfpn_tf.modeling import anytime, postprocess, recompute
+from nasfpn_tf.modeling.backbones import scale_permuted
+from nasfpn_tf.modeling.decoders import feature_pyramid, ssd
 from nasfpn_tf.topology import spinenet
 
 # Strides inside these backbones, whatever levels they hand out.
@@ -133,7 +127,7 @@ def build_detector(
 
 def _pyramid_width(model_config: config.Detector, backbone: tf_keras.Model) -> int:
   """Width of the features that the head reads."""
-  if model_config.decoder.type in ('identity', decoder.SSD_NAME):
+  if model_config.decoder.type in ('identity', ssd.NAME):
     return backbone.output_specs[str(model_config.min_level)][-1]
   return model_config.decoder.get().num_filters
 
@@ -237,7 +231,7 @@ def _check_numbers(model_config: config.Detector) -> None:
     if value < least:
       key = key.replace('decoder.', f'decoder.{model_config.decoder.type}.')
       raise ValueError(f'model.{key} is {value}; it must be {least} at least.')
-  if model_config.decoder.type == decoder.SSD_NAME and min(pyramid.extra_filters, default=2) < 2:
+  if model_config.decoder.type == ssd.NAME and min(pyramid.extra_filters, default=2) < 2:
     raise ValueError(f'model.decoder.ssd.extra_filters is {pyramid.extra_filters}; each must be 2 at least.')
   keep_prob = getattr(pyramid, 'dropblock_keep_prob', 1.0)
   if not 0.0 < keep_prob <= 1.0:
@@ -258,7 +252,7 @@ def _check_numbers(model_config: config.Detector) -> None:
 
 
 def _check_head(model_config: config.Detector) -> None:
-  if model_config.decoder.type == decoder.SSD_NAME and model_config.head.share_level_convs:
+  if model_config.decoder.type == ssd.NAME and model_config.head.share_level_convs:
     raise ValueError(
       "model.head.share_level_convs is true, but with decoder 'ssd' every level has another width: set it to false."
     )
@@ -267,10 +261,10 @@ def _check_head(model_config: config.Detector) -> None:
 def _check_anytime(model_config: config.Detector) -> None:
   if not model_config.anytime.enabled:
     return
-  if model_config.decoder.type != decoder.NAME:
+  if model_config.decoder.type != feature_pyramid.NAME:
     raise ValueError(
       f'model.anytime.enabled needs stacked pyramids: model.decoder.type is {model_config.decoder.type!r}, not'
-      f' {decoder.NAME!r}.'
+      f' {feature_pyramid.NAME!r}.'
     )
   if model_config.head.attribute_heads:
     raise ValueError('model.anytime.enabled does not go with model.head.attribute_heads.')

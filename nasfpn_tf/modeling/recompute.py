@@ -25,7 +25,7 @@ from official.vision.modeling.layers import nn_blocks, nn_layers
 
 from nasfpn_tf.layers import recompute
 from nasfpn_tf.layers.drop_path import DropPath
-from nasfpn_tf.modeling.amoebanet_cell import AmoebaCell
+from nasfpn_tf.modeling.backbones.amoebanet_cell import AmoebaCell
 
 # What a backbone is made of, one feature map out of each.
 _BLOCKS = (nn_blocks.ResidualBlock, nn_blocks.BottleneckBlock, nn_blocks.InvertedBottleneckBlock, AmoebaCell)

@@ -17,5 +17,5 @@
 # Model Garden's own `registry_imports` also registers a mock task; this registers its vision parts alone.
 import official.vision  # noqa: F401
 
-from nasfpn_tf.modeling import amoebanet, applications, decoder, scale_permuted  # noqa: F401
+from nasfpn_tf.modeling import backbones, decoders  # noqa: F401
 from nasfpn_tf.training import experiments, task  # noqa: F401

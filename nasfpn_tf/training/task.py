@@ -25,7 +25,8 @@ from official.core import task_factory
 from official.vision.tasks import retinanet
 
 from nasfpn_tf import config
-from nasfpn_tf.modeling import anytime, detector, restore, warm_start
+from nasfpn_tf.modeling import anytime, detector
+from nasfpn_tf.modeling.weights import restore, warm_start
 from nasfpn_tf.training import checkpoints, evaluation, inputs, losses, padding, quantization_aware, summaries
 
 _CALIBRATION_BATCHES = 8  # Of quantisation-aware training.

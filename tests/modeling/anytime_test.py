@@ -23,7 +23,8 @@ import pytest
 import tensorflow as tf
 
 from nasfpn_tf import config
-from nasfpn_tf.modeling import anytime, cost, detector, restore, warm_start
+from nasfpn_tf.modeling import anytime, cost, detector
+from nasfpn_tf.modeling.weights import restore, warm_start
 from nasfpn_tf.training import params
 from tests import testing
 

@@ -22,7 +22,8 @@ import tf_keras
 from nasfpn_tf import predict
 from nasfpn_tf.export import calibration, source, tflite
 from nasfpn_tf.layers import merging_cell
-from nasfpn_tf.modeling import detector, restore
+from nasfpn_tf.modeling import detector
+from nasfpn_tf.modeling.weights import restore
 from nasfpn_tf.training import quantization_aware, task, trainer
 from tests.export.forms import forms  # noqa: F401
 from tests.training import rectangles

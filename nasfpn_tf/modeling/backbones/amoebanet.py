@@ -33,8 +33,8 @@ import tf_keras
 from official.vision.modeling.backbones import factory
 
 from nasfpn_tf.layers import blocks
-from nasfpn_tf.modeling.amoebanet_cell import AmoebaCell
-from nasfpn_tf.modeling.amoebanet_conv import ActivatedConv
+from nasfpn_tf.modeling.backbones.amoebanet_cell import AmoebaCell
+from nasfpn_tf.modeling.backbones.amoebanet_conv import ActivatedConv
 
 NUM_STEM_CELLS = 2
 NUM_SECTIONS = 3

@@ -40,7 +40,7 @@ from official.vision.ops import preprocess_ops
 from tf_keras.src.saving.legacy import hdf5_format
 
 from nasfpn_tf import config_types
-from nasfpn_tf.modeling.load_report import LoadReport
+from nasfpn_tf.modeling.weights.load_report import LoadReport
 
 _apps = tf_keras.applications
 

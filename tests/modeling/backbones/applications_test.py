@@ -22,7 +22,7 @@ from official.vision.modeling.backbones import factory
 from official.vision.ops import preprocess_ops
 
 from nasfpn_tf import config
-from nasfpn_tf.modeling import applications
+from nasfpn_tf.modeling.backbones import applications
 from tests import testing
 
 ALPHA = 0.35

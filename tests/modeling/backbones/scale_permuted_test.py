@@ -22,7 +22,7 @@ from official.vision.modeling.backbones import factory, spinenet
 
 from nasfpn_tf import config
 from nasfpn_tf.modeling import cost, detector
-from nasfpn_tf.modeling.scale_permuted import ScalePermutedNet
+from nasfpn_tf.modeling.backbones.scale_permuted import ScalePermutedNet
 from nasfpn_tf.models import figures
 from nasfpn_tf.topology.spinenet import BlockSpec, SpineNetSpec
 from tests import testing

@@ -29,9 +29,9 @@ from official.vision.modeling.backbones import factory
 from nasfpn_tf import config, topology
 from nasfpn_tf.layers.drop_path import DropPath
 from nasfpn_tf.modeling import cost, detector
-from nasfpn_tf.modeling.amoebanet import AmoebaNet
-from nasfpn_tf.modeling.amoebanet_cell import AmoebaCell
-from nasfpn_tf.modeling.amoebanet_conv import ActivatedConv, HalvingConv
+from nasfpn_tf.modeling.backbones.amoebanet import AmoebaNet
+from nasfpn_tf.modeling.backbones.amoebanet_cell import AmoebaCell
+from nasfpn_tf.modeling.backbones.amoebanet_conv import ActivatedConv, HalvingConv
 from tests import testing
 
 

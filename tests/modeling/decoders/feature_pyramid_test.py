@@ -28,7 +28,7 @@ from official.vision.tasks import maskrcnn, retinanet
 
 from nasfpn_tf import config, topology
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
-from nasfpn_tf.modeling import decoder
+from nasfpn_tf.modeling.decoders import feature_pyramid
 
 SIZE = 128
 SPECS = {str(level): tf.TensorShape([None, SIZE >> level, SIZE >> level, 8 * level]) for level in range(2, 6)}
@@ -107,10 +107,10 @@ def test_decoder_config_of_model_garden_is_explained():
 
 
 def test_importing_twice_is_harmless_but_a_foreign_decoder_of_that_name_is_not(monkeypatch):
-  importlib.reload(decoder)
+  importlib.reload(feature_pyramid)
   monkeypatch.setitem(decoder_factory._REGISTERED_DECODER_CLS, 'feature_pyramid', lambda **kwargs: None)
   with pytest.raises(KeyError, match='feature_pyramid'):
-    importlib.reload(decoder)
+    importlib.reload(feature_pyramid)
 
 
 def test_model_gardens_retinanet_trains_with_it():

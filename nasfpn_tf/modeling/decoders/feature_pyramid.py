@@ -11,28 +11,22 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-
-"""The decoders `feature_pyramid` and `ssd` of Model Garden's decoder factory.
-
-`feature_pyramid` serves its RetinaNet and Mask R-CNN as well as ours; `ssd` needs a head for each level, as ours has.
-"""
+"""The decoder `feature_pyramid` of Model Garden's decoder factory, for its RetinaNet and Mask R-CNN as well as ours."""
 
 from collections.abc import Mapping
 
 import tensorflow as tf
 import tf_keras
-from official.core import registry
 from official.modeling import hyperparams
-from official.vision.modeling.decoders import factory
 
 from nasfpn_tf import config, topology
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
-from nasfpn_tf.layers.ssd_layers import SSDLayers
+from nasfpn_tf.modeling.decoders.registry import register_decoder
 
 NAME = 'feature_pyramid'
-SSD_NAME = 'ssd'
 
 
+@register_decoder(NAME)
 def build_feature_pyramid(
   input_specs: Mapping[str, tf.TensorShape],
   model_config: hyperparams.Config,
@@ -77,62 +71,10 @@ def build_feature_pyramid(
     dropblock_ramp_steps=decoder.dropblock_ramp_steps,
     recompute_gradients=decoder.recompute,
     residual=decoder.residual,
-    backbone_max_level=_coarsest(input_specs),
+    # Model Garden's MobileNets and EfficientNets also hand out their classifier's input as if it were the next level,
+    # at the same size; `output_specs` leaves it out.
+    backbone_max_level=max(map(int, input_specs)),
     name=NAME,
   )
   pyramid.projection.given_levels(input_specs)  # A backbone that does not fit fails here, not at the first batch.
   return pyramid
-
-
-def build_ssd_layers(
-  input_specs: Mapping[str, tf.TensorShape],
-  model_config: hyperparams.Config,
-  l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
-) -> SSDLayers:
-  """Builds SSDLite's feature layers, as `build_feature_pyramid` the pyramid.
-
-  Raises:
-    ValueError: if the widths are not as many as the levels behind the backbone's last.
-  """
-  filters = model_config.decoder.get().extra_filters
-  last = _coarsest(input_specs)
-  if len(filters) != model_config.max_level - last:
-    raise ValueError(
-      f'model.decoder.ssd.extra_filters {list(filters)}: levels {last + 1}..{model_config.max_level} behind the'
-      f" backbone's last need {max(0, model_config.max_level - last)} widths."
-    )
-  norm = model_config.norm_activation
-  return SSDLayers(
-    model_config.min_level,
-    filters,
-    activation=norm.activation,
-    use_sync_bn=norm.use_sync_bn,
-    norm_momentum=norm.norm_momentum,
-    norm_epsilon=norm.norm_epsilon,
-    kernel_regularizer=l2_regularizer,
-    backbone_max_level=last,
-    name=SSD_NAME,
-  )
-
-
-def _coarsest(input_specs: Mapping[str, tf.TensorShape]) -> int:
-  """The backbone's last level.
-
-  Model Garden's MobileNets and EfficientNets also hand out their classifier's input as if it were the next one, at the
-  same size; `output_specs` leaves it out.
-  """
-  return max(map(int, input_specs))
-
-
-def _register() -> None:
-  """Registers the builders; importing this module a second time leaves the first registration."""
-  for name, builder in ((NAME, build_feature_pyramid), (SSD_NAME, build_ssd_layers)):
-    try:
-      factory.register_decoder_builder(name)(builder)
-    except KeyError:
-      registered = registry.lookup(factory._REGISTERED_DECODER_CLS, name)
-      if registered.__module__ != __name__:
-        raise
-
-
-_register()

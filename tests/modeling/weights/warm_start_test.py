@@ -23,7 +23,8 @@ from official.vision.configs import retinanet as mg_retinanet
 from official.vision.modeling import factory
 
 from nasfpn_tf import config
-from nasfpn_tf.modeling import detector, restore, warm_start
+from nasfpn_tf.modeling import detector
+from nasfpn_tf.modeling.weights import restore, warm_start
 
 SIZE = 128
 RESNET = {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}}

@@ -28,7 +28,7 @@ import tf_keras
 
 from nasfpn_tf.layers import blocks
 from nasfpn_tf.layers.drop_path import DropPath
-from nasfpn_tf.modeling.amoebanet_conv import ActivatedConv, HalvingConv
+from nasfpn_tf.modeling.backbones.amoebanet_conv import ActivatedConv, HalvingConv
 
 
 @dataclasses.dataclass(frozen=True)

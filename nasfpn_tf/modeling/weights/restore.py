@@ -27,7 +27,7 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from nasfpn_tf.modeling.load_report import LoadReport
+from nasfpn_tf.modeling.weights.load_report import LoadReport
 
 _GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _AVERAGE_SLOT = 'average'  # The name that Model Garden's ExponentialMovingAverage gives its shadow copies.

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 from official.vision.modeling import retinanet_model
 
-from nasfpn_tf.modeling import anytime, restore
-from nasfpn_tf.modeling.load_report import LoadReport
+from nasfpn_tf.modeling import anytime
+from nasfpn_tf.modeling.weights import restore
+from nasfpn_tf.modeling.weights.load_report import LoadReport
 
 FITTING = 'fitting'
 _EARLY = 'early_heads'
