@@ -40,7 +40,7 @@ from absl import app, flags
 
 from benchmarks import anytime_costs, anytime_report
 from nasfpn_tf.chain import process
-from nasfpn_tf.data import manifest
+from nasfpn_tf.data.records import manifest
 from nasfpn_tf.training import checkpoints, failure, schedule
 from nasfpn_tf.training import params as params_lib
 

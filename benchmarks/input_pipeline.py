@@ -29,10 +29,10 @@ from absl import app, flags
 from official.vision.dataloaders import retinanet_input, tf_example_decoder
 
 from benchmarks import pictures, side_by_side
-from nasfpn_tf.data import input as detection_input
-from nasfpn_tf.data import manifest, tfrecord
-from nasfpn_tf.data.augment import Augmentation
-from nasfpn_tf.data.labels import BACKGROUND, AnchorLabeler
+from nasfpn_tf.data.input import pipeline
+from nasfpn_tf.data.input.augment.augmentation import Augmentation
+from nasfpn_tf.data.input.labels import BACKGROUND, AnchorLabeler
+from nasfpn_tf.data.records import manifest, tfrecord
 
 _IMAGE_SIZE = flags.DEFINE_integer('image_size', 640, "Side of the network's input, a multiple of 128.")
 _NUM_IMAGES = flags.DEFINE_integer('num_images', 512, 'Pictures in a pass, a multiple of the batch size.')
@@ -46,15 +46,15 @@ _RUNS = flags.DEFINE_integer('runs', 5, 'Counted passes of each side.', lower_bo
 def ours(files, size, is_training):
   """One pass over the records with this project's pipeline."""
   low, high = map(float, _SCALES.value)
-  parser = detection_input.RecordParser(
+  parser = pipeline.RecordParser(
     (size, size),
     AnchorLabeler((size, size)),
     num_classes=pictures.NUM_CLASSES + 1,
     augmentation=Augmentation(horizontal_flip=True, scale_min=low, scale_max=high) if is_training else None,
     dtype=_DTYPE.value,
   )
-  records = detection_input.read_records(files, is_training=False)
-  return detection_input.make_batches(records, parser, _BATCH.value, drop_remainder=True, deterministic=True)
+  records = pipeline.read_records(files, is_training=False)
+  return pipeline.make_batches(records, parser, _BATCH.value, drop_remainder=True, deterministic=True)
 
 
 def model_garden(files, size, is_training):
@@ -82,7 +82,7 @@ def model_garden(files, size, is_training):
 def decoding(files, size, is_training):
   """The floor: the pictures alone, decoded as TensorFlow does."""
   del size, is_training
-  dataset = detection_input.read_records(files, is_training=False)
+  dataset = pipeline.read_records(files, is_training=False)
   feature = {'image/encoded': tf.io.FixedLenFeature([], tf.string)}
 
   def decode(record, shard):

@@ -39,7 +39,7 @@ from absl import app, flags
 from official.vision.modeling.backbones import factory
 
 from nasfpn_tf import config, topology
-from nasfpn_tf.data import manifest
+from nasfpn_tf.data.records import manifest
 from nasfpn_tf.modeling import backbones  # noqa: F401  Registers the backbones.
 from nasfpn_tf.training import failure
 from nasfpn_tf.training import params as params_lib

@@ -22,7 +22,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from nasfpn_tf.data import photographs
+from nasfpn_tf.data.sources import photographs
 
 NUM_CLASSES = 90
 _NUM_DISTINCT = 32  # Others are copies: what is measured does not look at them.

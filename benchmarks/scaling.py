@@ -82,7 +82,7 @@ def _labels(value):
   import tensorflow as tf
 
   from benchmarks import pictures
-  from nasfpn_tf.data.labels import AnchorLabeler
+  from nasfpn_tf.data.input.labels import AnchorLabeler
 
   size = _IMAGE_SIZE.value
   label = tf.function(AnchorLabeler((size, size)).__call__)

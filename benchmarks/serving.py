@@ -34,7 +34,7 @@ from official.core import config_definitions as cfg
 from official.vision.serving import detection, export_saved_model_lib
 
 from benchmarks import compared, model_garden, pictures, side_by_side
-from nasfpn_tf.data import preprocess
+from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import anytime_module
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.training import params as params_lib

@@ -101,7 +101,7 @@ def main(argv):
     _measure()
     return
   from benchmarks import pictures
-  from nasfpn_tf.data import tfrecord
+  from nasfpn_tf.data.records import tfrecord
 
   sides = {'ours': [], 'theirs': []}
   with tempfile.TemporaryDirectory() as directory:

@@ -21,7 +21,7 @@ from absl import logging
 from official.core import config_definitions as cfg
 from official.vision.modeling import retinanet_model
 
-from nasfpn_tf.data import manifest
+from nasfpn_tf.data.records import manifest
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.modeling.weights import restore
 from nasfpn_tf.training import checkpoints

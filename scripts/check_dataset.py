@@ -25,7 +25,7 @@ from absl import app, flags
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-from nasfpn_tf.data.problems import DataError
+from nasfpn_tf.data.sources.problems import DataError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string('input_path', None, "Records: 'P-*'; several times for several splits.")
@@ -56,7 +56,7 @@ def main(argv):
 def _check() -> int:
   import tensorflow as tf  # After the flags are read: TensorFlow takes seconds to load.
 
-  from nasfpn_tf.data import check, statistics
+  from nasfpn_tf.data.records import check, statistics
   from nasfpn_tf.report import dataset
 
   tf.config.set_visible_devices([], 'GPU')  # Pictures are decoded on the CPU; a training may have the GPU.
@@ -91,7 +91,7 @@ def _check() -> int:
 
 def _model():
   """The anchors of the configured model, and the boxes a picture that its input takes."""
-  from nasfpn_tf.data.anchors import AnchorGrid
+  from nasfpn_tf.data.input.anchors import AnchorGrid
   from nasfpn_tf.training import params
 
   task = params.load_params(FLAGS.experiment, FLAGS.config_file, FLAGS.params_override).task

@@ -24,8 +24,8 @@ from absl import app, flags
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-from nasfpn_tf.data import coco
-from nasfpn_tf.data.problems import DataError
+from nasfpn_tf.data.sources import coco
+from nasfpn_tf.data.sources.problems import DataError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum('format', 'coco', ['coco', 'voc', 'yolo'], 'What the annotations are.')
@@ -56,7 +56,8 @@ def main(argv):
     raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
   import tensorflow as tf  # After the flags are read: TensorFlow takes seconds to load.
 
-  from nasfpn_tf.data import formats, tfrecord
+  from nasfpn_tf.data.records import tfrecord
+  from nasfpn_tf.data.sources import formats
 
   tf.config.set_visible_devices([], 'GPU')  # Pictures are decoded on the CPU; a training may have the GPU.
   try:

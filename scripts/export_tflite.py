@@ -74,7 +74,7 @@ def main(argv):
     )
   # After the flags are read: TensorFlow takes seconds to load.
   from nasfpn_tf import predict
-  from nasfpn_tf.data import manifest
+  from nasfpn_tf.data.records import manifest
   from nasfpn_tf.export import calibration, source, tflite
   from nasfpn_tf.training import failure
 

@@ -72,7 +72,7 @@ def main(argv):
 
 
 def _run(points):
-  from nasfpn_tf.data import manifest
+  from nasfpn_tf.data.records import manifest
   from nasfpn_tf.frontier import production
 
   if not FLAGS.output_dir:

@@ -21,7 +21,7 @@ import sys
 
 from absl import app, flags
 
-from nasfpn_tf.data import digits
+from nasfpn_tf.data.sources import digits
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('output_dir', None, 'Gets train/, val/, train.json and val.json.')

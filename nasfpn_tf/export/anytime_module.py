@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from nasfpn_tf.data import preprocess
+from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import module
 from nasfpn_tf.modeling import anytime
 

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf.data import decode, framing, manifest, preprocess
+from nasfpn_tf.data.input import decode, preprocess
+from nasfpn_tf.data.records import framing, manifest
 from nasfpn_tf.export import verification
 
 MIN_IMAGES = 10  # Fewer distinct pictures leave the ranges of rare features to chance.

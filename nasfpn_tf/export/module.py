@@ -28,7 +28,7 @@ import tensorflow as tf
 import tf_keras
 from official.vision.ops import anchor
 
-from nasfpn_tf.data import preprocess
+from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import freezing
 from nasfpn_tf.modeling import postprocess
 

@@ -32,7 +32,7 @@ import yaml
 from absl import logging
 
 from nasfpn_tf import topology
-from nasfpn_tf.data import label_names
+from nasfpn_tf.data.records import label_names
 from nasfpn_tf.export import anytime_module, module, verification, warmup
 from nasfpn_tf.export.source import FROZEN_WEIGHTS, Source
 

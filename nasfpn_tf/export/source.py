@@ -23,7 +23,7 @@ import tf_keras
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import zoo
-from nasfpn_tf.data import label_names
+from nasfpn_tf.data.records import label_names
 from nasfpn_tf.modeling import anytime
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training import params as params_lib

@@ -30,7 +30,8 @@ import numpy as np
 import tensorflow as tf
 
 from nasfpn_tf import predict
-from nasfpn_tf.data import decode, manifest
+from nasfpn_tf.data.input import decode
+from nasfpn_tf.data.records import manifest
 from nasfpn_tf.frontier import adb, tflite_graph
 from nasfpn_tf.frontier.record import Latency, ModelRecord
 from nasfpn_tf.predict import measurement

@@ -97,7 +97,7 @@ def measure_checkpoint(request: Mapping[str, Any], picture: np.ndarray) -> dict[
 
   _limit_threads(tf, request['threads'])
   from nasfpn_tf import zoo
-  from nasfpn_tf.data import preprocess
+  from nasfpn_tf.data.input import preprocess
 
   memory = timing.PeakMemory()
   model = zoo.load_detector(request['path'], request['checkpoint'])

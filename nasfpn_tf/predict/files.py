@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf.data import images, progress
+from nasfpn_tf.data import progress
+from nasfpn_tf.data.sources import images
 from nasfpn_tf.predict import drawing
 from nasfpn_tf.predict.predictor import Detections, Predictor
 

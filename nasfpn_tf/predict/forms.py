@@ -24,7 +24,8 @@ import tensorflow as tf
 from official.vision.ops import anchor
 
 from nasfpn_tf import zoo
-from nasfpn_tf.data import label_names, preprocess
+from nasfpn_tf.data.input import preprocess
+from nasfpn_tf.data.records import label_names
 from nasfpn_tf.modeling import postprocess
 from nasfpn_tf.predict.predictor import Predictor
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nasfpn_tf.chain import steps
-from nasfpn_tf.data import manifest
+from nasfpn_tf.data.records import manifest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = 'digits_resnet10_nasfpnlite_2x48_256'

@@ -24,7 +24,7 @@ import tensorflow as tf
 import yaml
 
 from nasfpn_tf import topology
-from nasfpn_tf.data import label_names
+from nasfpn_tf.data.records import label_names
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training.recipe import Recipe
 

@@ -22,10 +22,9 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from nasfpn_tf import config
-from nasfpn_tf.data import input as detection_input
-from nasfpn_tf.data import preprocess
-from nasfpn_tf.data.decode import decode_record
-from nasfpn_tf.data.manifest import match_shards
+from nasfpn_tf.data.input import pipeline, preprocess
+from nasfpn_tf.data.input.decode import decode_record
+from nasfpn_tf.data.records.manifest import match_shards
 from nasfpn_tf.training import inputs
 
 _LINE = (255, 209, 102)
@@ -57,7 +56,7 @@ def write_contact_sheet(
   """
   size = preprocess.check_output_size(model_config.input_size, config.aligned_level(model_config))
   augmentation = inputs.build_augmentation(data_config.parser)
-  records = detection_input.read_records(match_shards(data_config.input_path), is_training=True, seed=seed)
+  records = pipeline.read_records(match_shards(data_config.input_path), is_training=True, seed=seed)
 
   @tf.function
   def augmented(serialized, shard, image_seed):

@@ -22,12 +22,13 @@ from official.modeling.hyperparams import base_config
 from official.vision.configs import common
 
 from nasfpn_tf import config
-from nasfpn_tf.data import autoaugment, check, framing, preprocess
-from nasfpn_tf.data import input as detection_input
-from nasfpn_tf.data.augment import Augmentation
-from nasfpn_tf.data.labels import AnchorLabeler
-from nasfpn_tf.data.manifest import match_shards
-from nasfpn_tf.data.problems import DataError
+from nasfpn_tf.data.input import pipeline, preprocess
+from nasfpn_tf.data.input.augment import autoaugment
+from nasfpn_tf.data.input.augment.augmentation import Augmentation
+from nasfpn_tf.data.input.labels import AnchorLabeler
+from nasfpn_tf.data.records import check, framing
+from nasfpn_tf.data.records.manifest import match_shards
+from nasfpn_tf.data.sources.problems import DataError
 
 
 def build_inputs(
@@ -75,7 +76,7 @@ def build_inputs(
   augmentation = None
   if is_training:
     augmentation = build_augmentation(parser_config)
-  parser = detection_input.RecordParser(
+  parser = pipeline.RecordParser(
     output_size=output_size,
     labeler=labeler,
     num_classes=model_config.num_classes,
@@ -92,7 +93,7 @@ def build_inputs(
   pipeline_index = input_context.input_pipeline_id if is_sharded else 0
   # The pipelines see other images, and draw other augmentations for them.
   seed = None if data_config.seed is None else data_config.seed + pipeline_index
-  records = detection_input.read_records(
+  records = pipeline.read_records(
     files,
     is_training=is_training,
     seed=seed,
@@ -107,7 +108,7 @@ def build_inputs(
   batch_size = data_config.global_batch_size
   if input_context is not None:
     batch_size = input_context.get_per_replica_batch_size(batch_size)
-  return detection_input.make_batches(
+  return pipeline.make_batches(
     records,
     parser,
     batch_size,

@@ -23,7 +23,7 @@ from typing import Any
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import topology
-from nasfpn_tf.data import manifest as manifest_lib
+from nasfpn_tf.data.records import manifest as manifest_lib
 from nasfpn_tf.topology import spinenet
 
 SMALL_BATCH = 32  # Below it NAS-FPN was reported unstable with batch norm statistics of one replica.

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from nasfpn_tf.data import preprocess
+from nasfpn_tf.data.input import preprocess
 
 NUM_PICTURES = 8
 MIN_SCORE = 0.3

@@ -17,7 +17,7 @@
 import numpy as np
 import pytest
 
-from nasfpn_tf.data import preprocess
+from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import calibration
 from tests.training import rectangles
 

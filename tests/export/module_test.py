@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from nasfpn_tf.data import preprocess
+from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import module, source, verification
 from nasfpn_tf.predict import read_image
 from tests.export.forms import forms  # noqa: F401

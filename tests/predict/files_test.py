@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 
 from nasfpn_tf import predict
-from nasfpn_tf.data import images
+from nasfpn_tf.data.sources import images
 from nasfpn_tf.predict import predictor as predictor_lib
 
 

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nasfpn_tf.data import digits, tfrecord
+from nasfpn_tf.data.records import tfrecord
+from nasfpn_tf.data.sources import digits
 from nasfpn_tf.predict import Detections, measurement
 
 

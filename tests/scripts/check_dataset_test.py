@@ -21,7 +21,8 @@ import sys
 import pytest
 from PIL import Image
 
-from nasfpn_tf.data import coco, tfrecord
+from nasfpn_tf.data.records import tfrecord
+from nasfpn_tf.data.sources import coco
 from tests import testing
 from tests.data import samples
 

@@ -17,7 +17,7 @@
 import subprocess
 import sys
 
-from nasfpn_tf.data.manifest import find_manifest
+from nasfpn_tf.data.records.manifest import find_manifest
 from tests import testing
 from tests.data import samples
 

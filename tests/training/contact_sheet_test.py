@@ -20,11 +20,11 @@ from PIL import Image
 
 from nasfpn_tf import config
 from nasfpn_tf.training.contact_sheet import write_contact_sheet
-from tests.data import records
+from tests.data import synthetic
 
 
 def test_draws_augmented_images_with_their_boxes(tmp_path):
-  pattern = records.write_shards(tmp_path, 3, num_shards=1)
+  pattern = synthetic.write_shards(tmp_path, 3, num_shards=1)
   model = config.Detector(input_size=[64, 128, 3], max_level=5)
   sheets = []
   for parser in (config.Parser(), config.Parser(aug_rand_hflip=True, aug_scale_min=0.5, aug_scale_max=2.0)):

@@ -23,17 +23,17 @@ import pytest
 import tensorflow as tf
 
 from nasfpn_tf import config
-from nasfpn_tf.data.autoaugment import AutoAugment
-from nasfpn_tf.data.problems import DataError
+from nasfpn_tf.data.input.augment.autoaugment import AutoAugment
+from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.training.inputs import build_augmentation, build_inputs, naming_bad_records
 from tests import testing
-from tests.data import records
+from tests.data import synthetic
 
 
 @pytest.fixture(scope='module')
 def pattern(tmp_path_factory) -> str:
   """Seven pictures in two files."""
-  return records.write_shards(tmp_path_factory.mktemp('set'), 7, num_shards=2)
+  return synthetic.write_shards(tmp_path_factory.mktemp('set'), 7, num_shards=2)
 
 
 def model(**settings) -> config.Detector:
@@ -213,7 +213,7 @@ def test_a_size_that_the_pyramid_cannot_halve(pattern):
 
 
 def test_a_file_that_is_cut_off_is_named(tmp_path):
-  pattern = records.write_shards(tmp_path, 2)
+  pattern = synthetic.write_shards(tmp_path, 2)
   path = tmp_path / 'set-00000-of-00001.tfrecord'
   path.write_bytes(path.read_bytes()[:-50])
   with pytest.raises(ValueError, match=path.name):
@@ -221,29 +221,29 @@ def test_a_file_that_is_cut_off_is_named(tmp_path):
 
 
 def test_a_corrupt_image_is_named(tmp_path):
-  whole = records.encode(records.picture())
+  whole = synthetic.encode(synthetic.picture())
   box = [[0.1, 0.1, 0.5, 0.5]]
-  path = records.write(
-    tmp_path / 'set.tfrecord', [records.example(whole, box, [1], '8'), records.example(whole[:-400], box, [1], '9')]
+  path = synthetic.write(
+    tmp_path / 'set.tfrecord', [synthetic.example(whole, box, [1], '8'), synthetic.example(whole[:-400], box, [1], '9')]
   )
   with pytest.raises(tf.errors.InvalidArgumentError, match=r'set\.tfrecord.*\[9\]'):
     list(build_inputs(data(path, False), model()))
 
 
 def test_a_label_beyond_the_classes_of_the_model_is_named(tmp_path):
-  serialized = records.example(records.encode(records.picture()), [[0.1, 0.1, 0.5, 0.5]], [5], '12')
-  path = records.write(tmp_path / 'set.tfrecord', [serialized])
+  serialized = synthetic.example(synthetic.encode(synthetic.picture()), [[0.1, 0.1, 0.5, 0.5]], [5], '12')
+  path = synthetic.write(tmp_path / 'set.tfrecord', [serialized])
   with pytest.raises(tf.errors.InvalidArgumentError, match=r'not in 1\.\.4.*num_classes.*\[12\]'):
     list(build_inputs(data(path, False), model()))
 
 
 def write_spoilt(path: pathlib.Path, what: str) -> str:
   """Three records, the second of which TensorFlow cannot read."""
-  encoded = [records.encode(records.picture(seed=seed)) for seed in range(3)]
+  encoded = [synthetic.encode(synthetic.picture(seed=seed)) for seed in range(3)]
   if what == 'header of the JPEG':
     encoded[1] = encoded[1][:30] + bytes(170) + encoded[1][200:]
-  examples = [records.example(image, [[0.1, 0.1, 0.5, 0.5]], [1], str(7 + i)) for i, image in enumerate(encoded)]
-  records.write(path, examples)
+  examples = [synthetic.example(image, [[0.1, 0.1, 0.5, 0.5]], [1], str(7 + i)) for i, image in enumerate(encoded)]
+  synthetic.write(path, examples)
   if what == 'bytes of the record':
     content = bytearray(path.read_bytes())
     content[len(examples[0]) + 16 + 200] ^= 255

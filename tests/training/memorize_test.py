@@ -19,7 +19,7 @@ import json
 import pytest
 from official.core import exp_factory
 
-from nasfpn_tf.data import tfrecord
+from nasfpn_tf.data.records import tfrecord
 from nasfpn_tf.training import trainer
 from tests import testing
 

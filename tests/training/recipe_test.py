@@ -19,7 +19,7 @@ import json
 import pytest
 from official.core import exp_factory
 
-from nasfpn_tf.data import manifest as manifest_lib
+from nasfpn_tf.data.records import manifest as manifest_lib
 from nasfpn_tf.training import experiments, recipe  # noqa: F401
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from official.core import exp_factory
 from PIL import Image
 
-from nasfpn_tf.data import tfrecord
+from nasfpn_tf.data.records import tfrecord
 from nasfpn_tf.training import registry_imports  # noqa: F401
 
 SIZE = 128

@@ -16,7 +16,7 @@
 
 import numpy as np
 
-from nasfpn_tf.data import preprocess
+from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.training import summaries
 
 

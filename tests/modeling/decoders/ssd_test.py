@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 
 from nasfpn_tf import config
-from nasfpn_tf.data.labels import AnchorLabeler
+from nasfpn_tf.data.input.labels import AnchorLabeler
 from nasfpn_tf.modeling import cost, detector
 from nasfpn_tf.models import table
 from nasfpn_tf.training import params as params_lib

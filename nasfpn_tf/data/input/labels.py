@@ -1,0 +1,159 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Anchors matched to ground truth: the targets a RetinaNet is trained on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from official.vision.ops import anchor
+
+from nasfpn_tf.data.input.overlaps import AnchorOverlaps, Pairs
+
+BACKGROUND = -1  # Class target of an anchor that no box claims, as in Model Garden.
+_EPSILON = 1e-8
+
+
+def _first(values: tf.Tensor, segments: tf.Tensor, num_segments: tf.Tensor | int) -> tf.Tensor:
+  """The least of the values of each segment, the largest integer for a segment without any."""
+  return tf.math.unsorted_segment_min(values, segments, num_segments)
+
+
+class AnchorLabeler:
+  """Assigns ground-truth boxes to the anchors of one image.
+
+  The rule and the arithmetic are those of Model Garden's `anchor.AnchorLabeler`: an anchor belongs to the box of the
+  highest IoU when that reaches `match_threshold`, is ignored from `unmatched_threshold` up to there, and is background
+  below; every box also claims its best anchor. Only claimed anchors are encoded, so the box targets of the others are
+  zero (Model Garden encodes an empty box there; their weight is zero in both).
+
+  Attributes:
+    anchor_boxes: {level: float32 numpy array `[height_l, width_l, anchors_per_location * 4]`}, in input pixels, yxyx.
+    num_anchors: number of anchors over all levels.
+  """
+
+  def __init__(
+    self,
+    output_size: Sequence[int],
+    min_level: int = 3,
+    max_level: int = 7,
+    num_scales: int = 3,
+    aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
+    anchor_size: float = 4.0,
+    match_threshold: float = 0.5,
+    unmatched_threshold: float = 0.5,
+    box_coder_weights: Sequence[float] | None = None,
+  ):
+    """Generates the anchors.
+
+    Args:
+      output_size: height and width of the network's input, multiples of `2**max_level`.
+      min_level: finest level of the pyramid.
+      max_level: coarsest level of the pyramid.
+      num_scales: scales per octave.
+      aspect_ratios: width / height of the anchors.
+      anchor_size: side of the base anchor in strides of its level.
+      match_threshold: IoU from which an anchor is positive.
+      unmatched_threshold: IoU below which an anchor is background; in between it is ignored.
+      box_coder_weights: four factors on the encoded (y, x, height, width), or None.
+
+    Raises:
+      ValueError: the thresholds are not ordered, or `box_coder_weights` are not four positive numbers.
+    """
+    if not 0.0 < unmatched_threshold <= match_threshold <= 1.0:
+      raise ValueError(
+        f'need 0 < unmatched_threshold <= match_threshold <= 1, got {unmatched_threshold} and {match_threshold}'
+      )
+    if box_coder_weights and (len(box_coder_weights) != 4 or min(box_coder_weights) <= 0):
+      raise ValueError(f'box_coder_weights must be four positive numbers, got {list(box_coder_weights)}')
+    generate = anchor.build_anchor_generator(min_level, max_level, num_scales, list(aspect_ratios), anchor_size)
+    with tf.init_scope():
+      self.anchor_boxes = {level: boxes.numpy() for level, boxes in generate(tuple(output_size)).items()}
+    flat = np.concatenate([boxes.reshape(-1, 4) for boxes in self.anchor_boxes.values()])
+    self.num_anchors = len(flat)
+    self._anchors = flat
+    self._overlaps = AnchorOverlaps(self.anchor_boxes)
+    self._match_threshold = match_threshold
+    self._unmatched_threshold = unmatched_threshold
+    self._box_coder_weights = tuple(box_coder_weights) if box_coder_weights else None
+
+  def __call__(self, boxes: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor | dict[str, tf.Tensor]]:
+    """Labels the anchors of one image.
+
+    Args:
+      boxes: float32 `[num_boxes, 4]`, yxyx in input pixels, none of them empty; num_boxes may be 0.
+      classes: integers `[num_boxes]`, from 1.
+
+    Returns:
+      'cls_targets': {level: int32 `[height_l, width_l, anchors_per_location]`}, BACKGROUND where nothing is.
+      'box_targets': {level: float32 `[height_l, width_l, anchors_per_location * 4]`}.
+      'cls_weights': float32 `[num_anchors]`, 0 for ignored anchors. 'box_weights': the same, 1 for positive anchors.
+    """
+    pairs = self._overlaps(boxes, self._unmatched_threshold)
+    best_iou = tf.math.unsorted_segment_max(pairs.iou, pairs.anchor, self.num_anchors)  # Negative without a pair.
+    claimant = self._forced_claims(pairs, tf.shape(boxes)[0])
+    is_forced = claimant < tf.shape(boxes)[0]
+    is_positive = (best_iou >= self._match_threshold) | is_forced
+    positive = tf.where(is_positive)
+
+    is_best = tf.equal(pairs.iou, tf.gather(best_iou, pairs.anchor))
+    closest = _first(tf.boolean_mask(pairs.box, is_best), tf.boolean_mask(pairs.anchor, is_best), self.num_anchors)
+    matched = tf.gather(tf.where(is_forced, claimant, closest), positive[:, 0])
+
+    box_codes = self._encode(tf.gather(boxes, matched), tf.gather(self._anchors, positive[:, 0]))
+    cls_targets = tf.tensor_scatter_nd_update(
+      tf.fill([self.num_anchors], BACKGROUND), positive, tf.gather(tf.cast(classes, tf.int32), matched)
+    )
+    box_targets = tf.scatter_nd(positive, box_codes, tf.constant([self.num_anchors, 4], tf.int64))
+    box_weights = tf.cast(is_positive, tf.float32)
+    if self._unmatched_threshold == self._match_threshold:
+      cls_weights = tf.ones([self.num_anchors])
+    else:
+      cls_weights = tf.cast(is_positive | (best_iou < self._unmatched_threshold), tf.float32)
+    return {
+      'cls_targets': self._by_level(cls_targets, 1),
+      'box_targets': self._by_level(box_targets, 4),
+      'cls_weights': cls_weights,
+      'box_weights': box_weights,
+    }
+
+  def _forced_claims(self, pairs: Pairs, num_boxes: tf.Tensor) -> tf.Tensor:
+    """The first box that has an anchor as its best, int32 `[num_anchors]`; at least num_boxes where there is none."""
+    best_iou = tf.math.unsorted_segment_max(pairs.iou, pairs.box, num_boxes)
+    is_best = tf.equal(pairs.iou, tf.gather(best_iou, pairs.box))
+    best_anchor = _first(tf.boolean_mask(pairs.anchor, is_best), tf.boolean_mask(pairs.box, is_best), num_boxes)
+    # A box that overlaps no anchor claims the very first one, as in Model Garden.
+    best_anchor = tf.where(best_anchor < self.num_anchors, best_anchor, 0)
+    return _first(tf.range(num_boxes), best_anchor, self.num_anchors)
+
+  def _encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+    """Faster R-CNN's box code (ty, tx, th, tw) `[n, 4]` of `boxes` relative to `anchors`."""
+    anchor_sizes = anchors[:, 2:] - anchors[:, :2]
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    anchor_centers = anchors[:, :2] + anchor_sizes / 2.0
+    centers = boxes[:, :2] + sizes / 2.0
+    anchor_sizes += _EPSILON
+    sizes += _EPSILON
+    codes = tf.concat([(centers - anchor_centers) / anchor_sizes, tf.math.log(sizes / anchor_sizes)], axis=1)
+    return codes if self._box_coder_weights is None else codes * tf.constant(self._box_coder_weights)
+
+  def _by_level(self, flat: tf.Tensor, size: int) -> dict[str, tf.Tensor]:
+    """Cuts `[num_anchors, ...]` into {level: `[height_l, width_l, anchors_per_location * size]`}."""
+    shapes = {level: boxes.shape for level, boxes in self.anchor_boxes.items()}
+    parts = tf.split(flat, [h * w * depth // 4 for h, w, depth in shapes.values()])
+    return {
+      level: tf.reshape(part, [h, w, depth // 4 * size])
+      for part, (level, (h, w, depth)) in zip(parts, shapes.items(), strict=True)
+    }

@@ -1,0 +1,233 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The manifest that `create_tfrecord.py` writes beside its shards: what is in them and what their labels mean.
+
+A set of records with the prefix P is `P-00000-of-00008.tfrecord` ..., `P.annotations.json` (the COCO JSON of exactly
+the images written) and `P.manifest.json`. The manifest is written last, so where it exists the set is complete.
+"""
+
+import dataclasses
+import glob
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nasfpn_tf.data.sources.categories import Label
+
+FORMAT = 1
+SUFFIX = '.manifest.json'
+ANNOTATIONS_SUFFIX = '.annotations.json'
+PROBLEMS_SUFFIX = '.problems.txt'
+_SHARD_TAIL = re.compile(r'-(\d{5})-of-(\d{5})\.tfrecord$')
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+  """One TFRecord file; `file` is its name inside the manifest's directory."""
+
+  file: str
+  num_records: int
+  num_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+  """What a set of TFRecord shards holds.
+
+  Attributes:
+    num_records: images in all shards.
+    num_classes: largest label + 1, background included, as Model Garden counts.
+    labels: one `{'label', 'id', 'name'}` a class, ordered by label.
+    label_scheme: 'contiguous' (labels 1..K in the order of the category ids) or 'category_id' (label = category id).
+    shards: the files, in order.
+    problems: how many problems of each kind were met and fixed or dropped while writing; listed in P.problems.txt.
+    path: where the manifest lies; '' for one that has not been written.
+  """
+
+  num_records: int
+  num_classes: int
+  labels: tuple[Label, ...]
+  shards: tuple[Shard, ...]
+  label_scheme: str = 'contiguous'
+  problems: Mapping[str, int] = dataclasses.field(default_factory=dict)
+  path: str = ''
+
+  @property
+  def prefix(self) -> str:
+    """The P that all files of the set begin with."""
+    return self.path.removesuffix(SUFFIX)
+
+  @property
+  def annotations_path(self) -> str:
+    """The COCO JSON of exactly the images in the shards, with the user's own ids."""
+    return self.prefix + ANNOTATIONS_SUFFIX
+
+  @property
+  def shard_paths(self) -> tuple[str, ...]:
+    """Paths of the shards, in order."""
+    directory = os.path.dirname(self.path)
+    return tuple(os.path.join(directory, shard.file) for shard in self.shards)
+
+  def shard(self, file: str) -> Shard | None:
+    """The shard with this file name, None where the set has none."""
+    return next((shard for shard in self.shards if shard.file == file), None)
+
+  def to_dict(self) -> dict[str, Any]:
+    """The JSON value of the manifest."""
+    return {
+      'format': FORMAT,
+      'num_records': self.num_records,
+      'shards': [dataclasses.asdict(shard) for shard in self.shards],
+      'num_classes': self.num_classes,
+      'labels': [dict(label) for label in self.labels],
+      'label_scheme': self.label_scheme,
+      'problems': dict(self.problems),
+    }
+
+  @classmethod
+  def from_dict(cls, value: Mapping[str, Any], path: str = '') -> 'Manifest':
+    """The manifest that `to_dict` gave; a ValueError that names `path` where it is not one."""
+    try:
+      if value['format'] != FORMAT:
+        raise ValueError(f'format {value["format"]!r} is not {FORMAT}')
+      return cls(
+        num_records=int(value['num_records']),
+        num_classes=int(value['num_classes']),
+        labels=tuple(
+          Label(label=int(item['label']), id=int(item['id']), name=str(item['name'])) for item in value['labels']
+        ),
+        shards=tuple(
+          Shard(str(item['file']), int(item['num_records']), int(item['num_bytes'])) for item in value['shards']
+        ),
+        label_scheme=str(value['label_scheme']),
+        problems=dict(value.get('problems', {})),
+        path=path,
+      )
+    except KeyError as error:
+      raise ValueError(f'{path or "manifest"}: the key {error} is missing; write the records again.') from error
+    except (TypeError, ValueError, AttributeError) as error:
+      raise ValueError(f'{path or "manifest"}: not a manifest of create_tfrecord.py: {error}') from error
+
+  @classmethod
+  def load(cls, path: str | os.PathLike[str]) -> 'Manifest':
+    """Reads `path` (local or a TensorFlow file system's, e.g. gs://).
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: the file is not a manifest.
+    """
+    path = os.fspath(path)
+    try:
+      value = json.loads(_read_text(path))
+    except ValueError as error:
+      raise ValueError(f'{path}: not JSON ({error}); write the records again.') from error
+    return cls.from_dict(value, path)
+
+
+def prefixes_of(input_path: str) -> list[str]:
+  """What P may be in 'P', 'P*', 'P-*', 'P-*.tfrecord', 'P-00000-of-00008.tfrecord' and the like, likeliest first."""
+  if _SHARD_TAIL.search(input_path):
+    return [_SHARD_TAIL.sub('', input_path)]
+  if not _is_glob(input_path):
+    return [input_path.removesuffix(SUFFIX).removesuffix('.tfrecord')]
+  stem = re.split(r'[*?[]', input_path, maxsplit=1)[0]
+  return list(dict.fromkeys([stem.removesuffix('-'), re.sub(r'-\d{0,5}(-of-\d{0,5})?$', '', stem)]))
+
+
+def find_manifests(input_path: str | Sequence[str] | None) -> list[Manifest]:
+  """The manifests of the sets of records that `input_path` names, in its order; sets without one are left out.
+
+  Args:
+    input_path: 'P-*', 'P-*.tfrecord', 'P*', 'P' or one shard of P; several of them comma-separated or as a sequence,
+      as Model Garden takes them.
+
+  Raises:
+    ValueError: a manifest is broken, or several sets are named whose labels differ.
+  """
+  manifests = {}
+  for pattern in split_patterns(input_path):
+    for prefix in prefixes_of(pattern):
+      try:
+        manifests.setdefault(prefix, Manifest.load(prefix + SUFFIX))
+        break
+      except (FileNotFoundError, NotADirectoryError):
+        continue
+  first, *others = manifests.values() or [None]
+  for other in others:
+    if other.labels != first.labels:
+      raise ValueError(f'{first.path} and {other.path} give different labels; write both with one label map.')
+  return list(manifests.values())
+
+
+def find_manifest(input_path: str | Sequence[str] | None) -> Manifest | None:
+  """The first of `find_manifests`, None where there is none: for what all of them agree on, such as labels."""
+  return next(iter(find_manifests(input_path)), None)
+
+
+def match_shards(input_path: str | Sequence[str]) -> list[str]:
+  """The TFRecord files that `input_path` names; unlike a bare glob never the JSON files beside them.
+
+  A prefix or pattern whose manifest exists gives exactly that set's shards (a pattern: those that match it), so
+  'train*' does not take in 'train_holdout-*'.
+
+  Raises:
+    FileNotFoundError: a pattern that matches no file.
+  """
+  matched = []
+  for pattern in split_patterns(input_path):
+    manifest = find_manifest(pattern)
+    if '://' in pattern:
+      import tensorflow as tf  # Only remote paths need TensorFlow's file systems.
+
+      files = tf.io.gfile.glob(pattern if _is_glob(pattern) or pattern.endswith('.tfrecord') else pattern + '-*')
+    elif _is_glob(pattern):
+      files = glob.glob(pattern)
+    else:
+      files = [pattern] if os.path.isfile(pattern) else glob.glob(glob.escape(pattern) + '-*')
+    files = sorted(file for file in files if not file.endswith('.json') and not file.endswith('.txt'))
+    if manifest is not None:
+      names = {shard.file for shard in manifest.shards}
+      files = [file for file in files if os.path.basename(file) in names]
+    if not files:
+      raise FileNotFoundError(f'No TFRecord file matches {pattern!r}.')
+    matched.extend(files)
+  return matched
+
+
+def split_patterns(input_path: str | Sequence[str] | None) -> list[str]:
+  """Single patterns of a Model Garden `input_path`: a string, comma-separated strings, or a sequence of them."""
+  if not input_path:
+    return []
+  values = [input_path] if isinstance(input_path, str) else input_path
+  return [pattern.strip() for value in values for pattern in value.split(',') if pattern.strip()]
+
+
+def _is_glob(pattern: str) -> bool:
+  return any(mark in pattern for mark in '*?[')
+
+
+def _read_text(path: str) -> str:
+  if '://' not in path:
+    with open(path, encoding='utf-8') as file:
+      return file.read()
+  import tensorflow as tf  # Only remote paths need TensorFlow's file systems.
+
+  try:
+    with tf.io.gfile.GFile(path) as file:
+      return file.read()
+  except tf.errors.NotFoundError as error:
+    raise FileNotFoundError(path) from error

@@ -1,0 +1,264 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Reads and checks COCO JSON: what is wrong is counted and listed, what can be put right is put right.
+
+pycocotools takes NaN boxes, duplicate ids and annotations of unknown pictures without a word, so everything is looked
+at here, once, before a record is written. VOC and YOLO become the same JSON value and go through the same checks.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nasfpn_tf.data.sources.annotations import AnnotationChecker, integer, is_text, short
+from nasfpn_tf.data.sources.categories import Label
+from nasfpn_tf.data.sources.problems import DataError, Problems
+
+LABEL_SCHEMES = ('contiguous', 'category_id')
+
+
+@dataclasses.dataclass(frozen=True)
+class CocoDataset:
+  """A checked data set: every value has its type, every reference its target, every box area inside its picture.
+
+  Attributes:
+    images: `{'id', 'file_name', 'width', 'height'}`, in the order of the file.
+    annotations: of each image id, `{'id', 'image_id', 'category_id', 'bbox', 'area', 'iscrowd'}`; bbox is x, y, width,
+      height in pixels.
+    categories: `{'id', 'name', ...}` in the order of their ids.
+    problems: what was found, and what was done about it.
+    info: the file's own 'info'.
+  """
+
+  images: tuple[dict[str, Any], ...]
+  annotations: Mapping[int, list[dict[str, Any]]]
+  categories: tuple[dict[str, Any], ...]
+  problems: Problems
+  info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  @property
+  def num_annotations(self) -> int:
+    """Boxes in all pictures, crowds included."""
+    return sum(map(len, self.annotations.values()))
+
+  def labels(self, scheme: str = 'contiguous') -> tuple[Label, ...]:
+    """The classes a model learns.
+
+    Args:
+      scheme: 'contiguous': labels 1..K in the order of the category ids; 'category_id': the ids themselves, as COCO's
+        own models with 91 classes have them.
+
+    Raises:
+      DataError: with 'category_id', an id that cannot be a label because 0 is the background.
+    """
+    if scheme not in LABEL_SCHEMES:
+      raise ValueError(f'labels must be one of {", ".join(LABEL_SCHEMES)}, got {scheme!r}.')
+    if scheme == 'category_id' and self.categories[0]['id'] < 1:
+      raise DataError(
+        f'category id {self.categories[0]["id"]} ({self.categories[0]["name"]}) cannot be a label, 0 is the '
+        'background: use contiguous labels.'
+      )
+    return tuple(
+      Label(label=category['id'] if scheme == 'category_id' else index, id=category['id'], name=category['name'])
+      for index, category in enumerate(self.categories, 1)
+    )
+
+  def subset(self, image_ids: Iterable[int]) -> 'CocoDataset':
+    """The same data set with these images only; its problems start anew."""
+    kept = set(image_ids)
+    return dataclasses.replace(
+      self,
+      images=tuple(image for image in self.images if image['id'] in kept),
+      annotations={key: value for key, value in self.annotations.items() if key in kept},
+      problems=Problems(),
+    )
+
+  def to_json(self) -> dict[str, Any]:
+    """The data set as a COCO JSON value."""
+    return {
+      'info': dict(self.info),
+      'images': list(self.images),
+      'annotations': [item for image in self.images for item in self.annotations.get(image['id'], ())],
+      'categories': list(self.categories),
+    }
+
+
+def read_coco(path: str | os.PathLike[str], image_size: Callable[[str], tuple[int, int]] | None = None) -> CocoDataset:
+  """Reads and checks a COCO JSON file; see `check_coco`.
+
+  Raises:
+    DataError: no such file, not JSON, or nothing in it to learn from.
+  """
+  path = os.fspath(path)
+  return check_coco(load_json(path), path, image_size=image_size)
+
+
+def load_json(path: str | os.PathLike[str]) -> Any:
+  """The JSON value of a file, without polygons: detection has no use for them, and they are most of COCO's memory."""
+  path = os.fspath(path)
+  try:
+    with open(path, encoding='utf-8') as file:
+      return json.load(file, object_hook=_drop_segmentation)
+  except FileNotFoundError as error:
+    raise DataError(f'{path}: no such annotation file.') from error
+  except OSError as error:
+    raise DataError(f'{path}: cannot be read: {error.strerror}.') from error
+  except UnicodeDecodeError as error:
+    raise DataError(f'{path}: not JSON: not UTF-8 text.') from error
+  except (ValueError, RecursionError) as error:
+    raise DataError(f'{path}: not JSON: {error}.') from error
+
+
+def check_coco(
+  value: Any,
+  source: str = 'annotations',
+  image_size: Callable[[str], tuple[int, int]] | None = None,
+  origins: Mapping[int, str] | None = None,
+  allow_empty: bool = False,
+) -> CocoDataset:
+  """Checks a COCO JSON value.
+
+  Args:
+    value: what a COCO instances file holds: 'images', 'annotations' and 'categories'.
+    source: what messages call it: the file's path.
+    image_size: file name -> (width, height), for pictures that are listed without them; may raise `DataError`.
+    origins: where an annotation id comes from, for messages, where it is not from a COCO file.
+    allow_empty: accept a file without any annotation (pictures to predict).
+
+  Returns:
+    the data set; what was wrong with single records is in its `problems`.
+
+  Raises:
+    DataError: the value as a whole is of no use: missing lists, no usable category, picture or annotation.
+  """
+  if not isinstance(value, Mapping):
+    raise DataError(f'{source}: not COCO JSON: an object was expected, not {type(value).__name__}.')
+  if allow_empty:
+    value = {'annotations': [], **value}
+  for key in ('images', 'annotations', 'categories'):
+    if not isinstance(value.get(key), list):
+      found = f'is {type(value[key]).__name__}, not a list' if key in value else 'is missing'
+      raise DataError(f'{source}: not a COCO instances file: {key!r} {found}.')
+  problems = Problems()
+  categories = _check_categories(value['categories'], source, problems)
+  images = _check_images(value['images'], source, image_size, problems)
+  if not images:
+    first = next((f': {problem}' for problem in problems), '')
+    raise DataError(f'{source}: no usable picture among the {len(value["images"])} listed{first}.')
+  if not value['annotations'] and not allow_empty:
+    raise DataError(f'{source}: no annotation at all: there is nothing to learn from (pictures: {len(images)}).')
+  checker = AnnotationChecker(images, {category['id'] for category in categories}, origins or {}, problems)
+  for index, item in enumerate(value['annotations']):
+    checker.check(index, item)
+  checker.finish()
+  if not any(checker.annotations.values()) and not allow_empty:
+    raise DataError(f'{source}: none of the {len(value["annotations"])} annotations can be used:\n{problems.summary()}')
+  info = value.get('info')
+  return CocoDataset(
+    images=tuple(images.values()),
+    annotations=checker.annotations,
+    categories=categories,
+    problems=problems,
+    info=info if isinstance(info, Mapping) else {},
+  )
+
+
+def shuffled(images: Iterable[dict[str, Any]], seed: int = 0) -> list[dict[str, Any]]:
+  """Images in a random order that depends on the seed and each image's id alone, not on the order of the file."""
+  return sorted(images, key=lambda image: hashlib.sha256(f'{seed}:{image["id"]}'.encode()).digest())
+
+
+def split_holdout(dataset: CocoDataset, num_images: int, seed: int = 0) -> tuple[CocoDataset, CocoDataset]:
+  """Sets `num_images` pictures apart, the same ones on every machine: (the rest, the held-out ones).
+
+  An architecture search measures its children on pictures that neither training nor the final test sees (arXiv
+  1904.07392, sec. 4.1).
+
+  Raises:
+    DataError: not at least one picture would be left on either side.
+  """
+  if not 0 < num_images < len(dataset.images):
+    raise DataError(f'cannot hold out {num_images} of {len(dataset.images)} pictures.')
+  ids = [image['id'] for image in shuffled(dataset.images, seed)]
+  return dataset.subset(ids[num_images:]), dataset.subset(ids[:num_images])
+
+
+def _drop_segmentation(value: dict[str, Any]) -> dict[str, Any]:
+  value.pop('segmentation', None)
+  return value
+
+
+def _check_categories(items: list[Any], source: str, problems: Problems) -> tuple[dict[str, Any], ...]:
+  categories: dict[int, dict[str, Any]] = {}
+  for index, item in enumerate(items):
+    identifier = integer(item.get('id')) if isinstance(item, Mapping) else None
+    if identifier is None:
+      raise DataError(f'{source}: categories[{index}] has no integer id: {short(item)}.')
+    name = item.get('name')
+    if not is_text(name):
+      problems.add('category_name_filled', f'categories[{index}]', f'category {identifier} is called {identifier}')
+      name = str(identifier)
+    if identifier in categories:
+      if categories[identifier]['name'] != name:
+        raise DataError(
+          f'{source}: category id {identifier} means both {categories[identifier]["name"]!r} and {name!r}.'
+        )
+      continue
+    categories[identifier] = {**item, 'id': identifier, 'name': name}
+  if not categories:
+    raise DataError(f'{source}: no category is listed.')
+  return tuple(categories[identifier] for identifier in sorted(categories))
+
+
+def _check_images(
+  items: list[Any], source: str, image_size: Callable[[str], tuple[int, int]] | None, problems: Problems
+) -> dict[int, dict[str, Any]]:
+  images: dict[int, dict[str, Any]] = {}
+  names: dict[str, int] = {}
+  for index, item in enumerate(items):
+    where = f'images[{index}]'
+    identifier = integer(item.get('id')) if isinstance(item, Mapping) else None
+    if identifier is None:
+      problems.add('bad_image_entry', where, f'no integer id: {short(item)}')
+      continue
+    name = item.get('file_name')
+    if not is_text(name):
+      problems.add('bad_image_entry', where, f'image {identifier} has no file_name: {short(name)}')
+      continue
+    where = f'image {identifier} ({name})'
+    if identifier in images:
+      problems.add('duplicate_image', where, f'id {identifier} is already that of {images[identifier]["file_name"]}')
+      continue
+    width, height = integer(item.get('width')), integer(item.get('height'))
+    if item.get('width') is None or item.get('height') is None:
+      try:
+        if image_size is None:
+          raise DataError('no width and height')
+        width, height = image_size(name)
+      except DataError as error:
+        problems.add('bad_image_entry', where, str(error))
+        continue
+      problems.add('image_size_filled', where, f'{width}x{height}')
+    if width is None or height is None or width < 1 or height < 1:
+      problems.add('bad_image_entry', where, f'width {item["width"]!r}, height {item["height"]!r}')
+      continue
+    if name in names:
+      problems.add('image_file_repeated', where, f'is also image {names[name]}')
+    names.setdefault(name, identifier)
+    images[identifier] = {'id': identifier, 'file_name': name, 'width': width, 'height': height}
+  return images

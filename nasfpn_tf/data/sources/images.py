@@ -1,0 +1,223 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Pictures as every reader sees them alike: upright RGB or grey JPEG, or plain 8-bit PNG.
+
+TensorFlow's `decode_image` ignores EXIF orientation, returns four axes for GIF and WebP, knows no TIFF and has its own
+idea of CMYK. A plain picture passes through byte for byte; any other is decoded once, here, and stored as JPEG.
+"""
+
+import dataclasses
+import io
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from nasfpn_tf.data.sources.problems import DataError
+
+JPEG_QUALITY = 95
+_RATIO = 8  # libjpeg's largest.
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 are turned by 90 degrees.
+_TURNED = (5, 6, 7, 8)
+_UPRIGHT = {
+  2: Image.Transpose.FLIP_LEFT_RIGHT,
+  3: Image.Transpose.ROTATE_180,
+  4: Image.Transpose.FLIP_TOP_BOTTOM,
+  5: Image.Transpose.TRANSPOSE,
+  6: Image.Transpose.ROTATE_270,
+  7: Image.Transpose.TRANSVERSE,
+  8: Image.Transpose.ROTATE_90,
+}
+
+
+class ImageError(DataError):
+  """A picture that cannot be used; `kind` is a key of `problems.KINDS`."""
+
+  def __init__(self, kind: str, message: str):
+    super().__init__(message)
+    self.kind = kind
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImage:
+  """A picture ready for a record.
+
+  Attributes:
+    data: the file's bytes, or those of its new encoding.
+    format: 'jpeg' or 'png'.
+    width: in pixels, as decoded.
+    height: in pixels, as decoded.
+    change: (kind, message) of what was done to it, None where the bytes are the file's.
+  """
+
+  data: bytes
+  format: str
+  width: int
+  height: int
+  change: tuple[str, str] | None = None
+
+
+def encode(data: bytes, width: int | None = None, height: int | None = None) -> EncodedImage:
+  """The picture in `data` as readers agree on it.
+
+  Args:
+    data: a picture file of any format that Pillow reads.
+    width: the size that the boxes were drawn for, None where nobody says. It also tells whether they were drawn on the
+      upright picture or on the pixels as stored, where an EXIF orientation makes a difference.
+    height: see `width`.
+
+  Raises:
+    ImageError: the picture is truncated, corrupt, of an unknown format or pixel type, or of another size.
+  """
+  if not data:
+    raise ImageError('image_unreadable', 'the file is empty')
+  image = _open(data)
+  orientation = _orientation(image)
+  stored = image.size
+  upright = stored[::-1] if orientation in _TURNED else stored
+  declared = (width or upright[0], height or upright[1])
+  if declared not in (stored, upright):
+    raise ImageError('image_size_mismatch', f'is {_size(upright)}, its annotations are for {_size(declared)}')
+  turn = orientation != 1 and declared == upright
+  plain = _is_plain(image, data)
+  if plain and not turn:
+    change = None
+    if orientation != 1:
+      change = ('orientation_dropped', f'orientation {orientation}, {_size(declared)} are the stored pixels')
+    if change and plain == 'png':
+      data, plain = _to_jpeg(_rgb(image)), 'jpeg'
+    elif change:
+      data = drop_exif(data)
+  else:
+    pixels = _rgb(image)
+    if turn:
+      pixels = pixels.transpose(_UPRIGHT[orientation])
+      change = ('image_rotated', f'orientation {orientation} applied, {_size(declared)}')
+    else:
+      change = ('image_transcoded', f'{image.format} {image.mode} became RGB JPEG')
+    data, plain = _to_jpeg(pixels), 'jpeg'
+  _verify(data, plain, declared)
+  return EncodedImage(data, plain, declared[0], declared[1], change)
+
+
+def read_size(path: str) -> tuple[int, int]:
+  """(width, height) of the upright picture, from the file's header.
+
+  Raises:
+    ImageError: no such file, or not a picture.
+  """
+  try:
+    with open(path, 'rb') as file:
+      image = _open(file)
+      return image.size[::-1] if _orientation(image) in _TURNED else image.size
+  except ImageError:
+    raise
+  except (OSError, ValueError) as error:
+    raise missing(error) from error
+
+
+def missing(error: OSError | ValueError) -> ImageError:
+  """What to say of a file that could not be opened; a ValueError is a name that no file can have."""
+  return ImageError('image_missing', f'cannot be read: {getattr(error, "strerror", None) or error}')
+
+
+def drop_exif(data: bytes) -> bytes:
+  """The JPEG without its EXIF segments; the pixels and all other segments stay as they are."""
+  kept = [data[:2]]
+  position = 2
+  while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != 0xDA:
+    if data[position + 1] == 0xFF:  # Fill byte.
+      position += 1
+      continue
+    end = position + 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
+    segment = data[position:end]
+    if not (segment[1] == 0xE1 and segment[4:10] == b'Exif\0\0'):
+      kept.append(segment)
+    position = end
+  kept.append(data[position:])
+  return b''.join(kept)
+
+
+def _open(source) -> Image.Image:
+  try:
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+  except Exception as error:  # Pillow's plugins raise whatever malformed bytes lead them to.
+    raise ImageError('image_unreadable', f'not a picture that can be read: {reason(error)}') from error
+
+
+def _orientation(image: Image.Image) -> int:
+  if image.format in ('JPEG', 'MPO') and 'exif' not in image.info:
+    return 1
+  try:
+    value = image.getexif().get(_ORIENTATION, 1)
+  except Exception:  # Broken EXIF is no reason to refuse the pixels.
+    return 1
+  return value if value in range(1, 9) else 1
+
+
+def _is_plain(image: Image.Image, data: bytes) -> str:
+  """'jpeg' or 'png' where every reader gives the same pixels, else ''."""
+  if image.mode not in ('RGB', 'L'):
+    return ''
+  if image.format in ('JPEG', 'MPO'):
+    return 'jpeg'
+  is_8_bit = data[24:25] == b'\x08'  # Bit depth in PNG's first chunk: Pillow calls 16-bit colour RGB, too.
+  return 'png' if image.format == 'PNG' and is_8_bit and 'transparency' not in image.info else ''
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+  """The pixels as 8-bit RGB; of 16 bits the upper 8 count, as TensorFlow has it; transparency is ignored."""
+  try:
+    if image.mode.startswith('I;16'):
+      image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ('I', 'F'):
+      raise ImageError('image_unreadable', f'32-bit pixels ({image.format} {image.mode}) have no agreed range')
+    return image.convert('RGB')
+  except ImageError:
+    raise
+  except Exception as error:  # See `_open`.
+    raise ImageError('image_unreadable', f'truncated or corrupt: {reason(error)}') from error
+
+
+def _to_jpeg(image: Image.Image) -> bytes:
+  buffer = io.BytesIO()
+  image.info.clear()
+  image.save(buffer, 'JPEG', quality=JPEG_QUALITY)
+  return buffer.getvalue()
+
+
+def _verify(data: bytes, kind: str, size: tuple[int, int]) -> None:
+  """Decodes with what will read the record; a JPEG at an eighth of its size, which reads as many of its bytes."""
+  expected = (size[1], size[0], 3)
+  try:
+    if kind == 'jpeg':
+      shape = tf.io.decode_jpeg(data, channels=3, ratio=_RATIO).shape
+      expected = (-(-size[1] // _RATIO), -(-size[0] // _RATIO), 3)
+    else:
+      shape = tf.io.decode_image(data, channels=3).shape
+  except tf.errors.OpError as error:
+    raise ImageError('image_unreadable', f'truncated or corrupt: {reason(error)}') from error
+  if tuple(shape) != expected:
+    raise ImageError('image_unreadable', f'TensorFlow reads it as {tuple(shape)}, not as {expected}')
+
+
+def _size(size: tuple[int, int]) -> str:
+  return f'{size[0]}x{size[1]}'
+
+
+def reason(error: Exception) -> str:
+  """The first line of what a decoder says, shortened."""
+  text = str(getattr(error, 'message', error)).splitlines()
+  return text[0][:160] if text and text[0] else type(error).__name__

@@ -1,0 +1,127 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Records of every kind, sound and broken; Model Garden's TfExampleDecoder is the oracle for the sound ones."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from official.vision.dataloaders import tf_example_decoder
+from PIL import Image
+
+from nasfpn_tf.data.input.decode import decode_record
+from tests.data import synthetic
+
+SHARD = 'train-00002-of-00008.tfrecord'
+BOX = [[0.1, 0.2, 0.5, 0.6]]
+
+
+@pytest.fixture(scope='module')
+def picture() -> bytes:
+  return synthetic.encode(synthetic.picture(60, 80))
+
+
+def decode(serialized: bytes, num_classes: int = 0):
+  """Decodes inside a dataset, as the input does."""
+  dataset = tf.data.Dataset.from_tensors(serialized).map(lambda x: decode_record(x, tf.constant(SHARD), num_classes))
+  return next(iter(dataset))
+
+
+@pytest.mark.parametrize(
+  ('file_format', 'mode'),
+  [('JPEG', 'RGB'), ('JPEG', 'L'), ('JPEG', 'CMYK'), ('PNG', 'RGB'), ('PNG', 'L'), ('PNG', 'RGBA'), ('PNG', 'P'),
+   ('BMP', 'RGB'), ('GIF', 'P')],
+)  # fmt: skip
+def test_image_formats(file_format, mode):
+  encoded = synthetic.encode(synthetic.picture(60, 80), file_format, mode)
+  record = decode(synthetic.example(encoded, BOX, [1]))
+  assert record.image.dtype == tf.uint8 and record.image.shape == (60, 80, 3)
+  expected = np.asarray(Image.open(io.BytesIO(encoded)).convert('RGB'), float)
+  assert np.abs(record.image.numpy() - expected).mean() < 1
+
+
+def test_decodes_as_model_garden():
+  serialized = synthetic.example(
+    synthetic.encode(synthetic.picture(60, 80)),
+    synthetic.random_boxes(4),
+    [1, 2, 3, 4],
+    '9007199254740993',
+    is_crowd=[0, 1, 0, 0],
+    areas=[10.0, 20.0, 30.0, 40.5],
+  )
+  record, expected = decode(serialized), tf_example_decoder.TfExampleDecoder().decode(serialized)
+  assert record.source_id == int(expected['source_id'].numpy()) == 2**53 + 1
+  np.testing.assert_array_equal(record.image, expected['image'])
+  np.testing.assert_array_equal(record.boxes, expected['groundtruth_boxes'])
+  np.testing.assert_array_equal(record.classes, expected['groundtruth_classes'])
+  np.testing.assert_array_equal(record.areas, expected['groundtruth_area'])
+  np.testing.assert_array_equal(record.is_crowd, expected['groundtruth_is_crowd'])
+
+
+def test_missing_areas_and_crowds_are_filled(picture):
+  record = decode(synthetic.example(picture, BOX, [1]))
+  np.testing.assert_allclose(record.areas, [0.4 * 60 * 0.4 * 80], rtol=1e-5)
+  np.testing.assert_array_equal(record.is_crowd, [False])
+
+
+def test_an_image_without_objects(picture):
+  record = decode(synthetic.example(picture), num_classes=5)
+  assert record.boxes.shape == (0, 4) and record.classes.shape == (0,) and record.is_crowd.shape == (0,)
+
+
+@pytest.mark.parametrize('source_id', ['', 'image.jpg', '12x'])
+def test_a_source_id_that_is_no_number_is_hashed(picture, source_id):
+  first, again = (decode(synthetic.example(picture, BOX, [1], source_id)).source_id.numpy() for _ in range(2))
+  assert 0 <= first < 2**22 and first == again
+
+
+def test_an_image_with_bytes_behind_its_end_is_read(picture):
+  record = decode(synthetic.example(picture + b'behind', BOX, [1]))
+  assert record.image.shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize(
+  'spoil',
+  [
+    lambda x: x[:-200],
+    lambda x: x[: len(x) // 2],
+    lambda x: b'',
+    lambda x: b'<html>404</html>',
+    lambda x: b'\x00' * 90,
+  ],
+  ids=['end cut off', 'half', 'empty', 'no image', 'zeros'],
+)
+@pytest.mark.parametrize('file_format', ['JPEG', 'PNG'])
+def test_a_broken_image_is_named(spoil, file_format):
+  encoded = spoil(synthetic.encode(synthetic.picture(60, 80), file_format))
+  with pytest.raises(tf.errors.InvalidArgumentError, match=rf'cut off or is no JPEG.*{SHARD}.*\[4711\]'):
+    decode(synthetic.example(encoded, BOX, [1], '4711'))
+
+
+@pytest.mark.parametrize(
+  ('boxes', 'classes', 'message'),
+  [
+    (BOX, [0], r'label is not in 1\.\.10'),
+    (BOX, [11], r'label is not in 1\.\.10'),
+    (BOX, [1, 2], 'differ in length'),
+    (BOX, [], 'differ in length'),
+    ([[0.5, 0.2, 0.1, 0.6]], [1], 'minimum above its maximum'),
+    ([[0.1, float('nan'), 0.5, 0.6]], [1], 'not a number'),
+  ],
+)
+def test_broken_objects_are_named(picture, boxes, classes, message):
+  with pytest.raises(tf.errors.InvalidArgumentError, match=rf'{message}.*{SHARD}.*\[4711\]'):
+    decode(synthetic.example(picture, boxes, classes, '4711'), num_classes=11)

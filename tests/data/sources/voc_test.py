@@ -1,0 +1,110 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Tests of reading Pascal VOC."""
+
+import pytest
+
+from nasfpn_tf.data.sources import formats, voc
+from nasfpn_tf.data.sources.problems import DataError
+from tests.data import samples
+
+_OBJECT = """<object><name>{name}</name><difficult>{difficult}</difficult>
+<bndbox><xmin>{box[0]}</xmin><ymin>{box[1]}</ymin><xmax>{box[2]}</xmax><ymax>{box[3]}</ymax></bndbox></object>"""
+
+
+def _object(name='dog', box=(1, 1, 10, 20), difficult=0):
+  return _OBJECT.format(name=name, box=box, difficult=difficult)
+
+
+def _write(root, files, extension='.jpg'):
+  """A VOC tree; `files` gives the objects of each picture, None for a picture without annotation."""
+  (root / 'Annotations').mkdir(parents=True)
+  (root / 'JPEGImages').mkdir()
+  for stem, objects in files.items():
+    (root / 'JPEGImages' / (stem + extension)).write_bytes(samples.encode(samples.pixels()))
+    if objects is not None:
+      (root / 'Annotations' / f'{stem}.xml').write_text(
+        f'<annotation><filename>{stem}</filename><size><width>48</width><height>32</height><depth>3</depth></size>'
+        f'{"".join(objects)}</annotation>'
+      )
+  return root / 'Annotations', root / 'JPEGImages'
+
+
+def test_corners_count_from_one_and_both_are_included(tmp_path):
+  annotations, image_dir = _write(
+    tmp_path, {'a': [_object(box=(1, 1, 48, 32)), _object('cat', (3, 4, 3, 5), 1)], 'b': []}
+  )
+  dataset = formats.read_dataset('voc', annotations, image_dir)
+  assert len(dataset.problems) == 0
+  assert [(c['id'], c['name']) for c in dataset.categories] == [(1, 'cat'), (2, 'dog')]
+  assert [image['file_name'] for image in dataset.images] == ['a.jpg', 'b.jpg']
+  whole, difficult = dataset.annotations[1]
+  assert (whole['bbox'], whole['category_id'], whole['iscrowd']) == ([0, 0, 48, 32], 2, 0)
+  assert (difficult['bbox'], difficult['category_id'], difficult['iscrowd']) == ([2, 3, 1, 2], 1, 1)
+  assert dataset.annotations[2] == []
+
+
+def test_a_list_of_names_selects_and_labels_are_those_of_the_whole_directory(tmp_path):
+  _, image_dir = _write(tmp_path, {'a': [_object('zebra')], 'b': [_object('ant')], 'c': [_object('bee')]})
+  (tmp_path / 'ImageSets' / 'Main').mkdir(parents=True)
+  names = tmp_path / 'ImageSets' / 'Main' / 'train.txt'
+  names.write_text('c\na -1\n')
+  dataset = voc.read_voc(names, image_dir)
+  assert [image['file_name'] for image in dataset.images] == ['c.jpg', 'a.jpg']
+  assert [c['name'] for c in dataset.categories] == ['ant', 'bee', 'zebra']
+
+
+def test_class_names_may_be_given(tmp_path):
+  annotations, image_dir = _write(tmp_path, {'a': [_object('dog'), _object('cow')]})
+  (tmp_path / 'names.txt').write_text('dog\ncat\n')
+  dataset = formats.read_dataset('voc', annotations, image_dir, tmp_path / 'names.txt')
+  assert [c['name'] for c in dataset.categories] == ['dog', 'cat']
+  assert dataset.problems.counts == {'unknown_category': 1}
+  assert next(iter(dataset.problems)).where == f'{annotations}/a.xml object 2'
+
+
+def test_bad_files_and_objects_are_named(tmp_path):
+  annotations, image_dir = _write(
+    tmp_path, {'a': [_object(), _object(box=('x', 1, 2, 3)), _object(box=(9, 9, 4, 20)), '<object/>'], 'b': [_object()]}
+  )
+  (annotations / 'b.xml').write_text('<annotation><size>')
+  dataset = voc.read_voc(annotations, image_dir)
+  assert dataset.num_annotations == 1
+  assert {problem.where: problem.kind for problem in dataset.problems} == {
+    f'{annotations}/a.xml object 2': 'bad_annotation',
+    f'{annotations}/a.xml object 3': 'box_dropped',
+    f'{annotations}/a.xml object 4': 'unknown_category',
+    f'{annotations}/b.xml': 'bad_label_file',
+  }
+
+
+def test_missing_size_is_read_from_the_picture(tmp_path):
+  annotations, image_dir = _write(tmp_path, {'a': [_object()]}, extension='.png')
+  path = annotations / 'a.xml'
+  path.write_text(path.read_text().replace('<width>48</width>', '<width>0</width>'))
+  dataset = voc.read_voc(annotations, image_dir)
+  assert dataset.problems.counts == {'image_size_filled': 1}
+  assert dataset.images == ({'id': 1, 'file_name': 'a.png', 'width': 48, 'height': 32},)
+
+
+def test_nothing_there_is_an_error(tmp_path):
+  (tmp_path / 'empty').mkdir()
+  (tmp_path / 'names.txt').write_text('a\n')
+  wrong = {'empty': r'no \.xml file', 'absent': 'neither a directory', 'names.txt': 'no directory'}
+  for annotations, message in wrong.items():
+    with pytest.raises(DataError, match=message):
+      voc.read_voc(tmp_path / annotations, tmp_path)
+  with pytest.raises(DataError, match='no such directory of pictures'):
+    formats.read_dataset('voc', tmp_path / 'empty', tmp_path / 'absent')

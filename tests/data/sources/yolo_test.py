@@ -1,0 +1,113 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Tests of reading YOLO labels."""
+
+import pytest
+
+from nasfpn_tf.data.sources import formats, yolo
+from nasfpn_tf.data.sources.problems import DataError
+from tests.data import samples
+
+
+def _write(root, files):
+  """A YOLO tree; `files` gives the label file of each picture, None for a picture without one."""
+  for stem, text in files.items():
+    image, label = root / 'images' / f'{stem}.jpg', root / 'labels' / f'{stem}.txt'
+    image.parent.mkdir(parents=True, exist_ok=True)
+    label.parent.mkdir(parents=True, exist_ok=True)
+    image.write_bytes(samples.encode(samples.pixels()))
+    if text is not None:
+      label.write_text(text)
+  (root / 'data.yaml').write_text('path: .\nnames:\n  0: cat\n  1: dog\n')
+  return root / 'labels', root / 'images', root / 'data.yaml'
+
+
+def test_boxes_polygons_and_empty_pictures(tmp_path):
+  labels, image_dir, names = _write(
+    tmp_path, {'a': '1 0.5 0.5 0.25 0.5\n\n0 0.25 0.5 0.5 0.75 0.75 0.25\n', 'b': '', 'sub/c': None}
+  )
+  dataset = formats.read_dataset('yolo', labels, image_dir, names)
+  assert len(dataset.problems) == 0
+  assert [image['file_name'] for image in dataset.images] == ['a.jpg', 'b.jpg', 'sub/c.jpg']
+  box, polygon = dataset.annotations[1]
+  assert (box['category_id'], box['bbox']) == (1, pytest.approx([18, 8, 12, 16]))
+  assert (polygon['category_id'], polygon['bbox']) == (0, pytest.approx([12, 8, 24, 16]))
+  assert dataset.annotations[2] == dataset.annotations[3] == []
+  assert [label['label'] for label in dataset.labels()] == [1, 2]
+
+
+def test_coordinates_are_those_of_the_upright_picture(tmp_path):
+  labels, image_dir, names = _write(tmp_path, {'a': '0 0.5 0.5 1 1\n'})
+  (image_dir / 'a.jpg').write_bytes(samples.encode(samples.pixels(), orientation=6))
+  dataset = formats.read_dataset('yolo', labels, image_dir, names)
+  assert dataset.annotations[1][0]['bbox'] == [0, 0, 32, 48]
+
+
+def test_bad_lines_are_named(tmp_path):
+  lines = [
+    '0 0.5 0.5 0.5 0.5',
+    'zero 0.5 0.5 0.5 0.5',
+    '0 0.5 0.5',
+    '7 0.5 0.5 0.5 0.5',
+    '0 1.5 0.5 0.5 0.5',
+    '0 nan 0.5 0.5 0.5',
+    '0 0.5 0.1 0.2 nan 0.4 0.3',
+    '0.5 0.5 0.5 0.5 0.5',
+    '0 0.9 0.5 0.5 0.5',
+  ]
+  labels, image_dir, names = _write(tmp_path, {'a': '\n'.join(lines)})
+  (labels / 'stray.txt').write_text('0 0.5 0.5 0.5 0.5')
+  dataset = formats.read_dataset('yolo', labels, image_dir, names)
+  where = f'{labels}/a.txt line'
+  assert {problem.where: problem.kind for problem in dataset.problems} == {
+    f'{where} 2': 'bad_label_file',
+    f'{where} 3': 'bad_label_file',
+    f'{where} 4': 'unknown_category',
+    f'{where} 5': 'box_dropped',
+    f'{where} 6': 'box_dropped',
+    f'{where} 7': 'box_dropped',
+    f'{where} 8': 'bad_annotation',
+    f'{where} 9': 'box_clipped',
+    f'{labels}/stray.txt': 'unknown_image',
+  }
+  assert dataset.num_annotations == 2
+
+
+def test_an_unreadable_picture_is_left_out(tmp_path):
+  labels, image_dir, names = _write(tmp_path, {'a': '0 0.5 0.5 0.5 0.5', 'b': '0 0.5 0.5 0.5 0.5'})
+  (image_dir / 'b.jpg').write_bytes(b'no picture')
+  dataset = formats.read_dataset('yolo', labels, image_dir, names)
+  assert [image['file_name'] for image in dataset.images] == ['a.jpg']
+  assert dataset.problems.counts == {'image_unreadable': 1}
+
+
+def test_class_names_come_from_classes_txt_or_are_asked_for(tmp_path):
+  labels, image_dir, _ = _write(tmp_path, {'a': '1 0.5 0.5 0.5 0.5'})
+  with pytest.raises(DataError, match=r'no classes\.txt'):
+    yolo.read_yolo(labels, image_dir)
+  (labels / 'classes.txt').write_text('cat\ndog\n')
+  dataset = yolo.read_yolo(labels, image_dir)
+  assert [(c['id'], c['name']) for c in dataset.categories] == [(0, 'cat'), (1, 'dog')]
+  assert len(dataset.problems) == 0
+
+
+def test_nothing_there_is_an_error(tmp_path):
+  labels, image_dir, names = _write(tmp_path, {'a': None})
+  with pytest.raises(DataError, match='no annotation at all'):
+    formats.read_dataset('yolo', labels, image_dir, names)
+  with pytest.raises(DataError, match='no such directory of label files'):
+    formats.read_dataset('yolo', tmp_path / 'absent', image_dir, names)
+  with pytest.raises(DataError, match='no picture in it'):
+    formats.read_dataset('yolo', labels, labels, names)
