@@ -33,6 +33,7 @@ DISTRIBUTIONS = {
   'faster_coco_eval': 'faster-coco-eval',
   'flatbuffers': 'flatbuffers',
   'google': 'protobuf',
+  'google_crc32c': 'google-crc32c',
   'grpc': 'grpcio',
   'h5py': 'h5py',
   'keras_cv': 'keras-cv',

@@ -25,7 +25,7 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 
-import numpy as np
+import google_crc32c
 
 from nasfpn_tf.data.records.manifest import Manifest, find_manifest
 from nasfpn_tf.data.sources.problems import DataError
@@ -33,8 +33,7 @@ from nasfpn_tf.data.sources.problems import DataError
 _HEADER = struct.Struct('<QI')
 _FOOTER = struct.Struct('<I')
 _SHARD = re.compile(r'(?P<prefix>.*)-(?P<index>\d{5})-of-(?P<count>\d{5})\.tfrecord$')
-_POLYNOMIAL = 0x82F63B78  # Castagnoli, bits reversed.
-_LANES = 1024  # CRCs that run side by side over long data.
+_REMEDY = 'Write the records again with create_tfrecord.py, or copy them again.'
 
 
 class FramingError(DataError):
@@ -144,68 +143,9 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[bytes, bool]]:
 
 
 def masked_crc32c(data: bytes) -> int:
-  """CRC-32C (RFC 3720) of `data`, rotated and offset as TFRecord stores it."""
-  crc = crc32c(data)
+  """Returns the CRC-32C (RFC 3720) of `data`, rotated and offset as TFRecord stores it."""
+  crc = google_crc32c.value(data)
   return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def crc32c(data: bytes) -> int:
-  """CRC-32C (RFC 3720) of `data`."""
-  crc = 0xFFFFFFFF
-  lane_length = len(data) // _LANES
-  if lane_length >= 8:
-    # A CRC is linear: many short stretches are worked off side by side, then joined.
-    stretches = np.frombuffer(data, np.uint8, _LANES * lane_length).reshape(_LANES, lane_length).T
-    lanes = np.zeros(_LANES, np.uint32)
-    lanes[0] = crc
-    for column in stretches:
-      lanes = _TABLE_ARRAY[(lanes ^ column) & 0xFF] ^ (lanes >> 8)
-    crc = _join(lanes, lane_length)
-    data = data[_LANES * lane_length :]
-  for byte in data:
-    crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-  return crc ^ 0xFFFFFFFF
-
-
-def _join(lanes: np.ndarray, length: int) -> int:
-  """The CRC of stretches of `length` bytes one after the other; a power of two of them."""
-  shift = _shift_by(length)
-  while len(lanes) > 1:
-    lanes = _apply(shift, lanes[0::2]) ^ lanes[1::2]
-    shift = _apply(shift, shift)
-  return int(lanes[0])
-
-
-def _shift_by(length: int) -> np.ndarray:
-  """What `length` zero bytes make of a CRC: the images of its 32 bits, uint32 `[32]`."""
-  result = np.uint32(1) << np.arange(32, dtype=np.uint32)
-  power = _TABLE_ARRAY[result & 0xFF] ^ (result >> 8)
-  while length:
-    if length & 1:
-      result = _apply(power, result)
-    power = _apply(power, power)
-    length >>= 1
-  return result
-
-
-def _apply(operator: np.ndarray, values: np.ndarray) -> np.ndarray:
-  """The linear map on 32 bits given by the images of the single bits, on each of `values`."""
-  bits = values[:, None] >> np.arange(32, dtype=np.uint32) & 1
-  return np.bitwise_xor.reduce(np.where(bits.astype(bool), operator, np.uint32(0)), axis=1)
-
-
-def _make_table() -> list[int]:
-  table = []
-  for value in range(256):
-    for _ in range(8):
-      value = value >> 1 ^ (_POLYNOMIAL if value & 1 else 0)
-    table.append(value)
-  return table
-
-
-_TABLE = _make_table()
-_TABLE_ARRAY = np.array(_TABLE, np.uint32)
-_REMEDY = 'Write the records again with create_tfrecord.py, or copy them again.'
 
 
 def _broken(path: str, index: int, offset: int, what: str) -> FramingError:
