@@ -48,16 +48,12 @@ def define_flags():
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  from nasfpn_tf.config import loading
   from nasfpn_tf.frontier import published, record, report
 
   try:
     records = record.load(FLAGS.records)
-    configs = {}
-    if FLAGS.published != 'none':
-      from nasfpn_tf.training import params  # Takes seconds to load.
-
-      configs = params.config_names()
-    others = published.load(FLAGS.published, configs)
+    others = published.load(FLAGS.published, loading.config_names())
     paths = report.write(FLAGS.output_dir, records, others, FLAGS.title, FLAGS.x)
   except (ValueError, OSError) as error:
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.

@@ -23,10 +23,10 @@ import tf_keras
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import zoo
+from nasfpn_tf.config import loading
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.modeling import anytime
 from nasfpn_tf.training import checkpoints
-from nasfpn_tf.training import params as params_lib
 
 SAVED_MODEL = 'saved_model.pb'
 # Prefix of the checkpoint in a SavedModel whose weights are constants.
@@ -105,7 +105,7 @@ def load(
           f'{reference}: a configuration has no weights to export; give a checkpoint too, or a model_dir or SavedModel.'
         ) from None
       checkpoint = zoo.best_checkpoint(reference)
-  override = params_lib.parse_override(params_override) if isinstance(params_override, str) else params_override
+  override = loading.parse_override(params_override) if isinstance(params_override, str) else params_override
   override = dict(override or {})
   if input_size:
     override['task.model.input_size'] = [*input_size, 3]

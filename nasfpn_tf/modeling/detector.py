@@ -34,7 +34,8 @@ from official.vision.modeling.backbones import (
 from official.vision.modeling.backbones import spinenet as mg_spinenet
 from official.vision.modeling.layers import detection_generator as mg_detection_generator
 
-from nasfpn_tf import config, config_types
+from nasfpn_tf import config
+from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import anytime, postprocess, recompute
 from nasfpn_tf.modeling.backbones import scale_permuted
 from nasfpn_tf.modeling.decoders import feature_pyramid, ssd
@@ -147,7 +148,7 @@ def build_detection_generator(model_config: config.Detector) -> tf_keras.layers.
 
 def check(model_config: config.Detector) -> None:
   """Raises a ValueError that names the first wrong value of a model's configuration."""
-  config_types.check(model_config, 'model')
+  checking.check(model_config, 'model')
   if model_config.num_classes < 2:
     raise ValueError(
       f'model.num_classes is {model_config.num_classes}; background is class 0 and counts, so one kind of object needs'
@@ -174,11 +175,11 @@ def _check_names(model_config: config.Detector) -> None:
   ):
     kind = getattr(model_config, part).type
     if kind not in registry:
-      raise ValueError(f'model.{part}.type {kind!r} is unknown; {config_types.nearest(str(kind), sorted(registry))}')
+      raise ValueError(f'model.{part}.type {kind!r} is unknown; {checking.nearest(str(kind), sorted(registry))}')
   backbone = model_config.backbone
   model_ids = _MODEL_IDS.get(backbone.type)
   if model_ids is not None and backbone.get().model_id not in model_ids:
-    hint = config_types.nearest(str(backbone.get().model_id), map(str, model_ids))
+    hint = checking.nearest(str(backbone.get().model_id), map(str, model_ids))
     raise ValueError(f'model.backbone.{backbone.type}.model_id {backbone.get().model_id!r} is unknown; {hint}')
   activation = model_config.norm_activation.activation
   try:
@@ -192,7 +193,7 @@ def _check_names(model_config: config.Detector) -> None:
   version = model_config.detection_generator.nms_version
   if version not in versions:
     raise ValueError(
-      f'model.detection_generator.nms_version {version!r} is unknown; {config_types.nearest(version, versions)}'
+      f'model.detection_generator.nms_version {version!r} is unknown; {checking.nearest(version, versions)}'
     )
 
 

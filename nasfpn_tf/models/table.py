@@ -17,9 +17,9 @@
 import pathlib
 from collections.abc import Mapping
 
+from nasfpn_tf.config import loading
 from nasfpn_tf.models import header
 from nasfpn_tf.models.figures import Figures
-from nasfpn_tf.training import params as params_lib
 
 # Heading, and what the names of its configurations have in them; the first that fits counts.
 _FAMILIES = (
@@ -60,14 +60,14 @@ def names() -> list[str]:
   """Configurations of models for COCO; others take their classes from the user's records."""
   return [
     name
-    for name, path in sorted(params_lib.config_names().items())
-    if '/' not in name and params_lib.read_yaml(path).get('task', {}).get('model', {}).get('num_classes')
+    for name, path in sorted(loading.config_names().items())
+    if '/' not in name and loading.read_yaml(path).get('task', {}).get('model', {}).get('num_classes')
   ]
 
 
 def headers() -> dict[str, header.Header]:
   """{name: header} of `names`."""
-  paths = params_lib.config_names()
+  paths = loading.config_names()
   return {name: header.read(paths[name]) for name in names()}
 
 

@@ -25,7 +25,8 @@ from typing import Any
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import config as config_lib
-from nasfpn_tf import config_types, topology
+from nasfpn_tf import topology
+from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import cost as cost_lib
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.search.problems import SearchError, StorageFull
@@ -76,7 +77,7 @@ class ChildConfig:
     known = [field.name for field in dataclasses.fields(cls)]
     for key in config:
       if key not in known:
-        raise SearchError(f'evaluator: key {key!r} does not exist; {config_types.nearest(key, known)}')
+        raise SearchError(f'evaluator: key {key!r} does not exist; {checking.nearest(key, known)}')
     return cls(**config)
 
   def reward_function(self) -> Reward:

@@ -28,7 +28,6 @@ FLOORS = {
   'layers': 1,
   'chain': 1,
   'config': 1,
-  'config_types': 1,
   'data': 1,
   'report': 1,
   'modeling': 2,

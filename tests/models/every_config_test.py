@@ -26,12 +26,13 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf import zoo
+from nasfpn_tf.config import loading
 from nasfpn_tf.export import saved_model, source
 from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training import trainer
 from tests.training import rectangles
 
-NAMES = [name for name in sorted(params_lib.config_names()) if '/' not in name]
+NAMES = [name for name in sorted(loading.config_names()) if '/' not in name]
 # The step has one image, so that it fits into 24 GiB for every model; above this many pixels it is of SMALL.
 LARGEST = 512 * 512
 SMALL = [128, 128, 3]

@@ -20,8 +20,8 @@ import math
 import pytest
 
 from nasfpn_tf import topology
+from nasfpn_tf.config import loading
 from nasfpn_tf.models import figures, header, table
-from nasfpn_tf.training import params as params_lib
 from tests import testing
 
 DOCUMENT = testing.repo_root() / 'docs' / 'models.md'
@@ -108,7 +108,7 @@ def test_every_built_model_has_the_kept_figures(models, name):
 
 
 def test_published_models_name_their_recipe_and_stay_short():
-  for name, path in params_lib.config_names().items():
+  for name, path in loading.config_names().items():
     lines = path.read_text().splitlines()
     assert len(lines) <= 45, f'{name} has {len(lines)} lines'
     if name in HEADERS:

@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from nasfpn_tf import load_detector
+from nasfpn_tf.config import loading
 from nasfpn_tf.export import calibration, saved_model, source, tflite
 from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training import trainer
@@ -48,7 +49,7 @@ def test_what_a_user_starts_from_is_residual():
   assert not pyramid_of('efficientdet_retinanet').residual, "EfficientDet's own recipe"
 
 
-@pytest.mark.parametrize('name', [name for name in sorted(params_lib.config_names()) if '/' not in name])
+@pytest.mark.parametrize('name', [name for name in sorted(loading.config_names()) if '/' not in name])
 def test_published_models_are_as_published(name):
   model = params_lib.load_params(config_files=name).task.model
   if model.decoder.type == 'feature_pyramid':

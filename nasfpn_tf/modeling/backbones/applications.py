@@ -39,7 +39,7 @@ from official.vision.modeling.backbones import factory
 from official.vision.ops import preprocess_ops
 from tf_keras.src.saving.legacy import hdf5_format
 
-from nasfpn_tf import config_types
+from nasfpn_tf.config import checking
 from nasfpn_tf.modeling.weights.load_report import LoadReport
 
 _apps = tf_keras.applications
@@ -184,7 +184,7 @@ class ApplicationsBackbone(tf_keras.Model):
     expanded: bool = False,
   ):
     if name not in _APPLICATIONS:
-      raise ValueError(f'applications.name {name!r} is unknown; {config_types.nearest(name, NAMES)}')
+      raise ValueError(f'applications.name {name!r} is unknown; {checking.nearest(name, NAMES)}')
     application = _APPLICATIONS[name]
     if frozen_level and frozen_level not in application.blocks:
       raise ValueError(f'applications.frozen_level {frozen_level}: {name} has levels {sorted(application.blocks)}.')

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Configuration: Model Garden's dataclasses with what this project adds to them.
+"""What a detector is made of: Model Garden's dataclasses with what this project adds to them.
 
 Plain values only. A topology is ONE string (catalogue name, .json path or inline JSON), because Model Garden merges
 lists of sub-configs element by element when it overrides them.
@@ -20,7 +20,6 @@ lists of sub-configs element by element when it overrides them.
 
 import dataclasses
 
-from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 from official.vision.configs import backbones, decoders, retinanet
 
@@ -209,69 +208,3 @@ def aligned_level(model: Detector) -> int:
   may be half of an odd one, rounded up.
   """
   return min(model.max_level, 5) if model.decoder.type == 'ssd' else model.max_level
-
-
-@dataclasses.dataclass
-class Parser(retinanet.Parser):
-  """Augmentation and labelling of one image.
-
-  Attributes:
-    aug_rand_vflip: vertical flips, for pictures without an up (microscopy, aerial).
-    aug_color: strength of random brightness, contrast and saturation, 0.0 (off) to 1.0.
-  """
-
-  aug_rand_vflip: bool = False
-  aug_color: float = 0.0
-
-
-@dataclasses.dataclass
-class DataConfig(retinanet.DataConfig):
-  """Input; `drop_remainder` is ignored in evaluation: every image is seen.
-
-  Attributes:
-    take_examples: use only the first so many records; 0 uses all.
-  """
-
-  dtype: str = 'float32'
-  take_examples: int = 0
-  parser: Parser = dataclasses.field(default_factory=Parser)
-
-
-@dataclasses.dataclass
-class DetectionTask(retinanet.RetinaNetTask):
-  """RetinaNet's task with this project's model, input and evaluation.
-
-  `annotation_file` unset: the annotations that `create_tfrecord.py` wrote beside the validation records.
-
-  Attributes:
-    backbone_lr_multiplier: learning rate of the backbone relative to the rest.
-    freeze_batch_norm: run the backbone's batch norms with their stored statistics, untrained.
-    quantization_aware: fine-tune the detector of `init_checkpoint` while it rounds weights and activations to 8 bits,
-      all batch norms frozen; see `training/quantization_aware.py`.
-  """
-
-  model: Detector = dataclasses.field(default_factory=Detector)
-  train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
-  validation_data: DataConfig = dataclasses.field(
-    default_factory=lambda: DataConfig(is_training=False, drop_remainder=False)
-  )
-  per_category_metrics: bool = True
-  backbone_lr_multiplier: float = 1.0
-  freeze_batch_norm: bool = False
-  quantization_aware: bool = False
-
-
-@dataclasses.dataclass
-class TrainerConfig(cfg.TrainerConfig):
-  """Model Garden's trainer.
-
-  Attributes:
-    learning_rate_batch_size: global batch size that the learning rates of `optimizer_config` are written for. With
-      another global batch the rates, warm-up included, are scaled in proportion (linear scaling rule); 0: never.
-  """
-
-  learning_rate_batch_size: int = 0
-  validation_steps: int = -1
-  best_checkpoint_export_subdir: str = 'best'
-  best_checkpoint_eval_metric: str = 'AP'
-  best_checkpoint_metric_comp: str = 'higher'

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from nasfpn_tf import topology
+from nasfpn_tf.config import loading
 from nasfpn_tf.training import params as params_lib
 
 
@@ -43,7 +44,7 @@ def test_later_sources_win(tmp_path):
 
 
 def test_every_configuration_of_the_project_reads():
-  names = params_lib.config_names()
+  names = loading.config_names()
   assert 'r50_nasfpn_7x256_640' in names
   for name, path in names.items():
     if not name.startswith('search/'):
@@ -64,30 +65,6 @@ def test_what_training_saves_reads_back(tmp_path):
 def test_tuples_of_model_garden_read_as_lists(tmp_path):
   path = _write(tmp_path, 'a.yaml', 'task: {model: {input_size: !!python/tuple [128, 128, 3]}}')
   assert params_lib.load_params(config_files=path).task.model.input_size == [128, 128, 3]
-
-
-@pytest.mark.parametrize(
-  ('text', 'expected'),
-  [
-    ('a=1', {'a': 1}),
-    ('a.b = 1e-3 , c=x', {'a.b': 1e-3, 'c': 'x'}),
-    ('a=[1,2],b="x, y",c={d: [1, 2], e: 3}', {'a': [1, 2], 'b': 'x, y', 'c': {'d': [1, 2], 'e': 3}}),
-    (
-      'a=/data/my run/train-*,b=*.tfrecord,c=gs://bucket/x',
-      {'a': '/data/my run/train-*', 'b': '*.tfrecord', 'c': 'gs://bucket/x'},
-    ),
-    ('a=true,b=null,c=', {'a': True, 'b': None, 'c': None}),
-    (
-      'a={"format": 1, "cells": [{"level": 3}, {"level": 4}]}',
-      {'a': {'format': 1, 'cells': [{'level': 3}, {'level': 4}]}},
-    ),
-    ('{a: {b: 1}}', {'a': {'b': 1}}),
-    ('a:\n  b: 1\n', {'a': {'b': 1}}),
-    ('', {}),
-  ],
-)
-def test_override_text(text, expected):
-  assert params_lib.parse_override(text) == expected
 
 
 def test_override_may_be_a_file_or_a_mapping(tmp_path):
@@ -160,18 +137,6 @@ def test_a_wrong_file_is_named(tmp_path, text, message):
   with pytest.raises(ValueError, match=message) as error:
     params_lib.load_params(config_files=path)
   assert str(error.value).startswith(path)
-
-
-@pytest.mark.parametrize(
-  ('reference', 'message'),
-  [
-    ('r50_nasfpn_7x256_64', "no name in configs/.*did you mean 'r50_nasfpn_7x256_640'"),
-    ('/nowhere/x.yaml', '/nowhere/x.yaml'),
-  ],
-)
-def test_an_unknown_reference_is_named(reference, message):
-  with pytest.raises(FileNotFoundError, match=message):
-    params_lib.find_config(reference)
 
 
 def test_a_directory_that_is_no_model_dir_is_named(tmp_path):

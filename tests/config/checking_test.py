@@ -19,7 +19,7 @@ import pytest
 from official.core import exp_factory
 from official.modeling import hyperparams
 
-from nasfpn_tf import config_types
+from nasfpn_tf.config import checking
 from nasfpn_tf.training import experiments  # noqa: F401  (registers the experiments)
 
 
@@ -51,7 +51,7 @@ class _Whole(hyperparams.Config):
   ['nasfpn_retinanet', 'retinanet', 'retinanet_resnetfpn_coco', 'maskrcnn_resnetfpn_coco', 'retinanet_spinenet_coco'],
 )
 def test_recipes_of_detection_have_the_types_they_declare(name):
-  config_types.check(exp_factory.get_exp_config(name))
+  checking.check(exp_factory.get_exp_config(name))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_recipes_of_detection_have_the_types_they_declare(name):
 def test_right_values_pass(overrides):
   whole = _Whole()
   whole.override(overrides)
-  config_types.check(whole)
+  checking.check(whole)
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_wrong_values_are_named(overrides, message):
   whole = _Whole()
   whole.override(overrides)
   with pytest.raises(ValueError, match=message):
-    config_types.check(whole, 'top')
+    checking.check(whole, 'top')
