@@ -14,28 +14,23 @@
 
 """The merging cell: feature layers of any levels in, one feature layer out (arXiv 1904.07392, sec. 3.1.2)."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from nasfpn_tf.layers import blocks, dropblock
-from nasfpn_tf.layers.resample import resample
-from nasfpn_tf.topology import spec as topology_spec
+from nasfpn_tf.layers import blocks, dropblock, merge_ops
+from nasfpn_tf.topology import ops
 
 
 @tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
 class MergingCell(tf_keras.layers.Layer):
   """Merge, then activation, 3x3 convolution, batch norm; no activation after it, so a pyramid's outputs have none.
 
-  The merge operations, on features brought to the cell's level:
-    sum: all added.
-    global_pooling: c + f * sigmoid(max over space of c), with c the coarser of the two inputs; at equal levels the
-      first (the tie as in the authors' code).
-    weighted_sum: sum of w_i * x_i / (sum of w + 1e-4), with w = relu(a learned scalar) (BiFPN's fast normalised fusion,
-      arXiv 1911.09070, sec. 3.3).
-  Features that join by the rule of unused features (`PyramidSpec.wiring`) are added to the merged one.
+  The merge operations are the functions of `layers/merge_ops.py`; `topology/ops.py` is the table of them. Features that
+  join by the rule of unused features (`PyramidSpec.wiring`) are added to the merged one.
 
   With `residual` the cell adds one more feature of its own level to what it gives, and its batch norm begins with gamma
   0, so that the untrained cell passes that feature on (arXiv 1706.02677, sec. 5.1). The paper's cells have none.
@@ -43,7 +38,8 @@ class MergingCell(tf_keras.layers.Layer):
   Attributes:
     conv_norm: the `ConvBatchNorm`.
     dropblock: the `DropBlock2D` after it, or None.
-    stored: names of what an int8 runtime stores between two operations: the 'product' of global pooling, what is
+    fusion_weights: learned scalars of the merge operation, or None.
+    stored: names of what an int8 runtime stores between two operations: a 'product' inside the merge operation, what is
       'merged', after the activation, and the sum with the 'residual'.
     rounding: None, or a function of a name of `stored` and its value, whose result is used in place of the value.
   """
@@ -71,7 +67,7 @@ class MergingCell(tf_keras.layers.Layer):
 
     Args:
       level: output level.
-      op: 'sum', 'global_pooling' (two inputs) or 'weighted_sum'.
+      op: name of a merge operation of `topology/ops.py`.
       input_levels: level of each merged input.
       num_filters: width of the inputs and of the output.
       num_joined: how many features of the cell's own level follow the merged inputs.
@@ -91,10 +87,10 @@ class MergingCell(tf_keras.layers.Layer):
       ValueError: if the op is unknown or has the wrong number of inputs.
     """
     super().__init__(**kwargs)
-    if op not in topology_spec.OPS:
-      raise ValueError(f'merging cell: op {op!r} is unknown; choose one of {", ".join(topology_spec.OPS)}.')
-    if op == 'global_pooling' and len(input_levels) != 2:
-      raise ValueError(f'merging cell: global_pooling takes exactly two inputs, not {len(input_levels)}.')
+    try:
+      self._merge_op = ops.check(op, len(input_levels))
+    except ValueError as e:
+      raise ValueError(f'merging cell: {e}') from e
     regularizer = tf_keras.regularizers.get(kernel_regularizer)
     self._config = {
       'level': level,
@@ -116,13 +112,10 @@ class MergingCell(tf_keras.layers.Layer):
     self._level = level
     self._input_levels = tuple(input_levels)
     self._num_filters = num_filters
-    self._merge = {
-      'sum': self._sum,
-      'global_pooling': self._global_pooling,
-      'weighted_sum': self._weighted_sum,
-    }[op]
+    self._merge_function = merge_ops.get(op)
     self._activation = blocks.get_activation(activation)
     self.stored = ('product', 'merged', 'residual') if residual else ('product', 'merged')
+    self.fusion_weights: tf.Variable | None = None
     self.rounding: Callable[[str, tf.Tensor], tf.Tensor] | None = None
     self.conv_norm = blocks.ConvBatchNorm(
       num_filters,
@@ -152,8 +145,8 @@ class MergingCell(tf_keras.layers.Layer):
       raise ValueError(
         f'merging cell {self.name!r}: all features must have num_filters={self._num_filters} channels, not {widths}.'
       )
-    if self._config['op'] == 'weighted_sum':
-      self.fusion_weights = self.add_weight('fusion_weights', [len(self._input_levels)], initializer='ones')
+    num_weights = self._merge_op.weights_per_input * len(self._input_levels)
+    self.fusion_weights = self.add_weight('fusion_weights', [num_weights], initializer='ones') if num_weights else None
     super().build(input_shape)
 
   def call(self, features: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
@@ -185,35 +178,8 @@ class MergingCell(tf_keras.layers.Layer):
   def _rounded(self, name: str, value: tf.Tensor) -> tf.Tensor:
     return value if self.rounding is None else self.rounding(name, value)
 
-  def _resample(self, feature: tf.Tensor, from_level: int) -> tf.Tensor:
-    return resample(feature, from_level, self._level)
-
-  def _sum(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
-    merged = self._resample(features[0], self._input_levels[0])
-    for feature, level in zip(features[1:], self._input_levels[1:], strict=True):
-      merged += self._resample(feature, level)
-    return merged
-
-  def _global_pooling(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
-    (coarse, coarse_level), (fine, fine_level) = zip(features, self._input_levels, strict=True)
-    if coarse_level < fine_level:
-      (coarse, coarse_level), (fine, fine_level) = (fine, fine_level), (coarse, coarse_level)
-    resampled = self._resample(coarse, coarse_level)
-    # Neither resampling changes the maximum, so it is taken where the map is smaller.
-    smaller = coarse if coarse_level > self._level else resampled
-    attention = tf.sigmoid(tf.reduce_max(smaller, axis=[1, 2], keepdims=True))
-    return resampled + self._rounded('product', self._resample(fine, fine_level) * attention)
-
-  def _weighted_sum(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
-    weights = tf.nn.relu(self.fusion_weights)
-    weights = tf.unstack(weights / (tf.reduce_sum(weights) + 1e-4))
-    merged = self._scaled(features[0], self._input_levels[0], weights[0])
-    for feature, level, weight in zip(features[1:], self._input_levels[1:], weights[1:], strict=True):
-      merged += self._scaled(feature, level, weight)
-    return merged
-
-  def _scaled(self, feature: tf.Tensor, level: int, weight: tf.Tensor) -> tf.Tensor:
-    """The feature at the cell's level, times `weight`; multiplied where the map is smaller."""
-    if level > self._level:
-      return self._resample(feature * weight, level)
-    return self._resample(feature, level) * weight
+  def _merge(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
+    rounded = functools.partial(self._rounded, 'product')
+    return self._merge_function(
+      merge_ops.MergeInputs(tuple(features), self._input_levels, self._level, self.fusion_weights, rounded)
+    )

@@ -31,9 +31,8 @@ import tf_keras
 
 from nasfpn_tf.layers.blocks import ConvBatchNorm
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid, PyramidStage
-from nasfpn_tf.topology import PyramidSpec
+from nasfpn_tf.topology import PyramidSpec, ops
 
-WEIGHTED = 'weighted_sum'  # Has weights for its inputs, which mean something else in every pyramid.
 _NOISE = 0.3  # Share of its usual initial values that a convolution has beside the identity.
 
 
@@ -94,10 +93,11 @@ class Bank:
         f'pyramid {spec.name!r} has {len(spec.cells)} cells on levels {spec.min_level}..{spec.max_level}; the shared'
         f' weights are for {len(self._units[0])} on {decoder.spec.min_level}..{decoder.spec.max_level}.'
       )
-    if any(cell.op == WEIGHTED for cell in spec.cells):
-      raise ValueError(
-        f'pyramid {spec.name!r}: {WEIGHTED} has weights that cannot be shared; leave it out of the space.'
-      )
+    for cell in spec.cells:
+      if ops.get(cell.op).weights_per_input:  # They mean something else in every pyramid.
+        raise ValueError(
+          f'pyramid {spec.name!r}: {cell.op} has weights that cannot be shared; leave it out of the space.'
+        )
     stages = []
     for i, units in enumerate(self._units):
       stage = PyramidStage.from_config({**self._stage_config, 'spec': spec.to_dict(), 'name': f'stage_{i}'})

@@ -53,7 +53,7 @@ class PyramidSpace(space.SearchSpace):
       num_cells: merging cells of a pyramid; at least one for each level.
       min_level: finest level.
       max_level: coarsest level.
-      ops: operations to choose from, of `topology.OPS`.
+      ops: operations to choose from, of `topology.ops.names()`.
 
     Raises:
       SearchError: if there is no such pyramid.
@@ -68,10 +68,10 @@ class PyramidSpace(space.SearchSpace):
         f'space nasfpn: {num_cells} cells have no legal sequence: levels {min_level}..{max_level} need'
         f' {self._num_levels} output cells; raise num_cells.'
       )
-    unknown = [op for op in self.ops if op not in topology.OPS]
+    unknown = [op for op in self.ops if op not in topology.ops.names()]
     if not self.ops or unknown or len(set(self.ops)) != len(self.ops):
       raise SearchError(
-        f'space nasfpn: ops {list(self.ops)} must be one or more of {", ".join(topology.OPS)}, each once.'
+        f'space nasfpn: ops {list(self.ops)} must be one or more of {", ".join(topology.ops.names())}, each once.'
       )
     self.num_steps = 4 * num_cells
     self._from_cell = [1]  # Number of ways to go on from the beginning of cell k, last cell first.

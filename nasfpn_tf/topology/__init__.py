@@ -14,6 +14,7 @@
 
 """Topologies of feature pyramids: specs, catalogue, closed-form cost, drawings. Standard library only."""
 
+from nasfpn_tf.topology import ops
 from nasfpn_tf.topology.catalog import NAS_FPN, bifpn, fpn, get, names, nas_fpn, panet, resolve
 from nasfpn_tf.topology.cost import (
   RESNET_FILTERS,
@@ -25,13 +26,18 @@ from nasfpn_tf.topology.cost import (
 )
 from nasfpn_tf.topology.drawing import dot, draw, formula
 from nasfpn_tf.topology.figure import svg
-from nasfpn_tf.topology.spec import OPS, CellSpec, PyramidSpec
+from nasfpn_tf.topology.ops import MERGE_OPS, MergeOp
+from nasfpn_tf.topology.spec import CellSpec, PyramidSpec
+
+OPS = ops.names()  # As topologies write them.
 
 __all__ = [
+  'MERGE_OPS',
   'NAS_FPN',
   'OPS',
   'RESNET_FILTERS',
   'CellSpec',
+  'MergeOp',
   'PyramidSpec',
   'bifpn',
   'dot',

@@ -22,6 +22,7 @@ RetinaNet models come out (docs/topology.md).
 
 from collections.abc import Mapping
 
+from nasfpn_tf.topology import ops
 from nasfpn_tf.topology.spec import PyramidSpec
 
 # Channels of C2..C5 of ResNet-50, 101 and 152 (arXiv 1512.03385, table 1).
@@ -57,7 +58,8 @@ def params(
   for _, channels in _projections(spec, num_filters, input_filters, project_each_edge):
     total += _conv_params(1, channels, num_filters, separable) + _BATCH_NORM * num_filters
   cell = _conv_params(3, num_filters, num_filters, separable) + _BATCH_NORM * num_filters
-  weights = sum(len(c.inputs) for c in spec.cells if c.op == 'weighted_sum')  # What joins is added unweighted.
+  # What joins is added unweighted.
+  weights = sum(ops.get(c.op).weights_per_input * len(c.inputs) for c in spec.cells)
   return total + num_repeats * (len(spec.cells) * cell + weights)
 
 

@@ -14,14 +14,8 @@
 
 """A topology as text for the terminal, and as a Graphviz graph; `figure.svg` is the one for documents."""
 
+from nasfpn_tf.topology import ops
 from nasfpn_tf.topology.spec import CellSpec, PyramidSpec
-
-_SYMBOLS = {'sum': '+', 'global_pooling': 'G', 'weighted_sum': 'W'}
-_MEANINGS = {
-  'sum': '+ sum',
-  'global_pooling': 'G global pooling, attention from the coarser input',
-  'weighted_sum': 'W weighted sum',
-}
 
 
 def draw(spec: PyramidSpec) -> str:
@@ -37,8 +31,7 @@ def draw(spec: PyramidSpec) -> str:
   rows = []
   for row in zip(*columns, strict=True):
     rows.append('   '.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-  used = [_MEANINGS[op] for op in _SYMBOLS if any(cell.op == op for cell in spec.cells)]
-  legend = [*used, '* output']
+  legend = [*(_meaning(op) for op in ops.MERGE_OPS if any(cell.op == op.name for cell in spec.cells)), '* output']
   if any(len(merged) > len(cell.inputs) for merged, cell in zip(spec.wiring(), spec.cells, strict=True)):
     legend.append('(n) unused so far, joined')
   head = f'{spec.name}: P{spec.min_level}..P{spec.max_level}, {len(spec.cells)} merging cells'
@@ -74,6 +67,10 @@ def formula(spec: PyramidSpec, index: int) -> str:
   return ''.join([str(cell), *(f' + {feature}' for feature in joined)])
 
 
+def _meaning(op: ops.MergeOp) -> str:
+  return f'{op.symbol} {op.meaning}{", attention from the coarser input" if op.has_attention else ""}'
+
+
 def _input_column(spec: PyramidSpec) -> list[str]:
   column = ['']
   for level in reversed(spec.levels):
@@ -100,7 +97,7 @@ def _cell_column(spec: PyramidSpec, index: int) -> list[str]:
   for level in reversed(spec.levels):
     stem = '─' if by_level[level] else ' '
     if level == cell.level:
-      mark = f'{stem}{_SYMBOLS[cell.op]} {made}'
+      mark = f'{stem}{ops.get(cell.op).symbol} {made}'
     elif level in touched:
       mark = stem + ('┐' if level == top else '┘' if level == bottom else '┤')
     else:

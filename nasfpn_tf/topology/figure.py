@@ -23,6 +23,7 @@ import dataclasses
 import html
 from collections.abc import Iterator
 
+from nasfpn_tf.topology import ops
 from nasfpn_tf.topology.spec import PyramidSpec
 
 _MARGIN, _TOP, _ROW, _COLUMN = 24, 54, 84, 104
@@ -35,9 +36,7 @@ _LEGEND_LINE = 26
 
 _INK, _LINE, _ATTENTION = '#22303c', '#5b6b79', '#d9541e'
 _FILLS = {'input': ('#fdeebf', '#d8a72c'), 'cell': ('#eef1f4', '#8a98a5'), 'output': ('#cfe3f8', '#3f7fbf')}
-_SYMBOLS = {'sum': '+', 'global_pooling': 'GP', 'weighted_sum': 'w'}
 _CELL = 'ReLU, 3x3 conv, BN'
-_MEANINGS = {'sum': 'sum', 'global_pooling': 'global pooling', 'weighted_sum': 'weighted sum'}
 
 _Point = tuple[float, float]
 
@@ -106,7 +105,7 @@ def _arrows(spec: PyramidSpec) -> list[_Arrow]:
   for index, (cell, merged) in enumerate(zip(spec.cells, spec.wiring(), strict=True)):
     coarser = max(cell.inputs, key=spec.level_of)  # Of two on one level the first, as the cell itself takes it.
     for feature in merged:
-      attention = cell.op == 'global_pooling' and feature == coarser
+      attention = ops.get(cell.op).has_attention and feature == coarser
       arrows.append(_Arrow(feature, index, cell.level, feature not in cell.inputs, attention))
   arrows += [_Arrow(feature, len(spec.cells), level) for level, feature in spec.outputs.items()]
   _choose_lanes(spec, arrows)
@@ -205,7 +204,7 @@ def _features(spec: PyramidSpec) -> Iterator[str]:
     feature = spec.num_levels + index
     x, y = _column_x(index), _row_y(spec, cell.level)
     yield f'<path d="M{x + _RADIUS:g} {y:g}h{_BOX_GAP}" stroke="{_LINE}" stroke-width="1.6"/>'
-    yield _operation(cell.op, x, y)
+    yield _operation(ops.get(cell.op), x, y)
     kind = 'output' if outputs[cell.level] == feature else 'cell'
     yield _box(kind, _box_x(index), y, _BOX_WIDTH, str(feature), round_corner=5)
 
@@ -222,9 +221,9 @@ def _legend(spec: PyramidSpec, arrows: list[_Arrow], width: float, y: float) -> 
   """The signs that occur, each with its word, in as many lines as the width needs; and the y of the last line."""
   signs = [(_swatch(kind), word) for kind, word in (('input', 'input'), ('cell', _CELL), ('output', 'output'))]
   signs += [
-    (_operation(op, 12, 0, radius=10), word)
-    for op, word in _MEANINGS.items()
-    if any(cell.op == op for cell in spec.cells)
+    (_operation(op, 12, 0, radius=10), op.meaning)
+    for op in ops.MERGE_OPS
+    if any(cell.op == op.name for cell in spec.cells)
   ]
   signs += [(_line(True, False), 'gives the attention')] if any(arrow.attention for arrow in arrows) else []
   signs += [(_line(False, True), 'unused so far, joined')] if any(arrow.joined for arrow in arrows) else []
@@ -249,13 +248,13 @@ def _line(attention: bool, joined: bool, data: str = 'M0 0h26') -> str:
   return f'<path d="{data}" fill="none" stroke="{_LINE}" stroke-width="1.6"{dashes} marker-end="url(#{marker})"/>'
 
 
-def _operation(op: str, x: float, y: float, radius: float = _RADIUS) -> str:
+def _operation(op: ops.MergeOp, x: float, y: float, radius: float = _RADIUS) -> str:
   circle = f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="#ffffff" stroke="{_INK}" stroke-width="1.4"/>'
-  if op == 'sum':
+  if op.figure_symbol == '+':
     arm = radius - 5
     plus = f'M{x - arm:g} {y:g}h{2 * arm:g}M{x:g} {y - arm:g}v{2 * arm:g}'
     return circle + f'<path d="{plus}" stroke="{_INK}" stroke-width="1.6"/>'
-  return circle + _text(x, y + 3.8, _SYMBOLS[op], size=11, weight='bold')
+  return circle + _text(x, y + 3.8, html.escape(op.figure_symbol), size=11, weight='bold')
 
 
 def _box(kind: str, x: float, y: float, width: float, words: str, round_corner: float) -> str:

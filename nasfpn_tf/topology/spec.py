@@ -25,7 +25,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-OPS = ('sum', 'global_pooling', 'weighted_sum')
+from nasfpn_tf.topology import ops
 
 _FORMAT = 1
 
@@ -36,7 +36,7 @@ class CellSpec:
 
   Attributes:
     level: output level; the layer's stride is 2**level.
-    op: 'sum', 'global_pooling' (exactly two inputs) or 'weighted_sum' (BiFPN's fast normalised fusion).
+    op: name of a merge operation of `topology/ops.py`.
     inputs: indices of the merged features: 0..num_levels-1 are the pyramid's inputs, finest first, then the cells in
       order.
     is_output: whether this cell is P_level of the pyramid.
@@ -215,8 +215,6 @@ class PyramidSpec:
         yield f'{where}: must be a CellSpec, not {cell!r}.'
       if not _is_int(cell.level) or cell.level not in self.levels:
         yield f'{where}: level {cell.level!r} is outside {self.min_level}..{self.max_level}.'
-      if cell.op not in OPS:
-        yield f'{where}: op {cell.op!r} is unknown; choose one of {", ".join(OPS)}.'
       if not isinstance(cell.is_output, bool):
         yield f'{where}: is_output must be true or false, not {cell.is_output!r}.'
       if not isinstance(cell.inputs, tuple):
@@ -230,8 +228,10 @@ class PyramidSpec:
           yield f'{where}: input {feature} is a forward reference; only features 0..{here - 1} come earlier.'
       if len(set(cell.inputs)) != len(cell.inputs):
         yield f'{where}: inputs {cell.inputs} name the same feature twice.'
-      if cell.op == 'global_pooling' and len(cell.inputs) != 2:
-        yield f'{where}: global_pooling takes exactly two inputs, not {len(cell.inputs)}.'
+      try:
+        ops.check(cell.op, len(cell.inputs))
+      except ValueError as e:
+        yield f'{where}: {e}'
 
   def _check_outputs(self) -> None:
     by_level = {level: [] for level in self.levels}

@@ -45,7 +45,7 @@ def _random_spec(seed, min_level=3, max_level=7, num_inner=3):
     cells = []
     for i, (level, is_output) in enumerate([(rng.choice(levels), False) for _ in range(num_inner)] + outputs):
       op = rng.choice(topology.OPS)
-      num_inputs = 2 if op == 'global_pooling' else rng.choice([1, 2, 3])
+      num_inputs = topology.ops.get(op).arity or rng.choice([1, 2, 3])
       cells.append(topology.CellSpec(level, op, rng.sample(range(len(levels) + i), num_inputs), is_output))
     try:
       return topology.PyramidSpec(f'random_{seed}', min_level, max_level, tuple(cells))

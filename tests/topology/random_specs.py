@@ -31,7 +31,7 @@ def random_spec(seed: int) -> topology.PyramidSpec:
     cells = []
     for level, is_output in levels:
       op = rng.choice(topology.OPS)
-      arity = 2 if op == 'global_pooling' else rng.randint(1, min(3, num_levels + len(cells)))
+      arity = topology.ops.get(op).arity or rng.randint(1, min(3, num_levels + len(cells)))
       cells.append(topology.CellSpec(level, op, tuple(rng.sample(range(num_levels + len(cells)), arity)), is_output))
     try:
       return topology.PyramidSpec(f'random_{seed}', min_level, max_level, tuple(cells))
