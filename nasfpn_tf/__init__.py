@@ -17,11 +17,24 @@
 Importing this package does not import TensorFlow; the public names below load on first use.
 """
 
+import glob
 import importlib
 import os
+import pathlib
 
-# Model Garden and keras-cv are written for Keras 2; TensorFlow reads this when it is first imported.
+
+def _has_gpu(root: str = '/') -> bool:
+  """Tells whether the machine has an NVIDIA GPU, be its driver installed or not."""
+  if glob.glob(f'{root}/dev/nvidia[0-9]*') or os.path.exists(f'{root}/dev/dxg'):  # /dev/dxg: a GPU under WSL 2.
+    return True
+  vendors = pathlib.Path(root, 'sys/bus/pci/devices').glob('*/vendor')
+  return any(vendor.read_text().strip() == '0x10de' for vendor in vendors)
+
+
+# TensorFlow reads these when it is first imported. Model Garden and keras-cv are written for Keras 2. Without a GPU
+# TensorFlow logs as an error that it finds none, so errors are logged only where there is one; they are raised anyway.
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if _has_gpu() else '3')
 
 __version__ = '0.1.0'
 

@@ -21,10 +21,7 @@ A .tflite, a SavedModel, the model_dir of a training or an .onnx: parameters, mu
 picture and of the parts of the network, memory, and with --input_path COCO's metrics.
 """
 
-import os
 import sys
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 from absl import app, flags, logging
 

@@ -18,12 +18,9 @@ check_dataset.py --input_path='records/train-*' --input_path='records/val-*' --c
 """
 
 import json
-import os
 import sys
 
 from absl import app, flags
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 from nasfpn_tf.data.sources.problems import DataError
 

@@ -17,12 +17,9 @@
 create_tfrecord.py --annotations=instances_train.json --image_dir=images --output_prefix=records/train
 """
 
-import os
 import sys
 
 from absl import app, flags
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 from nasfpn_tf.data.sources import coco
 from nasfpn_tf.data.sources.problems import DataError

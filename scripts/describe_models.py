@@ -19,11 +19,8 @@ describe_models.py --output=docs/models.md --figures=docs/models.json    # write
 describe_models.py --rebuild --output=docs/models.md --figures=docs/models.json  # after a change of a configuration
 """
 
-import os
 import sys
 from collections.abc import Sequence
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from absl import app, flags
 

@@ -20,8 +20,6 @@ evaluate.py --model=detector.tflite --input_path='records/val-*' --output_dir=ev
 import os
 import sys
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS

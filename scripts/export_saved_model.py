@@ -22,8 +22,6 @@ The files are loaded again and compared with the model before they get their nam
 import os
 import sys
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-
 from absl import app, flags, logging
 
 _INPUT_TYPES = ['image_bytes', 'image_tensor', 'tf_example']

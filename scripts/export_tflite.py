@@ -25,8 +25,6 @@ import functools
 import os
 import sys
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS

@@ -23,8 +23,6 @@ import os
 import signal
 import sys
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS

@@ -24,8 +24,6 @@ Writes an annotated JPEG a picture and detections.json for all. Ends with 1 wher
 import os
 import sys
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS

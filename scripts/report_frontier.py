@@ -19,10 +19,7 @@ report_frontier.py --records=records.jsonl --output_dir=report
 Writes frontier.html, which needs no other file and no network, frontier.md and frontier.svg.
 """
 
-import os
 import sys
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from absl import app, flags, logging
 

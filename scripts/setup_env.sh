@@ -110,4 +110,4 @@ nasfpn_make_venv() {
 }
 
 nasfpn_make_venv || exit 1
-export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}" TF_USE_LEGACY_KERAS=1
+export TF_USE_LEGACY_KERAS=1

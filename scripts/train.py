@@ -24,9 +24,6 @@ import logging as std_logging
 import os
 import sys
 
-# Without an NVIDIA device TensorFlow reports an error for each library that it does not find.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if os.path.exists('/dev/nvidia0') else '3')
-
 from absl import app, flags, logging
 
 from nasfpn_tf.training import failure, strategy, trainer

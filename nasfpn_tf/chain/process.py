@@ -25,8 +25,8 @@ from typing import TextIO
 
 SECONDS_TO_END = 60  # Training saves a checkpoint first.
 
-# The commands tell what matters themselves; TensorFlow's C++ logs and Python's warnings would hide it.
-_ENVIRONMENT = {'TF_CPP_MIN_LOG_LEVEL': '3', 'PYTHONWARNINGS': 'ignore'}
+# The commands tell what matters themselves; Python's warnings would hide it.
+_ENVIRONMENT = {'PYTHONWARNINGS': 'ignore'}
 
 
 def run(command: Sequence[str], log: pathlib.Path | None, stream: TextIO) -> int:
