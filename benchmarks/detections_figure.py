@@ -78,7 +78,8 @@ def _stack(rows: list[tuple[str, list[Image.Image]]]) -> Image.Image:
 
 
 def _scale(image: Image.Image) -> Image.Image:
-  return image.resize((_WIDTH.value - 6, round(image.height * (_WIDTH.value - 6) / image.width)), Image.Resampling.LANCZOS)
+  width = _WIDTH.value - 6  # The rest is the margin.
+  return image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Trains, evaluates, exports and measures a detector on the embedded data set: docs/quickstart in README.md.
+"""Trains, evaluates, exports and measures a detector on the embedded data set: README.md.
 
 quickstart.sh makes the environment first and then calls this. A second run goes on where the first one stopped.
 """

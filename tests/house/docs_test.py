@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What the README and docs/ say is there is there: links, paths, scripts, flags, Python examples."""
+"""What the README, CONTRIBUTING.md and docs/ say is there is there: links, paths, scripts, flags, Python examples."""
 
 import ast
 import functools
@@ -26,7 +26,7 @@ import pytest
 
 from tests.house import repository
 
-DOCS = [path for path in repository.files() if path == 'README.md' or re.fullmatch(r'docs/[^/]+\.md', path)]
+DOCS = [path for path in repository.files() if re.fullmatch(r'(docs/)?[^/]+\.md', path)]
 CONFIGS = [path for path in repository.files() if path.startswith('configs/') and path.endswith('.yaml')]
 TOP_LEVEL = {path.split('/')[0] for path in repository.files() if '/' in path}
 
@@ -185,18 +185,18 @@ def exists(module: str, name: str) -> bool:
   )
 
 
-def test_where_is_what():
-  """The README's table names only what exists, and every room of the package."""
-  section = re.search(r'^#+ *Where is what\b.*?$(.*?)(?=^# |^## |\Z)', prose('README.md'), re.DOTALL | re.M | re.I)
-  assert section, 'README.md has no section "Where is what"'
+def test_repository_layout():
+  """The table of CONTRIBUTING.md names only what exists, and every room of the package."""
+  section = re.search(r'^## Repository layout$(.*?)(?=^## |\Z)', prose('CONTRIBUTING.md'), re.DOTALL | re.M)
+  assert section, 'CONTRIBUTING.md has no section "Repository layout"'
   rows = re.findall(r'^\|([^|]+)\|', section[1], flags=re.MULTILINE)
   named = [path for row in rows for path in re.findall(r'`([\w./-]+)`', row)]
   assert named
   for path in named:
-    assert (repository.ROOT / path).exists(), f'README.md, "where is what": {path}'
+    assert (repository.ROOT / path).exists(), f'CONTRIBUTING.md, repository layout: {path}'
   rooms = {'/'.join(path.split('/')[:2]) for path in repository.python_files('nasfpn_tf')} - {'nasfpn_tf/__init__.py'}
   missing = {room for room in rooms if not any(path.rstrip('/') == room for path in named)}
-  assert not missing, f'README.md, "where is what" does not name {sorted(missing)}'
+  assert not missing, f'CONTRIBUTING.md, repository layout, does not name {sorted(missing)}'
 
 
 def test_the_checks_find_what_they_are_for():
