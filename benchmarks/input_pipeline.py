@@ -31,6 +31,7 @@ from official.vision.dataloaders import retinanet_input, tf_example_decoder
 from benchmarks import pictures, side_by_side
 from nasfpn_tf.data.input import pipeline
 from nasfpn_tf.data.input.augment.augmentation import Augmentation
+from nasfpn_tf.data.input.augment.flip import HorizontalFlip
 from nasfpn_tf.data.input.labels import BACKGROUND, AnchorLabeler
 from nasfpn_tf.data.records import manifest, tfrecord
 
@@ -50,7 +51,7 @@ def ours(files, size, is_training):
     (size, size),
     AnchorLabeler((size, size)),
     num_classes=pictures.NUM_CLASSES + 1,
-    augmentation=Augmentation(horizontal_flip=True, scale_min=low, scale_max=high) if is_training else None,
+    augmentation=Augmentation((HorizontalFlip(),), low, high) if is_training else None,
     dtype=_DTYPE.value,
   )
   records = pipeline.read_records(files, is_training=False)

@@ -26,10 +26,13 @@ class Parser(retinanet.Parser):
   Attributes:
     aug_rand_vflip: vertical flips, for pictures without an up (microscopy, aerial).
     aug_color: strength of random brightness, contrast and saturation, 0.0 (off) to 1.0.
+    aug_operations: more operations, applied in this order, such as `['color(strength=0.4)']`; see
+      `nasfpn_tf.data.input.augment`. Text, because lists of sections are merged element by element.
   """
 
   aug_rand_vflip: bool = False
   aug_color: float = 0.0
+  aug_operations: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass

@@ -19,12 +19,15 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 from official.modeling.hyperparams import base_config
-from official.vision.configs import common
 
 from nasfpn_tf import config
 from nasfpn_tf.data.input import pipeline, preprocess
-from nasfpn_tf.data.input.augment import autoaugment
+from nasfpn_tf.data.input.augment import operation
 from nasfpn_tf.data.input.augment.augmentation import Augmentation
+from nasfpn_tf.data.input.augment.autoaugment import AutoAugment
+from nasfpn_tf.data.input.augment.color import Color
+from nasfpn_tf.data.input.augment.flip import HorizontalFlip, VerticalFlip
+from nasfpn_tf.data.input.augment.operation import Operation
 from nasfpn_tf.data.input.labels import AnchorLabeler
 from nasfpn_tf.data.records import check, framing
 from nasfpn_tf.data.records.manifest import match_shards
@@ -150,31 +153,31 @@ def naming_bad_records(*data_configs: config.DataConfig) -> Iterator[None]:
 
 
 def build_augmentation(parser: config.Parser) -> Augmentation:
-  """What training does to an image at random."""
-  return Augmentation(
-    horizontal_flip=parser.aug_rand_hflip,
-    vertical_flip=parser.aug_rand_vflip,
-    scale_min=parser.aug_scale_min,
-    scale_max=parser.aug_scale_max,
-    color=parser.aug_color,
-    policy=_policy(parser.aug_type),
-  )
+  """Returns what training does to an image at random.
 
-
-def _policy(aug_type: common.Augmentation | None) -> autoaugment.AutoAugment | None:
-  """AutoAugment as configured; Model Garden's name of the detection policy v0 is taken too."""
-  if aug_type is None or aug_type.type is None:
-    return None
-  autoaug = aug_type.autoaug
-  return autoaugment.AutoAugment(
-    autoaug.augmentation_name.removeprefix('detection_'), autoaug.cutout_const, autoaug.translate_const
-  )
+  Raises:
+    ValueError: an operation of `aug_operations` that there is not, or a setting out of its range.
+  """
+  operations: list[Operation] = []
+  if parser.aug_type is not None and parser.aug_type.type is not None:
+    autoaug = parser.aug_type.autoaug
+    # Model Garden's name of the detection policy v0 is taken too.
+    policy = autoaug.augmentation_name.removeprefix('detection_')
+    operations.append(AutoAugment(policy, autoaug.cutout_const, autoaug.translate_const))
+  if parser.aug_rand_hflip:
+    operations.append(HorizontalFlip())
+  if parser.aug_rand_vflip:
+    operations.append(VerticalFlip())
+  if parser.aug_color:
+    operations.append(Color(parser.aug_color))
+  operations += [operation.parse(text) for text in parser.aug_operations]
+  return Augmentation(tuple(operations), parser.aug_scale_min, parser.aug_scale_max)
 
 
 def _check_supported(data_config: config.DataConfig) -> None:
   """Raises ValueError for what Model Garden's configuration can say and this input does not do."""
   parser = data_config.parser
-  ways = 'aug_rand_hflip, aug_rand_vflip, aug_scale_min, aug_scale_max, aug_color and aug_type autoaug'
+  ways = 'aug_rand_hflip, aug_rand_vflip, aug_scale_min, aug_scale_max, aug_color, aug_operations and aug_type autoaug'
   if parser.aug_type is not None and parser.aug_type.type not in (None, 'autoaug'):
     raise ValueError(
       f'parser.aug_type {parser.aug_type.type!r} is not supported; the augmentations of this input are {ways}'

@@ -157,8 +157,8 @@ def test_autoaugment_as_model_garden_configures_it(pattern):
   autoaug = {'type': 'autoaug', 'autoaug': {'augmentation_name': 'detection_v0', 'translate_const': 30}}
   parser = config.Parser(aug_type=config.retinanet.common.Augmentation(autoaug))
   assert (
-    build_augmentation(parser).policy == AutoAugment('v0', 100, 30)
-    and build_augmentation(config.Parser()).policy is None
+    AutoAugment('v0', 100, 30) in build_augmentation(parser).operations
+    and not build_augmentation(config.Parser()).operations
   )
   plain, augmented = (
     next(iter(build_inputs(data(pattern, True, seed=1, parser=parser), model())))

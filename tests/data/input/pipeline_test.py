@@ -20,6 +20,8 @@ import tensorflow as tf
 from official.vision.dataloaders import retinanet_input, tf_example_decoder
 
 from nasfpn_tf.data.input.augment.augmentation import Augmentation
+from nasfpn_tf.data.input.augment.color import Color
+from nasfpn_tf.data.input.augment.flip import HorizontalFlip, VerticalFlip
 from nasfpn_tf.data.input.labels import BACKGROUND, AnchorLabeler
 from nasfpn_tf.data.input.pipeline import RecordParser, make_batches, read_records
 from nasfpn_tf.data.records.manifest import match_shards
@@ -133,7 +135,7 @@ def batches(files: list[str], seed: int | None, is_training: bool = True, **sett
   parser = RecordParser(
     SIZE,
     AnchorLabeler(SIZE),
-    augmentation=Augmentation(True, True, 0.5, 1.5, 0.5) if is_training else None,
+    augmentation=Augmentation((HorizontalFlip(), VerticalFlip(), Color(0.5)), 0.5, 1.5) if is_training else None,
     **settings,
   )
   return make_batches(read_records(files, is_training, seed), parser, 4, drop_remainder=is_training, seed=seed)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Random scale, crop, flips and colour of one training image, and AutoAugment before them."""
+"""Random changes of one training image: a list of operations, with scale jitter and a random crop between them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from nasfpn_tf.data.input import preprocess
-from nasfpn_tf.data.input.augment.autoaugment import AutoAugment
+from nasfpn_tf.data.input.augment.operation import Operation, shared_draw
 
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma.
+_FIRST_SEED = 2  # Folded into the seed of the first operation; AutoAugment folds 1 into the image's.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,27 +32,22 @@ class Augmentation:
   Every draw comes from the seed that is passed in, so an image is augmented alike wherever and whenever it is.
 
   Attributes:
-    horizontal_flip: flip left to right with probability 1/2.
-    vertical_flip: flip upside down with probability 1/2.
+    operations: applied one after the other, those with `before_scaling` before the image is scaled.
     scale_min: least scale of the image in the network's input.
     scale_max: greatest scale; what exceeds the input is cropped at a random position.
-    color: strength c of the colour jitter: brightness, contrast and saturation are each multiplied by a number from
-      `1 - 0.5 c` to `1 + 0.5 c`.
-    policy: AutoAugment, applied before all else.
   """
 
-  horizontal_flip: bool = False
-  vertical_flip: bool = False
+  operations: tuple[Operation, ...] = ()
   scale_min: float = 1.0
   scale_max: float = 1.0
-  color: float = 0.0
-  policy: AutoAugment | None = None
 
   def __post_init__(self):
     if not 0.0 < self.scale_min <= self.scale_max:
       raise ValueError(f'need 0 < aug_scale_min <= aug_scale_max, got {self.scale_min} and {self.scale_max}')
-    if not 0.0 <= self.color <= 1.0:
-      raise ValueError(f'aug_color must be from 0 to 1, got {self.color}')
+    shared = [operation.name for operation in self.operations if operation.shares_seed]
+    for name in shared:
+      if shared.count(name) > 1:
+        raise ValueError(f'the augmentation {name!r} is there twice, by its own key or in aug_operations')
 
   def __call__(
     self,
@@ -62,7 +57,7 @@ class Augmentation:
     output_size: Sequence[int],
     keep_aspect_ratio: bool = True,
   ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Resizes, crops, flips and recolours an image, and moves its boxes along.
+    """Augments an image, fits it into the network's input and moves its boxes along.
 
     Args:
       image: uint8 `[height, width, 3]`.
@@ -73,17 +68,37 @@ class Augmentation:
 
     Returns:
       float32 image `[h, w, 3]` of 0..255 with h, w at most `output_size`; boxes in its pixels, clipped to it and empty
-      where nothing is left of them; and `image_info`, see `preprocess.geometry` (it knows of no flips).
+      where nothing is left of them; and `image_info`, see `preprocess.geometry` (it knows of no operation).
     """
-    if self.policy is not None:
-      image, boxes = self.policy(image, boxes, tf.random.experimental.stateless_fold_in(seed, 1))
-    draws = tf.unstack(tf.random.stateless_uniform([8], seed))
+    image, boxes = self._apply(True, image, boxes, seed)
+    image, boxes, image_info = self._scale_and_crop(image, boxes, seed, output_size, keep_aspect_ratio)
+    if not all(operation.before_scaling for operation in self.operations):
+      extent = tf.tile(tf.cast(tf.shape(image)[:2], tf.float32), [2])
+      image, boxes = self._apply(False, image, boxes / extent, seed)
+      boxes *= tf.tile(tf.cast(tf.shape(image)[:2], tf.float32), [2])
+    return image, boxes, image_info
+
+  def _apply(self, before_scaling, image, boxes, seed):
+    for place, operation in enumerate(self.operations, _FIRST_SEED):
+      if operation.before_scaling != before_scaling:
+        continue
+      own_seed = seed if operation.shares_seed else tf.random.experimental.stateless_fold_in(seed, place)
+      image, moved = operation(image, boxes, own_seed)
+      # Else the boxes behind a missing one would silently get the labels of others.
+      fits = tf.debugging.assert_equal(
+        tf.shape(moved), tf.shape(boxes), f'the augmentation {operation.name!r} changed the number of boxes'
+      )
+      with tf.control_dependencies([fits] if fits is not None else []):
+        boxes = tf.identity(moved)
+    return image, boxes
+
+  def _scale_and_crop(self, image, boxes, seed, output_size, keep_aspect_ratio):
     jitters_scale = self.scale_min != 1.0 or self.scale_max != 1.0
     scaled_size, image_info = preprocess.geometry(
       tf.shape(image)[:2],
       output_size,
-      scale=self.scale_min + (self.scale_max - self.scale_min) * draws[0] if jitters_scale else 1.0,
-      position=tf.stack(draws[1:3]) if jitters_scale else None,
+      scale=self.scale_min + (self.scale_max - self.scale_min) * shared_draw(seed, 0) if jitters_scale else 1.0,
+      position=tf.stack([shared_draw(seed, 1), shared_draw(seed, 2)]) if jitters_scale else None,
       keep_aspect_ratio=keep_aspect_ratio,
     )
     boxes = preprocess.place_boxes(boxes, image_info)
@@ -92,45 +107,4 @@ class Augmentation:
       offset = tf.cast(image_info[3], tf.int32)
       end = offset + tf.constant(output_size[:2])
       image = image[offset[0] : end[0], offset[1] : end[1]]
-    if self.horizontal_flip:
-      image, boxes = _maybe_flip(image, boxes, draws[3] < 0.5, axis=1)
-    if self.vertical_flip:
-      image, boxes = _maybe_flip(image, boxes, draws[4] < 0.5, axis=0)
-    if self.color:
-      factors = [1.0 + self.color * (draw - 0.5) for draw in draws[5:8]]
-      image = adjust_color(image, *factors)
     return image, boxes, image_info
-
-
-def _maybe_flip(image: tf.Tensor, boxes: tf.Tensor, flip: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
-  """Mirrors an image and its boxes in pixels along an axis where `flip` is true."""
-  extent = tf.cast(tf.shape(image)[axis], tf.float32)
-
-  def mirrored():
-    near, far = boxes[:, axis], boxes[:, axis + 2]
-    columns = [boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]]
-    columns[axis], columns[axis + 2] = extent - far, extent - near
-    return tf.reverse(image, [axis]), tf.stack(columns, axis=1)
-
-  return tf.cond(flip, mirrored, lambda: (image, boxes))
-
-
-def adjust_color(image: tf.Tensor, brightness: tf.Tensor, contrast: tf.Tensor, saturation: tf.Tensor) -> tf.Tensor:
-  """Scales an image's brightness, its contrast about its mean grey, and its saturation, in one linear map.
-
-  Args:
-    image: float32 `[height, width, 3]`, 0..255.
-    brightness: scalar factor, 1 changes nothing; so for the others.
-    contrast: scalar factor.
-    saturation: scalar factor; 0 leaves a grey picture.
-
-  Returns:
-    float32 `[height, width, 3]`, clipped to 0..255.
-  """
-  shape = tf.shape(image)
-  pixels = tf.reshape(image, [-1, 3])
-  grey = tf.constant([_GREY] * 3)
-  mean_grey = tf.tensordot(tf.reduce_mean(pixels, axis=0), tf.constant(_GREY), 1)
-  mixing = brightness * contrast * (saturation * tf.eye(3) + (1.0 - saturation) * tf.transpose(grey))
-  shift = brightness * (1.0 - contrast) * mean_grey
-  return tf.reshape(tf.clip_by_value(tf.matmul(pixels, mixing) + shift, 0.0, 255.0), shape)

@@ -15,11 +15,13 @@
 """AutoAugment for detection (arXiv 1906.11172): the learned policies v0 to v3."""
 
 import dataclasses
+from typing import ClassVar
 
 import tensorflow as tf
 from official.vision.ops import augment
 
 from nasfpn_tf.data.input.augment import distortion
+from nasfpn_tf.data.input.augment.operation import Operation, register
 
 # Sub-policies of (operation, probability, magnitude of 10), as in the authors' code (tensorflow/tpu,
 # models/official/detection/utils/autoaugment_utils.py). v0 is that of the paper's results.
@@ -92,36 +94,33 @@ _BOX_TRANSLATE, _BOX_CUTOUT = 120.0, 50.0
 _MAX_CUTOUT_OF_BOX = 0.75
 
 
+@register
 @dataclasses.dataclass(frozen=True)
-class AutoAugment:
-  """A policy: one of its sub-policies, drawn at random, is applied to an image and its boxes.
+class AutoAugment(Operation):
+  """Applies one sub-policy of a policy, drawn at random, to an image and its boxes (`aug_type`).
 
   Attributes:
-    name: a key of `POLICIES`.
+    policy: a key of `POLICIES`.
     cutout_const: half the side of the greatest cutout in pixels.
     translate_const: the greatest shift in pixels.
   """
 
-  name: str = 'v0'
+  name: ClassVar[str] = 'autoaugment'
+  before_scaling: ClassVar[bool] = True
+  shares_seed: ClassVar[bool] = True
+
+  policy: str = 'v0'
   cutout_const: float = 100.0
   translate_const: float = 250.0
 
   def __post_init__(self):
-    if self.name not in POLICIES:
-      raise ValueError(f'AutoAugment policy {self.name!r} is unknown; known are {", ".join(POLICIES)}.')
+    if self.policy not in POLICIES:
+      raise ValueError(f'AutoAugment policy {self.policy!r} is unknown; known are {", ".join(POLICIES)}.')
 
   def __call__(self, image: tf.Tensor, boxes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Distorts an image.
-
-    Args:
-      image: uint8 `[height, width, 3]`.
-      boxes: float32 `[num_boxes, 4]`, yxyx, 0..1 of the image.
-      seed: integers `[2]`.
-
-    Returns:
-      The same shapes; a box that left the image is empty.
-    """
-    policy = POLICIES[self.name]
+    """Distorts one image; see `Operation`."""
+    seed = tf.random.experimental.stateless_fold_in(seed, 1)
+    policy = POLICIES[self.policy]
     choice = tf.random.stateless_uniform([], seed, maxval=len(policy), dtype=tf.int32)
     branches = [lambda operations=operations: self._apply_all(image, boxes, seed, operations) for operations in policy]
     image_out, boxes = tf.switch_case(choice, branches)

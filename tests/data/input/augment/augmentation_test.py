@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nasfpn_tf.data.input.augment.augmentation import Augmentation, adjust_color
+from nasfpn_tf.data.input.augment.augmentation import Augmentation
+from nasfpn_tf.data.input.augment.color import Color
+from nasfpn_tf.data.input.augment.flip import HorizontalFlip, VerticalFlip
 
 SIZE = (128, 192)
 RED_BOX = (30, 60, 70, 140)  # Of a picture of 120 x 160.
@@ -39,11 +41,11 @@ def bounds_of_red(image: np.ndarray) -> np.ndarray:
 
 AUGMENTATIONS = {
   'nothing': Augmentation(),
-  'horizontal flip': Augmentation(horizontal_flip=True),
-  'vertical flip': Augmentation(vertical_flip=True),
+  'horizontal flip': Augmentation((HorizontalFlip(),)),
+  'vertical flip': Augmentation((VerticalFlip(),)),
   'smaller': Augmentation(scale_min=0.4, scale_max=0.9),
   'larger': Augmentation(scale_min=1.2, scale_max=2.5),
-  'everything': Augmentation(True, True, 0.3, 2.0, color=0.3),
+  'everything': Augmentation((HorizontalFlip(), VerticalFlip(), Color(0.3)), 0.3, 2.0),
 }
 
 
@@ -93,24 +95,12 @@ def test_an_image_without_boxes():
   assert boxes.shape == (0, 4) and np.isfinite(image).all()
 
 
-def test_color():
-  image = tf.constant(picture()[0], tf.float32)
-  np.testing.assert_allclose(adjust_color(image, 1.0, 1.0, 1.0), image, atol=1e-3)
-  np.testing.assert_allclose(adjust_color(image, 0.5, 1.0, 1.0), image * 0.5, atol=1e-3)
-  grey = adjust_color(image, 1.0, 1.0, 0.0).numpy()
-  assert np.ptp(grey, axis=-1).max() < 1e-3
-  luma = (image.numpy() @ np.float32([0.299, 0.587, 0.114])).mean()
-  np.testing.assert_allclose(adjust_color(image, 1.0, 0.0, 1.0), np.full(image.shape, luma), atol=1e-2)
-  wild = adjust_color(image, 3.0, 3.0, 3.0).numpy()
-  assert wild.min() >= 0.0 and wild.max() <= 255.0
-
-
 @pytest.mark.parametrize(
   ('settings', 'message'),
   [
     ({'scale_min': 0.0}, 'aug_scale_min'),
     ({'scale_min': 1.2, 'scale_max': 1.1}, 'aug_scale_max'),
-    ({'color': 1.5}, 'aug_color'),
+    ({'operations': (HorizontalFlip(), HorizontalFlip())}, "'horizontal_flip' is there twice"),
   ],
 )
 def test_unusable_settings(settings, message):

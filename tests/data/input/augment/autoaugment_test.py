@@ -148,7 +148,7 @@ def test_pictures_without_boxes():
 
 def test_it_comes_before_scaling_and_flips():
   image, boxes = picture()
-  plain, distorted = Augmentation(), Augmentation(policy=autoaugment.AutoAugment('v0'))
+  plain, distorted = Augmentation(), Augmentation((autoaugment.AutoAugment('v0'),))
   changed = 0
   for seed in range(6):
     seed = tf.constant([seed, 1], tf.int64)
