@@ -21,11 +21,11 @@ import sys
 
 from absl import app, flags
 
-from nasfpn_tf.data.sources import coco
+from nasfpn_tf.data.sources import coco, formats
 from nasfpn_tf.data.sources.problems import DataError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum('format', 'coco', ['coco', 'voc', 'yolo'], 'What the annotations are.')
+flags.DEFINE_enum('format', 'coco', list(formats.FORMATS), 'What the annotations are.')
 flags.DEFINE_string(
   'annotations',
   None,
@@ -44,6 +44,8 @@ flags.DEFINE_integer('num_shards', 8, 'Number of TFRecord files.', lower_bound=1
 flags.DEFINE_enum('labels', 'contiguous', list(coco.LABEL_SCHEMES), 'Labels are 1..K by category id, or the ids.')
 flags.DEFINE_integer('holdout_images', 0, 'Pictures to set apart in P_holdout-*, e.g. for a search.', lower_bound=0)
 flags.DEFINE_integer('seed', 0, 'Of the order of the pictures and the choice of the held-out ones.')
+flags.DEFINE_bool('allow_empty', False, 'Take annotations without any object: every picture is background.')
+flags.DEFINE_bool('drop_unused_categories', False, 'Leave out the categories that no annotation is of.')
 flags.DEFINE_bool('strict', False, 'Make every problem in the data an error, and write nothing then.')
 flags.DEFINE_integer('num_workers', 0, 'Threads that read and check pictures; 0: one a core.', lower_bound=0)
 
@@ -54,12 +56,19 @@ def main(argv):
   import tensorflow as tf  # After the flags are read: TensorFlow takes seconds to load.
 
   from nasfpn_tf.data.records import tfrecord
-  from nasfpn_tf.data.sources import formats
 
   tf.config.set_visible_devices([], 'GPU')  # Pictures are decoded on the CPU; a training may have the GPU.
   try:
+    dataset = formats.read_dataset(
+      FLAGS.format,
+      FLAGS.annotations,
+      FLAGS.image_dir,
+      FLAGS.categories,
+      allow_empty=FLAGS.allow_empty,
+      drop_unused_categories=FLAGS.drop_unused_categories,
+    )
     manifest = tfrecord.write_tfrecords(
-      formats.read_dataset(FLAGS.format, FLAGS.annotations, FLAGS.image_dir, FLAGS.categories),
+      dataset,
       FLAGS.image_dir,
       FLAGS.output_prefix,
       FLAGS.num_shards,
@@ -72,6 +81,10 @@ def main(argv):
   except (DataError, OSError) as error:
     sys.exit(f'create_tfrecord: {error}')
   print(tfrecord.describe(manifest))
+  unused = [category['name'] for category in dataset.unused_categories]
+  if unused and dataset.num_annotations and not FLAGS.categories:
+    more = f', ... ({len(unused)} in all)' if len(unused) > 10 else ''
+    print(f'no annotation is of: {", ".join(unused[:10])}{more}; --drop_unused_categories leaves them out')
 
 
 def run():

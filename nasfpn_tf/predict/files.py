@@ -25,11 +25,12 @@ import tensorflow as tf
 
 from nasfpn_tf.data import progress
 from nasfpn_tf.data.sources import images
+from nasfpn_tf.data.sources.text import read_text
 from nasfpn_tf.predict import drawing
 from nasfpn_tf.predict.predictor import Detections, Predictor
 
 RESULTS = 'detections.json'
-_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff')
+_SUFFIXES = images.EXTENSIONS
 
 
 def read_image(path: str) -> np.ndarray:
@@ -59,8 +60,7 @@ def find_images(references: Sequence[str]) -> list[str]:
   found = {}
   for reference in references:
     if reference.endswith('.txt') and os.path.isfile(reference):
-      with open(reference, encoding='utf-8') as file:
-        paths = find_images([line.strip() for line in file if line.strip()])
+      paths = find_images([line.strip() for line in read_text(reference).splitlines() if line.strip()])
     elif os.path.isdir(reference):
       names = sorted(name for name in os.listdir(reference) if name.lower().endswith(_SUFFIXES))
       paths = [os.path.join(reference, name) for name in names]

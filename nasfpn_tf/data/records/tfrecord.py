@@ -255,14 +255,9 @@ def _encode_file(image_dir: str, entry: Mapping[str, Any]) -> images.EncodedImag
 def _as_dataset(coco: CocoDataset | Mapping[str, Any] | str | os.PathLike[str], image_dir: str) -> CocoDataset:
   if isinstance(coco, CocoDataset):
     return coco
-  image_size = functools.partial(_image_size, image_dir)
   if isinstance(coco, Mapping):
-    return coco_lib.check_coco(coco, image_size=image_size)
-  return coco_lib.read_coco(coco, image_size=image_size)
-
-
-def _image_size(image_dir: str, file_name: str) -> tuple[int, int]:
-  return images.read_size(os.path.join(image_dir, file_name))
+    return coco_lib.check_coco(coco, image_dir=image_dir)
+  return coco_lib.read_coco(coco, image_dir)
 
 
 def _write_coco(path: str, value: Mapping[str, Any]) -> None:

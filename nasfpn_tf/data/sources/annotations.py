@@ -15,6 +15,7 @@
 """Checks one COCO annotation at a time: its references, its box, its flags, its id."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ from nasfpn_tf.data.sources.problems import Problems
 
 # Boxes that leave the picture by less than this many pixels are rounding, not a mistake.
 ROUNDING = 0.01
+_YES = ('1', '1.0', 'true', 't', 'yes', 'y', 'on')
+_QUOTED = re.compile(r'-?[0-9]{1,18}')
 
 
 class AnnotationChecker:
@@ -32,6 +35,7 @@ class AnnotationChecker:
     category_ids: ids of the listed categories.
     origins: annotation id -> where it comes from, for messages, where that is not a COCO file.
     problems: takes what is found.
+    left_out: image id -> why no image of that id is used, for messages.
   """
 
   def __init__(
@@ -40,12 +44,14 @@ class AnnotationChecker:
     category_ids: set[int],
     origins: Mapping[int, str],
     problems: Problems,
+    left_out: Mapping[int, str] | None = None,
   ):
     self.annotations: dict[int, list[dict[str, Any]]] = {identifier: [] for identifier in images}
     self._images = images
     self._category_ids = category_ids
     self._origins = origins
     self._problems = problems
+    self._left_out = left_out or {}
     self._by_id: dict[int, dict[str, Any]] = {}
 
   def check(self, index: int, item: Any) -> None:
@@ -62,14 +68,20 @@ class AnnotationChecker:
         self._problems.add('bad_annotation', where, f'no integer {key}: {short(item)}')
         return
     if image_id not in self._images:
-      self._problems.add('unknown_image', where, f'image id {image_id} is not listed (or was left out)')
+      why = self._left_out.get(image_id, 'is not listed (or was left out)')
+      self._problems.add('unknown_image', where, f'image id {image_id} {why}')
       return
     image = self._images[image_id]
     where = f'{where} of {image["file_name"]}' if identifier not in self._origins else where
     if category_id not in self._category_ids:
       self._problems.add('unknown_category', where, f'category id {category_id} is not listed')
       return
-    box, clipped = self._check_box(item.get('bbox'), image, where)
+    box = item.get('bbox')
+    outline = polygon_box(item.get('segmentation')) if box is None or box == [] else None
+    if outline is not None:
+      self._problems.add('box_from_polygon', where, f'bbox {short(outline)}')
+      box = outline
+    box, clipped = self._check_box(box, image, where)
     if box is None:
       return
     area = self._check_area(item, box, where)
@@ -148,12 +160,36 @@ class AnnotationChecker:
   def _check_crowd(self, crowd: Any, where: str) -> int:
     if crowd in (0, 1):
       return int(crowd)
-    self._problems.add('crowd_flag_fixed', where, f'iscrowd {short(crowd)} taken as {int(bool(crowd))}')
-    return int(bool(crowd))
+    taken = int(flag(crowd))
+    self._problems.add('crowd_flag_fixed', where, f'iscrowd {short(crowd)} taken as {taken}')
+    return taken
+
+
+def flag(value: Any) -> bool:
+  """Returns whether a value means yes: a number that is not 0, or text such as '1', 'true' or 'yes'."""
+  if isinstance(value, str):
+    return value.strip().lower() in _YES
+  return isinstance(value, int | float) and value != 0 and value == value
+
+
+def polygon_box(segmentation: Any) -> list[float] | None:
+  """Returns the bounding box [x, y, width, height] of COCO's polygons; None where there is none (RLE masks too)."""
+  if not isinstance(segmentation, list) or not segmentation:
+    return None
+  polygons = segmentation if isinstance(segmentation[0], list) else [segmentation]
+  points = [number for polygon in polygons if isinstance(polygon, list) for number in polygon]
+  if any(not isinstance(p, list) or len(p) < 6 or len(p) % 2 for p in polygons):
+    return None
+  if not all(_is_number(number) and _is_finite(number) for number in points):
+    return None
+  left, top, right, bottom = min(points[0::2]), min(points[1::2]), max(points[0::2]), max(points[1::2])
+  return [left, top, right - left, bottom - top]
 
 
 def integer(value: Any) -> int | None:
-  """The integer that a JSON number is, None for anything else; 3.0 is an integer, true is not."""
+  """Returns the integer that a number is, quoted or not, None for anything else; 3.0 is an integer, true is not."""
+  if isinstance(value, str):
+    return int(value) if _QUOTED.fullmatch(value.strip()) else None
   if not _is_number(value) or not _is_finite(value) or value != int(value) or not -(2**63) <= value < 2**63:
     return None
   return int(value)

@@ -21,7 +21,9 @@ from typing import Any, TypedDict
 
 import yaml
 
+from nasfpn_tf.data.sources.annotations import integer, short
 from nasfpn_tf.data.sources.problems import DataError
+from nasfpn_tf.data.sources.text import read_text, reason
 
 
 class Label(TypedDict):
@@ -44,37 +46,71 @@ def read_categories(path: str | os.PathLike[str], first_id: int = 1) -> list[dic
     DataError: no such file, or no names in it.
   """
   path = os.fspath(path)
-  try:
-    with open(path, encoding='utf-8') as file:
-      text = file.read()
-    if path.endswith('.json'):
-      value = json.loads(text)
-    elif path.endswith(('.yaml', '.yml')):
-      value = yaml.safe_load(text)
-    else:
-      value = {'names': [line.strip() for line in text.splitlines() if line.strip()]}
-  except OSError as error:
-    raise DataError(f'{path}: cannot be read: {error.strerror}.') from error
-  except (ValueError, yaml.YAMLError) as error:
-    raise DataError(f'{path}: cannot be read: {" ".join(str(error).split())}.') from error
-  categories = _categories(value, first_id) if isinstance(value, Mapping) else []
+  value = _read(path)
+  categories = _categories(path, value, first_id) if isinstance(value, Mapping) else []
   if not categories:
     raise DataError(f"{path}: no class names; wanted: lines of text, 'names' (YAML), 'categories' or 'labels' (JSON).")
-  names = [category['name'] for category in categories]
-  for name in names:
-    if names.count(name) > 1:
-      raise DataError(f'{path}: the class name {name!r} is there twice.')
+  for key in ('name', 'id'):
+    values = [category[key] for category in categories]
+    for item in values:
+      if values.count(item) > 1:
+        raise DataError(f'{path}: the class {key} {item!r} is there twice.')
   return categories
 
 
-def _categories(value: Mapping[str, Any], first_id: int) -> list[dict[str, Any]]:
+def read_keypoints(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+  """Returns 'kpt_shape' of a YOLO data.yaml, points and numbers a point; None where it has none.
+
+  Raises:
+    DataError: the file cannot be read, or kpt_shape is not two whole numbers.
+  """
+  path = os.fspath(path)
+  value = _read(path)
+  shape = value.get('kpt_shape') if isinstance(value, Mapping) else None
+  if shape is None:
+    return None
+  numbers = [integer(item) for item in shape] if isinstance(shape, list) else []
+  if len(numbers) != 2 or None in numbers or numbers[0] < 1 or numbers[1] not in (2, 3):
+    raise DataError(f'{path}: kpt_shape must be [points, 2] or [points, 3].')
+  return numbers[0], numbers[1]
+
+
+def _read(path: str) -> Any:
+  try:
+    text = read_text(path)
+    if path.endswith('.json'):
+      return json.loads(text)
+    if path.endswith(('.yaml', '.yml')):
+      return yaml.safe_load(text)
+    return {'names': [line.strip() for line in text.splitlines() if line.strip()]}
+  except (OSError, UnicodeDecodeError) as error:
+    raise DataError(f'{path}: cannot be read: {reason(error)}.') from error
+  except (ValueError, RecursionError, yaml.YAMLError) as error:
+    raise DataError(f'{path}: cannot be read: {" ".join(str(error).split())}.') from error
+
+
+def _categories(path: str, value: Mapping[str, Any], first_id: int) -> list[dict[str, Any]]:
   for key in ('categories', 'labels'):
     items = value.get(key)
     if isinstance(items, list) and all(isinstance(item, Mapping) and {'id', 'name'} <= item.keys() for item in items):
-      return [{'id': item['id'], 'name': str(item['name'])} for item in items]
+      return [_category(path, item['id'], item['name']) for item in items]
   names = value.get('names')
   if isinstance(names, Mapping):
-    return [{'id': identifier, 'name': str(name)} for identifier, name in sorted(names.items())]
+    return sorted((_category(path, key, name) for key, name in names.items()), key=lambda category: category['id'])
   if isinstance(names, Sequence) and not isinstance(names, str):
-    return [{'id': first_id + index, 'name': str(name)} for index, name in enumerate(names)]
+    return [_category(path, first_id + index, name) for index, name in enumerate(names)]
   return []
+
+
+def _category(path: str, identifier: Any, name: Any) -> dict[str, Any]:
+  # A value that is no scalar is not shown: YAML's aliases can make a small file mean gigabytes of text.
+  if not isinstance(name, str | int | float):
+    raise DataError(f'{path}: the class name of {_shown(identifier)} must be text, not {type(name).__name__}.')
+  if integer(identifier) is None:
+    raise DataError(f'{path}: the class {str(name)[:80]!r} has the id {_shown(identifier)}, not a whole number.')
+  return {'id': integer(identifier), 'name': str(name)}
+
+
+def _shown(value: Any) -> str:
+  """Returns a number or text as it is, of anything else its type."""
+  return short(value) if isinstance(value, str | int | float) else type(value).__name__

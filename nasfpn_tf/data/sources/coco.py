@@ -25,9 +25,12 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from nasfpn_tf.data.sources import image_entries
 from nasfpn_tf.data.sources.annotations import AnnotationChecker, integer, is_text, short
-from nasfpn_tf.data.sources.categories import Label
+from nasfpn_tf.data.sources.categories import Label, read_categories
+from nasfpn_tf.data.sources.image_files import ImageDirectory
 from nasfpn_tf.data.sources.problems import DataError, Problems
+from nasfpn_tf.data.sources.text import read_text
 
 LABEL_SCHEMES = ('contiguous', 'category_id')
 
@@ -88,6 +91,18 @@ class CocoDataset:
       problems=Problems(),
     )
 
+  @property
+  def unused_categories(self) -> tuple[dict[str, Any], ...]:
+    """Categories that no annotation is of; a model learns a class for each all the same."""
+    used = {item['category_id'] for items in self.annotations.values() for item in items}
+    return tuple(category for category in self.categories if category['id'] not in used)
+
+  def without_unused_categories(self) -> 'CocoDataset':
+    """The same data set without the categories that no annotation is of, unless that would leave none."""
+    unused = {category['id'] for category in self.unused_categories}
+    kept = tuple(category for category in self.categories if category['id'] not in unused)
+    return dataclasses.replace(self, categories=kept or self.categories)
+
   def to_json(self) -> dict[str, Any]:
     """The data set as a COCO JSON value."""
     return {
@@ -98,22 +113,39 @@ class CocoDataset:
     }
 
 
-def read_coco(path: str | os.PathLike[str], image_size: Callable[[str], tuple[int, int]] | None = None) -> CocoDataset:
+def read_coco(
+  path: str | os.PathLike[str], image_dir: str | os.PathLike[str] | None = None, allow_empty: bool = False
+) -> CocoDataset:
   """Reads and checks a COCO JSON file; see `check_coco`.
 
   Raises:
     DataError: no such file, not JSON, or nothing in it to learn from.
   """
   path = os.fspath(path)
-  return check_coco(load_json(path), path, image_size=image_size)
+  return check_coco(load_json(path), path, image_dir=image_dir, allow_empty=allow_empty)
+
+
+def read(
+  annotations: str | os.PathLike[str],
+  image_dir: str | os.PathLike[str],
+  categories: str | os.PathLike[str] | None = None,
+  allow_empty: bool = False,
+) -> CocoDataset:
+  """Reads a COCO JSON file whose labels may be those of another split; see `formats.read_dataset`."""
+  value = load_json(annotations)
+  if categories and isinstance(value, Mapping):
+    value = {**value, 'categories': _shared_categories(value, annotations, categories)}
+  return check_coco(value, os.fspath(annotations), image_dir=image_dir, allow_empty=allow_empty)
 
 
 def load_json(path: str | os.PathLike[str]) -> Any:
-  """The JSON value of a file, without polygons: detection has no use for them, and they are most of COCO's memory."""
+  """The JSON value of a file, without polygons: detection has no use for them, and they are most of COCO's memory.
+
+  Only annotations without a box keep theirs.
+  """
   path = os.fspath(path)
   try:
-    with open(path, encoding='utf-8') as file:
-      return json.load(file, object_hook=_drop_segmentation)
+    return json.loads(read_text(path), object_hook=_drop_segmentation)
   except FileNotFoundError as error:
     raise DataError(f'{path}: no such annotation file.') from error
   except OSError as error:
@@ -130,15 +162,20 @@ def check_coco(
   image_size: Callable[[str], tuple[int, int]] | None = None,
   origins: Mapping[int, str] | None = None,
   allow_empty: bool = False,
+  image_dir: str | os.PathLike[str] | None = None,
+  problems: Problems | None = None,
 ) -> CocoDataset:
   """Checks a COCO JSON value.
 
   Args:
     value: what a COCO instances file holds: 'images', 'annotations' and 'categories'.
     source: what messages call it: the file's path.
-    image_size: file name -> (width, height), for pictures that are listed without them; may raise `DataError`.
+    image_size: file name -> (width, height), for pictures that are listed without them; may raise `DataError`. None:
+      from the files in `image_dir`.
     origins: where an annotation id comes from, for messages, where it is not from a COCO file.
-    allow_empty: accept a file without any annotation (pictures to predict).
+    allow_empty: accept a file without any annotation (background, pictures to predict).
+    image_dir: directory of the pictures; names that differ from its files in a prefix or slashes alone are put right.
+    problems: what the reader of another format has met already; it comes first.
 
   Returns:
     the data set; what was wrong with single records is in its `problems`.
@@ -154,19 +191,30 @@ def check_coco(
     if not isinstance(value.get(key), list):
       found = f'is {type(value[key]).__name__}, not a list' if key in value else 'is missing'
       raise DataError(f'{source}: not a COCO instances file: {key!r} {found}.')
-  problems = Problems()
+  problems = Problems() if problems is None else problems
+  directory = None if image_dir is None else ImageDirectory(image_dir)
+  if image_size is None and directory is not None:
+    image_size = directory.size
   categories = _check_categories(value['categories'], source, problems)
-  images = _check_images(value['images'], source, image_size, problems)
+  value = image_entries.number_ids(value, source, problems)
+  found = image_entries.find_files(value['images'], directory) if directory else {}
+  images, left_out = image_entries.check(value['images'], found, image_size, problems)
   if not images:
     first = next((f': {problem}' for problem in problems), '')
     raise DataError(f'{source}: no usable picture among the {len(value["images"])} listed{first}.')
-  if not value['annotations'] and not allow_empty:
-    raise DataError(f'{source}: no annotation at all: there is nothing to learn from (pictures: {len(images)}).')
-  checker = AnnotationChecker(images, {category['id'] for category in categories}, origins or {}, problems)
+  if not value['annotations'] and (not allow_empty or problems.num_serious):
+    if problems.num_serious:
+      remedy = f'do they belong to these pictures?\n{problems.summary()}'
+    else:
+      remedy = 'pictures of nothing but background are taken with --allow_empty.'
+    raise DataError(
+      f'{source}: no annotation at all: there is nothing to learn from (pictures: {len(images)}); {remedy}'
+    )
+  checker = AnnotationChecker(images, {category['id'] for category in categories}, origins or {}, problems, left_out)
   for index, item in enumerate(value['annotations']):
     checker.check(index, item)
   checker.finish()
-  if not any(checker.annotations.values()) and not allow_empty:
+  if value['annotations'] and not any(checker.annotations.values()):
     raise DataError(f'{source}: none of the {len(value["annotations"])} annotations can be used:\n{problems.summary()}')
   info = value.get('info')
   return CocoDataset(
@@ -199,8 +247,24 @@ def split_holdout(dataset: CocoDataset, num_images: int, seed: int = 0) -> tuple
 
 
 def _drop_segmentation(value: dict[str, Any]) -> dict[str, Any]:
-  value.pop('segmentation', None)
+  if value.get('bbox'):
+    value.pop('segmentation', None)
   return value
+
+
+def _shared_categories(
+  value: Mapping[str, Any], annotations: str | os.PathLike[str], path: str | os.PathLike[str]
+) -> list[dict[str, Any]]:
+  """The categories of the file `path`; a `DataError` where those that the COCO value lists are not among them."""
+  categories = read_categories(path)
+  names = {category['id']: category['name'] for category in categories}
+  listed = value.get('categories')
+  for item in listed if isinstance(listed, list) else ():
+    if isinstance(item, Mapping) and names.get(integer(item.get('id'))) != item.get('name'):
+      raise DataError(
+        f'{annotations}: category {short(item.get("id"))} ({short(item.get("name"))}) is not in {path} under this id.'
+      )
+  return categories
 
 
 def _check_categories(items: list[Any], source: str, problems: Problems) -> tuple[dict[str, Any], ...]:
@@ -223,42 +287,3 @@ def _check_categories(items: list[Any], source: str, problems: Problems) -> tupl
   if not categories:
     raise DataError(f'{source}: no category is listed.')
   return tuple(categories[identifier] for identifier in sorted(categories))
-
-
-def _check_images(
-  items: list[Any], source: str, image_size: Callable[[str], tuple[int, int]] | None, problems: Problems
-) -> dict[int, dict[str, Any]]:
-  images: dict[int, dict[str, Any]] = {}
-  names: dict[str, int] = {}
-  for index, item in enumerate(items):
-    where = f'images[{index}]'
-    identifier = integer(item.get('id')) if isinstance(item, Mapping) else None
-    if identifier is None:
-      problems.add('bad_image_entry', where, f'no integer id: {short(item)}')
-      continue
-    name = item.get('file_name')
-    if not is_text(name):
-      problems.add('bad_image_entry', where, f'image {identifier} has no file_name: {short(name)}')
-      continue
-    where = f'image {identifier} ({name})'
-    if identifier in images:
-      problems.add('duplicate_image', where, f'id {identifier} is already that of {images[identifier]["file_name"]}')
-      continue
-    width, height = integer(item.get('width')), integer(item.get('height'))
-    if item.get('width') is None or item.get('height') is None:
-      try:
-        if image_size is None:
-          raise DataError('no width and height')
-        width, height = image_size(name)
-      except DataError as error:
-        problems.add('bad_image_entry', where, str(error))
-        continue
-      problems.add('image_size_filled', where, f'{width}x{height}')
-    if width is None or height is None or width < 1 or height < 1:
-      problems.add('bad_image_entry', where, f'width {item["width"]!r}, height {item["height"]!r}')
-      continue
-    if name in names:
-      problems.add('image_file_repeated', where, f'is also image {names[name]}')
-    names.setdefault(name, identifier)
-    images[identifier] = {'id': identifier, 'file_name': name, 'width': width, 'height': height}
-  return images

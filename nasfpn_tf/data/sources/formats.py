@@ -15,15 +15,19 @@
 """The annotation formats that data sets come in."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
 
-from nasfpn_tf.data.sources import coco, images, voc, yolo
-from nasfpn_tf.data.sources.categories import read_categories
+from nasfpn_tf.data.sources import coco, voc, yolo
 from nasfpn_tf.data.sources.coco import CocoDataset
 from nasfpn_tf.data.sources.problems import DataError
 
-FORMATS = ('coco', 'voc', 'yolo')
+# Name -> its reader, which takes (annotations, image_dir, categories, allow_empty) of `read_dataset`. A new format is a
+# module with such a function, and a line here.
+FORMATS: dict[str, Callable[..., CocoDataset]] = {
+  'coco': coco.read,
+  'voc': voc.read,
+  'yolo': yolo.read,
+}
 
 
 def read_dataset(
@@ -31,6 +35,9 @@ def read_dataset(
   annotations: str | os.PathLike[str],
   image_dir: str | os.PathLike[str],
   categories: str | os.PathLike[str] | None = None,
+  *,
+  allow_empty: bool = False,
+  drop_unused_categories: bool = False,
 ) -> CocoDataset:
   """Reads and checks a data set in one of `FORMATS`.
 
@@ -40,6 +47,8 @@ def read_dataset(
     image_dir: directory that file names are relative to.
     categories: file with the class names, see `categories.read_categories`. COCO has its own, but a split that lists
       only some of them gets the labels of another split by its manifest.
+    allow_empty: take a data set without any annotation: all of it is background.
+    drop_unused_categories: leave out the categories that no annotation is of, such as a list's super-category.
 
   Raises:
     DataError: nothing there, or nothing in it to learn from.
@@ -47,28 +56,9 @@ def read_dataset(
   image_dir = os.fspath(image_dir)
   if not os.path.isdir(image_dir):
     raise DataError(f'{image_dir}: no such directory of pictures.')
-  if format == 'coco':
-    value = coco.load_json(annotations)
-    if categories and isinstance(value, Mapping):
-      value = {**value, 'categories': _shared_categories(value, annotations, categories)}
-    return coco.check_coco(value, os.fspath(annotations), lambda name: images.read_size(os.path.join(image_dir, name)))
-  if format == 'voc':
-    return voc.read_voc(annotations, image_dir, read_categories(categories) if categories else None)
-  if format == 'yolo':
-    return yolo.read_yolo(annotations, image_dir, read_categories(categories, first_id=0) if categories else None)
-  raise ValueError(f'format must be one of {", ".join(FORMATS)}, got {format!r}.')
-
-
-def _shared_categories(
-  value: Mapping[str, Any], annotations: str | os.PathLike[str], path: str | os.PathLike[str]
-) -> list:
-  """The categories of the file `path`; a `DataError` where those that the COCO value lists are not among them."""
-  categories = read_categories(path)
-  names = {category['id']: category['name'] for category in categories}
-  listed = value.get('categories')
-  for item in listed if isinstance(listed, list) else ():
-    if isinstance(item, Mapping) and names.get(item.get('id')) != item.get('name'):
-      raise DataError(
-        f'{annotations}: category {item.get("id")} ({item.get("name")!r}) is not in {path} under this id.'
-      )
-  return categories
+  if format not in FORMATS:
+    raise ValueError(f'format must be one of {", ".join(FORMATS)}, got {format!r}.')
+  if drop_unused_categories and categories:
+    raise DataError(f'{categories} says what the classes are: give it, or have unused ones dropped, not both.')
+  dataset = FORMATS[format](os.fspath(annotations), image_dir, categories, allow_empty)
+  return dataset.without_unused_categories() if drop_unused_categories else dataset

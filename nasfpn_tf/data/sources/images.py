@@ -20,9 +20,9 @@ idea of CMYK. A plain picture passes through byte for byte; any other is decoded
 
 import dataclasses
 import io
+import os
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from nasfpn_tf.data.sources.problems import DataError
@@ -40,6 +40,11 @@ _UPRIGHT = {
   7: Image.Transpose.TRANSVERSE,
   8: Image.Transpose.ROTATE_90,
 }
+
+
+# Formats that Pillow reads and that hold photographs.
+_FORMATS = ('AVIF', 'BMP', 'DIB', 'GIF', 'JPEG', 'JPEG2000', 'MPO', 'PNG', 'PPM', 'TGA', 'TIFF', 'WEBP')
+EXTENSIONS = tuple(sorted(end for end, name in Image.registered_extensions().items() if name in _FORMATS))
 
 
 class ImageError(DataError):
@@ -130,7 +135,9 @@ def read_size(path: str) -> tuple[int, int]:
 
 def missing(error: OSError | ValueError) -> ImageError:
   """What to say of a file that could not be opened; a ValueError is a name that no file can have."""
-  return ImageError('image_missing', f'cannot be read: {getattr(error, "strerror", None) or error}')
+  where = os.path.dirname(getattr(error, 'filename', None) or '')
+  looked = f' (looked in {where})' if where and isinstance(error, FileNotFoundError) else ''
+  return ImageError('image_missing', f'cannot be read: {getattr(error, "strerror", None) or error}{looked}')
 
 
 def drop_exif(data: bytes) -> bytes:
@@ -200,6 +207,8 @@ def _to_jpeg(image: Image.Image) -> bytes:
 
 def _verify(data: bytes, kind: str, size: tuple[int, int]) -> None:
   """Decodes with what will read the record; a JPEG at an eighth of its size, which reads as many of its bytes."""
+  import tensorflow as tf  # Only here: reading annotations and headers starts without it.
+
   expected = (size[1], size[0], 3)
   try:
     if kind == 'jpeg':

@@ -26,6 +26,11 @@ FOUND = 'found'  # Met in records that are already written.
 # Kind -> (what is done about it, what it is).
 KINDS = {
   'image_file_repeated': (NOTED, 'picture file that is listed under several ids'),
+  'image_found': (NOTED, 'image whose listed name differs in its prefix or slashes from the file that is there'),
+  'image_ids_numbered': (NOTED, "image ids that are text: numbered, and kept as 'original_id' in the annotations"),
+  'image_name_differs': (NOTED, 'XML file that names another image than itself, and both are there'),
+  'label_directory_found': (NOTED, "root of a data set given instead of its label files: 'labels' in it is read"),
+  'box_from_polygon': (NOTED, "annotation without 'bbox': the box of its polygon"),
   'image_transcoded': (NOTED, 'picture stored as RGB JPEG because readers differ on its format'),
   'many_boxes': (NOTED, 'picture with more boxes than a training step takes by default'),
   'box_repeated': (NOTED, 'the same box and category twice in one picture'),
@@ -43,7 +48,7 @@ KINDS = {
   'unknown_image': (DROPPED, 'annotation of a picture that is not listed'),
   'bad_annotation': (DROPPED, 'annotation with missing or ill-typed values'),
   'bad_image_entry': (DROPPED, 'picture entry with missing or ill-typed values'),
-  'duplicate_image': (DROPPED, 'picture id listed before'),
+  'duplicate_image': (DROPPED, 'picture id that another picture has as well: whose boxes are they?'),
   'image_missing': (DROPPED, 'no such picture file'),
   'image_unreadable': (DROPPED, 'picture truncated, corrupt or of an unknown format'),
   'image_size_mismatch': (DROPPED, 'picture whose size is not the one its boxes were drawn for'),

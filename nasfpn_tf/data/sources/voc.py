@@ -15,21 +15,40 @@
 """Pascal VOC's XML -> the COCO value that all formats are checked as."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
 from nasfpn_tf.data.sources import coco, images
+from nasfpn_tf.data.sources.annotations import flag, integer
+from nasfpn_tf.data.sources.categories import read_categories
 from nasfpn_tf.data.sources.coco import CocoDataset
+from nasfpn_tf.data.sources.image_files import ImageDirectory
 from nasfpn_tf.data.sources.problems import DataError, Problems
+from nasfpn_tf.data.sources.text import read_text, reason
 
-_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG', '.bmp', '.webp', '.tif', '.tiff')
+# A label file is a few kB; a declaration is in its first line.
+_DECLARATION = re.compile(rb'^\s*<\?xml[^>]*?encoding\s*=\s*["\']([A-Za-z0-9._-]+)["\'][^>]*\?>')
+# What is declared as the smaller set is often written in the larger one.
+_LARGER = {'gb2312': 'gb18030', 'gbk': 'gb18030'}
+
+
+def read(
+  annotations: str | os.PathLike[str],
+  image_dir: str | os.PathLike[str],
+  categories: str | os.PathLike[str] | None = None,
+  allow_empty: bool = False,
+) -> CocoDataset:
+  """Reads Pascal VOC annotations with class names from a file; see `formats.read_dataset`."""
+  return read_voc(annotations, image_dir, read_categories(categories) if categories else None, allow_empty)
 
 
 def read_voc(
   annotations: str | os.PathLike[str],
   image_dir: str | os.PathLike[str],
   categories: Sequence[Mapping[str, Any]] | None = None,
+  allow_empty: bool = False,
 ) -> CocoDataset:
   """Reads Pascal VOC annotations.
 
@@ -39,10 +58,11 @@ def read_voc(
 
   Args:
     annotations: a directory of .xml files, or a list of names such as ImageSets/Main/train.txt, whose .xml files are
-      in ../../Annotations from it.
+      in ../../Annotations from it; names may be those of the images, such as 'a.jpg'.
     image_dir: where the pictures are, e.g. JPEGImages.
     categories: as COCO's; None: every name in the directory of .xml files, in alphabetical order, from 1, so that all
       lists of one directory get the same labels.
+    allow_empty: take a data set without any object: all of it is background.
 
   Raises:
     DataError: nothing there, or nothing in it to learn from.
@@ -60,11 +80,13 @@ def read_voc(
     if root is None:
       continue
     file = os.path.join(directory, stem + '.xml')
-    entry = {'id': image_id, 'file_name': _find_image(image_dir, stem, root.findtext('filename'))}
-    size = [root.findtext(f'size/{key}', '').strip() for key in ('width', 'height')]
-    if all(text.isdigit() and int(text) > 0 for text in size):
-      entry.update(width=int(size[0]), height=int(size[1]))
-    value['images'].append(entry)
+    name = _find_image(image_dir, stem, root.findtext('filename'))
+    own = _find_image(image_dir, stem, None)
+    if name != own and all(os.path.isfile(os.path.join(image_dir, file)) for file in (name, own)):
+      problems.add('image_name_differs', file, f'its <filename> {name} is taken, though {own} is there as well')
+    # A size that is no number is read from the picture.
+    width, height = (integer(root.findtext(f'size/{key}', '')) for key in ('width', 'height'))
+    value['images'].append({'id': image_id, 'file_name': name, 'width': width, 'height': height})
     for number, item in enumerate(root.iter('object'), 1):
       where = f'{file} object {number}'
       name = item.findtext('name', '').strip()
@@ -77,13 +99,15 @@ def read_voc(
         continue
       identifier = len(value['annotations']) + 1
       origins[identifier] = where
-      difficult = item.findtext('difficult', '0').strip() == '1'
+      difficult = flag(item.findtext('difficult', '0'))
       value['annotations'].append(
         {'id': identifier, 'image_id': image_id, 'category_id': ids[name], 'bbox': box, 'iscrowd': int(difficult)}
       )
-  dataset = coco.check_coco(value, annotations, lambda name: images.read_size(os.path.join(image_dir, name)), origins)
-  dataset.problems.extend(problems)
-  return dataset
+  if not value['images']:
+    raise DataError(f'{annotations}: none of its {len(stems)} pictures can be used:\n{problems.summary()}')
+  return coco.check_coco(
+    value, annotations, ImageDirectory(image_dir).size, origins, allow_empty=allow_empty, problems=problems
+  )
 
 
 def _list(annotations: str) -> tuple[str, list[str]]:
@@ -94,26 +118,52 @@ def _list(annotations: str) -> tuple[str, list[str]]:
       raise DataError(f'{annotations}: no .xml file in it.')
     return annotations, stems
   try:
-    with open(annotations, encoding='utf-8') as file:
-      lines = [line.split() for line in file if line.strip()]
+    lines = [line.split() for line in read_text(annotations).splitlines() if line.strip()]
   except (OSError, UnicodeDecodeError) as error:
-    raise DataError(f'{annotations}: neither a directory of .xml files nor a list of names: {error}.') from error
+    raise DataError(
+      f'{annotations}: neither a directory of .xml files nor a list of names: {reason(error)}.'
+    ) from error
   directory = os.path.normpath(os.path.join(os.path.dirname(annotations), '..', '..', 'Annotations'))
   if not os.path.isdir(directory):
     raise DataError(f'{annotations}: its .xml files should be in {directory}, which is no directory.')
   # ImageSets/Main/<class>_train.txt has a second column, -1 where the class is absent: all are pictures of the split.
-  return directory, list(dict.fromkeys(words[0] for words in lines))
+  if not lines:
+    raise DataError(f'{annotations}: names no picture.')
+  return directory, list(dict.fromkeys(_stem(directory, words[0]) for words in lines))
+
+
+def _stem(directory: str, name: str) -> str:
+  """The name, without '.xml', of the .xml file that a list means by 'a', 'a.jpg', 'a.xml' or 'JPEGImages/a.jpg'."""
+  last = name.replace('\\', '/').rsplit('/', 1)[-1]
+  stems = [name, os.path.splitext(name)[0], last, os.path.splitext(last)[0]]
+  return next((stem for stem in stems if os.path.isfile(os.path.join(directory, stem + '.xml'))), name)
 
 
 def _parse(directory: str, stem: str, problems: Problems) -> ElementTree.Element | None:
   path = os.path.join(directory, stem + '.xml')
   try:
-    return ElementTree.parse(path).getroot()
+    with open(path, 'rb') as file:
+      return ElementTree.fromstring(_decoded(file.read()))
   except OSError as error:
     problems.add('bad_label_file', path, f'cannot be read: {error.strerror}')
-  except (ElementTree.ParseError, ValueError) as error:
+  except LookupError as error:
+    problems.add('bad_label_file', path, f'{error}; save it as UTF-8')
+  except UnicodeDecodeError as error:
+    problems.add('bad_label_file', path, f'its text is not {error.encoding}, as it declares (byte {error.start})')
+  except (ElementTree.ParseError, ValueError, RecursionError) as error:
     problems.add('bad_label_file', path, f'not XML: {error}')
   return None
+
+
+def _decoded(data: bytes) -> bytes | str:
+  """The text of an XML file in an encoding that Python has and its XML parser has not."""
+  declared = _DECLARATION.match(data[:1000])
+  if not declared:
+    return data
+  encoding = declared[1].decode().lower()
+  if encoding in ('utf-8', 'utf-16', 'us-ascii', 'ascii'):
+    return data
+  return data[declared.end() :].decode(_LARGER.get(encoding, encoding))
 
 
 def _all_categories(directory: str, trees: Mapping[str, ElementTree.Element | None]) -> list[dict[str, Any]]:
@@ -128,8 +178,8 @@ def _all_categories(directory: str, trees: Mapping[str, ElementTree.Element | No
 
 def _find_image(image_dir: str, stem: str, named: str | None) -> str:
   """The picture's file name; that of the .xml file where the one it names is not there."""
-  named = os.path.basename((named or '').strip())
-  candidates = [named, *(stem + extension for extension in _EXTENSIONS)]
+  named = (named or '').strip().replace('\\', '/').rsplit('/', 1)[-1]
+  candidates = [named, *(stem + end for extension in images.EXTENSIONS for end in (extension, extension.upper()))]
   return next((name for name in candidates if name and os.path.isfile(os.path.join(image_dir, name))), named or stem)
 
 

@@ -18,7 +18,7 @@ import json
 
 import pytest
 
-from nasfpn_tf.data.sources.categories import read_categories
+from nasfpn_tf.data.sources.categories import read_categories, read_keypoints
 from nasfpn_tf.data.sources.problems import DataError
 
 
@@ -56,3 +56,42 @@ def test_no_names_is_an_error_that_names_the_file(tmp_path, name, text, message)
   with pytest.raises(DataError, match=message) as error:
     read_categories(tmp_path / name)
   assert str(tmp_path / name) in str(error.value)
+
+
+def test_quoted_numbers_and_a_byte_order_mark(tmp_path):
+  path = tmp_path / 'data.yaml'
+  path.write_text("names:\n  0: cat\n  '1': dog\n")
+  assert [(c['id'], c['name']) for c in read_categories(path)] == [(0, 'cat'), (1, 'dog')]
+  path = tmp_path / 'classes.txt'
+  path.write_bytes(b'\xef\xbb\xbfcat\r\ndog\r\n')
+  assert [c['name'] for c in read_categories(path)] == ['cat', 'dog']
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('names: {x: cat}', "the class 'cat' has the id 'x', not a whole number"),
+    ('names: {1: cat, "1": dog}', 'the class id 1 is there twice'),
+    ('names: [[cat]]', 'the class name of 1 must be text, not list'),
+    ('a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b]', 'must be text, not list'),
+    ('[' * 5000, 'cannot be read'),
+  ],
+)
+def test_unusable_names_are_one_line(tmp_path, text, message):
+  path = tmp_path / 'data.yaml'
+  path.write_text(text)
+  with pytest.raises(DataError, match=message) as error:
+    read_categories(path)
+  assert str(error.value).startswith(f'{path}: ') and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize('shape', ['[3]', '[3, 4]', '[x, 3]', 'three'])
+def test_keypoints(tmp_path, shape):
+  path = tmp_path / 'data.yaml'
+  path.write_text('names: [cat]\n')
+  assert read_keypoints(path) is None
+  path.write_text('names: [cat]\nkpt_shape: [17, 3]\n')
+  assert read_keypoints(path) == (17, 3)
+  path.write_text(f'names: [cat]\nkpt_shape: {shape}\n')
+  with pytest.raises(DataError, match='kpt_shape must be'):
+    read_keypoints(path)

@@ -67,7 +67,6 @@ def test_a_flawless_value_stays_as_it_is():
     (('images', 1, 'width'), -48, 'bad_image_entry', 'image 20 (p1.jpg)'),
     (('images', 1, 'width'), math.nan, 'bad_image_entry', 'image 20 (p1.jpg)'),
     (('images', 1, 'height'), ..., 'bad_image_entry', 'image 20 (p1.jpg)'),
-    (('images', 1, 'id'), 10, 'duplicate_image', 'image 10 (p1.jpg)'),
   ],
 )
 def test_a_bad_picture_entry_is_left_out_with_its_boxes(path, change, kind, where):
@@ -77,8 +76,7 @@ def test_a_bad_picture_entry_is_left_out_with_its_boxes(path, change, kind, wher
   assert [image['id'] for image in dataset.images] == [10, 30, 40, 50, 60]
   assert 20 not in dataset.annotations
   assert dataset.problems.counts[kind] == 1
-  if kind != 'duplicate_image':
-    assert dataset.problems.counts['unknown_image'] == 2
+  assert dataset.problems.counts['unknown_image'] == 2
 
 
 @pytest.mark.parametrize(
@@ -183,6 +181,131 @@ def test_an_odd_crowd_flag_is_fixed():
   dataset = coco.check_coco(_change(('annotations', 2, 'iscrowd'), 'yes'))
   assert dataset.problems.counts == {'crowd_flag_fixed': 1}
   assert _all_boxes(dataset)[3]['iscrowd'] == 1
+
+
+@pytest.mark.parametrize(
+  ('value', 'crowd'),
+  [('0', 0), ('false', 0), ('False', 0), (False, 0), (0.0, 0), (None, 0), ('', 0), ('1', 1), ('true', 1), (True, 1)],
+)
+def test_crowd_flags_as_tools_write_them(value, crowd):
+  assert _all_boxes(coco.check_coco(_change(('annotations', 2, 'iscrowd'), value)))[3]['iscrowd'] == crowd
+
+
+def test_boxes_of_an_id_that_two_pictures_claim_go_to_neither():
+  dataset = coco.check_coco(_change(('images', 1, 'id'), 10))
+  assert [image['id'] for image in dataset.images] == [30, 40, 50, 60]
+  assert dataset.problems.counts == {'duplicate_image': 2, 'unknown_image': 4}
+  messages = [str(problem) for problem in dataset.problems]
+  assert messages[0].startswith('image 10 (p0.jpg): id 10 is also that of p1.jpg')
+  assert any('annotation 1: image id 10 is that of several pictures (p0.jpg, p1.jpg)' in text for text in messages)
+
+
+def test_a_picture_listed_twice_is_taken_once():
+  value = samples.coco_value()
+  value['images'].append(dict(value['images'][1]))
+  dataset = coco.check_coco(value)
+  assert dataset.problems.counts == {'duplicate_image': 1}
+  assert len(dataset.images) == 6 and dataset.num_annotations == len(value['annotations'])
+
+
+def test_quoted_numbers_are_numbers():
+  plain, value = samples.coco_value(), samples.coco_value()
+  for image in value['images']:
+    image.update(id=str(image['id']), width=str(image['width']))
+  for item in value['annotations']:
+    item.update({key: str(item[key]) for key in ('id', 'image_id', 'category_id')})
+  for category in value['categories']:
+    category['id'] = str(category['id'])
+  assert coco.check_coco(value).to_json() == coco.check_coco(plain).to_json()
+
+
+def test_image_ids_that_are_text_are_numbered_and_kept():
+  value = samples.coco_value()
+  for image in value['images']:
+    image['id'] = f'img_{image["id"]}'
+  for item in value['annotations']:
+    item['image_id'] = f'img_{item["image_id"]}'
+  dataset = coco.check_coco(value)
+  assert [(image['id'], image['original_id']) for image in dataset.images][:2] == [(1, 'img_10'), (2, 'img_20')]
+  assert [item['id'] for item in dataset.annotations[2]] == [3, 4]
+  assert dataset.num_annotations == len(value['annotations'])
+  assert dataset.problems.counts == {'image_ids_numbered': 1}
+  assert dataset.to_json()['images'][0]['original_id'] == 'img_10'
+
+
+@pytest.mark.parametrize('size', [0, -1, 'wide', None])
+def test_sizes_that_are_none_are_read_from_the_file(tmp_path, size):
+  value = samples.coco_value()
+  image_dir = samples.write_images(tmp_path / 'images', value)
+  value['images'][1]['width'] = size
+  dataset = coco.check_coco(value, image_dir=image_dir)
+  assert (dataset.images[1]['width'], dataset.images[1]['height']) == (48, 32)
+  assert dataset.problems.counts == {'image_size_filled': 1}
+
+
+@pytest.mark.parametrize('box', [None, [], ...])
+def test_a_polygon_without_a_box_gives_its_own(tmp_path, box):
+  value = _change(('annotations', 2, 'bbox'), box)
+  value['annotations'][2]['segmentation'] = [[8, 9, 28, 8, 20, 24], [6, 20, 9, 20, 9, 21]]
+  dataset = coco.read_coco(samples.write_json(tmp_path / 'x.json', value))
+  assert dataset.problems.counts == {'box_from_polygon': 1}
+  assert _all_boxes(dataset)[3]['bbox'] == [6, 8, 22, 16]
+
+
+@pytest.mark.parametrize('segmentation', [[], [[1, 2, 3]], {'counts': 'x', 'size': [1, 1]}, [['a'] * 6], [[1] * 6, 7]])
+def test_a_polygon_of_no_use_gives_no_box(segmentation):
+  value = _change(('annotations', 2, 'bbox'), ...)
+  value['annotations'][2]['segmentation'] = segmentation
+  assert coco.check_coco(value).problems.counts == {'bad_annotation': 1}
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_a_byte_order_mark_is_no_part_of_the_json(tmp_path, encoding):
+  path = tmp_path / 'x.json'
+  path.write_text(json.dumps(samples.coco_value()), encoding=encoding)
+  assert len(coco.read_coco(path).images) == 6
+
+
+@pytest.mark.parametrize('prefix', ['images/', 'C:\\data\\', '/home/me/set/images/', './'])
+def test_names_that_differ_in_prefix_or_slashes_alone_are_found(tmp_path, prefix):
+  value = samples.coco_value()
+  image_dir = samples.write_images(tmp_path / 'images', value)
+  for image in value['images']:
+    image['file_name'] = prefix + image['file_name']
+  dataset = coco.check_coco(value, image_dir=image_dir)
+  names = [image['file_name'] for image in dataset.images]
+  if prefix != './':
+    assert names == [f'p{index}.jpg' for index in range(6)]
+    assert dataset.problems.counts == {'image_found': 6}
+  assert all((image_dir / name).is_file() for name in names)
+  assert dataset.problems.num_serious == 0
+
+
+def test_no_file_stands_for_two_names(tmp_path):
+  value = samples.coco_value()
+  image_dir = samples.write_images(tmp_path / 'images', value)
+  value['images'][0]['file_name'], value['images'][1]['file_name'] = 'a/p5.jpg', 'b/p5.jpg'
+  dataset = coco.check_coco(value, image_dir=image_dir)
+  assert [image['file_name'] for image in dataset.images][:2] == ['a/p5.jpg', 'b/p5.jpg']
+  assert not dataset.problems.counts
+
+
+def test_unused_categories_are_known_and_can_be_left_out():
+  value = samples.coco_value()
+  value['categories'].append({'id': 0, 'name': 'pets'})
+  dataset = coco.check_coco(value)
+  assert [category['name'] for category in dataset.unused_categories] == ['pets']
+  assert [label['name'] for label in dataset.without_unused_categories().labels()] == ['cat', 'dog']
+
+
+def test_background_alone_is_taken_only_where_asked_for():
+  value = _change(('annotations',), [])
+  with pytest.raises(DataError, match='are taken with --allow_empty'):
+    coco.check_coco(value)
+  assert coco.check_coco(value, allow_empty=True).num_annotations == 0
+  value['annotations'] = [{'id': 1, 'image_id': 77, 'category_id': 3, 'bbox': [1, 1, 5, 5]}]
+  with pytest.raises(DataError, match='none of the 1 annotations can be used'):
+    coco.check_coco(value, allow_empty=True)
 
 
 def test_missing_sizes_are_read_from_the_files():

@@ -108,3 +108,63 @@ def test_nothing_there_is_an_error(tmp_path):
       voc.read_voc(tmp_path / annotations, tmp_path)
   with pytest.raises(DataError, match='no such directory of pictures'):
     formats.read_dataset('voc', tmp_path / 'empty', tmp_path / 'absent')
+
+
+def test_a_list_may_name_the_images(tmp_path):
+  _, image_dir = _write(tmp_path, {'a': [_object()], 'b.v2': [_object()], 'c': [_object()]})
+  (tmp_path / 'ImageSets' / 'Main').mkdir(parents=True)
+  names = tmp_path / 'ImageSets' / 'Main' / 'train.txt'
+  names.write_text('JPEGImages/a.jpg\nb.v2.jpg\nabsent.jpg\n')
+  dataset = voc.read_voc(names, image_dir)
+  assert [image['file_name'] for image in dataset.images] == ['a.jpg', 'b.v2.jpg']
+  assert [problem.where for problem in dataset.problems] == [f'{tmp_path}/Annotations/absent.jpg.xml']
+
+
+@pytest.mark.parametrize(
+  ('encoding', 'written'), [('gb2312', 'gb18030'), ('GBK', 'gbk'), ('Shift_JIS', 'shift_jis'), ('utf-8', 'utf-8-sig')]
+)
+def test_declared_encodings_are_read(tmp_path, encoding, written):
+  annotations, image_dir = _write(tmp_path, {'a': [_object('猫')]})
+  path = annotations / 'a.xml'
+  text = f'<?xml version="1.0" encoding="{encoding}"?>\n{path.read_text(encoding="utf-8")}'
+  path.write_bytes(text.encode(written))
+  assert [c['name'] for c in voc.read_voc(annotations, image_dir).categories] == ['猫']
+
+
+@pytest.mark.parametrize('declaration', ['encoding="Unicode"', 'encoding="ascii"', 'encoding="shift_jis"'])
+def test_an_unknown_or_wrong_encoding_leaves_the_picture_out(tmp_path, declaration):
+  annotations, image_dir = _write(tmp_path, {'a': [_object()], 'b': [_object()]})
+  (annotations / 'a.xml').write_bytes(f'<?xml version="1.0" {declaration}?><annotation/>'.encode() + b'\xff\xff')
+  dataset = voc.read_voc(annotations, image_dir)
+  assert [image['file_name'] for image in dataset.images] == ['b.jpg']
+  assert [(p.kind, p.where) for p in dataset.problems] == [('bad_label_file', f'{annotations}/a.xml')]
+
+
+def test_a_file_that_names_another_image_is_noted(tmp_path):
+  annotations, image_dir = _write(tmp_path, {'a': [_object()], 'b': [_object('cat')]})
+  for stem, other in (('a', 'b'), ('b', 'a')):
+    path = annotations / f'{stem}.xml'
+    path.write_text(path.read_text().replace(f'<filename>{stem}<', f'<filename>{other}.jpg<'))
+  dataset = voc.read_voc(annotations, image_dir)
+  assert dataset.problems.counts == {'image_name_differs': 2}
+  assert [image['file_name'] for image in dataset.images] == ['b.jpg', 'a.jpg']
+
+
+@pytest.mark.parametrize(('text', 'crowd'), [('1', 1), ('true', 1), ('True', 1), ('0', 0), ('false', 0), ('', 0)])
+def test_difficult_as_tools_write_it(tmp_path, text, crowd):
+  annotations, image_dir = _write(tmp_path, {'a': [_object(difficult=text)]})
+  assert voc.read_voc(annotations, image_dir).annotations[1][0]['iscrowd'] == crowd
+
+
+def test_an_absurd_size_is_read_from_the_picture(tmp_path):
+  annotations, image_dir = _write(tmp_path, {'a': [_object()]})
+  path = annotations / 'a.xml'
+  path.write_text(path.read_text().replace('<width>48<', f'<width>{"9" * 5000}<'))
+  assert voc.read_voc(annotations, image_dir).images[0]['width'] == 48
+
+
+def test_the_readers_own_problems_are_in_the_error(tmp_path):
+  annotations, image_dir = _write(tmp_path, {'a': [_object()]})
+  (annotations / 'a.xml').write_text('<annotation>')
+  with pytest.raises(DataError, match=r'none of its 1 pictures can be used:(.|\n)*a\.xml: not XML'):
+    voc.read_voc(annotations, image_dir, [{'id': 1, 'name': 'dog'}])

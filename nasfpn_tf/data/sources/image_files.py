@@ -1,0 +1,70 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The image files below a directory, found by the names that annotations give them."""
+
+import functools
+import os
+import re
+
+from nasfpn_tf.data.sources import images
+
+
+class ImageDirectory:
+  """A directory of images, searched where a listed name does not lead to a file.
+
+  Annotations made elsewhere often differ from the directory in a prefix ('images/1.jpg', '/home/me/1.jpg') or in the
+  slash (from Windows) alone.
+
+  Args:
+    path: of the directory.
+  """
+
+  def __init__(self, path: str | os.PathLike[str]):
+    self.path = os.fspath(path)
+
+  def find(self, name: str) -> str:
+    """Returns the path, below the directory, of the one file that is meant; `name` itself where none or several are."""
+    if self._exists(name):
+      return name
+    parts = [part for part in re.split(r'[\\/]+', name) if part not in ('', '.')]
+    if not parts or '..' in parts:
+      return name
+    slashed = '/'.join(parts)
+    if self._exists(slashed):
+      return slashed
+    ends = {'/'.join(parts[start:]) for start in range(1, len(parts))}
+    found = {end for end in ends if self._exists(end)}
+    found |= {path for path in self._by_name.get(parts[-1], ()) if path.endswith('/' + slashed)}
+    return found.pop() if len(found) == 1 else name
+
+  def size(self, name: str) -> tuple[int, int]:
+    """Returns (width, height) of an image; see `images.read_size`."""
+    return images.read_size(os.path.join(self.path, name))
+
+  def _exists(self, name: str) -> bool:
+    try:
+      return os.path.isfile(os.path.join(self.path, name))
+    except ValueError:  # A null character.
+      return False
+
+  @functools.cached_property
+  def _by_name(self) -> dict[str, list[str]]:
+    """Paths relative to the directory, by their last part."""
+    found: dict[str, list[str]] = {}
+    for directory, _, files in os.walk(self.path):
+      for file in files:
+        path = os.path.relpath(os.path.join(directory, file), self.path).replace(os.sep, '/')
+        found.setdefault(file, []).append(path)
+    return found
