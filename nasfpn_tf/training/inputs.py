@@ -137,9 +137,12 @@ def naming_bad_records(*data_configs: config.DataConfig) -> Iterator[None]:
   """
   try:
     yield
-  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-    is_unnamed_image = 'DecodeImage' in str(error) and 'image/source_id' not in str(error)
-    if not isinstance(error, tf.errors.DataLossError) and not is_unnamed_image:
+  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
+    # A UnicodeDecodeError: TensorFlow's message quotes the bytes of a record that is no tf.Example.
+    is_unnamed = 'image/source_id' not in str(error) and any(
+      sign in str(error) for sign in ('DecodeImage', 'parse example')
+    )
+    if isinstance(error, tf.errors.InvalidArgumentError) and not is_unnamed:
       raise
     for data_config in data_configs:
       if not data_config.input_path:

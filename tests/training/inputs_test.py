@@ -230,6 +230,16 @@ def test_a_corrupt_image_is_named(tmp_path):
     list(build_inputs(data(path, False), model()))
 
 
+@pytest.mark.parametrize('content', [b'\xff' * 100, b'no example'])
+def test_a_record_that_is_no_example_is_named(tmp_path, content):
+  data_config = data(synthetic.write(tmp_path / 'set.tfrecord', [content]), True)
+  with (
+    pytest.raises(DataError, match=r'set\.tfrecord record 0: not a tf\.train\.Example'),
+    naming_bad_records(data_config),
+  ):
+    next(iter(build_inputs(data_config, model())))
+
+
 def test_a_label_beyond_the_classes_of_the_model_is_named(tmp_path):
   serialized = synthetic.example(synthetic.encode(synthetic.picture()), [[0.1, 0.1, 0.5, 0.5]], [5], '12')
   path = synthetic.write(tmp_path / 'set.tfrecord', [serialized])
