@@ -21,6 +21,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from official.vision.configs import common, retinanet
 
 from nasfpn_tf import config
 from nasfpn_tf.data.input.augment.autoaugment import AutoAugment
@@ -88,7 +89,7 @@ def test_anchors_and_matching_follow_the_configuration(pattern):
   settings = {
     'min_level': 4,
     'max_level': 6,
-    'anchor': config.retinanet.Anchor(num_scales=2, aspect_ratios=[0.7], anchor_size=1.5),
+    'anchor': retinanet.Anchor(num_scales=2, aspect_ratios=[0.7], anchor_size=1.5),
   }
   _, labels = build_inputs(data(pattern, True), model(**settings)).element_spec
   assert list(labels['cls_targets']) == list('456')
@@ -155,7 +156,7 @@ def test_the_same_seed_gives_the_same_training(pattern):
 
 def test_autoaugment_as_model_garden_configures_it(pattern):
   autoaug = {'type': 'autoaug', 'autoaug': {'augmentation_name': 'detection_v0', 'translate_const': 30}}
-  parser = config.Parser(aug_type=config.retinanet.common.Augmentation(autoaug))
+  parser = config.Parser(aug_type=common.Augmentation(autoaug))
   assert (
     AutoAugment('v0', 100, 30) in build_augmentation(parser).operations
     and not build_augmentation(config.Parser()).operations
@@ -176,16 +177,16 @@ def test_take_examples(pattern):
 @pytest.mark.parametrize(
   ('settings', 'message'),
   [
-    ({'parser': config.Parser(aug_type=config.retinanet.common.Augmentation(type='randaug'))}, 'aug_rand_hflip'),
+    ({'parser': config.Parser(aug_type=common.Augmentation(type='randaug'))}, 'aug_rand_hflip'),
     (
       {
         'parser': config.Parser(
-          aug_type=config.retinanet.common.Augmentation({'type': 'autoaug', 'autoaug': {'augmentation_name': 'v9'}})
+          aug_type=common.Augmentation({'type': 'autoaug', 'autoaug': {'augmentation_name': 'v9'}})
         )
       },
       'v9.*known are v0',
     ),
-    ({'parser': config.Parser(aug_rand_jpeg=config.retinanet.common.RandJpegQuality())}, 'aug_rand_jpeg'),
+    ({'parser': config.Parser(aug_rand_jpeg=common.RandJpegQuality())}, 'aug_rand_jpeg'),
     ({'tfds_name': 'coco', 'input_path': ''}, 'tfds_name'),
     ({'input_path': ''}, 'input_path is empty'),
     ({'file_type': 'sstable'}, 'file_type'),
