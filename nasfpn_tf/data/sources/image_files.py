@@ -24,7 +24,7 @@ from nasfpn_tf.data.sources import images
 class ImageDirectory:
   """A directory of images, searched where a listed name does not lead to a file.
 
-  Annotations made elsewhere often differ from the directory in a prefix ('images/1.jpg', '/home/me/1.jpg') or in the
+  Annotations made elsewhere often differ from the directory in a prefix ('images/1.jpg', '/data/set/1.jpg') or in the
   slash (from Windows) alone.
 
   Args:
