@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from nasfpn_tf.export import anytime_tflite, calibration, source, tflite
+from nasfpn_tf.artifacts import signatures
+from nasfpn_tf.export import calibration, source, tflite
 from nasfpn_tf.modeling import cost
 from nasfpn_tf.training import checkpoints
 
@@ -93,7 +94,7 @@ def _at_once(interpreter: Interpreter, key: str | None, pixels: np.ndarray) -> C
 
 
 def _refined(interpreter: Interpreter, exit_stage: int, pixels: np.ndarray) -> Callable[[], Any]:
-  steps = [interpreter.get_signature_runner(name) for name in anytime_tflite.steps_to(exit_stage)]
+  steps = [interpreter.get_signature_runner(name) for name in signatures.steps_to(exit_stage)]
   detect = interpreter.get_signature_runner(f'detect_{exit_stage}')
 
   def run():

@@ -25,6 +25,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nasfpn_tf.chain import processor
+
 _RESULT = 'RESULT '
 
 
@@ -103,12 +105,8 @@ def report(samples: Mapping[str, Samples], reach: Mapping[str, float] | None = N
 
 def machine() -> str:
   """Processor, cores that this process may use, and how busy the machine is now."""
-  model = 'unknown processor'
-  if os.path.exists('/proc/cpuinfo'):
-    with open('/proc/cpuinfo', encoding='utf-8') as file:
-      model = next((line.split(':')[1].strip() for line in file if line.startswith('model name')), model)
   load = f', load {os.getloadavg()[0]:.1f}' if hasattr(os, 'getloadavg') else ''
-  return f'{model}, {len(os.sched_getaffinity(0))} cores{load}'
+  return f'{processor.name()}, {len(os.sched_getaffinity(0))} cores{load}'
 
 
 def run_side(module: str, side: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:

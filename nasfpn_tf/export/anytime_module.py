@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from nasfpn_tf.artifacts import signatures
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import module
 from nasfpn_tf.modeling import anytime
@@ -124,12 +125,12 @@ class AnytimeModule(module.DetectionModule):
       MODEL_KEY: tf.TensorSpec([self._batch_size], tf.int32),
     }
     state = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in state.items()}
-    functions = {'begin': (self.begin, pictures)}
+    functions = {signatures.BEGIN: (self.begin, pictures)}
     for k in range(1, self.num_exits + 1):
-      functions[f'exit_{k}'] = (self._exit_function(k), pictures)
-      functions[f'detect_{k}'] = (self._detect_function(k), state)
+      functions[signatures.exit_key(k)] = (self._exit_function(k), pictures)
+      functions[signatures.detect_key(k)] = (self._detect_function(k), state)
       if k > 1:
-        functions[f'refine_{k}'] = (self._refine_function(k), state)
+        functions[signatures.refine_key(k)] = (self._refine_function(k), state)
     added = {name: tf.function(function).get_concrete_function(**spec) for name, (function, spec) in functions.items()}
     return {**super().signatures(input_type), **added}
 
@@ -157,14 +158,14 @@ class AnytimeModule(module.DetectionModule):
 
   def _refine_function(self, exit_stage: int) -> Callable[..., dict[str, tf.Tensor]]:
     def refine_state(**state: tf.Tensor) -> dict[str, tf.Tensor]:
-      features = self._checked(state, exit_stage - 1, f'refine_{exit_stage}')
+      features = self._checked(state, exit_stage - 1, signatures.refine_key(exit_stage))
       return self._state(self.refine(features, exit_stage), state[IMAGE_INFO], exit_stage)
 
     return refine_state
 
   def _detect_function(self, exit_stage: int) -> Callable[..., dict[str, tf.Tensor]]:
     def detect(**state: tf.Tensor) -> dict[str, tf.Tensor]:
-      features = self._checked(state, exit_stage, f'detect_{exit_stage}')
+      features = self._checked(state, exit_stage, signatures.detect_key(exit_stage))
       return self._parts.suppress(self._parts.heads[exit_stage - 1](features), state[IMAGE_INFO])
 
     return detect

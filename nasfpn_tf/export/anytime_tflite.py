@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nasfpn_tf.artifacts import signatures
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import anytime_module, module
 from nasfpn_tf.modeling import anytime
@@ -37,11 +38,6 @@ Function = Callable[..., Mapping[str, tf.Tensor]]
 def num_exits(model: Any) -> int | None:
   """How many exits a detector has; None if it is none with exits."""
   return model.num_exits if isinstance(model, anytime.AnytimeRetinaNet) else None
-
-
-def steps_to(exit_stage: int) -> list[str]:
-  """The signatures that come to the state of an exit, in order."""
-  return ['begin', *(f'refine_{k}' for k in range(2, exit_stage + 1))]
 
 
 @contextlib.contextmanager
@@ -83,12 +79,12 @@ def functions(exported: anytime_module.AnytimeModule, tail: Function, dtype: tf.
   def begin(inputs):
     return exported.begin_normalized(preprocess.normalize(tf.cast(inputs, tf.float32)))
 
-  found = {'begin': begin.get_concrete_function()}
+  found = {signatures.BEGIN: begin.get_concrete_function()}
   for k in range(1, exported.num_exits + 1):
-    found[f'exit_{k}'] = exit_function(exported, tail, dtype, k).get_concrete_function()
-    found[f'detect_{k}'] = _detect_function(exported, tail, k).get_concrete_function(**states)
+    found[signatures.exit_key(k)] = exit_function(exported, tail, dtype, k).get_concrete_function()
+    found[signatures.detect_key(k)] = _detect_function(exported, tail, k).get_concrete_function(**states)
     if k > 1:
-      found[f'refine_{k}'] = _refine_function(exported, k).get_concrete_function(**states)
+      found[signatures.refine_key(k)] = _refine_function(exported, k).get_concrete_function(**states)
   return found
 
 
@@ -110,22 +106,22 @@ def _refine_function(exported: anytime_module.AnytimeModule, exit_stage: int):
 
 
 @contextlib.contextmanager
-def converter(exported: module.DetectionModule, signatures: Mapping[str, Any]) -> Iterator[tf.lite.TFLiteConverter]:
+def converter(exported: module.DetectionModule, functions: Mapping[str, Any]) -> Iterator[tf.lite.TFLiteConverter]:
   """A converter of several signatures, which the public one takes from a SavedModel alone."""
   with tempfile.TemporaryDirectory() as directory:
-    tf.saved_model.save(exported, directory, dict(signatures), module.SAVE_OPTIONS)
-    yield tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(signatures))
+    tf.saved_model.save(exported, directory, dict(functions), module.SAVE_OPTIONS)
+    yield tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(functions))
 
 
-def samples(signatures: Mapping[str, Any], picture: np.ndarray) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+def samples(functions: Mapping[str, Any], picture: np.ndarray) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
   """What calibrates every signature with a picture: its name and its arguments."""
   inputs = {'inputs': picture}
   state = None
-  for k in range(1, sum(name.startswith('exit_') for name in signatures) + 1):
-    step = steps_to(k)[-1]
+  for k in range(1, signatures.count_exits(functions) + 1):
+    step = signatures.steps_to(k)[-1]
     arguments = inputs if state is None else state
-    yield f'exit_{k}', inputs
+    yield signatures.exit_key(k), inputs
     yield step, arguments
-    outputs = signatures[step](**{name: tf.constant(value) for name, value in arguments.items()})
+    outputs = functions[step](**{name: tf.constant(value) for name, value in arguments.items()})
     state = {name: value.numpy() for name, value in outputs.items()}
-    yield f'detect_{k}', state
+    yield signatures.detect_key(k), state

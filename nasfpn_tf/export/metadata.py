@@ -12,26 +12,20 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What is inside a .tflite, and the JSON file that says so beside it."""
+"""What is inside a .tflite."""
 
 import collections
-import json
-import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ai_edge_litert.tools import flatbuffer_utils
 
+from nasfpn_tf.artifacts import tflite_runner
 from nasfpn_tf.export import sharing
 
 POST_PROCESS = 'TFLite_Detection_PostProcess'
 _ALLOWED_CUSTOM_OPS = (POST_PROCESS,)
-
-
-def sidecar_path(tflite_path: str) -> str:
-  """Path of the JSON file beside a .tflite: the same name with .json."""
-  return os.path.splitext(tflite_path)[0] + '.json'
 
 
 def count_ops(content: bytes) -> dict[str, int]:
@@ -153,29 +147,16 @@ def names_from_scopes(content: bytes, scopes: Collection[str]) -> list[str]:
   return names
 
 
-def write_sidecar(tflite_path: str, facts: Mapping[str, Any]) -> str:
-  """Writes the facts beside `tflite_path`; returns the path."""
-  path = sidecar_path(tflite_path)
-  with open(path, 'w', encoding='utf-8') as file:
-    json.dump({'format': 1, 'kind': 'tflite', **facts}, file, indent=2)
-    file.write('\n')
-  return path
-
-
 def signature(content: bytes, signature_key: str | None = None) -> dict[str, Sequence[Mapping[str, Any]]]:
   """`inputs` and `outputs` of a signature (None: the only one): name, shape and dtype of each."""
   from ai_edge_litert.interpreter import Interpreter
 
   interpreter = Interpreter(model_content=content)
   runner = interpreter.get_signature_runner(signature_key)
-
-  def describe(details):
-    return [
-      {'name': name, 'shape': [int(side) for side in detail['shape']], 'dtype': detail['dtype'].__name__}
-      for name, detail in details.items()
-    ]
-
-  return {'inputs': describe(runner.get_input_details()), 'outputs': describe(runner.get_output_details())}
+  return {
+    'inputs': tflite_runner.describe(runner.get_input_details()),
+    'outputs': tflite_runner.describe(runner.get_output_details()),
+  }
 
 
 def _read(content: bytes) -> Any:

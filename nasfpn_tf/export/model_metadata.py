@@ -55,7 +55,7 @@ _RGB, _VALUE_LABELS, _BOUNDARIES, _RATIO = 1, 3, 1, 0
 # Where left, top, right and bottom are in ymin, xmin, ymax, xmax.
 _BOX_ORDER = (1, 0, 3, 2)
 
-# Names by which MediaPipe finds the outputs, in the order of `suppression.OUTPUTS`.
+# Names by which MediaPipe finds the outputs, in the order of `signatures.TFLITE_DETECTIONS`.
 _OUTPUT_NAMES = {
   'detection_boxes': 'location',
   'detection_classes': 'category',

@@ -28,11 +28,11 @@ import tensorflow as tf
 import tf_keras
 from official.vision.ops import anchor
 
+from nasfpn_tf.artifacts.signatures import IMAGE_TENSOR, INPUT_TYPES, RAW
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import freezing
 from nasfpn_tf.modeling import postprocess
 
-INPUT_TYPES = ('image_bytes', 'image_tensor', 'tf_example')
 # A detector that is exported computes no gradients, and swish's own cannot be saved out of a frozen graph.
 SAVE_OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 _DEFAULT_KEY = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
@@ -99,10 +99,10 @@ class DetectionModule(tf.Module):
       raise ValueError(f'input_type {input_type!r} is not one of {", ".join(INPUT_TYPES)}.')
     batch = self._batch_size
     specs = {
-      'image_tensor': (self.detect, tf.TensorSpec([batch, None, None, 3], tf.uint8, name='inputs')),
+      IMAGE_TENSOR: (self.detect, tf.TensorSpec([batch, None, None, 3], tf.uint8, name='inputs')),
       'image_bytes': (self.detect_bytes, tf.TensorSpec([batch], tf.string, name='inputs')),
       'tf_example': (self.detect_examples, tf.TensorSpec([batch], tf.string, name='inputs')),
-      'raw': (self.raw, tf.TensorSpec([batch, *self._input_size, 3], tf.float32, name='inputs')),
+      RAW: (self.raw, tf.TensorSpec([batch, *self._input_size, 3], tf.float32, name='inputs')),
     }
     functions = {key: tf.function(function).get_concrete_function(spec) for key, (function, spec) in specs.items()}
     return {**functions, _DEFAULT_KEY: functions[input_type]}

@@ -16,7 +16,6 @@
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -69,9 +68,3 @@ def with_full_range(inputs: np.ndarray) -> np.ndarray:
   inputs = inputs.copy()
   inputs[0, 0, 0], inputs[0, 0, 1] = 0.0, 255.0
   return inputs
-
-
-def to_real(value: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
-  """An output as real numbers, by its quantisation in the interpreter's `detail`; floats stay as they are."""
-  scale, zero_point = detail['quantization']
-  return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value

@@ -32,11 +32,11 @@ import yaml
 from absl import logging
 
 from nasfpn_tf import topology
+from nasfpn_tf.artifacts import layout, signatures
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.export import anytime_module, module, verification, warmup
-from nasfpn_tf.export.source import FROZEN_WEIGHTS, Source
+from nasfpn_tf.export.source import Source
 
-PARAMS, TOPOLOGY, REPORT = 'params.yaml', 'topology.json', 'export.json'
 WEIGHTS = ('auto', 'frozen', 'variable')
 # Constants are copied for every signature, and often until the export is checked: 7 GB in all at half of this.
 MOST_FROZEN_BYTES = 2**30
@@ -61,7 +61,7 @@ def export_saved_model(
     source: the detector.
     export_dir: where the versions lie; on a local disk.
     version: number of the version; None: one more than the highest there is.
-    input_type: signature that is also `serving_default`, one of `module.INPUT_TYPES`.
+    input_type: signature that is also `serving_default`, one of `signatures.INPUT_TYPES`.
     weights: 'frozen' stores them as constants of the graph, which is faster on CPUs, 'variable' as variables; 'auto' is
       'frozen' unless the constants of all signatures come to more than `MOST_FROZEN_BYTES`.
     batch_size: number of pictures in a request; None: any number.
@@ -74,7 +74,7 @@ def export_saved_model(
   """
   if '://' in export_dir:
     raise ValueError(f'{export_dir}: exports are checked on a local disk before they get their name; copy them there.')
-  version = next_version(export_dir) if version is None else version
+  version = layout.next_version(export_dir) if version is None else version
   if weights not in WEIGHTS:
     raise ValueError(f'weights {weights!r} is not one of {", ".join(WEIGHTS)}.')
   if version < 0:
@@ -112,11 +112,11 @@ def export_saved_model(
       'serving_default': input_type,
       'num_exits': getattr(source.model, 'num_exits', 1),
       'weights': weights,
-      'size_bytes': _size_bytes(partial),
+      'size_bytes': layout.size_bytes(partial),
       'checked_images': len(reference.images),
       'max_error': errors,
     }
-    _write(os.path.join(partial, REPORT), json.dumps(report, indent=2) + '\n')
+    _write(os.path.join(partial, layout.REPORT), json.dumps(report, indent=2) + '\n')
     os.rename(partial, target)
   except BaseException:
     shutil.rmtree(partial, ignore_errors=True)
@@ -125,12 +125,6 @@ def export_saved_model(
     raise
   logging.info('%s: agrees with the model on %d pictures, %s', target, len(reference.images), errors)
   return target
-
-
-def next_version(export_dir: str) -> int:
-  """One more than the highest version in `export_dir`, 1 where there is none."""
-  names = os.listdir(export_dir) if os.path.isdir(export_dir) else []
-  return max((int(name) for name in names if name.isdigit()), default=0) + 1
 
 
 def _write_descriptions(directory: str, source: Source) -> list[str]:
@@ -143,8 +137,8 @@ def _write_descriptions(directory: str, source: Source) -> list[str]:
     spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
     # A configuration may name a topology, an export carries it.
     pyramid['topology'] = spec.to_json()
-    files[TOPOLOGY] = spec.to_json() + '\n'
-  files[PARAMS] = yaml.safe_dump(_plain(values), sort_keys=False)
+    files[layout.TOPOLOGY] = spec.to_json() + '\n'
+  files[layout.PARAMS] = yaml.safe_dump(_plain(values), sort_keys=False)
   paths = []
   for name, text in files.items():
     paths.append(os.path.join(directory, name))
@@ -161,8 +155,8 @@ def _constants_bytes(source: Source) -> int:
 def _write_weights(directory: str, source: Source) -> None:
   """A checkpoint with the names that a SavedModel with variables has."""
   tree = {name: module.variable_tree(item) for name, item in source.model.checkpoint_items.items()}
-  os.makedirs(os.path.join(directory, warmup.DIRECTORY), exist_ok=True)
-  tf.train.Checkpoint(**tree).write(os.path.join(directory, FROZEN_WEIGHTS))
+  os.makedirs(os.path.join(directory, layout.EXTRA), exist_ok=True)
+  tf.train.Checkpoint(**tree).write(os.path.join(directory, layout.FROZEN_WEIGHTS))
 
 
 def _requests(image: np.ndarray, batch_size: int | None) -> dict[str, dict[str, tf.Tensor]]:
@@ -173,7 +167,7 @@ def _requests(image: np.ndarray, batch_size: int | None) -> dict[str, dict[str, 
 
 
 def _forms_of(image: np.ndarray) -> dict[str, Any]:
-  """A picture as each of `module.INPUT_TYPES` takes it."""
+  """A picture as each of `signatures.INPUT_TYPES` takes it."""
   encoded = tf.io.encode_png(image).numpy()
   example = tf.train.Example()
   example.features.feature['image/encoded'].bytes_list.value.append(encoded)
@@ -182,18 +176,18 @@ def _forms_of(image: np.ndarray) -> dict[str, Any]:
 
 def _verify(directory: str, expected: verification.Reference, batch_size: int | None) -> dict[str, float]:
   """Runs every signature of the SavedModel; returns the largest error of each raw output."""
-  signatures = tf.saved_model.load(directory).signatures
+  loaded = tf.saved_model.load(directory).signatures
   errors = {'box_encodings': 0.0, 'class_logits': 0.0}
   copies = batch_size or 1
   for row in range(len(expected.images)):
-    raw = signatures['raw'](inputs=tf.constant(np.repeat(expected.inputs[row : row + 1], copies, axis=0)))
+    raw = loaded[signatures.RAW](inputs=tf.constant(np.repeat(expected.inputs[row : row + 1], copies, axis=0)))
     for name in errors:
       error = verification.max_error(getattr(expected, name)[row], raw[name][0].numpy())
       errors[name] = np.maximum(errors[name], error).item()  # Unlike max(), keeps a NaN.
   verification.check_errors(errors, expected.raw_tolerance, 'The SavedModel')
   for row, image in enumerate(expected.images):
     for name, value in _forms_of(image).items():
-      found = verification.detections_of(signatures[name](inputs=tf.constant(np.stack([value] * copies))))
+      found = signatures.detections_of(loaded[name](inputs=tf.constant(np.stack([value] * copies))))
       verification.check_detections(expected, row, found, f"The SavedModel's signature {name}")
   return errors
 
@@ -203,20 +197,20 @@ def _verify_exits(directory: str, source: Source, images: Sequence[np.ndarray], 
   num_exits = getattr(source.model, 'num_exits', 0)
   if not num_exits:
     return
-  signatures = tf.saved_model.load(directory).signatures
+  loaded = tf.saved_model.load(directory).signatures
   requests = [tf.constant(np.repeat(image[np.newaxis], batch_size or 1, axis=0)) for image in images]
-  states = [signatures['begin'](inputs=inputs) for inputs in requests]
+  states = [loaded[signatures.BEGIN](inputs=inputs) for inputs in requests]
   for exit_stage in range(1, num_exits + 1):
     expected = verification.reference(source.at_exit(exit_stage), images)
     if exit_stage > 1:
-      states = [signatures[f'refine_{exit_stage}'](**state) for state in states]
+      states = [loaded[signatures.refine_key(exit_stage)](**state) for state in states]
     for row, (inputs, state) in enumerate(zip(requests, states, strict=True)):
-      for name, outputs in (
-        (f'exit_{exit_stage}', signatures[f'exit_{exit_stage}'](inputs=inputs)),
-        (f'detect_{exit_stage}', signatures[f'detect_{exit_stage}'](**state)),
+      for name, arguments in (
+        (signatures.exit_key(exit_stage), {'inputs': inputs}),
+        (signatures.detect_key(exit_stage), state),
       ):
         what = f"The SavedModel's signature {name}"
-        verification.check_detections(expected, row, verification.detections_of(outputs), what)
+        verification.check_detections(expected, row, signatures.detections_of(loaded[name](**arguments)), what)
 
 
 def _plain(value: Any) -> Any:
@@ -229,7 +223,3 @@ def _plain(value: Any) -> Any:
 def _write(path: str, text: str) -> None:
   with open(path, 'w', encoding='utf-8') as file:
     file.write(text)
-
-
-def _size_bytes(directory: str) -> int:
-  return sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(directory) for name in names)

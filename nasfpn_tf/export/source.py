@@ -23,14 +23,11 @@ import tf_keras
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import zoo
+from nasfpn_tf.artifacts import layout
 from nasfpn_tf.config import loading
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.modeling import anytime
 from nasfpn_tf.training import checkpoints
-
-SAVED_MODEL = 'saved_model.pb'
-# Prefix of the checkpoint in a SavedModel whose weights are constants.
-FROZEN_WEIGHTS = os.path.join('assets.extra', 'weights')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +93,8 @@ def load(
   directory = reference
   if checkpoint is None:
     try:
-      directory = latest_version(reference)
-      frozen = os.path.isfile(os.path.join(directory, FROZEN_WEIGHTS + '.index'))
-      checkpoint = os.path.join(directory, FROZEN_WEIGHTS if frozen else os.path.join('variables', 'variables'))
+      directory = layout.latest_version(reference)
+      checkpoint = layout.saved_model_checkpoint(directory)
     except FileNotFoundError:
       if not os.path.isdir(reference):
         raise ValueError(
@@ -121,21 +117,6 @@ def parse_size(sides: Sequence[str] | None) -> tuple[int, int] | None:
   if len(sides) > 2 or not all(side.strip().isdigit() for side in sides):
     raise ValueError(f'An image size is height,width in pixels, or the side of a square, not {",".join(sides)!r}.')
   return int(sides[0]), int(sides[-1])
-
-
-def latest_version(path: str) -> str:
-  """The directory of a SavedModel: `path` itself, or its highest version.
-
-  Raises:
-    FileNotFoundError: neither is one.
-  """
-  versions = [path]
-  if os.path.isdir(path):
-    versions += [os.path.join(path, name) for name in sorted(filter(str.isdigit, os.listdir(path)), key=int)[::-1]]
-  for directory in versions:
-    if os.path.isfile(os.path.join(directory, SAVED_MODEL)):
-      return directory
-  raise FileNotFoundError(f'{path}: no {SAVED_MODEL} in it or in a numbered directory below it.')
 
 
 def read_labels(directory: str, params: cfg.ExperimentConfig) -> Sequence[Mapping[str, Any]]:

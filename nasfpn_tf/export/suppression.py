@@ -32,9 +32,9 @@ import numpy as np
 import tensorflow as tf
 from official.vision.ops import box_ops
 
+from nasfpn_tf.artifacts.signatures import TFLITE_DETECTIONS
 from nasfpn_tf.export import metadata, module
 
-OUTPUTS = ('detection_boxes', 'detection_classes', 'detection_scores', 'num_detections')
 Tail = Callable[[tf.Tensor, tf.Tensor], Mapping[str, tf.Tensor]]
 
 
@@ -110,7 +110,7 @@ def builtin(model: Any, input_size: Sequence[int]) -> Tail:
       tf.reshape(scores * valid, [1, number]),
       tf.cast(tf.reshape(count, [1]), tf.float32),
     )
-    return dict(zip(OUTPUTS, outputs, strict=True))
+    return dict(zip(TFLITE_DETECTIONS, outputs, strict=True))
 
   return tail
 
@@ -147,10 +147,11 @@ def post_process(model: Any, input_size: Sequence[int]) -> Tail:
   @tf.function(experimental_implements=implements)
   def operator(box_encodings, class_scores, anchors):
     del box_encodings, class_scores, anchors  # What the operator is given.
-    return tuple(tf.constant(0.0, name=name) for name in OUTPUTS)
+    return tuple(tf.constant(0.0, name=name) for name in TFLITE_DETECTIONS)
 
   def tail(box_encodings, class_logits):
-    return dict(zip(OUTPUTS, operator(box_encodings, tf.sigmoid(class_logits), tf.constant(anchors)), strict=True))
+    outputs = operator(box_encodings, tf.sigmoid(class_logits), tf.constant(anchors))
+    return dict(zip(TFLITE_DETECTIONS, outputs, strict=True))
 
   return tail
 

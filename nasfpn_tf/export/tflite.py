@@ -30,6 +30,7 @@ import tensorflow as tf
 from absl import logging
 from ai_edge_litert.interpreter import Interpreter
 
+from nasfpn_tf.artifacts import layout, signatures, tflite_runner
 from nasfpn_tf.export import (
   anytime_module,
   anytime_tflite,
@@ -121,7 +122,7 @@ def export_tflite(
     ValueError: an argument that cannot be.
   """
   options = options or Options()
-  if not tflite_path.endswith('.tflite'):
+  if not tflite_path.endswith(layout.TFLITE):
     raise ValueError(f'{tflite_path}: the file name must end in .tflite.')
   num_distinct = calibration.count_distinct(images) if options.quant_type in CALIBRATED else 0
   if options.quant_type in CALIBRATED and num_distinct < calibration.MIN_IMAGES:
@@ -156,7 +157,7 @@ def export_tflite(
     'params': cost.count_params(source.model),
     'input_size': list(source.input_size),
     'keep_aspect_ratio': source.keep_aspect_ratio,
-    **metadata.signature(content, num_exits and f'exit_{num_exits}'),
+    **metadata.signature(content, signatures.exit_key(num_exits)),
     'num_exits': num_exits or 1,
     'nms': options.nms,
     'post_processing': dataclasses.asdict(suppression.Settings.of(source.model)),
@@ -170,6 +171,12 @@ def export_tflite(
   facts = _write(tflite_path, content, facts, accept)
   logging.info('%s: %d bytes, largest errors %s', tflite_path, len(content), errors)
   return facts
+
+
+def export(source: Source, path: str, *, images: Sequence[np.ndarray] = (), **options: Any) -> str:
+  """Writes a .tflite as `export_tflite` does, with `Options` by name; returns its path."""
+  export_tflite(source, path, Options(**options), images)
+  return path
 
 
 def convert(
@@ -227,7 +234,7 @@ def convert(
   if options.nms != 'none':
     count = suppression.Settings.of(model).max_detections
     shapes = [1, count, 4], [1, count], [1, count], [1]
-    content = metadata.fix_outputs(content, dict(zip(suppression.OUTPUTS, shapes, strict=True)))
+    content = metadata.fix_outputs(content, dict(zip(signatures.TFLITE_DETECTIONS, shapes, strict=True)))
   return content
 
 
@@ -249,18 +256,18 @@ def run(
     # It warns of the memory that keeping the raw outputs costs.
     warnings.simplefilter('ignore', UserWarning)
     interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
-  key = None if exit_stage is None else f'exit_{exit_stage}'
+  key = signatures.exit_key(exit_stage)
   detail = interpreter.get_signature_runner(key).get_input_details()['inputs']
   if np.issubdtype(detail['dtype'], np.integer):
     inputs = np.clip(np.rint(inputs), 0, 255)
   arguments = {'inputs': inputs.astype(detail['dtype'])}
   if stepwise:
-    key = f'detect_{exit_stage}'
-    for step in anytime_tflite.steps_to(exit_stage):
+    key = signatures.detect_key(exit_stage)
+    for step in signatures.steps_to(exit_stage):
       arguments = interpreter.get_signature_runner(step)(**arguments)
   runner = interpreter.get_signature_runner(key)
   details = runner.get_output_details()
-  outputs = {name: quantization.to_real(value, details[name]) for name, value in runner(**arguments).items()}
+  outputs = {name: tflite_runner.to_real(value, details[name]) for name, value in runner(**arguments).items()}
   if 'box_encodings' not in outputs:
     encodings, classes, are_logits, graph = metadata.raw_outputs(content, key)
     outputs['box_encodings'] = interpreter.get_tensor(encodings, graph)
@@ -315,7 +322,7 @@ def _to_original(
   outputs: Mapping[str, np.ndarray], expected: verification.Reference, row: int
 ) -> dict[str, np.ndarray]:
   """Detections in pixels of the picture, classes from 1."""
-  found = verification.detections_of(outputs)
+  found = signatures.detections_of(outputs)
   boxes = found['boxes'] * np.tile(expected.inputs.shape[1:3], 2)
   boxes = module.to_original(boxes[np.newaxis].astype(np.float32), expected.image_info[row : row + 1])[0].numpy()
   return {'boxes': boxes, 'scores': found['scores'], 'classes': found['classes'] + 1}
@@ -330,14 +337,14 @@ def _write(
   try:
     with open(partial, 'wb') as file:
       file.write(content)
-    sidecar = metadata.write_sidecar(partial, facts)
+    sidecar = layout.write_sidecar(partial, facts)
     if accept:
       facts = {**facts, **accept(partial)}
-      metadata.write_sidecar(partial, facts)
-    os.replace(sidecar, metadata.sidecar_path(path))
+      layout.write_sidecar(partial, facts)
+    os.replace(sidecar, layout.sidecar_path(path))
     os.replace(partial, path)
   finally:
-    for leftover in (partial, metadata.sidecar_path(partial)):
+    for leftover in (partial, layout.sidecar_path(partial)):
       if os.path.exists(leftover):
         os.remove(leftover)
   return facts

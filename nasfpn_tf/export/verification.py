@@ -16,12 +16,12 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from nasfpn_tf.artifacts import signatures
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import module
 from nasfpn_tf.export.source import Source
@@ -87,7 +87,7 @@ def reference(source: Source, images: Sequence[np.ndarray] = ()) -> Reference:
     outputs = model(pixels[tf.newaxis], image_shape=image_info[tf.newaxis, 1], training=False)
     logits, encodings, _ = postprocess.flatten_levels(outputs['cls_outputs'], outputs['box_outputs'], anchors)
     boxes = module.to_original(outputs['detection_boxes'], image_info[tf.newaxis])
-    found = detections_of({**outputs, 'detection_boxes': boxes})
+    found = signatures.detections_of({**outputs, 'detection_boxes': boxes})
     rows.append((to_pixels(pixels).numpy(), image_info.numpy(), encodings[0].numpy(), logits[0].numpy(), found))
   inputs, image_info, encodings, logits, detections = zip(*rows, strict=True)
   return Reference(
@@ -105,12 +105,6 @@ def reference(source: Source, images: Sequence[np.ndarray] = ()) -> Reference:
 def to_pixels(images: tf.Tensor) -> tf.Tensor:
   """Undoes `preprocess.normalize`: 0 to 255 again, the zeros of the padding become the mean colour."""
   return images * tf.constant(preprocess.STDDEV) + tf.constant(preprocess.MEAN)
-
-
-def detections_of(outputs: Mapping[str, Any], row: int = 0) -> dict[str, np.ndarray]:
-  """The valid detections of one picture of a batch: `boxes` [k, 4], `scores` [k] and `classes` [k]."""
-  count = int(np.asarray(outputs['num_detections']).reshape(-1)[row])
-  return {key: np.asarray(outputs[f'detection_{key}'])[row, :count] for key in ('boxes', 'scores', 'classes')}
 
 
 def check_finite(model: tf_keras.Model, origin: str = 'The model') -> None:

@@ -24,8 +24,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-DIRECTORY = 'assets.extra'
-FILE = 'tf_serving_warmup_requests'
+from nasfpn_tf.artifacts import layout
 
 # Numbers of the fields in tensorflow_serving/apis/prediction_log.proto, predict.proto and model.proto.
 _LOG_PREDICT = 6
@@ -43,9 +42,8 @@ def write(saved_model_dir: str, model_name: str, requests: Mapping[str, Mapping[
     model_name: name that the model is served by.
     requests: {signature: {input: value}}, one request each.
   """
-  directory = os.path.join(saved_model_dir, DIRECTORY)
-  os.makedirs(directory, exist_ok=True)
-  path = os.path.join(directory, FILE)
+  path = os.path.join(saved_model_dir, layout.WARMUP)
+  os.makedirs(os.path.dirname(path), exist_ok=True)
   with tf.io.TFRecordWriter(path) as writer:
     for signature, inputs in requests.items():
       writer.write(prediction_log(model_name, signature, inputs))

@@ -15,11 +15,9 @@
 """Measures one form of a model: what it reaches on records, what it weighs, and what it takes to run."""
 
 import dataclasses
-import functools
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -30,6 +28,8 @@ import numpy as np
 import tensorflow as tf
 
 from nasfpn_tf import predict
+from nasfpn_tf.artifacts import formats, signatures
+from nasfpn_tf.chain import processor
 from nasfpn_tf.data.input import decode
 from nasfpn_tf.data.records import manifest
 from nasfpn_tf.frontier import adb, tflite_graph
@@ -78,22 +78,22 @@ def measure(options: Options) -> ModelRecord:
     FileNotFoundError: there is no such model, or no such records.
     ValueError: it cannot be run or evaluated; the message names it and says why.
   """
-  form, path = locate(options.model)
-  if options.device is not None and form != 'tflite':
+  form, path = formats.locate(options.model)
+  if options.device is not None and form.name != 'tflite':
     raise ValueError(f'{path}: LiteRT on a device runs a .tflite only; export_tflite.py makes one.')
-  facts = _sidecar(path) if form == 'tflite' else {}
+  facts = form.facts(path)
   if options.device is None:
     with tempfile.TemporaryDirectory() as directory:
       result = run_worker(form, path, options, directory)
-    device = processor()
+    device = processor.name()
   else:
     result, device = _on_device(path, options), options.device.name
-  evaluated = _evaluate(path, options) if options.input_path else {}
+  evaluated = _evaluate(form, path, options) if options.input_path else {}
   return ModelRecord(
     name=options.name or _default_name(path, options.exit_stage),
-    form=form,
+    form=form.name,
     family=options.family,
-    quantization=facts.get('quant_type', None if form in ('tflite', 'onnx') else 'none'),
+    quantization=facts.get('quant_type'),
     exit_stage=options.exit_stage,
     digest=_digest(path),
     input_size=tuple(result['input_size']) if result['input_size'] else None,
@@ -112,27 +112,7 @@ def measure(options: Options) -> ModelRecord:
   )
 
 
-def locate(path: str) -> tuple[str, str]:
-  """(form, path): the version directory of a SavedModel, else the path as it is.
-
-  Raises:
-    FileNotFoundError: there is no model.
-  """
-  for suffix, form in (('.tflite', 'tflite'), ('.onnx', 'onnx')):
-    if path.endswith(suffix):
-      if not os.path.isfile(path):
-        raise FileNotFoundError(f'{path}: no such file.')
-      return form, path
-  versions = sorted(filter(str.isdigit, os.listdir(path)), key=int)[::-1] if os.path.isdir(path) else []
-  for directory in [path, *(os.path.join(path, version) for version in versions)]:
-    if os.path.isfile(os.path.join(directory, 'saved_model.pb')):
-      return 'saved_model', directory
-  if os.path.isfile(os.path.join(path, 'params.yaml')):
-    return 'checkpoint', path
-  raise FileNotFoundError(f'{path}: neither a .tflite, an .onnx, a SavedModel nor the model_dir of a training.')
-
-
-def run_worker(form: str, path: str, options: Options, directory: str) -> dict[str, Any]:
+def run_worker(form: formats.Format, path: str, options: Options, directory: str) -> dict[str, Any]:
   """Runs the model in a process of its own; see `worker`.
 
   Raises:
@@ -142,9 +122,9 @@ def run_worker(form: str, path: str, options: Options, directory: str) -> dict[s
   request, result, picture = files
   np.save(picture, first_picture(options.input_path))
   with open(request, 'w', encoding='utf-8') as file:
-    names = ('exit_stage', 'checkpoint', 'threads', 'runs')
-    asked = {name: getattr(options, name) for name in names}
-    json.dump({'form': form, 'path': path, 'picture': picture, **asked}, file)
+    asked = {name: getattr(options, name) for name in ('exit_stage', 'checkpoint', 'threads', 'runs')}
+    asked |= {name: getattr(form, name) for name in ('benchmark', 'predictor', 'runtime')}
+    json.dump({'path': path, 'picture': picture, **asked}, file)
   command = [sys.executable, '-m', 'nasfpn_tf.frontier.worker', request, result]
   root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
   search = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
@@ -187,9 +167,9 @@ def first_picture(input_path: str | None) -> np.ndarray:
   raise ValueError(f'{input_path}: the records have no picture.')
 
 
-def _evaluate(path: str, options: Options) -> dict[str, Any]:
-  if path.endswith('.onnx'):
-    raise ValueError(f'{path}: an .onnx has no suppression to evaluate: leave --input_path out.')
+def _evaluate(form: formats.Format, path: str, options: Options) -> dict[str, Any]:
+  if form.predictor is None:
+    raise ValueError(f'{path}: {form.description} has no suppression to evaluate: leave --input_path out.')
   predictor = predict.load_predictor(path, options.checkpoint)
   if options.exit_stage is not None:
     predictor = predict.AtExit(predictor, options.exit_stage)
@@ -200,7 +180,7 @@ def _on_device(path: str, options: Options) -> dict[str, Any]:
   """What the worker gives, of an Android device."""
   with open(path, 'rb') as file:
     content = file.read()
-  key = f'exit_{options.exit_stage}' if options.exit_stage else None
+  key = signatures.exit_key(options.exit_stage)
   try:
     graph = tflite_graph.TFLiteGraph(content, key)
   except ValueError as error:
@@ -211,19 +191,6 @@ def _on_device(path: str, options: Options) -> dict[str, Any]:
     'params': graph.params(),
     'multiply_adds': graph.multiply_adds(),
   }
-
-
-def _sidecar(path: str) -> dict[str, Any]:
-  """What export_tflite.py wrote beside the file; {} if another program made it."""
-  sidecar = os.path.splitext(path)[0] + '.json'
-  if not os.path.isfile(sidecar):
-    return {}
-  try:
-    with open(sidecar, encoding='utf-8') as file:
-      facts = json.load(file)
-    return facts if isinstance(facts, dict) else {}
-  except ValueError as error:
-    raise ValueError(f'{sidecar}: not JSON ({error}): export the .tflite again.') from error
 
 
 def _digest(path: str) -> str | None:
@@ -244,16 +211,3 @@ def _default_name(path: str, exit_stage: int | None) -> str:
   stem = os.path.splitext(last)[0]
   name = f'{os.path.basename(directory)}/{stem}' if stem.isdigit() else stem
   return f'{name} exit {exit_stage}' if exit_stage else name
-
-
-@functools.cache
-def processor() -> str:
-  """Name of this machine's processor."""
-  try:
-    with open('/proc/cpuinfo', encoding='utf-8') as file:
-      for line in file:
-        if line.startswith('model name'):
-          return line.partition(':')[2].strip()
-  except OSError:
-    pass
-  return platform.processor() or platform.machine()

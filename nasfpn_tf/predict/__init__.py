@@ -24,7 +24,7 @@ from nasfpn_tf.predict.at_exit import AtExit
 from nasfpn_tf.predict.deadline import Deadline
 from nasfpn_tf.predict.evaluation import compare_ap, evaluate_records
 from nasfpn_tf.predict.files import find_images, predict_files, read_image
-from nasfpn_tf.predict.forms import load_predictor
+from nasfpn_tf.predict.loading import load_predictor
 from nasfpn_tf.predict.predictor import Detections, Predictor, State
 
 __all__ = [

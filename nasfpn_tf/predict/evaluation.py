@@ -20,7 +20,7 @@ import tensorflow as tf
 from nasfpn_tf.data import progress
 from nasfpn_tf.data.input import decode
 from nasfpn_tf.data.records import framing, manifest
-from nasfpn_tf.predict.forms import load_predictor
+from nasfpn_tf.predict.loading import load_predictor
 from nasfpn_tf.predict.predictor import Predictor
 from nasfpn_tf.training import evaluation
 

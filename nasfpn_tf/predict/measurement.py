@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from nasfpn_tf import zoo
+from nasfpn_tf.artifacts import layout
 from nasfpn_tf.predict.evaluation import evaluate_records
 from nasfpn_tf.predict.predictor import Detections, Predictor
 from nasfpn_tf.training import checkpoints
@@ -79,11 +80,9 @@ def measure(predictor: Predictor, path: str, input_path: str, annotations: str |
 
 def size_bytes(path: str) -> int:
   """Size of a .tflite, of all files of a SavedModel, or of the weights in the best checkpoint of a model_dir."""
-  if os.path.isfile(path):
-    return os.path.getsize(path)
-  if os.path.isfile(os.path.join(path, 'params.yaml')) and not os.path.isfile(os.path.join(path, 'saved_model.pb')):
+  if layout.is_model_dir(path):
     return _weight_bytes(checkpoints.resolve(zoo.best_checkpoint(path)))
-  return sum(os.path.getsize(os.path.join(root, file)) for root, _, files in os.walk(path) for file in files)
+  return layout.size_bytes(path)
 
 
 def _weight_bytes(checkpoint: str) -> int:

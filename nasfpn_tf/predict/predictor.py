@@ -148,6 +148,16 @@ class Predictor(abc.ABC):
     return self._detect(value)
 
 
+def to_picture(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
+  """Takes boxes [n, 4] (yxyx) from pixels of the network's input to pixels of the image.
+
+  Args:
+    boxes: in pixels of the network's input.
+    image_info: float32 [4, 2], how the image was letterboxed, see `preprocess.geometry`.
+  """
+  return (boxes + np.tile(image_info[3], 2)) / np.tile(image_info[2], 2)
+
+
 def _checked(image: np.ndarray) -> np.ndarray:
   image = np.asarray(image)
   if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from nasfpn_tf.chain import steps
+from nasfpn_tf.chain import processor, steps
 from nasfpn_tf.data.records import manifest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -120,7 +120,7 @@ class Quickstart:
     for name, prefix in (('train_data', 'train'), ('validation_data', 'val')):
       task[name] = {**task.get(name, {}), 'input_path': str(self.records / f'{prefix}-*')}
     settings = {**self.scale.override, 'task': task}
-    if computes_bfloat16():
+    if processor.computes_bfloat16():
       settings['runtime'] = {'mixed_precision_dtype': 'bfloat16'}
     return settings
 
@@ -249,15 +249,6 @@ class Quickstart:
 
   def _training_summary(self) -> str:
     return f'{_read(self.model_dir / "eval.json")["step"]} steps, {_accuracy(self.model_dir / "eval.json")}'
-
-
-def computes_bfloat16(cpuinfo: pathlib.Path = pathlib.Path('/proc/cpuinfo')) -> bool:
-  """Whether the CPU has instructions for bfloat16; without them it is slower than float32."""
-  try:
-    words = cpuinfo.read_text(encoding='utf-8').split()
-  except OSError:
-    return False
-  return 'avx512_bf16' in words or 'amx_bf16' in words
 
 
 def _script(name: str, **flags: Any) -> list[str]:

@@ -25,7 +25,7 @@ from typing import Any
 
 import nasfpn_tf
 from nasfpn_tf import topology
-from nasfpn_tf.chain import steps
+from nasfpn_tf.chain import processor, steps
 from nasfpn_tf.quickstart import chain
 from nasfpn_tf.report import charts, detector, pictures
 
@@ -107,7 +107,7 @@ def environment() -> dict[str, str]:
     'Python': platform.python_version(),
     'packages': packages,
     'system': f'{platform.system()} {platform.machine()}',
-    'processor': f'{_processor()}, {_num_cores()} cores',
+    'processor': f'{processor.name()}, {_num_cores()} cores',
     'date': time.strftime('%Y-%m-%d %H:%M'),
   }
 
@@ -125,7 +125,7 @@ def _latency_note(evaluations: Sequence[dict[str, Any]]) -> str:
   threads = sorted({evaluation['threads'] for evaluation in evaluations})
   count = min(evaluation['num_images'] for evaluation in evaluations)
   return (
-    f'Latency: median of {count} pictures, one at a time, from the decoded picture to its boxes, on {_processor()} '
+    f'Latency: median of {count} pictures, one at a time, from the decoded picture to its boxes, on {processor.name()} '
     f'with {" or ".join(map(str, threads))} threads.'
   )
 
@@ -154,16 +154,6 @@ def _boxes_by_picture(path: pathlib.Path) -> dict[str, list[pictures.Box]]:
 
 def _num_cores() -> int:
   return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-
-
-def _processor() -> str:
-  try:
-    for line in pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
-      if line.startswith('model name'):
-        return line.partition(':')[2].strip()
-  except OSError:
-    pass
-  return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str:

@@ -35,9 +35,9 @@ import pytest
 from PIL import Image
 
 from nasfpn_tf import predict
+from nasfpn_tf.artifacts import layout
 from nasfpn_tf.export import calibration, source, tflite
 from tests import testing
-from tests.export.forms import forms  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +65,7 @@ class Subject:
 
 
 @pytest.fixture(scope='module')
-def subject(forms, tmp_path_factory) -> Subject:  # noqa: F811
+def subject(forms, tmp_path_factory) -> Subject:
   """The files of the toy or of the detector that the environment names."""
   directory = tmp_path_factory.mktemp('clients')
   model_dir = os.environ.get('NASFPN_CLIENTS_MODEL') or forms.model_dir
@@ -165,7 +165,7 @@ def test_mediapipe_tasks_in_python(subject, form):
 def test_compiled_model(subject, form):
   from ai_edge_litert import compiled_model
 
-  with open(os.path.splitext(subject.files[form])[0] + '.json', encoding='utf-8') as file:
+  with open(layout.sidecar_path(subject.files[form]), encoding='utf-8') as file:
     facts = json.load(file)
   model = compiled_model.CompiledModel.from_file(subject.files[form])
   inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)

@@ -13,7 +13,7 @@
 # limitations under the License.
 """One small detector, trained for a moment and exported in every form, once for all tests that need it.
 
-Use: `from tests.export.forms import forms  # noqa: F401`, then a test with the argument `forms`.
+A test has it as its argument `forms`: the conftest.py of its directory has the fixture.
 """
 
 import dataclasses

@@ -68,7 +68,3 @@ def test_what_surrounds_the_network_is_named():
 def test_raw_outputs_need_a_suppression():
   with pytest.raises(ValueError, match='no suppression'):
     metadata.raw_outputs(_convert(lambda x: {'y': tf.exp(x)}, tf.TensorSpec([2], name='x')))
-
-
-def test_sidecar_lies_beside_the_file():
-  assert metadata.sidecar_path('a/b.tflite') == 'a/b.json'

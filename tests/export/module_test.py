@@ -19,14 +19,14 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from nasfpn_tf.artifacts import signatures
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import module, source, verification
 from nasfpn_tf.predict import read_image
-from tests.export.forms import forms  # noqa: F401
 
 
 @pytest.fixture(scope='module')
-def detector(forms):  # noqa: F811
+def detector(forms):
   """The trained detector."""
   return source.load(forms.model_dir)
 
@@ -51,14 +51,14 @@ def test_unknown_input_type(exported):
     exported.signatures('tflite')
 
 
-def test_encoded_pictures_of_several_sizes_in_one_request(exported, forms):  # noqa: F811
+def test_encoded_pictures_of_several_sizes_in_one_request(exported, forms):
   first = read_image(str(forms.pictures / '0.jpg'))
   second = np.ascontiguousarray(read_image(str(forms.pictures / '1.jpg'))[:90])
   encoded = tf.constant([tf.io.encode_png(image).numpy() for image in (first, second)])
   both = exported.detect_bytes(encoded)
   for row, image in enumerate((first, second)):
-    alone = verification.detections_of(exported.detect(image[np.newaxis]))
-    together = verification.detections_of(both, row)
+    alone = signatures.detections_of(exported.detect(image[np.newaxis]))
+    together = signatures.detections_of(both, row)
     assert len(alone['scores'])
     np.testing.assert_allclose(together['boxes'], alone['boxes'], atol=1e-3)
     np.testing.assert_allclose(together['scores'], alone['scores'], atol=1e-5)
@@ -66,11 +66,11 @@ def test_encoded_pictures_of_several_sizes_in_one_request(exported, forms):  # n
   np.testing.assert_array_equal(both['image_info'][:, 0], [[128, 128], [90, 128]])
 
 
-def test_raw_outputs_lead_to_the_detections(exported, forms):  # noqa: F811
+def test_raw_outputs_lead_to_the_detections(exported, forms):
   image = read_image(str(forms.pictures / '0.jpg'))
   pixels, _ = preprocess.letterbox(image, (128, 128))
   raw = exported.raw(verification.to_pixels(pixels)[tf.newaxis])
-  found = verification.detections_of(exported.detect(image[np.newaxis]))
+  found = signatures.detections_of(exported.detect(image[np.newaxis]))
   best = np.unravel_index(np.argmax(raw['decoded_box_scores'][0]), raw['decoded_box_scores'].shape[1:])
   assert raw['decoded_box_scores'].shape == (1, 3069, 2)
   assert found['scores'][0] == pytest.approx(float(raw['decoded_box_scores'][0][best]), abs=1e-5)

@@ -20,6 +20,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
+from nasfpn_tf.artifacts import tflite_runner
 from nasfpn_tf.export import quantization
 
 _PICTURES = [np.random.default_rng(i).uniform(0, 255, [1, 8, 8, 3]).astype(np.float32) for i in range(4)]
@@ -88,10 +89,5 @@ def test_whole_integer_file(dtype):
   for name, expected in detect(tf.constant(picture)).items():
     assert found[name].dtype == np.uint8
     np.testing.assert_allclose(
-      quantization.to_real(found[name], details[name]), expected, atol=0.05 * float(tf.reduce_max(tf.abs(expected)))
+      tflite_runner.to_real(found[name], details[name]), expected, atol=0.05 * float(tf.reduce_max(tf.abs(expected)))
     )
-
-
-def test_floats_are_real_already():
-  value = np.ones(2, np.float32)
-  assert quantization.to_real(value, {'quantization': (0.0, 0)}) is value

@@ -27,16 +27,15 @@ import yaml
 from nasfpn_tf import topology
 from nasfpn_tf.export import saved_model, source, verification
 from nasfpn_tf.predict import read_image
-from tests.export.forms import forms  # noqa: F401
 
 
 @pytest.fixture
-def detector(forms):  # noqa: F811
+def detector(forms):
   """The trained detector, afresh."""
   return source.load(forms.model_dir)
 
 
-def test_layout(forms):  # noqa: F811
+def test_layout(forms):
   version = pathlib.Path(forms.saved_model) / '1'
   assert os.listdir(forms.saved_model) == ['1']
   for name in ('params.yaml', 'topology.json', 'labels.json'):
@@ -47,7 +46,7 @@ def test_layout(forms):  # noqa: F811
   assert json.loads((version / 'labels.json').read_text())[1] == {'label': 2, 'id': 9, 'name': 'blue'}
 
 
-def test_report_of_what_was_checked(forms):  # noqa: F811
+def test_report_of_what_was_checked(forms):
   report = json.loads((pathlib.Path(forms.saved_model) / '1' / 'export.json').read_text())
   assert report['source'].endswith('run/ckpt-120')
   assert report['checked_images'] == 2
@@ -55,7 +54,7 @@ def test_report_of_what_was_checked(forms):  # noqa: F811
   assert max(report['max_error'].values()) <= verification.TOLERANCE
 
 
-def test_weights_come_back_out_of_it(forms, detector):  # noqa: F811
+def test_weights_come_back_out_of_it(forms, detector):
   again = source.load(forms.saved_model)
   assert again.origin.endswith('saved_model/1/assets.extra/weights')
   assert again.labels == detector.labels
@@ -63,7 +62,7 @@ def test_weights_come_back_out_of_it(forms, detector):  # noqa: F811
     np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
-def test_frozen_has_no_variables(forms):  # noqa: F811
+def test_frozen_has_no_variables(forms):
   version = os.path.join(forms.saved_model, '1')
   loaded = tf.saved_model.load(version)
   assert loaded.signatures['serving_default'].variables == ()
@@ -78,7 +77,7 @@ def test_frozen_has_no_variables(forms):  # noqa: F811
   assert sizes[0] < 2 * sizes[1] + 1e6
 
 
-def test_variable_weights(forms, detector, tmp_path):  # noqa: F811
+def test_variable_weights(forms, detector, tmp_path):
   picture = read_image(str(forms.pictures / '0.jpg'))
   path = saved_model.export_saved_model(detector, str(tmp_path), weights='variable', images=[picture])
   loaded = tf.saved_model.load(path)
@@ -88,14 +87,14 @@ def test_variable_weights(forms, detector, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize('weights', ['frozen', 'variable'])
-def test_swish_which_has_a_gradient_of_its_own(forms, weights, tmp_path):  # noqa: F811
+def test_swish_which_has_a_gradient_of_its_own(forms, weights, tmp_path):
   detector = source.load(forms.model_dir, params_override='task.model.norm_activation.activation=swish')
   picture = read_image(str(forms.pictures / '0.jpg'))
   path = saved_model.export_saved_model(detector, str(tmp_path), weights=weights, images=[picture])
   assert source.load(path).params.task.model.norm_activation.activation == 'swish'
 
 
-def test_large_models_keep_variables(forms, detector, monkeypatch, tmp_path):  # noqa: F811
+def test_large_models_keep_variables(forms, detector, monkeypatch, tmp_path):
   size = 4 * sum(variable.shape.num_elements() for variable in detector.model.variables)
   picture = read_image(str(forms.pictures / '0.jpg'))
   kinds = []
@@ -126,7 +125,7 @@ def test_weights_that_are_not_finite_leave_nothing(detector, tmp_path):
   assert not (tmp_path / 'out').exists()
 
 
-def test_an_existing_version_is_kept(forms, detector):  # noqa: F811
+def test_an_existing_version_is_kept(forms, detector):
   before = sorted(os.listdir(os.path.join(forms.saved_model, '1')))
   with pytest.raises(FileExistsError, match='next free number'):
     saved_model.export_saved_model(detector, forms.saved_model, version=1)
@@ -147,10 +146,3 @@ def test_arguments_that_cannot_be(detector, arguments, message, tmp_path, monkey
   with pytest.raises(ValueError, match=message):
     saved_model.export_saved_model(detector, **arguments)
   assert not os.listdir(tmp_path)
-
-
-def test_next_version_skips_what_is_no_number(tmp_path):
-  assert saved_model.next_version(str(tmp_path / 'absent')) == 1
-  for name in ('3', '12', '.13.partial', 'best'):
-    (tmp_path / name).mkdir()
-  assert saved_model.next_version(str(tmp_path)) == 13

@@ -32,7 +32,6 @@ import tensorflow as tf
 
 from nasfpn_tf import predict
 from tests import testing
-from tests.export.forms import forms  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
@@ -40,13 +39,13 @@ _OUTPUTS = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_det
 
 
 @pytest.fixture(scope='module')
-def picture(forms):  # noqa: F811
+def picture(forms):
   """Path of a picture."""
   return str(forms.pictures / '0.jpg')
 
 
 @pytest.fixture(scope='module')
-def expected(forms, picture):  # noqa: F811
+def expected(forms, picture):
   """What the Keras model finds in it."""
   return predict.load_predictor(forms.model_dir)(predict.read_image(picture))
 
@@ -61,7 +60,7 @@ def _assert_found(expected, boxes, scores, classes, count):
   np.testing.assert_array_equal(np.reshape(classes, [-1])[:count], expected.classes)
 
 
-def test_c_program_serves_it(forms, picture, expected, tmp_path):  # noqa: F811
+def test_c_program_serves_it(forms, picture, expected, tmp_path):
   compiler = shutil.which('gcc') or shutil.which('cc')
   if not compiler:
     pytest.skip('no C compiler')
@@ -99,7 +98,7 @@ def _saved_model_cli(*arguments):
   return done.stdout
 
 
-def test_saved_model_cli(forms, picture, expected, tmp_path):  # noqa: F811
+def test_saved_model_cli(forms, picture, expected, tmp_path):
   version = os.path.join(forms.saved_model, '1')
   shown = _saved_model_cli('show', '--dir', version, '--tag_set', 'serve', '--signature_def', 'serving_default')
   assert 'DT_STRING' in shown
@@ -113,7 +112,7 @@ def test_saved_model_cli(forms, picture, expected, tmp_path):  # noqa: F811
   assert 'not contain' in _saved_model_cli('scan', '--dir', version, '--tag_set', 'serve')
 
 
-def test_requests_over_grpc(forms, picture, expected):  # noqa: F811
+def test_requests_over_grpc(forms, picture, expected):
   pytest.importorskip('tensorflow_serving', reason='tensorflow-serving-api is not installed')
   import grpc
   from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -137,7 +136,7 @@ def test_requests_over_grpc(forms, picture, expected):  # noqa: F811
       stub.Predict(request, timeout=60.0)
 
 
-def test_documented_request_over_rest(forms, picture, expected, tmp_path):  # noqa: F811
+def test_documented_request_over_rest(forms, picture, expected, tmp_path):
   for program in ('bash', 'curl', 'base64'):
     if not shutil.which(program):
       pytest.skip(f'no {program}')
@@ -154,7 +153,7 @@ def test_documented_request_over_rest(forms, picture, expected, tmp_path):  # no
   assert set(re.search(r'"predictions": \[\{(.*?)\}\]', text, re.DOTALL)[1].split('"')[1::2]) == set(found)
 
 
-def test_onnx(forms, picture, expected, tmp_path):  # noqa: F811
+def test_onnx(forms, picture, expected, tmp_path):
   pytest.importorskip('tf2onnx', reason='tf2onnx is not installed')
   onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
   version, path = os.path.join(forms.saved_model, '1'), str(tmp_path / 'toy.onnx')

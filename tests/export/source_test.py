@@ -20,21 +20,6 @@ import types
 import pytest
 
 from nasfpn_tf.export import source
-from tests.export.forms import forms  # noqa: F401
-
-
-def test_latest_version_is_the_highest_number(tmp_path):
-  for name in ('2', '10', '.11.partial', 'notes'):
-    (tmp_path / name).mkdir()
-    (tmp_path / name / 'saved_model.pb').touch()
-  assert source.latest_version(str(tmp_path)) == str(tmp_path / '10')
-  assert source.latest_version(str(tmp_path / '2')) == str(tmp_path / '2')
-
-
-def test_directory_without_a_saved_model(tmp_path):
-  (tmp_path / '1').mkdir()
-  with pytest.raises(FileNotFoundError, match=r'no saved_model\.pb'):
-    source.latest_version(str(tmp_path))
 
 
 @pytest.mark.parametrize(('sides', 'size'), [(None, None), (['256'], (256, 256)), (['256', '384'], (256, 384))])
@@ -53,14 +38,14 @@ def test_a_configuration_alone_has_no_weights():
     source.load('r50_nasfpn_7x256_640')
 
 
-def test_model_dir_with_all_it_carries(forms):  # noqa: F811
+def test_model_dir_with_all_it_carries(forms):
   detector = source.load(forms.model_dir)
   assert detector.origin.endswith('run/ckpt-120')
   assert detector.input_size == (128, 128)
   assert [(label['label'], label['id'], label['name']) for label in detector.labels] == [(1, 7, 'red'), (2, 9, 'blue')]
 
 
-def test_another_size_has_to_fit_the_pyramid(forms):  # noqa: F811
+def test_another_size_has_to_fit_the_pyramid(forms):
   assert source.load(forms.model_dir, input_size=(128, 256)).input_size == (128, 256)
   with pytest.raises(ValueError, match='multiple of 128'):
     source.load(forms.model_dir, input_size=(100, 128))

@@ -24,23 +24,23 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
+from nasfpn_tf.artifacts import layout
 from nasfpn_tf.export import metadata, model_metadata, source, tflite, verification
 from nasfpn_tf.predict import read_image
-from tests.export.forms import forms  # noqa: F401
 
 
 @pytest.fixture(scope='module')
-def detector(forms):  # noqa: F811
+def detector(forms):
   """The trained detector."""
   return source.load(forms.model_dir)
 
 
 def _facts(path):
-  return json.loads(pathlib.Path(metadata.sidecar_path(path)).read_text())
+  return json.loads(pathlib.Path(layout.sidecar_path(path)).read_text())
 
 
 @pytest.mark.parametrize('name', ['float', 'raw', 'post_process', 'int8'])
-def test_builtin_operators_and_static_shapes(forms, name):  # noqa: F811
+def test_builtin_operators_and_static_shapes(forms, name):
   model = flatbuffer_utils.read_model(forms.tflite(name))
   graph = model.subgraphs[0]
   custom = {code.customCode.decode() for code in model.operatorCodes if code.customCode}
@@ -53,24 +53,24 @@ def test_builtin_operators_and_static_shapes(forms, name):  # noqa: F811
 
 
 @pytest.mark.parametrize('name', ['float', 'post_process', 'int8'])
-def test_outputs_in_their_order(forms, name):  # noqa: F811
+def test_outputs_in_their_order(forms, name):
   details = Interpreter(model_path=forms.tflite(name)).get_output_details()
   assert [list(detail['shape']) for detail in details] == [[1, 100, 4], [1, 100], [1, 100], [1]]
 
 
 @pytest.mark.parametrize(('name', 'dtype', 'outputs'), [('float', 'float32', 4), ('raw', 'uint8', 2)])
-def test_signature(forms, name, dtype, outputs):  # noqa: F811
+def test_signature(forms, name, dtype, outputs):
   facts = _facts(forms.tflite(name))
   assert facts['inputs'] == [{'name': 'inputs', 'shape': [1, 128, 128, 3], 'dtype': dtype}]
   assert len(facts['outputs']) == outputs
 
 
 @pytest.mark.parametrize('name', ['float', 'raw', 'post_process'])
-def test_float_files_say_what_the_model_says(forms, name):  # noqa: F811
+def test_float_files_say_what_the_model_says(forms, name):
   assert max(_facts(forms.tflite(name))['max_error'].values()) <= verification.TOLERANCE
 
 
-def test_facts_beside_the_file(forms):  # noqa: F811
+def test_facts_beside_the_file(forms):
   facts = _facts(forms.tflite('int8'))
   assert facts['size_bytes'] == os.path.getsize(forms.tflite('int8'))
   assert facts['calibration_images'] == 12
@@ -79,7 +79,7 @@ def test_facts_beside_the_file(forms):  # noqa: F811
   assert facts['post_processing']['num_classes'] == 2
 
 
-def test_int8_is_for_the_network_alone(forms):  # noqa: F811
+def test_int8_is_for_the_network_alone(forms):
   model = flatbuffer_utils.read_model(forms.tflite('int8'))
   graph = model.subgraphs[0]
   operators = [(flatbuffer_utils.opcode_to_name(model, op.opcodeIndex), op) for op in graph.operators]
@@ -101,7 +101,7 @@ def test_int8_is_for_the_network_alone(forms):  # noqa: F811
   assert os.path.getsize(forms.tflite('int8')) < 0.6 * os.path.getsize(forms.tflite('float'))
 
 
-def test_int8_boxes_and_scores_have_their_own_scales(forms):  # noqa: F811
+def test_int8_boxes_and_scores_have_their_own_scales(forms):
   model = flatbuffer_utils.read_model(forms.tflite('int8'))
   graph = model.subgraphs[0]
   made_by = {index: op for op in graph.operators for index in op.outputs}
@@ -115,7 +115,7 @@ def test_int8_boxes_and_scores_have_their_own_scales(forms):  # noqa: F811
   assert max(scales) < 0.2
 
 
-def test_a_difference_leaves_nothing(monkeypatch, forms, detector, tmp_path):  # noqa: F811
+def test_a_difference_leaves_nothing(monkeypatch, forms, detector, tmp_path):
   content = pathlib.Path(forms.tflite('float')).read_bytes()
   honest = verification.reference
 
@@ -130,7 +130,7 @@ def test_a_difference_leaves_nothing(monkeypatch, forms, detector, tmp_path):  #
   assert not os.listdir(tmp_path)
 
 
-def test_a_quantised_file_far_from_the_model_is_refused(monkeypatch, forms, detector, tmp_path):  # noqa: F811
+def test_a_quantised_file_far_from_the_model_is_refused(monkeypatch, forms, detector, tmp_path):
   content = pathlib.Path(forms.tflite('int8')).read_bytes()
   images = [read_image(str(path)) for path in sorted(forms.pictures.iterdir())]
   monkeypatch.setattr(tflite, 'convert', lambda *unused_args: content)
@@ -175,12 +175,12 @@ def test_int8_is_not_for_untrained_models(monkeypatch, detector, tmp_path):
   assert not os.listdir(tmp_path)
 
 
-def test_labels_are_in_the_file(forms):  # noqa: F811
+def test_labels_are_in_the_file(forms):
   for name in ('float', 'raw', 'post_process', 'int8'):
     assert model_metadata.read_labels(pathlib.Path(forms.tflite(name)).read_bytes()) == ['red', 'blue']
 
 
-def test_refused_by_who_asked_for_it(monkeypatch, forms, detector, tmp_path):  # noqa: F811
+def test_refused_by_who_asked_for_it(monkeypatch, forms, detector, tmp_path):
   content = pathlib.Path(forms.tflite('float')).read_bytes()
   monkeypatch.setattr(tflite, 'convert', lambda *unused_args: content)
 
@@ -201,7 +201,7 @@ def test_file_name_has_to_end_in_tflite(detector, tmp_path):
     tflite.export_tflite(detector, str(tmp_path / 'x.bin'))
 
 
-def test_post_process_has_no_soft_nms(forms, tmp_path):  # noqa: F811
+def test_post_process_has_no_soft_nms(forms, tmp_path):
   soft = source.load(forms.model_dir, params_override='task.model.detection_generator.soft_nms_sigma=0.5')
   with pytest.raises(ValueError, match='soft_nms_sigma'):
     tflite.export_tflite(soft, str(tmp_path / 'x.tflite'), tflite.Options(nms='post_process'))

@@ -21,7 +21,6 @@ import pytest
 
 from nasfpn_tf.frontier import adb, tflite_graph
 from nasfpn_tf.frontier.record import PARTS
-from tests.export.forms import forms  # noqa: F401
 
 _OLD = """STARTING!
 Log parameter values verbosely: [0]
@@ -135,7 +134,7 @@ def fake(tmp_path, monkeypatch):
   return tmp_path
 
 
-def test_on_a_device(fake, forms):  # noqa: F811
+def test_on_a_device(fake, forms):
   (fake / 'benchmark_model').write_bytes(b'program')
   device = adb.connect(binary=str(fake / 'benchmark_model'), flags=['--use_gpu=true'])
   assert device.name == 'Google Pixel 4 (Android 13)' and device.serial == 'A1B2'

@@ -21,10 +21,9 @@ import pytest
 
 from nasfpn_tf.frontier import adb, benchmark, record
 from tests import testing
-from tests.export.forms import forms  # noqa: F401
 
 
-def test_a_tflite_file(forms, tmp_path):  # noqa: F811
+def test_a_tflite_file(forms, tmp_path):
   path = forms.tflite('float')
   options = benchmark.Options(
     path, input_path=forms.records, runs=3, name='toy', family='toys', facts={'train_steps': 120}
@@ -42,7 +41,7 @@ def test_a_tflite_file(forms, tmp_path):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_checkpoint_and_saved_model(forms):  # noqa: F811
+def test_checkpoint_and_saved_model(forms):
   tflite = benchmark.measure(benchmark.Options(forms.tflite('float'), runs=2))
   for path, form in ((forms.model_dir, 'checkpoint'), (forms.saved_model, 'saved_model')):
     found = benchmark.measure(benchmark.Options(path, input_path=forms.records, runs=2))
@@ -53,7 +52,7 @@ def test_checkpoint_and_saved_model(forms):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_onnx(forms, tmp_path):  # noqa: F811
+def test_onnx(forms, tmp_path):
   pytest.importorskip('tf2onnx', reason='tf2onnx is not installed')
   pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
   path = str(tmp_path / 'toy.onnx')
@@ -68,7 +67,7 @@ def test_onnx(forms, tmp_path):  # noqa: F811
     benchmark.measure(benchmark.Options(path, input_path=forms.records, runs=2))
 
 
-def test_what_cannot_be_measured(forms, tmp_path):  # noqa: F811
+def test_what_cannot_be_measured(forms, tmp_path):
   for path in ('absent.tflite', 'absent', str(tmp_path)):
     with pytest.raises(FileNotFoundError, match=path):
       benchmark.measure(benchmark.Options(path))

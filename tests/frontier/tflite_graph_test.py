@@ -18,10 +18,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from nasfpn_tf import zoo
-from nasfpn_tf.frontier import tflite_graph, worker
+from nasfpn_tf.frontier import fitting, tflite_graph
 from nasfpn_tf.frontier.record import PARTS
 from nasfpn_tf.modeling import cost
-from tests.export.forms import forms  # noqa: F401
 
 
 def _content(path):
@@ -29,7 +28,7 @@ def _content(path):
     return file.read()
 
 
-def test_multiply_adds_are_those_of_the_keras_model(forms):  # noqa: F811
+def test_multiply_adds_are_those_of_the_keras_model(forms):
   model = zoo.load_detector(forms.model_dir)
   wanted = cost.multiply_adds_by_part(model, (128, 128))
   wanted = {'backbone': wanted['backbone'], 'neck': wanted['decoder'], 'head': wanted['head']}
@@ -42,10 +41,10 @@ def test_multiply_adds_are_those_of_the_keras_model(forms):  # noqa: F811
 
 
 @pytest.mark.parametrize('name', ['float', 'fp16', 'int8'])
-def test_a_cut_file_computes_what_the_whole_one_does(name, forms):  # noqa: F811
+def test_a_cut_file_computes_what_the_whole_one_does(name, forms):
   content = _content(forms.tflite(name))
   graph = tflite_graph.TFLiteGraph(content)
-  picture = worker.fit(_picture(), (128, 128))
+  picture = fitting.fit(_picture(), (128, 128))
   whole = Interpreter(model_content=content, experimental_preserve_all_tensors=True, num_threads=1)
   sizes = []
   for part in PARTS[:-1]:
@@ -66,7 +65,7 @@ def test_a_cut_file_computes_what_the_whole_one_does(name, forms):  # noqa: F811
   assert 0 < sizes[0] < sizes[1] < sizes[2] < len(whole._get_ops_details())
 
 
-def test_files_that_have_no_parts_or_are_none(forms):  # noqa: F811
+def test_files_that_have_no_parts_or_are_none(forms):
   with pytest.raises(ValueError, match='not a TFLite file'):
     tflite_graph.TFLiteGraph(b'nothing of the kind')
   content = _content(forms.tflite('float'))

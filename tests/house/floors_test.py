@@ -29,6 +29,7 @@ FLOORS = {
   'chain': 1,
   'config': 1,
   'data': 1,
+  'artifacts': 1,
   'report': 1,
   'modeling': 2,
   'interop': 2,
@@ -79,6 +80,7 @@ TRAINS = (
 LIGHT = (
   'nasfpn_tf/__init__.py',
   'nasfpn_tf/topology/',
+  'nasfpn_tf/artifacts/',
   'nasfpn_tf/chain/',
   'nasfpn_tf/quickstart/',
   'nasfpn_tf/data/records/framing.py',

@@ -25,17 +25,17 @@ import tensorflow as tf
 from PIL import Image
 
 from nasfpn_tf import predict, zoo
-from nasfpn_tf.predict import forms as forms_lib
-from tests.export.forms import forms  # noqa: F401
+from nasfpn_tf.artifacts import layout
+from nasfpn_tf.predict import saved_model, tflite
 
 
 @pytest.fixture(scope='module')
-def checkpoint(forms):  # noqa: F811
+def checkpoint(forms):
   """The Keras model."""
   return predict.load_predictor(forms.model_dir)
 
 
-def _form(forms, name):  # noqa: F811
+def _form(forms, name):
   return predict.load_predictor(forms.saved_model if name == 'saved_model' else forms.tflite(name))
 
 
@@ -51,7 +51,7 @@ def _count_common(expected, actual, score_tolerance):
 # A larger and a smaller picture than the network's input, neither of its proportions.
 @pytest.mark.parametrize('shape', [(200, 150), (70, 110)])
 @pytest.mark.parametrize('name', ['saved_model', 'float'])
-def test_same_detections_as_the_checkpoint(forms, checkpoint, name, shape):  # noqa: F811
+def test_same_detections_as_the_checkpoint(forms, checkpoint, name, shape):
   with Image.open(forms.pictures / '1.jpg') as picture:
     image = np.asarray(picture.resize(shape[::-1]))
   expected, actual = checkpoint(image), _form(forms, name)(image)
@@ -62,7 +62,7 @@ def test_same_detections_as_the_checkpoint(forms, checkpoint, name, shape):  # n
 
 
 @pytest.mark.parametrize(('name', 'score_tolerance'), [('raw', 0.02), ('post_process', 1e-3)])
-def test_same_objects_as_the_checkpoint(forms, checkpoint, name, score_tolerance):  # noqa: F811
+def test_same_objects_as_the_checkpoint(forms, checkpoint, name, score_tolerance):
   """Rounded pictures ('raw' takes uint8) and suppression before clipping: near the same, not the same."""
   predictor = _form(forms, name)
   expected, common = 0, 0
@@ -75,7 +75,7 @@ def test_same_objects_as_the_checkpoint(forms, checkpoint, name, score_tolerance
   assert common >= 0.9 * expected
 
 
-def test_evaluated_on_records(forms, checkpoint):  # noqa: F811
+def test_evaluated_on_records(forms, checkpoint):
   of_model = predict.evaluate_records(checkpoint, forms.records)
   assert of_model['AP50'] > 0.3  # It has learned something, so that the comparison says something.
   assert predict.evaluate_records(_form(forms, 'saved_model'), forms.records) == pytest.approx(of_model, abs=1e-3)
@@ -84,7 +84,7 @@ def test_evaluated_on_records(forms, checkpoint):  # noqa: F811
     assert metrics['AP'] == pytest.approx(of_model['AP'], abs=tolerance), name
 
 
-def test_detections_say_what_they_are(checkpoint, forms):  # noqa: F811
+def test_detections_say_what_they_are(checkpoint, forms):
   found = checkpoint(predict.read_image(str(forms.pictures / '0.jpg')))
   assert set(found.names) <= {'red', 'blue'}
   assert list(found.scores) == sorted(found.scores, reverse=True)
@@ -102,9 +102,9 @@ def test_what_is_no_picture(checkpoint, image):
     checkpoint(image)
 
 
-def test_highest_version_is_taken(forms, tmp_path, monkeypatch):  # noqa: F811
+def test_highest_version_is_taken(forms, tmp_path, monkeypatch):
   loaded = []
-  monkeypatch.setattr(forms_lib, 'SavedModelPredictor', loaded.append)
+  monkeypatch.setattr(saved_model, 'SavedModelPredictor', loaded.append)
   for version in ('2', '11'):
     (tmp_path / version).mkdir()
     (tmp_path / version / 'saved_model.pb').touch()
@@ -119,7 +119,7 @@ def test_nothing_to_load(tmp_path, name):
     predict.load_predictor(str(tmp_path / name))
 
 
-def test_tflite_without_its_json(forms, tmp_path):  # noqa: F811
+def test_tflite_without_its_json(forms, tmp_path):
   shutil.copy(forms.tflite('float'), tmp_path / 'x.tflite')
   with pytest.raises(FileNotFoundError, match=r'x\.json.*keep both together'):
     predict.load_predictor(str(tmp_path / 'x.tflite'))
@@ -128,30 +128,30 @@ def test_tflite_without_its_json(forms, tmp_path):  # noqa: F811
     predict.load_predictor(str(tmp_path / 'x.tflite'))
 
 
-def test_tflite_with_the_json_of_another(forms, tmp_path):  # noqa: F811
+def test_tflite_with_the_json_of_another(forms, tmp_path):
   for name, of in (('float', 'raw'), ('raw', 'int8')):
     shutil.copy(forms.tflite(name), tmp_path / 'x.tflite')
-    shutil.copy(os.path.splitext(forms.tflite(of))[0] + '.json', tmp_path / 'x.json')
+    shutil.copy(layout.sidecar_path(forms.tflite(of)), tmp_path / 'x.json')
     with pytest.raises(ValueError, match=r'x\.tflite: is not the file that .*x\.json describes'):
       predict.load_predictor(str(tmp_path / 'x.tflite'))
 
 
-def test_tflite_of_another_tool(forms, tmp_path):  # noqa: F811
+def test_tflite_of_another_tool(forms, tmp_path):
   double = tf.function(lambda x: 2.0 * x).get_concrete_function(tf.TensorSpec([1, 2]))
   converter = tf.lite.TFLiteConverter.from_concrete_functions([double])
   (tmp_path / 'x.tflite').write_bytes(converter.convert())
-  shutil.copy(os.path.splitext(forms.tflite('float'))[0] + '.json', tmp_path / 'x.json')
+  shutil.copy(layout.sidecar_path(forms.tflite('float')), tmp_path / 'x.json')
   with pytest.raises(ValueError, match=r'x\.tflite: is not the file that .*x\.json describes'):
     predict.load_predictor(str(tmp_path / 'x.tflite'))
 
 
 @pytest.mark.parametrize('name', ['checkpoint', 'saved_model', 'float'])
-def test_labels_beyond_the_classes_of_the_model(forms, tmp_path, name):  # noqa: F811
+def test_labels_beyond_the_classes_of_the_model(forms, tmp_path, name):
   labels = [{'label': k, 'id': k, 'name': 'x'} for k in (1, 2, 3)]
   if name == 'float':
     path, file = tmp_path / 'x.tflite', tmp_path / 'x.json'
     shutil.copy(forms.tflite('float'), path)
-    facts = json.loads(pathlib.Path(forms.tflite('float')).with_suffix('.json').read_text())
+    facts = json.loads(pathlib.Path(layout.sidecar_path(forms.tflite('float'))).read_text())
     file.write_text(json.dumps({**facts, 'labels': labels}))
   else:
     path, file = tmp_path / 'copy', tmp_path / 'copy' / 'labels.json'
@@ -161,7 +161,7 @@ def test_labels_beyond_the_classes_of_the_model(forms, tmp_path, name):  # noqa:
     predict.load_predictor(str(path))
 
 
-def test_weights_that_are_not_finite(forms, tmp_path):  # noqa: F811
+def test_weights_that_are_not_finite(forms, tmp_path):
   model = zoo.load_detector(forms.model_dir)
   model.head.trainable_variables[0].assign_add(tf.fill(model.head.trainable_variables[0].shape, np.inf))
   for name in ('params.yaml', 'labels.json'):
@@ -171,7 +171,7 @@ def test_weights_that_are_not_finite(forms, tmp_path):  # noqa: F811
     predict.load_predictor(str(tmp_path), str(tmp_path / 'ckpt-1'))
 
 
-def test_post_process_never_leaves_a_class_out(forms, tmp_path, monkeypatch):  # noqa: F811
+def test_post_process_never_leaves_a_class_out(forms, tmp_path, monkeypatch):
   """The operator does, with several threads but fewer than classes: then it gets one thread."""
   from ai_edge_litert import interpreter
 
@@ -181,23 +181,23 @@ def test_post_process_never_leaves_a_class_out(forms, tmp_path, monkeypatch):  #
     interpreter, 'Interpreter', lambda model_path, num_threads: used.append(num_threads) or honest(model_path)
   )
   path = shutil.copy(forms.tflite('post_process'), tmp_path / 'x.tflite')
-  facts = json.loads(pathlib.Path(forms.tflite('post_process')).with_suffix('.json').read_text())
+  facts = json.loads(pathlib.Path(layout.sidecar_path(forms.tflite('post_process'))).read_text())
   for num_classes in (2, 3):
     facts['post_processing']['num_classes'] = num_classes
     path.with_suffix('.json').write_text(json.dumps(facts))
-    forms_lib.TFLitePredictor(str(path), num_threads=2)
+    tflite.TFLitePredictor(str(path), num_threads=2)
   assert used == [2, 1]
 
 
-def test_broken_tflite(forms, tmp_path):  # noqa: F811
+def test_broken_tflite(forms, tmp_path):
   content = pathlib.Path(forms.tflite('float')).read_bytes()
   (tmp_path / 'x.tflite').write_bytes(content[: len(content) // 2])
-  shutil.copy(os.path.splitext(forms.tflite('float'))[0] + '.json', tmp_path / 'x.json')
+  shutil.copy(layout.sidecar_path(forms.tflite('float')), tmp_path / 'x.json')
   with pytest.raises(ValueError, match=r'x\.tflite'):
     predict.load_predictor(str(tmp_path / 'x.tflite'))
 
 
-def test_labels_of_every_form_are_the_same(forms, checkpoint):  # noqa: F811
+def test_labels_of_every_form_are_the_same(forms, checkpoint):
   with open(os.path.join(forms.model_dir, 'labels.json'), encoding='utf-8') as file:
     labels = {label['label']: label for label in json.load(file)}
   assert checkpoint.labels == labels

@@ -19,7 +19,7 @@ import pathlib
 
 import pytest
 
-from nasfpn_tf.chain import steps
+from nasfpn_tf.chain import processor, steps
 from nasfpn_tf.quickstart import chain, run
 from tests.house import docs_test
 
@@ -52,17 +52,8 @@ def test_settings_keep_a_path_with_a_space_and_do_not_change_the_plan(tmp_path):
   assert json.dumps(chain.SMOKE.override) == before
   full = chain.Quickstart(tmp_path, chain.FULL).settings()
   assert set(full['task']) == {'train_data', 'validation_data'}
-  assert full.get('runtime') == ({'mixed_precision_dtype': 'bfloat16'} if chain.computes_bfloat16() else None)
+  assert full.get('runtime') == ({'mixed_precision_dtype': 'bfloat16'} if processor.computes_bfloat16() else None)
   assert set(full) <= {'task', 'runtime'}
-
-
-@pytest.mark.parametrize(
-  'flags, expected', [('avx2 avx512f', False), ('avx512f avx512_bf16', True), ('amx_bf16', True)]
-)
-def test_bfloat16_where_the_cpu_has_instructions_for_it(tmp_path, flags, expected):
-  (tmp_path / 'cpuinfo').write_text(f'model name : One\nflags : fpu {flags} sse\n')
-  assert chain.computes_bfloat16(tmp_path / 'cpuinfo') is expected
-  assert not chain.computes_bfloat16(tmp_path / 'absent')
 
 
 def test_everything_lies_under_the_output_directory(tmp_path):

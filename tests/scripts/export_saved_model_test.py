@@ -22,7 +22,6 @@ import sys
 import pytest
 
 from tests import testing
-from tests.export.forms import forms  # noqa: F401
 
 
 def _run(*flags):
@@ -30,7 +29,7 @@ def _run(*flags):
   return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_exported_from_a_model_dir(forms, tmp_path):  # noqa: F811
+def test_exported_from_a_model_dir(forms, tmp_path):
   result = _run(
     f'--model={forms.model_dir}',
     f'--export_dir={tmp_path}/my models/toy',

@@ -22,7 +22,6 @@ import sys
 import pytest
 
 from tests import testing
-from tests.export.forms import forms  # noqa: F401
 
 
 def _run(*flags):
@@ -30,7 +29,7 @@ def _run(*flags):
   return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_exported_from_a_saved_model(forms, tmp_path):  # noqa: F811
+def test_exported_from_a_saved_model(forms, tmp_path):
   result = _run(
     f'--saved_model_dir={forms.saved_model}', f'--tflite_path={tmp_path}/my files/toy.tflite', '--quant_type=fp16'
   )

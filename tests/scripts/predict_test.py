@@ -22,7 +22,6 @@ import sys
 from PIL import Image
 
 from tests import testing
-from tests.export.forms import forms  # noqa: F401
 
 
 def _run(*flags):
@@ -30,7 +29,7 @@ def _run(*flags):
   return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_pictures_of_which_one_is_broken(forms, tmp_path):  # noqa: F811
+def test_pictures_of_which_one_is_broken(forms, tmp_path):
   pictures = tmp_path / 'my pictures'
   pictures.mkdir()
   for name in ('0.jpg', '1.jpg'):

@@ -25,8 +25,10 @@ from nasfpn_tf.layers import merging_cell
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.modeling.weights import restore
 from nasfpn_tf.training import quantization_aware, task, trainer
-from tests.export.forms import forms  # noqa: F401
+from tests.export import forms as exported
 from tests.training import rectangles
+
+forms = exported.forms
 
 _IMAGES = np.random.default_rng(0).normal(size=[2, rectangles.SIZE, rectangles.SIZE, 3]).astype(np.float32)
 
@@ -142,7 +144,7 @@ def test_it_fine_tunes_a_trained_detector():
 
 
 @pytest.mark.slow
-def test_fine_tuned_and_exported(forms, tmp_path):  # noqa: F811
+def test_fine_tuned_and_exported(forms, tmp_path):
   params = rectangles.experiment(
     forms.records,
     task={'quantization_aware': True, 'init_checkpoint': forms.model_dir},

@@ -1,0 +1,172 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The formats of a trained detector: what each is recognised by, and who writes, runs and measures it.
+
+Export, prediction and frontier ask this table, so a format is three files: its entry here, what writes it in export/
+and what runs it in predict/. Whatever can predict can be measured; what knows more of a format is in frontier/.
+Functions are named as 'module:function' and loaded when they are asked for: none needs what another one imports.
+"""
+
+import dataclasses
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+from nasfpn_tf.artifacts import layout
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+  """One format.
+
+  Attributes:
+    name: in records, messages and flags.
+    description: with an article, for messages.
+    suffix: of the file; None: it is a directory.
+    directory: from a path to the model's directory there, None where there is none of this format.
+    exporter: 'module:function' that writes a `Source`, see `nasfpn_tf.export.by_format`; None: other programs do.
+    predictor: 'module:class' of a `Predictor`, made from a path and, where `takes_checkpoint`, a checkpoint; None:
+      there is no NMS in it.
+    benchmark: 'module:function' that measures a model in a process of its own, see `nasfpn_tf.frontier.worker`.
+    runtime: the installed package whose version records name.
+    takes_checkpoint: whether it has several sets of weights to choose from.
+    facts: from the path to what the exporter wrote down of it: `quant_type` and `params`, as far as they are known.
+  """
+
+  name: str
+  description: str
+  suffix: str | None = None
+  directory: Callable[[str], str | None] = lambda path: None
+  exporter: str | None = None
+  predictor: str | None = None
+  benchmark: str = 'nasfpn_tf.frontier.any_predictor:measure'
+  runtime: str = 'nasfpn_tf'
+  takes_checkpoint: bool = False
+  facts: Callable[[str], dict[str, Any]] = lambda path: {}
+
+  def find(self, path: str) -> str | None:
+    """Returns where the model at `path` lies, None where there is none of this format."""
+    if self.suffix is None:
+      return self.directory(path)
+    return path if path.endswith(self.suffix) and os.path.isfile(path) else None
+
+
+_FORMATS: dict[str, Format] = {}
+
+
+def register(entry: Format) -> Format:
+  """Adds a format; those that came first are looked for first.
+
+  Raises:
+    ValueError: there is one of this name.
+  """
+  if entry.name in _FORMATS:
+    raise ValueError(f'{entry.name!r} is a format already.')
+  _FORMATS[entry.name] = entry
+  return entry
+
+
+def get(name: str) -> Format:
+  """Returns the format of a name; a ValueError lists them where there is none."""
+  if name not in _FORMATS:
+    raise ValueError(f'format {name!r} is not one of {", ".join(_FORMATS)}.')
+  return _FORMATS[name]
+
+
+def names() -> list[str]:
+  """Returns the names of all formats."""
+  return list(_FORMATS)
+
+
+def of_file(path: str) -> Format | None:
+  """Returns the format whose suffix `path` has, whether there is such a file or not."""
+  return next((entry for entry in _FORMATS.values() if entry.suffix and path.endswith(entry.suffix)), None)
+
+
+def locate(path: str) -> tuple[Format, str]:
+  """Returns the format of a model and where it lies: the version directory of a SavedModel, else `path`.
+
+  Raises:
+    FileNotFoundError: there is no model.
+  """
+  for entry in _FORMATS.values():
+    found = entry.find(path)
+    if found is not None:
+      return entry, found
+  if of_file(path):
+    raise FileNotFoundError(f'{path}: no such file.')
+  described = [entry.description for entry in _FORMATS.values()]
+  raise FileNotFoundError(f'{path}: neither {", ".join(described[:-1])} nor {described[-1]}.')
+
+
+def load(reference: str) -> Callable[..., Any]:
+  """Imports what 'module:function' names."""
+  module, _, name = reference.partition(':')
+  return getattr(importlib.import_module(module), name)
+
+
+def _tflite_facts(path: str) -> dict[str, Any]:
+  try:
+    return layout.read_sidecar(path)
+  except FileNotFoundError:  # Another program made it.
+    return {}
+
+
+register(
+  Format(
+    name='tflite',
+    description='a .tflite',
+    suffix=layout.TFLITE,
+    exporter='nasfpn_tf.export.tflite:export',
+    predictor='nasfpn_tf.predict.tflite:TFLitePredictor',
+    benchmark='nasfpn_tf.frontier.tflite:measure',
+    runtime='ai-edge-litert',
+    facts=_tflite_facts,
+  )
+)
+register(
+  Format(
+    name='onnx',
+    description='an .onnx',
+    suffix='.onnx',
+    benchmark='nasfpn_tf.frontier.onnx:measure',
+    runtime='onnxruntime',
+  )
+)
+register(
+  Format(
+    name='saved_model',
+    description='a SavedModel',
+    directory=layout.find_saved_model,
+    exporter='nasfpn_tf.export.saved_model:export_saved_model',
+    predictor='nasfpn_tf.predict.saved_model:SavedModelPredictor',
+    benchmark='nasfpn_tf.frontier.saved_model:measure',
+    runtime='tensorflow',
+    facts=lambda path: {'quant_type': 'none'},
+  )
+)
+register(
+  Format(
+    name='checkpoint',
+    description='the model_dir of a training',
+    directory=lambda path: path if layout.is_model_dir(path) else None,
+    predictor='nasfpn_tf.predict.checkpoint:CheckpointPredictor',
+    benchmark='nasfpn_tf.frontier.checkpoint:measure',
+    runtime='tensorflow',
+    takes_checkpoint=True,
+    facts=lambda path: {'quant_type': 'none'},
+  )
+)

@@ -1,0 +1,116 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Where the parts of a model lie on disk: SavedModel versions, the JSON file beside a .tflite, a model_dir."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+# In a SavedModel.
+SAVED_MODEL = 'saved_model.pb'
+VARIABLES = os.path.join('variables', 'variables')
+EXTRA = 'assets.extra'  # TensorFlow Serving's directory for what TensorFlow itself does not read.
+FROZEN_WEIGHTS = os.path.join(EXTRA, 'weights')  # Prefix of the checkpoint beside weights that are constants.
+WARMUP = os.path.join(EXTRA, 'tf_serving_warmup_requests')
+TOPOLOGY, REPORT = 'topology.json', 'export.json'
+# In a SavedModel and in a model_dir.
+PARAMS = 'params.yaml'
+
+TFLITE = '.tflite'
+
+
+def find_saved_model(path: str) -> str | None:
+  """Returns the directory of a SavedModel, which is `path` or its highest version; None where neither is one."""
+  if not os.path.isdir(path):
+    return None
+  versions = sorted(filter(str.isdigit, os.listdir(path)), key=int, reverse=True)
+  for directory in [path, *(os.path.join(path, version) for version in versions)]:
+    if os.path.isfile(os.path.join(directory, SAVED_MODEL)):
+      return directory
+  return None
+
+
+def latest_version(path: str) -> str:
+  """Returns what `find_saved_model` does.
+
+  Raises:
+    FileNotFoundError: there is no SavedModel.
+  """
+  found = find_saved_model(path)
+  if found is None:
+    raise FileNotFoundError(f'{path}: no {SAVED_MODEL} in it or in a numbered directory below it.')
+  return found
+
+
+def next_version(export_dir: str) -> int:
+  """Returns one more than the highest version in `export_dir`, 1 where there is none."""
+  names = os.listdir(export_dir) if os.path.isdir(export_dir) else []
+  return max((int(name) for name in names if name.isdigit()), default=0) + 1
+
+
+def saved_model_checkpoint(directory: str) -> str:
+  """Returns the prefix of the checkpoint in a SavedModel of `export_saved_model.py`, frozen or not."""
+  frozen = os.path.join(directory, FROZEN_WEIGHTS)
+  return frozen if os.path.isfile(frozen + '.index') else os.path.join(directory, VARIABLES)
+
+
+def is_model_dir(path: str) -> bool:
+  """Whether a training wrote the directory `path`; a SavedModel has the same params.yaml."""
+  return os.path.isfile(os.path.join(path, PARAMS)) and not os.path.isfile(os.path.join(path, SAVED_MODEL))
+
+
+def sidecar_path(tflite_path: str) -> str:
+  """Returns the path of the JSON file beside a .tflite: the same name with .json."""
+  return os.path.splitext(tflite_path)[0] + '.json'
+
+
+def write_sidecar(tflite_path: str, facts: Mapping[str, Any]) -> str:
+  """Writes the facts beside `tflite_path`; returns the path."""
+  path = sidecar_path(tflite_path)
+  with open(path, 'w', encoding='utf-8') as file:
+    json.dump({'format': 1, 'kind': 'tflite', **facts}, file, indent=2)
+    file.write('\n')
+  return path
+
+
+def read_sidecar(tflite_path: str) -> dict[str, Any]:
+  """Reads the facts beside `tflite_path`.
+
+  Raises:
+    FileNotFoundError: there are none: the file is another program's, or the two were separated.
+    ValueError: they are not JSON, or no facts; the message names the file.
+  """
+  path = sidecar_path(tflite_path)
+  try:
+    with open(path, encoding='utf-8') as file:
+      facts = json.load(file)
+  except FileNotFoundError as error:
+    raise FileNotFoundError(
+      f'{path} is missing, which says what {tflite_path} is: export_tflite.py writes it beside the .tflite; keep both'
+      ' together. Files of other programs have none and are not read.'
+    ) from error
+  except ValueError as error:
+    raise ValueError(f'{path}: not JSON ({error}): export the .tflite again.') from error
+  if not isinstance(facts, dict):
+    raise ValueError(f'{path}: not written by export_tflite.py: it holds a {type(facts).__name__}.')
+  return facts
+
+
+def size_bytes(path: str) -> int:
+  """Returns the size of a file, or of all files below a directory."""
+  if os.path.isfile(path):
+    return os.path.getsize(path)
+  return sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(path) for name in names)

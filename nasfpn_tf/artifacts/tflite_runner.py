@@ -1,0 +1,119 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Runs a .tflite by its signatures, in any thread and also in a forked process."""
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_RUNNERS = weakref.WeakSet()
+_ABANDONED = []
+
+
+class TFLiteRunner:
+  """A .tflite in LiteRT, called by the names of its signatures.
+
+  Safe to share between threads: an interpreter has one set of tensors, so calls wait for one another. Safe after a
+  fork: the child makes an interpreter of its own at its first call, for the threads of the parent's are not there.
+  """
+
+  def __init__(self, path: str, num_threads: int | None = None):
+    """Loads a file.
+
+    Args:
+      path: of the .tflite.
+      num_threads: of LiteRT; None: as many as the machine has processors.
+
+    Raises:
+      ValueError: LiteRT cannot load it.
+    """
+    self._path, self._num_threads = path, num_threads or os.cpu_count() or 1
+    self._lock = threading.Lock()
+    self._signatures = {}
+    self._interpreter = None
+    self._load()
+    _RUNNERS.add(self)
+
+  def run(self, key: str | None = None, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """Runs a signature (None: the only one); returns copies of its outputs as they are stored, by name."""
+    with self._lock:
+      return self._signature(key)(**inputs)
+
+  def input_details(self, key: str | None = None) -> dict[str, dict[str, Any]]:
+    """Returns LiteRT's description of each input of a signature.
+
+    Raises:
+      ValueError: there is no such signature.
+    """
+    with self._lock:
+      return self._signature(key).get_input_details()
+
+  def output_details(self, key: str | None = None) -> dict[str, dict[str, Any]]:
+    """Returns LiteRT's description of each output of a signature.
+
+    Raises:
+      ValueError: there is no such signature.
+    """
+    with self._lock:
+      return self._signature(key).get_output_details()
+
+  def _signature(self, key: str | None) -> Any:
+    if self._interpreter is None:
+      self._load()
+    # Making one takes longer than running a small network.
+    if key not in self._signatures:
+      self._signatures[key] = self._interpreter.get_signature_runner(key)
+    return self._signatures[key]
+
+  def _load(self) -> None:
+    # The import takes a while and prints; only this format needs it.
+    from ai_edge_litert import interpreter
+
+    try:
+      self._interpreter = interpreter.Interpreter(model_path=self._path, num_threads=self._num_threads)
+    except (ValueError, RuntimeError) as error:
+      raise ValueError(f'{self._path}: LiteRT cannot load it: {error}') from error
+
+  def _after_fork(self) -> None:
+    # Deleting the interpreter would wait for its threads, which only the parent has.
+    _ABANDONED.append((self._interpreter, self._signatures))
+    self._lock, self._interpreter, self._signatures = threading.Lock(), None, {}
+
+
+def to_real(value: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
+  """Returns an output as real numbers, by the quantisation in LiteRT's `detail` of it; floats stay as they are."""
+  scale, zero_point = detail['quantization']
+  return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
+
+
+def describe(details: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+  """Returns the inputs or outputs of a signature as the JSON file has them: name, shape and dtype of each."""
+  return [
+    {'name': name, 'shape': [int(side) for side in detail['shape']], 'dtype': detail['dtype'].__name__}
+    for name, detail in details.items()
+  ]
+
+
+def _after_fork() -> None:
+  for runner in list(_RUNNERS):
+    runner._after_fork()
+
+
+if hasattr(os, 'register_at_fork'):
+  os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,43 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What this machine's processor is called and can do."""
+
+import functools
+import pathlib
+import platform
+
+_CPUINFO = pathlib.Path('/proc/cpuinfo')
+
+
+@functools.cache
+def name(cpuinfo: pathlib.Path = _CPUINFO) -> str:
+  """Returns the name of the processor, as Linux has it; elsewhere what Python knows."""
+  for line in _read(cpuinfo).splitlines():
+    if line.startswith('model name'):
+      return line.partition(':')[2].strip()
+  return platform.processor() or platform.machine()
+
+
+def computes_bfloat16(cpuinfo: pathlib.Path = _CPUINFO) -> bool:
+  """Whether it has instructions for bfloat16; without them it is slower than float32."""
+  words = _read(cpuinfo).split()
+  return 'avx512_bf16' in words or 'amx_bf16' in words
+
+
+def _read(path: pathlib.Path) -> str:
+  try:
+    return path.read_text(encoding='utf-8')
+  except OSError:
+    return ''

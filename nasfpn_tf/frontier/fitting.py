@@ -1,0 +1,32 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Letterboxes an image as every format takes it, with Pillow: a process that is measured loads nothing for it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+MEAN_COLOR = (124, 116, 104)  # Pads, as everywhere in the project; rounded.
+
+
+def fit(picture: np.ndarray, size: Sequence[int]) -> np.ndarray:
+  """A uint8 picture letterboxed to [height, width, 3]."""
+  height, width = size
+  scale = min(height / picture.shape[0], width / picture.shape[1])
+  inner = max(1, round(scale * picture.shape[1])), max(1, round(scale * picture.shape[0]))
+  canvas = Image.new('RGB', (width, height), MEAN_COLOR)
+  canvas.paste(Image.fromarray(picture).resize(inner, Image.Resampling.BILINEAR))
+  return np.asarray(canvas)

@@ -1,0 +1,73 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The Keras model of a training's checkpoint as a predictor."""
+
+import tensorflow as tf
+
+from nasfpn_tf import zoo
+from nasfpn_tf.artifacts.signatures import FIELDS
+from nasfpn_tf.data.input import preprocess
+from nasfpn_tf.data.records import label_names
+from nasfpn_tf.predict.predictor import Predictor, to_picture
+
+
+class CheckpointPredictor(Predictor):
+  """The Keras model."""
+
+  def __init__(self, model_dir: str, checkpoint: str | None = None):
+    """Loads `checkpoint`, or the best of `model_dir`."""
+    params = zoo.load_experiment(model_dir)
+    super().__init__(label_names.of_model(model_dir, params.task.model.num_classes, params.task.train_data.input_path))
+    model = zoo.load_detector(model_dir, checkpoint)
+    size = tuple(params.task.model.input_size[:2])
+    keep_aspect_ratio = params.task.validation_data.parser.keep_aspect_ratio
+
+    self.num_exits = getattr(model, 'num_exits', 1)
+    picture = tf.TensorSpec([None, None, 3], tf.uint8)
+
+    @tf.function(input_signature=[picture])
+    def detect(image):
+      pixels, image_info = preprocess.letterbox(image, size, keep_aspect_ratio)
+      outputs = model(pixels[tf.newaxis], image_shape=image_info[tf.newaxis, 1], training=False)
+      return outputs, image_info
+
+    @tf.function(input_signature=[picture])
+    def begin(image):
+      pixels, image_info = preprocess.letterbox(image, size, keep_aspect_ratio)
+      return model.begin(pixels[tf.newaxis], image_info[tf.newaxis, 1]), image_info
+
+    self._run, self._run_begin = detect, begin
+    if self.num_exits > 1:
+      self._run_refine, self._run_finish = tf.function(model.refine), tf.function(model.detect)
+
+  def _detect(self, image):
+    return self._first(*self._run(tf.constant(image)))
+
+  def _begin(self, image):
+    return self._run_begin(tf.constant(image))
+
+  def _refine(self, value, exit_stage):
+    state, image_info = value
+    return self._run_refine(state), image_info
+
+  def _finish(self, value, exit_stage):
+    state, image_info = value
+    return self._first(self._run_finish(state), image_info)
+
+  def _first(self, outputs, image_info):
+    """Detections of the only picture of a batch."""
+    count = int(outputs['num_detections'][0])
+    boxes, scores, classes = (outputs[f'detection_{key}'][0, :count].numpy() for key in FIELDS)
+    return to_picture(boxes, image_info.numpy()), scores, classes

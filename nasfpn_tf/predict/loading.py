@@ -1,0 +1,36 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Loads a trained detector of any format behind one interface."""
+
+from nasfpn_tf.artifacts import formats
+from nasfpn_tf.predict.predictor import Predictor
+
+
+def load_predictor(path: str, checkpoint: str | None = None) -> Predictor:
+  """Loads a detector in whatever format it is.
+
+  Args:
+    path: a .tflite, a SavedModel or the directory of its versions (the highest is taken), or a model_dir of a training.
+    checkpoint: of a model_dir: prefix of a checkpoint; None: its best.
+
+  Raises:
+    FileNotFoundError: there is nothing of the kind.
+    ValueError: it is there but broken, not made by this project, or of a format without NMS.
+  """
+  entry, path = formats.locate(path)
+  if entry.predictor is None:
+    raise ValueError(f'{path}: {entry.description} has no NMS, so it gives no detections; benchmark.py can time it.')
+  make = formats.load(entry.predictor)
+  return make(path, checkpoint) if entry.takes_checkpoint else make(path)

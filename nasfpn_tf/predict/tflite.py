@@ -1,0 +1,135 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A .tflite as a predictor."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from official.vision.ops import anchor
+
+from nasfpn_tf.artifacts import layout, signatures, tflite_runner
+from nasfpn_tf.data.input import preprocess
+from nasfpn_tf.data.records import label_names
+from nasfpn_tf.modeling import postprocess
+from nasfpn_tf.predict.predictor import Predictor, to_picture
+
+
+class TFLitePredictor(Predictor):
+  """A .tflite of `export_tflite.py`, with the JSON file beside it."""
+
+  def __init__(self, path: str, num_threads: int | None = None):
+    """Loads `path`; a FileNotFoundError or ValueError where it or its JSON file is missing or another's."""
+    facts, sidecar = layout.read_sidecar(path), layout.sidecar_path(path)
+    try:
+      super().__init__(facts['labels'])
+      self._size = tuple(facts['input_size'])
+      self._keep_aspect_ratio = facts['keep_aspect_ratio']
+      self._options, anchors, self._nms = facts['post_processing'], facts['anchors'], facts['nms']
+      num_classes, described = self._options['num_classes'], [*facts['inputs'], *facts['outputs']]
+    except (ValueError, KeyError, TypeError) as error:
+      raise ValueError(f'{sidecar}: not written by export_tflite.py ({type(error).__name__}: {error}).') from error
+    if self._nms not in ('builtin', 'post_process', 'none'):
+      raise ValueError(f'{sidecar}: nms {self._nms!r} is not known.')
+    label_names.check(facts['labels'], num_classes + 1, sidecar)
+    self._anchors = _flat_anchors(anchors, self._size) if self._nms == 'none' else None
+    self._runner = tflite_runner.TFLiteRunner(path, _num_threads(self._nms, num_classes, num_threads))
+    self.num_exits = facts.get('num_exits', 1)
+    self._key = signatures.exit_key(self.num_exits if self.num_exits > 1 else None)
+    try:
+      inputs, self._outputs = self._runner.input_details(self._key), self._runner.output_details(self._key)
+      found = tflite_runner.describe({**inputs, **self._outputs})
+      is_described = _by_name(found) == _by_name(described)
+    except (ValueError, KeyError, TypeError):  # No such signature, or a description of another kind.
+      is_described = False
+    if not is_described:
+      raise ValueError(
+        f'{path}: is not the file that {sidecar} describes; keep each .tflite with the JSON file that export_tflite.py'
+        ' wrote for it.'
+      )
+    self._dtype = inputs[signatures.INPUTS]['dtype']
+
+  def _detect(self, image):
+    inputs, image_info = self._letterbox(image)
+    return self._found(self._runner.run(self._key, inputs=inputs), image_info)
+
+  def _begin(self, image):
+    inputs, image_info = self._letterbox(image)
+    return self._runner.run(signatures.BEGIN, inputs=inputs), image_info
+
+  def _refine(self, value, exit_stage):
+    features, image_info = value
+    return self._runner.run(signatures.refine_key(exit_stage), **features), image_info
+
+  def _finish(self, value, exit_stage):
+    features, image_info = value
+    return self._found(self._runner.run(signatures.detect_key(exit_stage), **features), image_info)
+
+  def _letterbox(self, image):
+    pixels, image_info = preprocess.letterbox(tf.constant(image), self._size, self._keep_aspect_ratio)
+    # Back to 0..255: the file normalises, and its padding is the mean colour.
+    inputs = (pixels * preprocess.STDDEV + preprocess.MEAN).numpy()[np.newaxis]
+    if np.issubdtype(self._dtype, np.integer):
+      inputs = np.clip(np.rint(inputs), 0, 255)
+    return inputs.astype(self._dtype), image_info.numpy()
+
+  def _found(self, outputs, image_info):
+    outputs = {name: tflite_runner.to_real(value, self._outputs[name]) for name, value in outputs.items()}
+    boxes, scores, classes = self._suppress(outputs) if self._nms == 'none' else self._suppressed(outputs)
+    return to_picture(boxes, image_info), scores, classes
+
+  def _suppressed(self, outputs):
+    """Of a file with NMS: boxes relative to the input, classes from 0."""
+    found = signatures.detections_of(outputs)
+    return found['boxes'] * np.tile(self._size, 2), found['scores'], found['classes'] + 1
+
+  def _suppress(self, outputs):
+    """Of raw outputs, by the post-processing of the Keras model."""
+    scores = np.clip(outputs['class_scores'], 1e-7, 1 - 1e-7)
+    logits = np.pad(np.log(scores / (1 - scores)), [(0, 0), (0, 0), (1, 0)])  # Column 0 is the background.
+    # All anchors as one level: a column of cells with one anchor each.
+    flat = {'0': logits[:, :, np.newaxis]}, {'0': outputs['box_encodings'][:, :, np.newaxis]}, {'0': self._anchors}
+    found = postprocess.generate_detections(
+      *(({key: tf.constant(value, tf.float32) for key, value in level.items()}) for level in flat),
+      image_shape=tf.constant([self._size], tf.float32),
+      pre_nms_top_k=self._options['pre_nms_top_k'],
+      pre_nms_score_threshold=self._options['score_threshold'],
+      nms_iou_threshold=self._options['iou_threshold'],
+      max_num_detections=self._options['max_detections'],
+      box_coder_weights=self._options['box_coder_weights'],
+      soft_nms_sigma=self._options['soft_nms_sigma'],
+      use_class_agnostic_nms=self._options['use_class_agnostic_nms'],
+    )
+    return tuple(signatures.detections_of(found).values())
+
+
+def _num_threads(nms: str, num_classes: int, num_threads: int | None) -> int:
+  num_threads = num_threads or os.cpu_count() or 1
+  # With several threads, but fewer than classes, the operator leaves a class out.
+  return 1 if nms == 'post_process' and num_threads < num_classes else num_threads
+
+
+def _by_name(described: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[int], str]]:
+  return {entry['name']: (entry['shape'], entry['dtype']) for entry in described}
+
+
+def _flat_anchors(facts: Mapping[str, Any], size: Sequence[int]) -> np.ndarray:
+  """float32 [1, num_anchors, 1, 4], yxyx in pixels of the input."""
+  generate = anchor.build_anchor_generator(
+    facts['min_level'], facts['max_level'], facts['num_scales'], facts['aspect_ratios'], facts['anchor_size']
+  )
+  return np.concatenate([boxes.numpy().reshape(1, -1, 1, 4) for boxes in generate(tuple(size)).values()], axis=1)

@@ -1,0 +1,78 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Where the parts of a model lie."""
+
+import json
+
+import pytest
+
+from nasfpn_tf.artifacts import layout
+
+
+def test_latest_version_is_the_highest_number(tmp_path):
+  for name in ('2', '10', '.11.partial', 'notes'):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'saved_model.pb').touch()
+  assert layout.latest_version(str(tmp_path)) == str(tmp_path / '10')
+  assert layout.latest_version(str(tmp_path / '2')) == str(tmp_path / '2')
+
+
+def test_directory_without_a_saved_model(tmp_path):
+  (tmp_path / '1').mkdir()
+  with pytest.raises(FileNotFoundError, match=r'no saved_model\.pb'):
+    layout.latest_version(str(tmp_path))
+
+
+def test_next_version_skips_what_is_no_number(tmp_path):
+  assert layout.next_version(str(tmp_path / 'absent')) == 1
+  for name in ('3', '12', '.13.partial', 'best'):
+    (tmp_path / name).mkdir()
+  assert layout.next_version(str(tmp_path)) == 13
+
+
+def test_sidecar_lies_beside_the_file():
+  assert layout.sidecar_path('a/b.tflite') == 'a/b.json'
+
+
+def test_what_is_written_beside_a_file_is_read_again(tmp_path):
+  path = str(tmp_path / 'x.tflite')
+  with pytest.raises(FileNotFoundError, match=r'x\.json.*keep both together'):
+    layout.read_sidecar(path)
+  layout.write_sidecar(path, {'params': 3})
+  assert layout.read_sidecar(path) == {'format': 1, 'kind': 'tflite', 'params': 3}
+
+
+@pytest.mark.parametrize('text', ['{', '[1]', 'null'])
+def test_sidecars_that_are_none(tmp_path, text):
+  (tmp_path / 'x.json').write_text(text)
+  with pytest.raises(ValueError, match=r'x\.json: not '):
+    layout.read_sidecar(str(tmp_path / 'x.tflite'))
+
+
+def test_the_weights_of_a_saved_model(tmp_path):
+  assert layout.saved_model_checkpoint(str(tmp_path)) == str(tmp_path / 'variables' / 'variables')
+  (tmp_path / 'assets.extra').mkdir()
+  (tmp_path / 'assets.extra' / 'weights.index').touch()
+  assert layout.saved_model_checkpoint(str(tmp_path)) == str(tmp_path / 'assets.extra' / 'weights')
+
+
+def test_a_model_dir_is_no_saved_model(tmp_path):
+  assert not layout.is_model_dir(str(tmp_path))
+  (tmp_path / 'params.yaml').write_text(json.dumps({}))
+  assert layout.is_model_dir(str(tmp_path)) and layout.find_saved_model(str(tmp_path)) is None
+  (tmp_path / 'saved_model.pb').write_bytes(b'123')
+  assert not layout.is_model_dir(str(tmp_path)) and layout.find_saved_model(str(tmp_path)) == str(tmp_path)
+  assert layout.size_bytes(str(tmp_path)) == 5
