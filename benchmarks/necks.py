@@ -41,6 +41,7 @@ from official.vision.modeling.backbones import factory
 from nasfpn_tf import config, topology
 from nasfpn_tf.data.records import manifest
 from nasfpn_tf.modeling import backbones  # noqa: F401  Registers the backbones.
+from nasfpn_tf.modeling.weights import pretrained
 from nasfpn_tf.training import failure
 from nasfpn_tf.training import params as params_lib
 
@@ -240,7 +241,7 @@ def markdown(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _input_filters(model: config.Detector) -> dict[str, int]:
-  model = model.replace(backbone={'applications': {'weights': 'none'}})
+  model = pretrained.without_pretrained_weights(model)
   backbone = factory.build_backbone(
     tf_keras.layers.InputSpec(shape=[None, *model.input_size]), model.backbone, model.norm_activation
   )

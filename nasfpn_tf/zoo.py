@@ -23,7 +23,7 @@ from official.vision.modeling import retinanet_model
 
 from nasfpn_tf.data.records import manifest
 from nasfpn_tf.modeling import detector
-from nasfpn_tf.modeling.weights import restore
+from nasfpn_tf.modeling.weights import pretrained, restore
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training import params as params_lib
 
@@ -61,8 +61,7 @@ def load_detector(
   if checkpoint is not None:
     checkpoint = checkpoints.resolve(checkpoint)
     checkpoints.check_function(checkpoint, params.task.model)
-    # The checkpoint brings these weights.
-    params.task.model.backbone.applications.weights = 'none'
+    params.task.model = pretrained.without_pretrained_weights(params.task.model)
   model = detector.build_detector(params.task.model)
   if checkpoint is not None:
     # The best checkpoint is saved while the averages are swapped in, as it is evaluated.

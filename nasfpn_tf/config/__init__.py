@@ -35,6 +35,7 @@ _LAZY = {
   'SSD': 'nasfpn_tf.config.model',
   'ScalePermuted': 'nasfpn_tf.config.model',
   'TrainerConfig': 'nasfpn_tf.config.task',
+  'add_backbone': 'nasfpn_tf.config.model',
   'aligned_level': 'nasfpn_tf.config.model',
 }
 

@@ -14,7 +14,6 @@
 
 """Values of a configuration checked against the types that its fields declare."""
 
-import dataclasses
 import difflib
 import types
 import typing
@@ -39,9 +38,9 @@ def check(params: hyperparams.Config, where: str = '') -> None:
 
 
 def _type_problems(params: hyperparams.Config, where: str) -> Iterator[str]:
-  # Classes of Model Garden declare fields of the base class too, such as `restrictions`.
-  annotations = typing.get_type_hints(type(params))
-  names = [field.name for field in dataclasses.fields(params)]
+  # Those of the base class, such as `restrictions`, are left out, and those that are no fields (`add_backbone`) in it.
+  annotations = params._get_annotations()
+  names = [name for name in annotations if name in vars(params)]
   for name in names:
     value = getattr(params, name)
     key = f'{where}.{name}' if where else name

@@ -139,14 +139,44 @@ class ScalePermuted(hyperparams.Config):
   stochastic_depth_drop_rate: float = 0.0
 
 
+_ADDED_BACKBONES: dict[str, type[hyperparams.Config]] = {}
+
+
 @dataclasses.dataclass
 class Backbone(backbones.Backbone):
-  """Model Garden's backbones, `applications`, `amoebanet` and `scale_permuted`."""
+  """Model Garden's backbones, `applications`, `amoebanet`, `scale_permuted`, and those of `add_backbone`."""
 
   type: str | None = 'resnet'
   applications: Applications = dataclasses.field(default_factory=Applications)
   amoebanet: AmoebaNet = dataclasses.field(default_factory=AmoebaNet)
   scale_permuted: ScalePermuted = dataclasses.field(default_factory=ScalePermuted)
+
+  def __post_init__(self, default_params, restrictions):
+    for name, settings in _ADDED_BACKBONES.items():
+      setattr(self, name, settings())
+    super().__post_init__(default_params, restrictions)
+
+  @classmethod
+  def _get_annotations(cls):
+    """Returns {name: type} of the sections, from which Model Garden makes a section of a dict."""
+    return {**super()._get_annotations(), **_ADDED_BACKBONES}
+
+
+def add_backbone(name: str, settings: type[hyperparams.Config]) -> None:
+  """Adds a section to `Backbone`; configurations that exist already do not get it.
+
+  Args:
+    name: of the section; one that `Backbone` declares itself is left as it is.
+    settings: class of the section.
+
+  Raises:
+    KeyError: the section is declared with another class.
+  """
+  declared = {field.name: field.type for field in dataclasses.fields(Backbone)}
+  if declared.get(name, settings) is not settings:
+    raise KeyError(f'backbone {name!r}: its settings are {declared[name].__name__}, not {settings.__name__}.')
+  if name not in declared:
+    _ADDED_BACKBONES[name] = settings
 
 
 @dataclasses.dataclass

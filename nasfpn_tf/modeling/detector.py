@@ -14,47 +14,18 @@
 
 """The one way from a configuration to a detector: task, export, search and frontier all call `build_detector`."""
 
-from collections.abc import Iterable
-
 # Registers Model Garden's backbones, decoders and tasks (its `registry_imports` also registers a mock task).
 import official.vision  # noqa: F401
 import tensorflow as tf
 import tf_keras
-from official.modeling import tf_utils
-from official.vision.modeling import backbones, decoders, factory, retinanet_model
-from official.vision.modeling.backbones import (
-  efficientnet,
-  mobiledet,
-  mobilenet,
-  resnet,
-  resnet_deeplab,
-  revnet,
-  spinenet_mobile,
-)
-from official.vision.modeling.backbones import spinenet as mg_spinenet
+from official.vision.modeling import factory, retinanet_model
+from official.vision.modeling.backbones import factory as backbone_factory
+from official.vision.modeling.decoders import factory as decoder_factory
 from official.vision.modeling.layers import detection_generator as mg_detection_generator
 
 from nasfpn_tf import config
-from nasfpn_tf.config import checking
-from nasfpn_tf.modeling import anytime, postprocess, recompute
-from nasfpn_tf.modeling.backbones import scale_permuted
-from nasfpn_tf.modeling.decoders import feature_pyramid, ssd
-from nasfpn_tf.topology import spinenet
-
-# Strides inside these backbones, whatever levels they hand out.
-_BACKBONE_STRIDES = {'spinenet': 128, 'spinenet_mobile': 128, 'scale_permuted': 128}
-# Model Garden's backbones of which there are several.
-_MODEL_IDS = {
-  'resnet': resnet.RESNET_SPECS,
-  'dilated_resnet': resnet_deeplab.RESNET_SPECS,
-  'revnet': revnet.REVNET_SPECS,
-  'efficientnet': efficientnet.SCALING_MAP,
-  'spinenet': mg_spinenet.SCALING_MAP,
-  'spinenet_mobile': spinenet_mobile.SCALING_MAP,
-  'mobilenet': mobilenet.SUPPORTED_SPECS_MAP,
-  'mobiledet': mobiledet.SUPPORTED_SPECS_MAP,
-}
-_MG_NMS_VERSIONS = ('v1', 'v2', 'v3', 'batched', 'tflite')
+from nasfpn_tf.modeling import anytime, postprocess, recompute, validation
+from nasfpn_tf.modeling.decoders import ssd
 
 
 def build_detector(
@@ -77,19 +48,19 @@ def build_detector(
     ValueError: naming the key, its value and what would do, if the configuration has a value of a wrong type, a type
       or a name that does not exist, sizes that do not fit, or levels that the backbone lacks.
   """
-  check(model_config)
+  validation.check(model_config)
   if tf.distribute.get_strategy().num_replicas_in_sync == 1:
     # Nothing to synchronise with, and the synchronised batch norm has no fused kernel: 15-20 % of a step on a CPU.
     model_config = model_config.replace(norm_activation={'use_sync_bn': False})
   input_specs = tf_keras.layers.InputSpec(shape=[None, *model_config.input_size])
-  backbone = backbones.factory.build_backbone(
+  backbone = backbone_factory.build_backbone(
     input_specs=input_specs,
     backbone_config=model_config.backbone,
     norm_activation_config=model_config.norm_activation,
     l2_regularizer=l2_regularizer,
   )
-  _check_levels(model_config, map(int, backbone.output_specs))
-  pyramid = decoders.factory.build_decoder(
+  validation.check_levels(model_config, map(int, backbone.output_specs))
+  pyramid = decoder_factory.build_decoder(
     input_specs=backbone.output_specs, model_config=model_config, l2_regularizer=l2_regularizer
   )
   width = model_config.head.num_filters or _pyramid_width(model_config, backbone)
@@ -144,144 +115,3 @@ def build_detection_generator(model_config: config.Detector) -> tf_keras.layers.
   return mg_detection_generator.MultilevelDetectionGenerator(
     **options, tflite_post_processing_config=tflite, name='detection_generator'
   )
-
-
-def check(model_config: config.Detector) -> None:
-  """Raises a ValueError that names the first wrong value of a model's configuration."""
-  checking.check(model_config, 'model')
-  if model_config.num_classes < 2:
-    raise ValueError(
-      f'model.num_classes is {model_config.num_classes}; background is class 0 and counts, so one kind of object needs'
-      ' num_classes 2.'
-    )
-  if not 1 <= model_config.min_level < model_config.max_level:
-    raise ValueError(
-      f'model.min_level {model_config.min_level} and model.max_level {model_config.max_level} leave no range of levels.'
-    )
-  _check_size(model_config)
-  _check_names(model_config)
-  _check_numbers(model_config)
-  _check_head(model_config)
-  _check_anytime(model_config)
-  if model_config.backbone.type == scale_permuted.NAME:
-    spec = spinenet.resolve(model_config.backbone.scale_permuted.architecture)
-    _check_levels(model_config, spec.outputs)
-
-
-def _check_names(model_config: config.Detector) -> None:
-  for part, registry in (
-    ('backbone', backbones.factory._REGISTERED_BACKBONE_CLS),
-    ('decoder', decoders.factory._REGISTERED_DECODER_CLS),
-  ):
-    kind = getattr(model_config, part).type
-    if kind not in registry:
-      raise ValueError(f'model.{part}.type {kind!r} is unknown; {checking.nearest(str(kind), sorted(registry))}')
-  backbone = model_config.backbone
-  model_ids = _MODEL_IDS.get(backbone.type)
-  if model_ids is not None and backbone.get().model_id not in model_ids:
-    hint = checking.nearest(str(backbone.get().model_id), map(str, model_ids))
-    raise ValueError(f'model.backbone.{backbone.type}.model_id {backbone.get().model_id!r} is unknown; {hint}')
-  activation = model_config.norm_activation.activation
-  try:
-    tf_utils.get_activation(activation)
-  except ValueError as e:
-    raise ValueError(
-      f"model.norm_activation.activation {activation!r} is unknown; use one of tf_keras's or Model Garden's, such as"
-      ' relu, relu6, swish or hard_swish.'
-    ) from e
-  versions = (*postprocess.NMS_VERSIONS, *_MG_NMS_VERSIONS)
-  version = model_config.detection_generator.nms_version
-  if version not in versions:
-    raise ValueError(
-      f'model.detection_generator.nms_version {version!r} is unknown; {checking.nearest(version, versions)}'
-    )
-
-
-def _check_size(model_config: config.Detector) -> None:
-  size = model_config.input_size
-  if len(size) != 3 or size[2] != 3:
-    raise ValueError(f'model.input_size must be [height, width, 3], not {size}.')
-  level = config.aligned_level(model_config)
-  stride, whose = 2**level, f'level {level}' + (' (model.max_level)' if level == model_config.max_level else '')
-  if model_config.backbone.type in _BACKBONE_STRIDES:
-    stride, whose = max((stride, whose), (_BACKBONE_STRIDES[model_config.backbone.type], model_config.backbone.type))
-  for side, pixels in zip(('height', 'width'), size[:2], strict=True):
-    if pixels < stride or pixels % stride:
-      nearest = max(stride, round(pixels / stride) * stride)
-      raise ValueError(
-        f'model.input_size {size}: {side} {pixels} is not a multiple of {stride}, the stride of {whose}; the nearest is'
-        f' {nearest}.'
-      )
-
-
-def _check_numbers(model_config: config.Detector) -> None:
-  """Every number that has a least value."""
-  pyramid = model_config.decoder.get()
-  generator = model_config.detection_generator
-  for key, value, least in (
-    ('decoder.num_repeats', getattr(pyramid, 'num_repeats', 1), 1),
-    ('decoder.num_filters', getattr(pyramid, 'num_filters', 1), 1),
-    ('decoder.dropblock_size', getattr(pyramid, 'dropblock_size', 1), 1),
-    ('decoder.dropblock_ramp_steps', getattr(pyramid, 'dropblock_ramp_steps', 0), 0),
-    ('head.num_convs', model_config.head.num_convs, 0),
-    ('head.num_filters', model_config.head.num_filters, 0),
-    ('anchor.num_scales', model_config.anchor.num_scales, 1),
-    ('detection_generator.pre_nms_top_k', generator.pre_nms_top_k, 1),
-    ('detection_generator.max_num_detections', generator.max_num_detections, 1),
-  ):
-    if value < least:
-      key = key.replace('decoder.', f'decoder.{model_config.decoder.type}.')
-      raise ValueError(f'model.{key} is {value}; it must be {least} at least.')
-  if model_config.decoder.type == ssd.NAME and min(pyramid.extra_filters, default=2) < 2:
-    raise ValueError(f'model.decoder.ssd.extra_filters is {pyramid.extra_filters}; each must be 2 at least.')
-  keep_prob = getattr(pyramid, 'dropblock_keep_prob', 1.0)
-  if not 0.0 < keep_prob <= 1.0:
-    raise ValueError(
-      f'model.decoder.{model_config.decoder.type}.dropblock_keep_prob is {keep_prob}; it must be above 0 and at most 1'
-      ' (1: no DropBlock).'
-    )
-  anchor = model_config.anchor
-  if anchor.anchor_size <= 0 or not anchor.aspect_ratios or min(anchor.aspect_ratios) <= 0:
-    raise ValueError(
-      f'model.anchor: anchor_size {anchor.anchor_size} and aspect_ratios {anchor.aspect_ratios} must be positive, and'
-      ' one aspect ratio is needed.'
-    )
-  for key in ('pre_nms_score_threshold', 'nms_iou_threshold'):
-    value = getattr(generator, key)
-    if not 0.0 <= value <= 1.0:
-      raise ValueError(f'model.detection_generator.{key} is {value}; it must be within 0 and 1.')
-
-
-def _check_head(model_config: config.Detector) -> None:
-  if model_config.decoder.type == ssd.NAME and model_config.head.share_level_convs:
-    raise ValueError(
-      "model.head.share_level_convs is true, but with decoder 'ssd' every level has another width: set it to false."
-    )
-
-
-def _check_anytime(model_config: config.Detector) -> None:
-  if not model_config.anytime.enabled:
-    return
-  if model_config.decoder.type != feature_pyramid.NAME:
-    raise ValueError(
-      f'model.anytime.enabled needs stacked pyramids: model.decoder.type is {model_config.decoder.type!r}, not'
-      f' {feature_pyramid.NAME!r}.'
-    )
-  if model_config.head.attribute_heads:
-    raise ValueError('model.anytime.enabled does not go with model.head.attribute_heads.')
-  anytime.exit_weights(model_config)
-
-
-def _check_levels(model_config: config.Detector, levels: Iterable[int]) -> None:
-  """The finest level has to be among those of the backbone; the pyramid makes the coarser ones."""
-  levels = sorted(levels)
-  needed = [model_config.min_level]
-  if model_config.decoder.type == 'identity':
-    needed = range(model_config.min_level, model_config.max_level + 1)
-  missing = [level for level in needed if level not in levels]
-  if missing:
-    raise ValueError(
-      f'model.backbone {model_config.backbone.type!r} has levels {", ".join(map(str, levels))}, but decoder'
-      f' {model_config.decoder.type!r} of levels {model_config.min_level}..{model_config.max_level} needs level'
-      f' {missing[0]}: change model.min_level or model.max_level, or take another backbone.'
-    )

@@ -25,10 +25,10 @@ from official.vision.modeling.layers import nn_blocks, nn_layers
 
 from nasfpn_tf.layers import recompute
 from nasfpn_tf.layers.drop_path import DropPath
-from nasfpn_tf.modeling.backbones.amoebanet_cell import AmoebaCell
+from nasfpn_tf.modeling.backbones import registry
 
-# What a backbone is made of, one feature map out of each.
-_BLOCKS = (nn_blocks.ResidualBlock, nn_blocks.BottleneckBlock, nn_blocks.InvertedBottleneckBlock, AmoebaCell)
+# What Model Garden's backbones are made of, one feature map out of each.
+_BLOCKS = (nn_blocks.ResidualBlock, nn_blocks.BottleneckBlock, nn_blocks.InvertedBottleneckBlock)
 
 
 def recompute_blocks(backbone: tf_keras.Model) -> None:
@@ -37,7 +37,7 @@ def recompute_blocks(backbone: tf_keras.Model) -> None:
   Raises:
     ValueError: the backbone has no such blocks.
   """
-  blocks = [layer for layer in backbone.layers if isinstance(layer, _BLOCKS)]
+  blocks = [layer for layer in backbone.layers if isinstance(layer, (*_BLOCKS, *registry.recomputable_blocks()))]
   if not blocks:
     raise ValueError(
       f'model.recompute_backbone: {backbone.name} is not made of blocks that can be recomputed; resnet, spinenet and'

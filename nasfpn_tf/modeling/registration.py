@@ -11,12 +11,16 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Registers builders with Model Garden's factories."""
+"""Registers builders with Model Garden's factories, and reads what these hand to them."""
 
 from collections.abc import Callable
 from typing import Any
 
+import tf_keras
 from official.core import registry
+from official.modeling import hyperparams
+
+from nasfpn_tf.layers.conv_options import ConvOptions
 
 
 def register(collection: dict[str, Any], name: str, builder: Callable[..., Any]) -> None:
@@ -33,3 +37,21 @@ def register(collection: dict[str, Any], name: str, builder: Callable[..., Any])
   registered = collection.get(name)
   if registered is None or registered.__module__ != builder.__module__:
     registry.register(collection, name)(builder)
+
+
+def conv_options(
+  norm_activation: hyperparams.Config, l2_regularizer: tf_keras.regularizers.Regularizer | None = None
+) -> ConvOptions:
+  """Returns the options of a model's convolutions.
+
+  Args:
+    norm_activation: Model Garden's `NormActivation`, `model.norm_activation`.
+    l2_regularizer: of the kernels.
+  """
+  return ConvOptions(
+    activation=norm_activation.activation,
+    use_sync_bn=norm_activation.use_sync_bn,
+    norm_momentum=norm_activation.norm_momentum,
+    norm_epsilon=norm_activation.norm_epsilon,
+    kernel_regularizer=l2_regularizer,
+  )

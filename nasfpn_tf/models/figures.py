@@ -24,6 +24,7 @@ import tf_keras
 
 from nasfpn_tf import config
 from nasfpn_tf.modeling import cost, detector
+from nasfpn_tf.modeling.weights import pretrained
 from nasfpn_tf.training import params as params_lib
 
 PARTS = ('backbone', 'decoder', 'head')
@@ -75,7 +76,7 @@ def digest(model: config.Detector) -> str:
 
 def _without_what_is_not_counted(model: config.Detector) -> config.Detector:
   """The model without the weights it starts from and without synchronisation, which needs replicas."""
-  return model.replace(backbone={'applications': {'weights': 'none'}}, norm_activation={'use_sync_bn': False})
+  return pretrained.without_pretrained_weights(model).replace(norm_activation={'use_sync_bn': False})
 
 
 def _difference(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

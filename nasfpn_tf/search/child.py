@@ -28,7 +28,8 @@ from nasfpn_tf import config as config_lib
 from nasfpn_tf import topology
 from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import cost as cost_lib
-from nasfpn_tf.modeling import detector
+from nasfpn_tf.modeling import detector, validation
+from nasfpn_tf.modeling.weights import pretrained
 from nasfpn_tf.search.problems import SearchError, StorageFull
 from nasfpn_tf.search.reward import Reward
 from nasfpn_tf.search.trial import Measurement
@@ -119,7 +120,7 @@ class ChildConfig:
       )
       if params.task.train_data.seed is None:
         params.task.train_data.seed = self.seed
-      detector.check(recipe.complete(params, _MODE).params.task.model)
+      validation.check(recipe.complete(params, _MODE).params.task.model)
       if params.task.init_checkpoint:
         checkpoints.resolve(params.task.init_checkpoint)
     except (KeyError, ValueError, OSError) as e:
@@ -152,7 +153,7 @@ def multiply_adds(model: config_lib.Detector) -> int:
   """
   if model.decoder.type != 'feature_pyramid':
     return cost_lib.count_multiply_adds(detector.build_detector(model), model.input_size)
-  rest = model.replace(decoder={'feature_pyramid': {'topology': 'fpn'}}, backbone={'applications': {'weights': 'none'}})
+  rest = pretrained.without_pretrained_weights(model).replace(decoder={'feature_pyramid': {'topology': 'fpn'}})
   besides, filters = _besides_the_pyramid(json.dumps(rest.as_dict()), type(model))
   return besides + _pyramid_multiply_adds(model, filters)
 

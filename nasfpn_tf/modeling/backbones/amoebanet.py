@@ -30,11 +30,13 @@ has stride 2**l exactly; the authors' first convolution has none.
 
 import tensorflow as tf
 import tf_keras
-from official.vision.modeling.backbones import factory
 
+from nasfpn_tf import config
 from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers.conv_options import ConvOptions
 from nasfpn_tf.modeling.backbones.amoebanet_cell import AmoebaCell
 from nasfpn_tf.modeling.backbones.amoebanet_conv import ActivatedConv
+from nasfpn_tf.modeling.backbones.registry import ImageShape, register_backbone
 
 NUM_STEM_CELLS = 2
 NUM_SECTIONS = 3
@@ -55,11 +57,6 @@ class AmoebaNet(tf_keras.Model):
     stem_filters: int = 32,
     drop_path_keep_prob: float = 1.0,
     drop_path_ramp_steps: int = 0,
-    activation: str = 'relu',
-    use_sync_bn: bool = False,
-    norm_momentum: float = 0.99,
-    norm_epsilon: float = 0.001,
-    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
     **kwargs,
   ):
     """Builds the network.
@@ -72,12 +69,7 @@ class AmoebaNet(tf_keras.Model):
       drop_path_keep_prob: of the last cell's paths; the probability falls linearly with the position of the cell
         (scheduled drop path, arXiv 1707.07012, appendix A.4). 1.0 is off.
       drop_path_ramp_steps: training steps in which it falls from 1; 0: it holds from the start.
-      activation: name of the activation before each convolution; see `blocks.get_activation`.
-      use_sync_bn: batch statistics over all replicas instead of one.
-      norm_momentum: momentum of the moving statistics.
-      norm_epsilon: added to the variance.
-      kernel_regularizer: of the convolution kernels.
-      **kwargs: of the Keras model (name).
+      **kwargs: of `ConvOptions`, the activation being that before each convolution, and of the Keras model (name).
 
     Raises:
       ValueError: if a setting is out of range.
@@ -99,16 +91,11 @@ class AmoebaNet(tf_keras.Model):
         f'backbone.amoebanet: drop_path_keep_prob {drop_path_keep_prob} must be above 0 and at most 1 (1: off), and'
         f' drop_path_ramp_steps {drop_path_ramp_steps} not negative.'
       )
-    options = {
-      'activation': activation,
-      'use_sync_bn': use_sync_bn,
-      'norm_momentum': norm_momentum,
-      'norm_epsilon': norm_epsilon,
-      'kernel_regularizer': kernel_regularizer,
-    }
+    options = ConvOptions.take(kwargs)
+    conv_options = options.to_dict()
     total = NUM_STEM_CELLS + NUM_SECTIONS * num_cells + NUM_SECTIONS - 1
     images = tf_keras.Input(input_shape, name='images')
-    stem = ActivatedConv(stem_filters, 3, 2, **{**options, 'activation': 'linear'}, name='stem')(images)
+    stem = ActivatedConv(stem_filters, 3, 2, **{**conv_options, 'activation': 'linear'}, name='stem')(images)
     maps = [stem, stem]  # The last two, which the next cell reads.
     halved = [False]  # Whether each cell so far is a reduction.
     num_done = 0
@@ -118,7 +105,7 @@ class AmoebaNet(tf_keras.Model):
       num_done += 1
       keep_prob = 1.0 - num_done / total * (1.0 - drop_path_keep_prob)
       skip = 'keep' if num_done == 1 else 'halve' if halved[-1] else 'project'
-      layer = AmoebaCell(kind, width, skip, keep_prob, drop_path_ramp_steps, **options, name=name)
+      layer = AmoebaCell(kind, width, skip, keep_prob, drop_path_ramp_steps, **conv_options, name=name)
       maps.append(layer(maps[-2:]))
       halved.append(kind == 'reduction')
       return maps[-1]
@@ -131,7 +118,7 @@ class AmoebaNet(tf_keras.Model):
         cell('reduction', width, f'reduction_{section}')
       for i in range(num_cells):
         features[str(3 + section)] = cell('normal', width, f'section_{section}_cell_{i}')
-    activate = blocks.get_activation(activation)
+    activate = blocks.get_activation(options.activation)
     features = {
       level: tf_keras.layers.Activation(activate, name=f'level_{level}')(feature) for level, feature in features.items()
     }
@@ -143,8 +130,7 @@ class AmoebaNet(tf_keras.Model):
       'stem_filters': stem_filters,
       'drop_path_keep_prob': drop_path_keep_prob,
       'drop_path_ramp_steps': drop_path_ramp_steps,
-      **options,
-      'kernel_regularizer': tf_keras.regularizers.serialize(tf_keras.regularizers.get(kernel_regularizer)),
+      **conv_options,
     }
 
   @property
@@ -160,25 +146,7 @@ class AmoebaNet(tf_keras.Model):
     return cls(**config)
 
 
-def _build_backbone(input_specs, backbone_config, norm_activation_config, l2_regularizer=None) -> tf_keras.Model:
-  """Model Garden's factory calls this for `backbone.type: amoebanet`."""
-  amoebanet = backbone_config.get()
-  return AmoebaNet(
-    tuple(input_specs.shape[1:]),
-    num_cells=amoebanet.num_cells,
-    num_filters=amoebanet.num_filters,
-    stem_filters=amoebanet.stem_filters,
-    drop_path_keep_prob=amoebanet.drop_path_keep_prob,
-    drop_path_ramp_steps=amoebanet.drop_path_ramp_steps,
-    activation=norm_activation_config.activation,
-    use_sync_bn=norm_activation_config.use_sync_bn,
-    norm_momentum=norm_activation_config.norm_momentum,
-    norm_epsilon=norm_activation_config.norm_epsilon,
-    kernel_regularizer=l2_regularizer,
-    name='amoebanet',
-  )
-
-
-# A second registration is a KeyError, and importlib.reload would be one.
-if 'amoebanet' not in factory._REGISTERED_BACKBONE_CLS:
-  factory.register_backbone_builder('amoebanet')(_build_backbone)
+@register_backbone('amoebanet', config.AmoebaNet, blocks=[AmoebaCell])
+def build(settings: config.AmoebaNet, input_shape: ImageShape, options: ConvOptions) -> AmoebaNet:
+  """Builds the backbone of `model.backbone.type: amoebanet`; see `register_backbone`."""
+  return AmoebaNet(input_shape, **settings.as_dict(), **options.to_dict(), name='amoebanet')

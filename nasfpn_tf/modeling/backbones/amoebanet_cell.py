@@ -27,6 +27,7 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers.conv_options import ConvOptions
 from nasfpn_tf.layers.drop_path import DropPath
 from nasfpn_tf.modeling.backbones.amoebanet_conv import ActivatedConv, HalvingConv
 
@@ -164,11 +165,6 @@ class AmoebaCell(tf_keras.layers.Layer):
     skip: str = 'project',
     drop_path_keep_prob: float = 1.0,
     drop_path_ramp_steps: int = 0,
-    activation: str = 'relu',
-    use_sync_bn: bool = False,
-    norm_momentum: float = 0.99,
-    norm_epsilon: float = 0.001,
-    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
     **kwargs,
   ):
     """Keeps the settings; the layers are made when the widths of the inputs are known.
@@ -180,26 +176,16 @@ class AmoebaCell(tf_keras.layers.Layer):
         (its size too) or 'keep'. The authors' first cell keeps it, as the only one.
       drop_path_keep_prob: of every operation but the identity; 1.0 is off.
       drop_path_ramp_steps: see `DropPath`.
-      activation: name of the activation before each convolution; see `blocks.get_activation`.
-      use_sync_bn: batch statistics over all replicas instead of one.
-      norm_momentum: momentum of the moving statistics.
-      norm_epsilon: added to the variance.
-      kernel_regularizer: of the convolution kernels.
-      **kwargs: of the Keras layer (name, dtype).
+      **kwargs: of `ConvOptions`, the activation being that before each convolution, and of the Keras layer (name,
+        dtype).
     """
+    self._options = ConvOptions.take(kwargs).to_dict()
     super().__init__(**kwargs)
     self._kind = kind
     self._genotype = _GENOTYPES[kind]
     self._num_filters = num_filters
     self._skip = skip
     self._drop_path = (drop_path_keep_prob, drop_path_ramp_steps)
-    self._options = {
-      'activation': activation,
-      'use_sync_bn': use_sync_bn,
-      'norm_momentum': norm_momentum,
-      'norm_epsilon': norm_epsilon,
-      'kernel_regularizer': tf_keras.regularizers.serialize(tf_keras.regularizers.get(kernel_regularizer)),
-    }
 
   def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
     skip_width = tf.TensorShape(input_shape[0])[-1]

@@ -21,6 +21,7 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers.conv_options import ConvOptions
 
 
 def _kernel_initializer() -> tf_keras.initializers.Initializer:
@@ -37,11 +38,6 @@ class ActivatedConv(tf_keras.layers.Layer):
     num_filters: int,
     kernel_size: int | Sequence[int],
     strides: int | Sequence[int] = 1,
-    activation: str = 'relu',
-    use_sync_bn: bool = False,
-    norm_momentum: float = 0.99,
-    norm_epsilon: float = 0.001,
-    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
     **kwargs,
   ):
     """Creates the layers.
@@ -50,30 +46,19 @@ class ActivatedConv(tf_keras.layers.Layer):
       num_filters: width of the output.
       kernel_size: of the convolution.
       strides: of the convolution.
-      activation: name of the activation before it; see `blocks.get_activation`.
-      use_sync_bn: batch statistics over all replicas instead of one.
-      norm_momentum: momentum of the moving statistics.
-      norm_epsilon: added to the variance.
-      kernel_regularizer: of the kernel.
-      **kwargs: of the Keras layer (name, dtype).
+      **kwargs: of `ConvOptions`, and of the Keras layer (name, dtype).
     """
+    options = ConvOptions.take(kwargs)
     super().__init__(**kwargs)
-    regularizer = tf_keras.regularizers.get(kernel_regularizer)
     self._config = {
       'num_filters': num_filters,
       'kernel_size': kernel_size,
       'strides': strides,
-      'activation': activation,
-      'use_sync_bn': use_sync_bn,
-      'norm_momentum': norm_momentum,
-      'norm_epsilon': norm_epsilon,
-      'kernel_regularizer': tf_keras.regularizers.serialize(regularizer),
+      **options.to_dict(),
     }
-    self._activation = blocks.get_activation(activation)
-    self.conv = self._new_conv(num_filters, kernel_size, strides, regularizer, 'conv')
-    self.norm = tf_keras.layers.BatchNormalization(
-      momentum=norm_momentum, epsilon=norm_epsilon, synchronized=use_sync_bn, dtype=self.dtype_policy, name='norm'
-    )
+    self._activation = blocks.get_activation(options.activation)
+    self.conv = self._new_conv(num_filters, kernel_size, strides, options.kernel_regularizer, 'conv')
+    self.norm = options.batch_norm(dtype=self.dtype_policy, name='norm')
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
     """[batch, height, width, channels] -> [batch, height / stride, width / stride, num_filters]."""

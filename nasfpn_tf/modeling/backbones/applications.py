@@ -31,16 +31,15 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
-import h5py
 import tensorflow as tf
 import tf_keras
-from absl import logging
-from official.vision.modeling.backbones import factory
 from official.vision.ops import preprocess_ops
-from tf_keras.src.saving.legacy import hdf5_format
 
+from nasfpn_tf import config
 from nasfpn_tf.config import checking
-from nasfpn_tf.modeling.weights.load_report import LoadReport
+from nasfpn_tf.layers.conv_options import ConvOptions
+from nasfpn_tf.modeling.backbones.registry import ImageShape, register_backbone
+from nasfpn_tf.modeling.weights import pretrained
 
 _apps = tf_keras.applications
 
@@ -164,7 +163,7 @@ class ApplicationsBackbone(tf_keras.Model):
     expanded: the features that the SSD family reads, wider ones.
 
   Attributes:
-    load_report: what `load_weights` did, None without a file.
+    load_report: what `pretrained.load_weights` did, None without a file.
 
   Raises:
     ValueError: if there is no such network, or the weights do not fit it.
@@ -213,7 +212,7 @@ class ApplicationsBackbone(tf_keras.Model):
 
     configured = tf_keras.models.clone_model(trunk, clone_function=configure)
     configured.set_weights(trunk.get_weights())
-    report = load_weights(configured, weights) if weights not in ('none', 'imagenet') else None
+    report = pretrained.load_weights(configured, weights) if weights not in ('none', 'imagenet') else None
     images = tf_keras.Input(input_shape, name='images')
     super().__init__(images, configured(ToNetworkRange(application.input_range, name='to_network_range')(images)))
     self.load_report = report
@@ -240,64 +239,6 @@ class ApplicationsBackbone(tf_keras.Model):
   def from_config(cls, arguments, custom_objects=None):
     regularizer = tf_keras.regularizers.deserialize(arguments['kernel_regularizer'], custom_objects)
     return cls(**{**arguments, 'kernel_regularizer': regularizer})
-
-
-def load_weights(network: tf_keras.Model, path: str) -> LoadReport:
-  """Sets the variables of a network from a Keras .h5 file, layer by layer by name.
-
-  Args:
-    network: the network; every one of its variables has to be in the file.
-    path: what `save_weights` or `save` wrote in HDF5.
-
-  Returns:
-    What was set, and which layers of the file were not needed.
-
-  Raises:
-    OSError: if the file is missing or not HDF5.
-    ValueError: naming the file, and the first layers or variables that are missing or have another shape.
-  """
-  if not tf.io.gfile.exists(path):
-    raise FileNotFoundError(f'weight file {path!r} does not exist.')
-  problems, matched, values = [], [], []
-  try:
-    file = h5py.File(path, 'r')
-  except OSError as e:
-    raise OSError(f'weight file {path!r} is not a Keras .h5 file: {e}.') from e
-  with file:
-    groups = file.get('model_weights', file)
-    if 'layer_names' not in groups.attrs and 'layer_names0' not in groups.attrs:
-      raise ValueError(f'weight file {path!r} is HDF5, but not of Keras: it lists no layers.')
-    names = hdf5_format.load_attributes_from_hdf5_group(groups, 'layer_names')
-    stored = {name: hdf5_format.load_attributes_from_hdf5_group(groups[name], 'weight_names') for name in names}
-    stored = {name: weight_names for name, weight_names in stored.items() if weight_names}
-    found = set()
-    for layer in network.layers:
-      if not layer.weights:
-        continue
-      if layer.name not in stored:
-        problems.append(f'layer {layer.name} is not in the file')
-        continue
-      found.add(layer.name)
-      arrays = [groups[layer.name][name][()] for name in stored[layer.name]]
-      if len(arrays) != len(layer.weights):
-        problems.append(f'layer {layer.name} has {len(layer.weights)} variables, {len(arrays)} in the file')
-        continue
-      for variable, array in zip(layer.weights, arrays, strict=True):
-        if tuple(variable.shape) != array.shape:
-          problems.append(f'{variable.name} has shape {tuple(variable.shape)}, {array.shape} in the file')
-        matched.append(variable)
-        values.append(array)
-  if problems:
-    more = f' ({len(problems)} differences in all)' if len(problems) > 3 else ''
-    raise ValueError(
-      f'weight file {path!r} does not fit {network.name}: {"; ".join(problems[:3])}{more}. Is it of another network or'
-      ' width (applications.name, applications.alpha)?'
-    )
-  tf_keras.backend.batch_set_value(list(zip(matched, values, strict=True)))
-  unused = tuple(sorted(set(stored) - found))
-  report = LoadReport(path, tuple(f'{network.name}/{v.name}' for v in matched), unused=unused)
-  logging.info('%s', report)
-  return report
 
 
 def _build_network(name: str, application: _Application, alpha: float, weights: str) -> tf_keras.Model:
@@ -327,22 +268,12 @@ def _last_layer(network: tf_keras.Model, prefix: str) -> tf_keras.layers.Layer:
   return [layer for layer in network.layers if layer.name.startswith(prefix)][-1]
 
 
-def _build_backbone(input_specs, backbone_config, norm_activation_config, l2_regularizer=None) -> tf_keras.Model:
-  """Model Garden's factory calls this for `backbone.type: applications`."""
-  applications = backbone_config.get()
+@register_backbone('applications', config.Applications)
+def build(settings: config.Applications, input_shape: ImageShape, options: ConvOptions) -> ApplicationsBackbone:
+  """Builds the backbone of `model.backbone.type: applications`; see `register_backbone`."""
   return ApplicationsBackbone(
-    applications.name,
-    tuple(input_specs.shape[1:]),
-    alpha=applications.alpha,
-    weights=applications.weights,
-    norm_momentum=applications.norm_momentum,
-    use_sync_bn=norm_activation_config.use_sync_bn,
-    frozen_level=applications.frozen_level,
-    kernel_regularizer=l2_regularizer,
-    expanded=applications.expanded,
+    input_shape=input_shape,
+    **settings.as_dict(),  # With a momentum of its own, and the activations of the library.
+    use_sync_bn=options.use_sync_bn,
+    kernel_regularizer=options.kernel_regularizer,
   )
-
-
-# A second registration is a KeyError, and importlib.reload would be one.
-if 'applications' not in factory._REGISTERED_BACKBONE_CLS:
-  factory.register_backbone_builder('applications')(_build_backbone)

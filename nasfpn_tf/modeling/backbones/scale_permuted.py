@@ -20,11 +20,16 @@ nearest neighbours on the way up, then a 1x1 convolution to the width of the blo
 used joins the output block of its level if both have the same width; one that stays unused is not built.
 """
 
+from collections.abc import Iterable
+
 import tensorflow as tf
 import tf_keras
-from official.vision.modeling.backbones import factory, spinenet
+from official.vision.modeling.backbones import spinenet
 
+from nasfpn_tf import config
 from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers.conv_options import ConvOptions
+from nasfpn_tf.modeling.backbones.registry import ImageShape, register_backbone
 from nasfpn_tf.topology import spinenet as spec_lib
 
 NAME = 'scale_permuted'
@@ -46,11 +51,7 @@ class ScalePermutedNet(spinenet.SpineNet):
     resample_alpha: float = 0.5,
     block_repeats: int = 1,
     stochastic_depth_drop_rate: float = 0.0,
-    activation: str = 'relu',
-    use_sync_bn: bool = False,
-    norm_momentum: float = 0.99,
-    norm_epsilon: float = 0.001,
-    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+    **conv_options,
   ):
     """Builds the network.
 
@@ -63,19 +64,16 @@ class ScalePermutedNet(spinenet.SpineNet):
       resample_alpha: width of a feature while it is resampled, relative to that of its block.
       block_repeats: how many blocks follow each other in the place of one.
       stochastic_depth_drop_rate: of the last block, rising linearly with the position of a block.
-      activation: 'relu' or 'swish'.
-      use_sync_bn: batch statistics over all replicas instead of one.
-      norm_momentum: momentum of the moving statistics.
-      norm_epsilon: added to the variance.
-      kernel_regularizer: of the convolution kernels.
+      **conv_options: of `ConvOptions`, the activation being 'relu' or 'swish'.
 
     Raises:
       ValueError: if a setting is out of range, or the size does not fit the strides.
     """
     spec = spec_lib.resolve(architecture)
     _check(spec, input_shape, num_filters, filter_size_scale, resample_alpha, block_repeats, stochastic_depth_drop_rate)
-    if activation not in ('relu', 'swish'):
-      raise ValueError(f"norm_activation.activation is {activation!r}; backbone {NAME} has 'relu' or 'swish'.")
+    options = ConvOptions(**conv_options)
+    if options.activation not in ('relu', 'swish'):
+      raise ValueError(f"norm_activation.activation is {options.activation!r}; backbone {NAME} has 'relu' or 'swish'.")
     levels = sorted(spec.outputs)
     super().__init__(
       tf_keras.layers.InputSpec(shape=[None, *input_shape]),
@@ -89,11 +87,7 @@ class ScalePermutedNet(spinenet.SpineNet):
       block_repeats=block_repeats,
       filter_size_scale=filter_size_scale,
       init_stochastic_depth_rate=stochastic_depth_drop_rate,
-      kernel_regularizer=kernel_regularizer,
-      activation=activation,
-      use_sync_bn=use_sync_bn,
-      norm_momentum=norm_momentum,
-      norm_epsilon=norm_epsilon,
+      **vars(options),
     )
     self._arguments = {
       'architecture': spec.to_json(),
@@ -103,11 +97,7 @@ class ScalePermutedNet(spinenet.SpineNet):
       'resample_alpha': resample_alpha,
       'block_repeats': block_repeats,
       'stochastic_depth_drop_rate': stochastic_depth_drop_rate,
-      'activation': activation,
-      'use_sync_bn': use_sync_bn,
-      'norm_momentum': norm_momentum,
-      'norm_epsilon': norm_epsilon,
-      'kernel_regularizer': tf_keras.regularizers.serialize(tf_keras.regularizers.get(kernel_regularizer)),
+      **options.to_dict(),
     }
 
   @property
@@ -140,19 +130,11 @@ def _check(spec, input_shape, num_filters, filter_size_scale, resample_alpha, bl
     raise ValueError(f'{where}: stochastic_depth_drop_rate {drop_rate} must be within 0 and 1.')
 
 
-def _build_backbone(input_specs, backbone_config, norm_activation_config, l2_regularizer=None) -> tf_keras.Model:
-  """Model Garden's factory calls this for `backbone.type: scale_permuted`."""
-  return ScalePermutedNet(
-    input_shape=tuple(input_specs.shape[1:]),
-    **backbone_config.get().as_dict(),
-    activation=norm_activation_config.activation,
-    use_sync_bn=norm_activation_config.use_sync_bn,
-    norm_momentum=norm_activation_config.norm_momentum,
-    norm_epsilon=norm_activation_config.norm_epsilon,
-    kernel_regularizer=l2_regularizer,
-  )
+def _levels(settings: config.ScalePermuted) -> Iterable[int]:
+  return spec_lib.resolve(settings.architecture).outputs
 
 
-# A second registration is a KeyError, and importlib.reload would be one.
-if NAME not in factory._REGISTERED_BACKBONE_CLS:
-  factory.register_backbone_builder(NAME)(_build_backbone)
+@register_backbone(NAME, config.ScalePermuted, stride=128, levels=_levels)
+def build(settings: config.ScalePermuted, input_shape: ImageShape, options: ConvOptions) -> ScalePermutedNet:
+  """Builds the backbone of `model.backbone.type: scale_permuted`; see `register_backbone`."""
+  return ScalePermutedNet(input_shape=input_shape, **settings.as_dict(), **options.to_dict())

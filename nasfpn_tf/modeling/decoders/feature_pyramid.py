@@ -21,6 +21,7 @@ from official.modeling import hyperparams
 
 from nasfpn_tf import config, topology
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
+from nasfpn_tf.modeling import registration
 from nasfpn_tf.modeling.decoders.registry import register_decoder
 
 NAME = 'feature_pyramid'
@@ -54,18 +55,13 @@ def build_feature_pyramid(
       ' nasfpn_tf.config.Decoder.'
     )
   spec = topology.resolve(decoder.topology, model_config.min_level, model_config.max_level)
-  norm = model_config.norm_activation
   pyramid = FeaturePyramid(
     spec,
     num_repeats=decoder.num_repeats,
     num_filters=decoder.num_filters,
     use_separable_conv=decoder.use_separable_conv,
     project_each_edge=decoder.project_each_edge,
-    activation=norm.activation,
-    use_sync_bn=norm.use_sync_bn,
-    norm_momentum=norm.norm_momentum,
-    norm_epsilon=norm.norm_epsilon,
-    kernel_regularizer=l2_regularizer,
+    **registration.conv_options(model_config.norm_activation, l2_regularizer).to_dict(),
     dropblock_keep_prob=decoder.dropblock_keep_prob,
     dropblock_size=decoder.dropblock_size,
     dropblock_ramp_steps=decoder.dropblock_ramp_steps,

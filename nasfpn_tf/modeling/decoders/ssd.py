@@ -20,6 +20,7 @@ import tf_keras
 from official.modeling import hyperparams
 
 from nasfpn_tf.layers.ssd_layers import SSDLayers
+from nasfpn_tf.modeling import registration
 from nasfpn_tf.modeling.decoders.registry import register_decoder
 
 NAME = 'ssd'
@@ -51,15 +52,10 @@ def build_ssd_layers(
       f'model.decoder.ssd.extra_filters {list(filters)}: levels {last + 1}..{model_config.max_level} behind the'
       f" backbone's last need {max(0, model_config.max_level - last)} widths."
     )
-  norm = model_config.norm_activation
   return SSDLayers(
     model_config.min_level,
     filters,
-    activation=norm.activation,
-    use_sync_bn=norm.use_sync_bn,
-    norm_momentum=norm.norm_momentum,
-    norm_epsilon=norm.norm_epsilon,
-    kernel_regularizer=l2_regularizer,
+    **registration.conv_options(model_config.norm_activation, l2_regularizer).to_dict(),
     backbone_max_level=last,
     name=NAME,
   )

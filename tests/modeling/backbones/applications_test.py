@@ -23,6 +23,7 @@ from official.vision.ops import preprocess_ops
 
 from nasfpn_tf import config
 from nasfpn_tf.modeling.backbones import applications
+from nasfpn_tf.modeling.weights import pretrained
 from tests import testing
 
 ALPHA = 0.35
@@ -114,7 +115,7 @@ def test_a_weight_file_gives_the_features_of_the_library(network, weight_file):
 
 
 def test_the_report_says_what_was_set_and_what_was_left(trunk, weight_file):
-  report = applications.load_weights(trunk, weight_file)
+  report = pretrained.load_weights(trunk, weight_file)
   assert len(report.matched) == len(trunk.weights) and report.source == weight_file and not report.missing
   assert report.unused == ('Conv_1', 'Conv_1_bn')
 
@@ -141,7 +142,7 @@ def test_a_file_of_another_network_is_refused(weight_file):
 
 def test_a_missing_file_is_named(trunk):
   with pytest.raises(FileNotFoundError, match=r'/nowhere/weights\.h5'):
-    applications.load_weights(trunk, '/nowhere/weights.h5')
+    pretrained.load_weights(trunk, '/nowhere/weights.h5')
 
 
 def test_files_that_are_no_keras_weights_are_named(trunk, tmp_path):
@@ -150,9 +151,9 @@ def test_files_that_are_no_keras_weights_are_named(trunk, tmp_path):
   with h5py.File(other, 'w') as file:
     file['x'] = [1]
   with pytest.raises(OSError, match=r'text\.h5'):
-    applications.load_weights(trunk, str(text))
+    pretrained.load_weights(trunk, str(text))
   with pytest.raises(ValueError, match=r'other\.h5.*lists no layers'):
-    applications.load_weights(trunk, str(other))
+    pretrained.load_weights(trunk, str(other))
 
 
 def test_imagenet_without_a_connection_says_what_to_do(monkeypatch):

@@ -21,7 +21,7 @@ import tf_keras
 from official.vision.modeling.backbones import factory, spinenet
 
 from nasfpn_tf import config
-from nasfpn_tf.modeling import cost, detector
+from nasfpn_tf.modeling import cost, detector, validation
 from nasfpn_tf.modeling.backbones.scale_permuted import ScalePermutedNet
 from nasfpn_tf.models import figures
 from nasfpn_tf.topology.spinenet import BlockSpec, SpineNetSpec
@@ -170,4 +170,4 @@ def test_an_architecture_that_does_not_fit_is_an_error_before_anything_is_built(
     decoder={'type': 'identity'},
   )
   with pytest.raises(ValueError, match=message):
-    detector.check(model)
+    validation.check(model)
