@@ -16,6 +16,7 @@
 
 python scripts/describe.py --topology=nas_fpn --num_repeats=7 --num_filters=256 --image_size=640
 python scripts/describe.py --topology=best.json --svg=best.svg
+python scripts/describe.py --topology=nas_fpn --residual --svg=nas_fpn_residual.svg
 python scripts/describe.py --topology=bifpn --dot | dot -Tpdf -o bifpn.pdf
 """
 
@@ -45,8 +46,14 @@ _INPUT_FILTERS = flags.DEFINE_list(
 )
 _SEPARABLE = flags.DEFINE_bool('separable', False, 'Separable convolutions (NAS-FPNLite).')
 _NUM_CLASSES = flags.DEFINE_integer('num_classes', 0, 'Also count a RetinaNet head for so many classes; 0: none.')
+_RESIDUAL = flags.DEFINE_bool('residual', False, 'Pyramids of a residual stack: outputs add their inputs.')
 _DOT = flags.DEFINE_bool('dot', False, 'Print only the Graphviz graph.')
 _SVG = flags.DEFINE_string('svg', None, 'Also write the figure to this file.')
+
+_ABOUT_RESIDUAL = """\
+Residual: the output cell of each level adds the pyramid's input of that level to what its convolution and batch norm
+give; cell(...) above is activation, convolution, batch norm. The batch norm of an output cell begins with gamma 0, so a
+stack of any depth begins as the identity. The additions cost no parameter and no multiply-add of a convolution."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -54,11 +61,11 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
       raise ValueError(f'unexpected argument {argv[1]!r}; options begin with --.')
     spec = topology.resolve(_TOPOLOGY.value, _MIN_LEVEL.value, _MAX_LEVEL.value)
-    print(topology.dot(spec) if _DOT.value else _description(spec), flush=True)
+    print(topology.dot(spec, _RESIDUAL.value) if _DOT.value else _description(spec), flush=True)
     if _SVG.value:
       path = pathlib.Path(_SVG.value)
       path.parent.mkdir(parents=True, exist_ok=True)
-      path.write_text(topology.svg(spec), encoding='utf-8')
+      path.write_text(topology.svg(spec, _RESIDUAL.value), encoding='utf-8')
       print(f'Figure written to {path}.', file=sys.stderr)
   except BrokenPipeError:  # The reader, `head` perhaps, has what it wanted.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,10 +74,10 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _description(spec: topology.PyramidSpec) -> str:
-  wiring = [f'{spec.num_levels + i:4}  {topology.formula(spec, i)}' for i in range(len(spec.cells))]
-  return '\n\n'.join(
-    [topology.draw(spec), '\n'.join(['Wiring (feature, level, what it merges):', *wiring]), _costs(spec)]
-  )
+  residual = _RESIDUAL.value
+  wiring = [f'{spec.num_levels + i:4}  {topology.formula(spec, i, residual)}' for i in range(len(spec.cells))]
+  parts = [topology.draw(spec, residual), '\n'.join(['Wiring (feature, level, what it merges):', *wiring])]
+  return '\n\n'.join([*parts, *([_ABOUT_RESIDUAL] if residual else []), _costs(spec)])
 
 
 def _costs(spec: topology.PyramidSpec) -> str:

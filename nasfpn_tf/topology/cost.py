@@ -17,7 +17,8 @@
 Parameters count everything a checkpoint holds: kernels, biases, and four numbers a channel for each batch norm (gamma,
 beta, moving mean, moving variance). Work is counted in multiply-adds of the convolutions, for one image; merging,
 resampling, batch norm and activations are left out. That is the convention under which the published "FLOPs" of
-RetinaNet models come out (docs/topology.md).
+RetinaNet models come out (docs/topology.md). Residual stacks therefore count the same: what they add to the outputs has
+no parameter and is no multiply-add of a convolution.
 """
 
 from collections.abc import Mapping

@@ -18,14 +18,18 @@ from nasfpn_tf.topology import ops
 from nasfpn_tf.topology.spec import CellSpec, PyramidSpec
 
 
-def draw(spec: PyramidSpec) -> str:
-  """The pyramid as a text drawing: a row for each level, coarsest on top, and a column for each cell.
+def draw(spec: PyramidSpec, residual: bool = False) -> str:
+  """Draws the pyramid as text: a row for each level, coarsest on top, and a column for each cell.
 
   In a cell's column stand, left of the line, the features it merges at the row of their level (in parentheses those
   that join because nothing has used them) and, right of its operation, the feature it makes; `*` marks an output.
+
+  Args:
+    spec: the topology.
+    residual: whether output cells add the pyramid's input of their level, as in residual stacks; `7*+0` says so.
   """
   columns = [_input_column(spec)]
-  columns += [_cell_column(spec, index) for index in range(len(spec.cells))]
+  columns += [_cell_column(spec, index, residual) for index in range(len(spec.cells))]
   columns.append(_output_column(spec))
   widths = [max(map(len, column)) for column in columns]
   rows = []
@@ -34,12 +38,17 @@ def draw(spec: PyramidSpec) -> str:
   legend = [*(_meaning(op) for op in ops.MERGE_OPS if any(cell.op == op.name for cell in spec.cells)), '* output']
   if any(len(merged) > len(cell.inputs) for merged, cell in zip(spec.wiring(), spec.cells, strict=True)):
     legend.append('(n) unused so far, joined')
+  if residual:
+    legend.append('+n input n added to the output')
   head = f'{spec.name}: P{spec.min_level}..P{spec.max_level}, {len(spec.cells)} merging cells'
   return '\n'.join([head, '', *rows, '', ';  '.join(legend)])
 
 
-def dot(spec: PyramidSpec) -> str:
-  """The pyramid as a Graphviz graph, e.g. for `dot -Tsvg`; dashed edges are unused features that join an output."""
+def dot(spec: PyramidSpec, residual: bool = False) -> str:
+  """Writes the pyramid as a Graphviz graph, e.g. for `dot -Tsvg`.
+
+  Dashed edges are unused features that join an output, dotted ones the inputs that `residual` adds to the outputs.
+  """
   lines = [
     'digraph pyramid {',
     '  rankdir=LR;',
@@ -56,15 +65,25 @@ def dot(spec: PyramidSpec) -> str:
     for source in merged:
       joined = '' if source in cell.inputs else ' [style=dashed]'
       lines.append(f'  f{source} -> f{feature}{joined};')
+    if residual and cell.is_output:
+      lines.append(f'  f{cell.level - spec.min_level} -> f{feature} [style=dotted, color="#7a4bb0", label="+"];')
   lines.append('}')
   return '\n'.join(lines)
 
 
-def formula(spec: PyramidSpec, index: int) -> str:
-  """Cell `index` on one line, e.g. 'P5* = global_pooling(7, 8) + 2' where feature 2 joins as unused."""
+def formula(spec: PyramidSpec, index: int, residual: bool = False) -> str:
+  """Writes cell `index` on one line, e.g. 'P5* = global_pooling(7, 8) + 2' where feature 2 joins as unused.
+
+  With `residual` an output cell reads 'P5* = cell(global_pooling(7, 8) + 2) + 2': the pyramid's input of its level is
+  added to what the cell makes of the merged features.
+  """
   cell = spec.cells[index]
   joined = spec.wiring()[index][len(cell.inputs) :]
-  return ''.join([str(cell), *(f' + {feature}' for feature in joined)])
+  line = ''.join([str(cell), *(f' + {feature}' for feature in joined)])
+  if not (residual and cell.is_output):
+    return line
+  made, merged = line.split(' = ')
+  return f'{made} = cell({merged}) + {cell.level - spec.min_level}'
 
 
 def _meaning(op: ops.MergeOp) -> str:
@@ -85,7 +104,7 @@ def _output_column(spec: PyramidSpec) -> list[str]:
   return column[:-1]
 
 
-def _cell_column(spec: PyramidSpec, index: int) -> list[str]:
+def _cell_column(spec: PyramidSpec, index: int, residual: bool) -> list[str]:
   """Lines of one cell's column: the level rows, coarsest first, with a line between each two."""
   cell, merged = spec.cells[index], spec.wiring()[index]
   by_level = {level: _merged_at(spec, cell, merged, level) for level in spec.levels}
@@ -93,6 +112,8 @@ def _cell_column(spec: PyramidSpec, index: int) -> list[str]:
   top, bottom = max(touched), min(touched)
   width = max(map(len, by_level.values()))
   made = f'{spec.num_levels + index}{"*" if cell.is_output else ""}'
+  if residual and cell.is_output:
+    made += f'+{cell.level - spec.min_level}'
   column = ['']
   for level in reversed(spec.levels):
     stem = '─' if by_level[level] else ' '

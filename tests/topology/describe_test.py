@@ -71,6 +71,22 @@ def test_reads_a_file_and_writes_a_figure(tmp_path):
   assert topology.draw(spec) in done.stdout
 
 
+def test_residual_stacks_are_drawn_and_explained_and_cost_the_same(tmp_path):
+  figure = tmp_path / 'residual.svg'
+  plain, done = describe(), describe('--residual', f'--svg={figure}')
+  assert done.returncode == 0, done.stderr
+  assert figure.read_text(encoding='utf-8') == topology.svg(topology.NAS_FPN, residual=True)
+  assert topology.draw(topology.NAS_FPN, residual=True) in done.stdout
+  assert '   9  P5* = cell(global_pooling(7, 8) + 2) + 2\n' in done.stdout
+  text = ' '.join(done.stdout.split())
+  assert 'a stack of any depth begins as the identity' in text
+  assert 'no parameter and no multiply-add of a convolution' in text
+  assert 'identity' not in plain.stdout
+  costs = plain.stdout[plain.stdout.index('7 x 256') :]
+  assert done.stdout.endswith(costs)
+  assert describe('--residual', '--dot').stdout == topology.dot(topology.NAS_FPN, residual=True) + '\n'
+
+
 def test_dot_prints_only_the_graph():
   done = describe('--topology=panet', '--dot')
   assert done.returncode == 0, done.stderr
