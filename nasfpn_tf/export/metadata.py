@@ -22,7 +22,6 @@ from typing import Any
 from ai_edge_litert.tools import flatbuffer_utils
 
 from nasfpn_tf.artifacts import tflite_runner
-from nasfpn_tf.export import sharing
 
 POST_PROCESS = 'TFLite_Detection_PostProcess'
 _ALLOWED_CUSTOM_OPS = (POST_PROCESS,)
@@ -54,29 +53,6 @@ def check_portable(content: bytes) -> None:
       tensor = graph.tensors[index]
       if tensor.shapeSignature is not None and -1 in list(tensor.shapeSignature):
         raise ValueError(f'The input {tensor.name.decode()} of the converted model has no static shape.')
-
-
-def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int]]) -> bytes:
-  """Gives the outputs of signatures their shapes and the graphs their outputs in the order of `shapes`.
-
-  The converter orders them by tensor and leaves those of a custom operator without shape: LiteRT's Interpreter finds it
-  out, its CompiledModel and its JavaScript API cannot.
-
-  Args:
-    content: of the file.
-    shapes: shape of every output, by name; signatures with other outputs stay as they are.
-  """
-  model = _read(content)
-  for definition in model.signatureDefs:
-    graph = model.subgraphs[definition.subgraphIndex]
-    indices = {entry.name.decode(): entry.tensorIndex for entry in definition.outputs}
-    if set(indices) != set(shapes):
-      continue
-    for name, shape in shapes.items():
-      graph.tensors[indices[name]].shape = list(shape)
-      graph.tensors[indices[name]].shapeSignature = None
-    graph.outputs = [indices[name] for name in shapes]
-  return sharing.pack(model)
 
 
 def raw_outputs(content: bytes, signature_key: str | None = None) -> tuple[int, int, bool, int]:

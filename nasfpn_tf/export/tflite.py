@@ -38,6 +38,7 @@ from nasfpn_tf.export import (
   metadata,
   model_metadata,
   module,
+  output_order,
   quantization,
   sharing,
   suppression,
@@ -231,11 +232,9 @@ def convert(
       content = converter.convert()
   if functions:
     content = sharing.share_buffers(content)
-  if options.nms != 'none':
-    count = suppression.Settings.of(model).max_detections
-    shapes = [1, count, 4], [1, count], [1, count], [1]
-    content = metadata.fix_outputs(content, dict(zip(signatures.TFLITE_DETECTIONS, shapes, strict=True)))
-  return content
+  count = suppression.Settings.of(model).max_detections
+  shapes = dict(zip(signatures.TFLITE_DETECTIONS, ([1, count, 4], [1, count], [1, count], [1]), strict=True))
+  return output_order.fix_outputs(content, dict.fromkeys(signatures.TFLITE_RAW) if options.nms == 'none' else shapes)
 
 
 def run(

@@ -1,0 +1,79 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Puts the outputs of a .tflite in one order: in the signature, by position in the graph and by index of the tensor.
+
+The converter orders the outputs of a graph by the signature's names and numbers tensors as it meets them. A client that
+asks for output 0, and a metadata writer that goes by ascending index of the tensors, then see another order each.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.tools import flatbuffer_utils
+
+from nasfpn_tf.export import sharing
+
+
+def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int] | None]) -> bytes:
+  """Gives the outputs of every signature their order, and their shapes.
+
+  The converter leaves the outputs of a custom operator without shape: LiteRT's Interpreter finds it out, its
+  CompiledModel and its JavaScript API cannot.
+
+  Args:
+    content: of the file.
+    shapes: shape of every output by name, in their order; None: as the converter has it. Signatures with other outputs
+      get them in the order of their names, with the shapes that they have.
+
+  Raises:
+    ValueError: two outputs are the same tensor.
+  """
+  model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+  for definition in model.signatureDefs:
+    graph = model.subgraphs[definition.subgraphIndex]
+    entries = {entry.name.decode(): entry for entry in definition.outputs}
+    order = list(shapes) if set(entries) == set(shapes) else sorted(entries)
+    for name in order:
+      if shapes.get(name) is not None:
+        tensor = graph.tensors[entries[name].tensorIndex]
+        tensor.shape, tensor.shapeSignature = list(shapes[name]), None
+    definition.outputs = [entries[name] for name in order]
+    _ascend(model, definition)
+  return sharing.pack(model)
+
+
+def _ascend(model: Any, definition: Any) -> None:
+  """Makes the outputs of a signature trade places, so that their indices ascend, and follows them everywhere."""
+  graph = model.subgraphs[definition.subgraphIndex]
+  before = [entry.tensorIndex for entry in definition.outputs]
+  if len(set(before)) < len(before):
+    raise ValueError(f'Two outputs of the signature {definition.signatureKey.decode()} are the same tensor.')
+  places = dict(zip(before, sorted(before), strict=True))
+  tensors = list(graph.tensors)
+  for old, new in places.items():
+    graph.tensors[new] = tensors[old]
+
+  def moved(indices: Any) -> Any:
+    return None if indices is None else np.array([places.get(int(index), int(index)) for index in indices], np.int32)
+
+  graph.inputs, graph.outputs = moved(graph.inputs), np.array(sorted(before), np.int32)
+  for operator in graph.operators:
+    operator.inputs, operator.outputs = moved(operator.inputs), moved(operator.outputs)
+    operator.intermediates = moved(operator.intermediates)
+  for other in model.signatureDefs:
+    if other.subgraphIndex == definition.subgraphIndex:
+      for entry in (*other.inputs, *other.outputs):
+        entry.tensorIndex = places.get(entry.tensorIndex, entry.tensorIndex)
