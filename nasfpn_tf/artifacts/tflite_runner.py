@@ -91,7 +91,7 @@ class TFLiteRunner:
       raise ValueError(f'{self._path}: LiteRT cannot load it: {error}') from error
 
   def _after_fork(self) -> None:
-    # Deleting the interpreter would wait for its threads, which only the parent has.
+    # Deleting the interpreter would end threads that only the parent has, which crashes.
     _ABANDONED.append((self._interpreter, self._signatures))
     self._lock, self._interpreter, self._signatures = threading.Lock(), None, {}
 

@@ -23,7 +23,7 @@ from nasfpn_tf.predict.predictor import Detections, Predictor
 
 
 class AtExit:
-  """A predictor that always stops at the same exit.
+  """A predictor that always stops at the same exit; as safe to share between threads as the one it is made from.
 
   Example:
     predictor = AtExit(load_predictor('exported/anytime.tflite'), exit_stage=1)

@@ -14,6 +14,8 @@
 
 """The Keras model of a training's checkpoint as a predictor."""
 
+import threading
+
 import tensorflow as tf
 
 from nasfpn_tf import zoo
@@ -24,12 +26,16 @@ from nasfpn_tf.predict.predictor import Predictor, to_picture
 
 
 class CheckpointPredictor(Predictor):
-  """The Keras model."""
+  """The Keras model.
+
+  Safe to share between threads, which wait for one another: the first call traces the model, which is one for all.
+  """
 
   def __init__(self, model_dir: str, checkpoint: str | None = None):
     """Loads `checkpoint`, or the best of `model_dir`."""
     params = zoo.load_experiment(model_dir)
     super().__init__(label_names.of_model(model_dir, params.task.model.num_classes, params.task.train_data.input_path))
+    self._lock = threading.Lock()
     model = zoo.load_detector(model_dir, checkpoint)
     size = tuple(params.task.model.input_size[:2])
     keep_aspect_ratio = params.task.validation_data.parser.keep_aspect_ratio
@@ -53,18 +59,24 @@ class CheckpointPredictor(Predictor):
       self._run_refine, self._run_finish = tf.function(model.refine), tf.function(model.detect)
 
   def _detect(self, image):
-    return self._first(*self._run(tf.constant(image)))
+    with self._lock:
+      outputs = self._run(tf.constant(image))
+    return self._first(*outputs)
 
   def _begin(self, image):
-    return self._run_begin(tf.constant(image))
+    with self._lock:
+      return self._run_begin(tf.constant(image))
 
   def _refine(self, value, exit_stage):
     state, image_info = value
-    return self._run_refine(state), image_info
+    with self._lock:
+      return self._run_refine(state), image_info
 
   def _finish(self, value, exit_stage):
     state, image_info = value
-    return self._first(self._run_finish(state), image_info)
+    with self._lock:
+      outputs = self._run_finish(state)
+    return self._first(outputs, image_info)
 
   def _first(self, outputs, image_info):
     """Detections of the only picture of a batch."""

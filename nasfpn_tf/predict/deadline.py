@@ -15,6 +15,7 @@
 """An anytime detector that is refined until its time is up."""
 
 import collections
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -32,6 +33,8 @@ class Deadline:
 
   Another pyramid is run only if it and the heads behind it, as slow as they were of late, end in time. Exit 1 is the
   least there is: where the backbone alone takes longer, the detections of exit 1 come late.
+
+  Safe to share between threads. What one of them waits for another counts as its own time.
 
   Example:
     predictor = Deadline(load_predictor('exported/anytime'), deadline_ms=40)
@@ -64,6 +67,7 @@ class Deadline:
     self._predictor = predictor
     self._deadline = deadline_ms / 1000
     self._clock = clock
+    self._lock = threading.Lock()
     self._seconds = collections.defaultdict(lambda: collections.deque(maxlen=_REMEMBERED))
     self.labels = predictor.labels
     self.milliseconds: list[float] = []
@@ -77,8 +81,9 @@ class Deadline:
     """Finds objects in one picture; `exit_stage` of what it returns says how far it came."""
     started = self._clock()
     found = self._run(image, started + self._deadline)
-    self.milliseconds.append(1000 * (self._clock() - started))
-    self.reached[found.exit_stage] += 1
+    with self._lock:
+      self.milliseconds.append(1000 * (self._clock() - started))
+      self.reached[found.exit_stage] += 1
     return found
 
   def label_of(self, label: int) -> Mapping[str, Any]:
@@ -108,8 +113,10 @@ class Deadline:
   def _timed(self, step, function, state):
     started = self._clock()
     result = function(state)
-    self._seconds[step].append(self._clock() - started)
+    with self._lock:
+      self._seconds[step].append(self._clock() - started)
     return result
 
   def _expected(self, *step) -> float:
-    return max(self._seconds[step])
+    with self._lock:
+      return max(self._seconds[step])

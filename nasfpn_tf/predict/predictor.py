@@ -65,7 +65,10 @@ class State:
 
 
 class Predictor(abc.ABC):
-  """A detector in some form; call it with a picture.
+  """A detector in some format; call it with an image.
+
+  Every predictor is safe to share between threads: a class says whether they run at once or wait for one another. A
+  `State` belongs to no thread. Only a .tflite is safe to use in a process that was forked after it was loaded.
 
   Attributes:
     labels: {label: {'label', 'id', 'name'}}; empty where the model does not say what its classes mean.

@@ -23,7 +23,10 @@ from nasfpn_tf.predict.predictor import Predictor
 
 
 class SavedModelPredictor(Predictor):
-  """A SavedModel of `export_saved_model.py`."""
+  """A SavedModel of `export_saved_model.py`.
+
+  Safe to share between threads, which run at once: its signatures are finished graphs without a state.
+  """
 
   def __init__(self, directory: str):
     """Loads the SavedModel in `directory`; a ValueError where it is another's."""

@@ -12,25 +12,25 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A .tflite as a predictor."""
+"""A .tflite as a predictor, run by LiteRT and NumPy: TensorFlow's threads would be missing in a forked process."""
 
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from official.vision.ops import anchor
 
 from nasfpn_tf.artifacts import layout, signatures, tflite_runner
-from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.data.records import label_names
-from nasfpn_tf.modeling import postprocess
+from nasfpn_tf.predict import letterbox, nms
 from nasfpn_tf.predict.predictor import Predictor, to_picture
 
 
 class TFLitePredictor(Predictor):
-  """A .tflite of `export_tflite.py`, with the JSON file beside it."""
+  """A .tflite of `export_tflite.py`, with the JSON file beside it.
+
+  Safe to share between threads, which wait for one another, and to use in a forked process; see `TFLiteRunner`.
+  """
 
   def __init__(self, path: str, num_threads: int | None = None):
     """Loads `path`; a FileNotFoundError or ValueError where it or its JSON file is missing or another's."""
@@ -46,7 +46,7 @@ class TFLitePredictor(Predictor):
     if self._nms not in ('builtin', 'post_process', 'none'):
       raise ValueError(f'{sidecar}: nms {self._nms!r} is not known.')
     label_names.check(facts['labels'], num_classes + 1, sidecar)
-    self._anchors = _flat_anchors(anchors, self._size) if self._nms == 'none' else None
+    self._anchors = nms.anchor_boxes(anchors, self._size) if self._nms == 'none' else None
     self._runner = tflite_runner.TFLiteRunner(path, _num_threads(self._nms, num_classes, num_threads))
     self.num_exits = facts.get('num_exits', 1)
     self._key = signatures.exit_key(self.num_exits if self.num_exits > 1 else None)
@@ -80,12 +80,11 @@ class TFLitePredictor(Predictor):
     return self._found(self._runner.run(signatures.detect_key(exit_stage), **features), image_info)
 
   def _letterbox(self, image):
-    pixels, image_info = preprocess.letterbox(tf.constant(image), self._size, self._keep_aspect_ratio)
-    # Back to 0..255: the file normalises, and its padding is the mean colour.
-    inputs = (pixels * preprocess.STDDEV + preprocess.MEAN).numpy()[np.newaxis]
+    # From 0 to 255: the file normalises, and its padding is the mean colour.
+    inputs, image_info = letterbox.letterbox(image, self._size, self._keep_aspect_ratio)
     if np.issubdtype(self._dtype, np.integer):
       inputs = np.clip(np.rint(inputs), 0, 255)
-    return inputs.astype(self._dtype), image_info.numpy()
+    return inputs[np.newaxis].astype(self._dtype), image_info
 
   def _found(self, outputs, image_info):
     outputs = {name: tflite_runner.to_real(value, self._outputs[name]) for name, value in outputs.items()}
@@ -99,22 +98,8 @@ class TFLitePredictor(Predictor):
 
   def _suppress(self, outputs):
     """Of raw outputs, by the post-processing of the Keras model."""
-    scores = np.clip(outputs['class_scores'], 1e-7, 1 - 1e-7)
-    logits = np.pad(np.log(scores / (1 - scores)), [(0, 0), (0, 0), (1, 0)])  # Column 0 is the background.
-    # All anchors as one level: a column of cells with one anchor each.
-    flat = {'0': logits[:, :, np.newaxis]}, {'0': outputs['box_encodings'][:, :, np.newaxis]}, {'0': self._anchors}
-    found = postprocess.generate_detections(
-      *(({key: tf.constant(value, tf.float32) for key, value in level.items()}) for level in flat),
-      image_shape=tf.constant([self._size], tf.float32),
-      pre_nms_top_k=self._options['pre_nms_top_k'],
-      pre_nms_score_threshold=self._options['score_threshold'],
-      nms_iou_threshold=self._options['iou_threshold'],
-      max_num_detections=self._options['max_detections'],
-      box_coder_weights=self._options['box_coder_weights'],
-      soft_nms_sigma=self._options['soft_nms_sigma'],
-      use_class_agnostic_nms=self._options['use_class_agnostic_nms'],
-    )
-    return tuple(signatures.detections_of(found).values())
+    raw = outputs['box_encodings'][0], outputs['class_scores'][0]
+    return nms.generate_detections(*raw, self._anchors, self._size, self._options)
 
 
 def _num_threads(nms: str, num_classes: int, num_threads: int | None) -> int:
@@ -125,11 +110,3 @@ def _num_threads(nms: str, num_classes: int, num_threads: int | None) -> int:
 
 def _by_name(described: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[int], str]]:
   return {entry['name']: (entry['shape'], entry['dtype']) for entry in described}
-
-
-def _flat_anchors(facts: Mapping[str, Any], size: Sequence[int]) -> np.ndarray:
-  """float32 [1, num_anchors, 1, 4], yxyx in pixels of the input."""
-  generate = anchor.build_anchor_generator(
-    facts['min_level'], facts['max_level'], facts['num_scales'], facts['aspect_ratios'], facts['anchor_size']
-  )
-  return np.concatenate([boxes.numpy().reshape(1, -1, 1, 4) for boxes in generate(tuple(size)).values()], axis=1)
