@@ -24,7 +24,7 @@ import sys
 
 from absl import app, flags, logging
 
-_INPUT_TYPES = ['image_bytes', 'image_tensor', 'tf_example']
+from nasfpn_tf.artifacts import signatures
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'model_dir of a training, or a SavedModel of this script.')
@@ -39,7 +39,9 @@ flags.DEFINE_enum(
   ['auto', 'frozen', 'variable'],
   'Constants of the graph (fast on CPUs) or variables; auto: constants unless the model is very large.',
 )
-flags.DEFINE_enum('input_type', 'image_bytes', _INPUT_TYPES, 'Signature that is also serving_default; all are there.')
+flags.DEFINE_enum(
+  'input_type', 'image_bytes', signatures.INPUT_TYPES, 'Signature that is also serving_default; all are there.'
+)
 flags.DEFINE_integer('batch_size', None, 'Number of pictures in a request; unset: any.', lower_bound=1)
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
 flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')

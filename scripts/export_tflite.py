@@ -27,6 +27,8 @@ import sys
 
 from absl import app, flags, logging
 
+from nasfpn_tf.artifacts import signatures
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string('saved_model_dir', None, 'A SavedModel of export_saved_model.py, or the directory of its versions.')
 flags.DEFINE_string('model', None, 'In place of --saved_model_dir: model_dir of a training.')
@@ -47,7 +49,7 @@ flags.DEFINE_enum(
 flags.DEFINE_enum(
   'nms',
   'builtin',
-  ['builtin', 'post_process', 'none'],
+  signatures.TFLITE_NMS,
   "Suppression inside: the model's own in builtin operators, TFLite_Detection_PostProcess, or none: raw outputs.",
 )
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")

@@ -32,6 +32,8 @@ FIELDS = ('boxes', 'scores', 'classes')
 # What a .tflite gives, in this order by signature, by position and by index of the tensor.
 TFLITE_DETECTIONS = ('detection_boxes', 'detection_classes', 'detection_scores', 'num_detections')
 TFLITE_RAW = ('box_encodings', 'class_scores')
+# Where a .tflite has its NMS: the model's in builtin operators, TFLite_Detection_PostProcess, or not at all.
+TFLITE_NMS = ('builtin', 'post_process', 'none')
 
 
 def exit_key(exit_stage: int | None) -> str | None:

@@ -56,8 +56,6 @@ QUANT_TYPES = tuple(SCORE_TOLERANCE)
 CALIBRATED = ('int8_float_heads', 'int8')
 DTYPES = {'float32': tf.float32, 'uint8': tf.uint8}
 
-NMS = ('builtin', 'post_process', 'none')
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -83,8 +81,8 @@ class Options:
   def __post_init__(self):
     if self.quant_type not in QUANT_TYPES:
       raise ValueError(f'quant_type {self.quant_type!r} is not one of {", ".join(QUANT_TYPES)}.')
-    if self.nms not in NMS:
-      raise ValueError(f'nms {self.nms!r} is not one of {", ".join(NMS)}.')
+    if self.nms not in signatures.TFLITE_NMS:
+      raise ValueError(f'nms {self.nms!r} is not one of {", ".join(signatures.TFLITE_NMS)}.')
     for name in ('input_dtype', 'output_dtype'):
       if getattr(self, name) not in DTYPES:
         raise ValueError(f'{name} {getattr(self, name)!r} is not one of {", ".join(DTYPES)}.')

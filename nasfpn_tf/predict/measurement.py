@@ -32,7 +32,7 @@ _WARM_UP = 3  # Pictures whose time does not count: tracing, allocation, caches.
 
 
 class Timed:
-  """A predictor that keeps the seconds of every call, from the decoded picture to its boxes."""
+  """A predictor that keeps the seconds of every call, from the decoded image to its boxes; as safe to share as it."""
 
   def __init__(self, predictor: Predictor):
     """Wraps `predictor`."""

@@ -43,7 +43,7 @@ class TFLitePredictor(Predictor):
       num_classes, described = self._options['num_classes'], [*facts['inputs'], *facts['outputs']]
     except (ValueError, KeyError, TypeError) as error:
       raise ValueError(f'{sidecar}: not written by export_tflite.py ({type(error).__name__}: {error}).') from error
-    if self._nms not in ('builtin', 'post_process', 'none'):
+    if self._nms not in signatures.TFLITE_NMS:
       raise ValueError(f'{sidecar}: nms {self._nms!r} is not known.')
     label_names.check(facts['labels'], num_classes + 1, sidecar)
     self._anchors = nms.anchor_boxes(anchors, self._size) if self._nms == 'none' else None
