@@ -24,8 +24,9 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nasfpn_tf.artifacts import formats
+
 FORMAT = 1
-FORMS = ('checkpoint', 'saved_model', 'tflite', 'onnx')
 PARTS = ('backbone', 'neck', 'head', 'post_processing')
 
 
@@ -71,7 +72,7 @@ class ModelRecord:
 
   Attributes:
     name: what reports call it; records of one name are one model, measured more than once or on several devices.
-    form: one of `FORMS`.
+    form: its format, one of `formats.names()`.
     family: models of one family have one colour, e.g. the kind of their pyramid; '' if it has none.
     quantization: how weights and activations are stored, e.g. 'none', 'int8'; None where nothing says.
     exit_stage: of an anytime detector; None: it has no exits, or it is the last.
@@ -115,8 +116,8 @@ class ModelRecord:
   def __post_init__(self):
     if not self.name:
       raise RecordError('name is empty.')
-    if self.form not in FORMS:
-      raise RecordError(f'form is {self.form!r}, not one of {", ".join(FORMS)}.')
+    if self.form not in formats.names():
+      raise RecordError(f'form is {self.form!r}, not one of {", ".join(sorted(formats.names()))}.')
     if unknown := set(self.parts_ms) - set(PARTS):
       raise RecordError(f'parts_ms has {sorted(unknown)}; the parts are {", ".join(PARTS)}.')
     if self.metrics and 'AP' not in self.metrics:
