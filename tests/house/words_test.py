@@ -12,9 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Words that no file of the project holds: leftovers and paths of one machine."""
+"""Words that no file of the project holds: leftovers, paths of one machine, unusual names of usual things."""
 
 import re
+
+import pytest
 
 from tests.house import repository
 
@@ -27,11 +29,24 @@ LEFTOVERS = re.compile('|'.join([r'\bTO' + r'DO\b', r'\bFIX' + r'ME\b', r'\bX' +
 MACHINE = re.compile(r'(?<![\w.$}>\])/*~-])/(?:work|farm|root|tmp|home|mnt|Users)/[A-Za-z]')
 
 
-def found_in_lines(pattern: re.Pattern) -> list[str]:
+DOCUMENTS = [path for path in TEXTS if re.fullmatch(r'(docs/)?[^/]+\.md', path)]
+# Word of a document -> what the field says instead. Code and `code` may use any word.
+INSTEAD = {
+  r'\bpictures?\b': 'image',
+  r'(?<!non-maximum )\bsuppression\b': 'NMS (non-maximum suppression)',
+  r'\b(?:quant|normal|serial|general)is(?:e|ed|es|ing|ation)\b': 'the same with z',
+  r'\bnext to nothing\b': 'what is left out, in numbers',
+  r'\bits luck\b': 'the standard deviation of several seeds',
+  r'\bfrom same inputs to same answers\b': 'both give the same results on the same inputs',
+  r'^#+ (?:Words|Where is what|Less memory|Your own|What ends\b.*|When something goes wrong)$': 'a usual heading',
+}
+
+
+def found_in_lines(pattern: re.Pattern, paths: list[str] = TEXTS) -> list[str]:
   """'path:line: the line' wherever the pattern is found."""
   return [
     f'{path}:{number}: {line.strip()[:120]}'
-    for path in TEXTS
+    for path in paths
     for number, line in enumerate(repository.text(path).splitlines(), 1)
     if pattern.search(line)
   ]
@@ -45,6 +60,30 @@ def test_no_leftovers():
 def test_no_paths_of_one_machine():
   found = found_in_lines(MACHINE)
   assert not found, '\n'.join(['', *found])
+
+
+def without_code(text: str) -> str:
+  """A document with empty lines for its code blocks and without its code spans and the targets of its links."""
+  text = re.sub(r'^ *```.*?^ *```', lambda block: '\n' * block[0].count('\n'), text, flags=re.DOTALL | re.MULTILINE)
+  return re.sub(r'`[^`]+`|\]\([^)]*\)', '', text)
+
+
+@pytest.mark.parametrize('path', DOCUMENTS)
+def test_documents_use_the_words_of_the_field(path):
+  problems = [
+    f'{path}:{number}: {match[0]!r}: rather {better}'
+    for number, line in enumerate(without_code(repository.text(path)).splitlines(), 1)
+    for word, better in INSTEAD.items()
+    for match in re.finditer(word, line, re.IGNORECASE)
+  ]
+  assert not problems, '\n'.join(['', *problems])
+
+
+@pytest.mark.parametrize('path', [path for path in DOCUMENTS if path != 'docs/models.md'])  # That one is generated.
+def test_documents_wrap_at_120_columns(path):
+  lines = without_code(repository.text(path)).splitlines()
+  long = [line for line in lines if len(line) > 120 and not line.startswith(('|', '!'))]
+  assert not long, '\n'.join(['', *long])
 
 
 def test_the_patterns_find_what_they_are_for():
