@@ -25,8 +25,8 @@ import statistics
 from absl import app, flags
 
 from nasfpn_tf.search import searchers
-from nasfpn_tf.search.pyramids import PyramidSpace
-from nasfpn_tf.search.synthetic import Likeness
+from nasfpn_tf.search.searchers.synthetic import Likeness
+from nasfpn_tf.search.spaces.pyramids import PyramidSpace
 from nasfpn_tf.search.trial import Measurement
 
 FLAGS = flags.FLAGS

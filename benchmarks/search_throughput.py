@@ -25,12 +25,12 @@ import time
 
 from absl import app, flags
 
-from nasfpn_tf.search.directory import SearchDirectory
-from nasfpn_tf.search.local_executor import LocalExecutor
+from nasfpn_tf.search.executors.local import LocalExecutor
 from nasfpn_tf.search.loop import Search
-from nasfpn_tf.search.pyramids import PyramidSpace
-from nasfpn_tf.search.searchers import RandomSearch
-from nasfpn_tf.search.store import Store
+from nasfpn_tf.search.searchers.policy import RandomSearch
+from nasfpn_tf.search.spaces.pyramids import PyramidSpace
+from nasfpn_tf.search.storage.directory import SearchDirectory
+from nasfpn_tf.search.storage.store import Store
 from nasfpn_tf.search.trial import Measurement, Trial
 
 FLAGS = flags.FLAGS

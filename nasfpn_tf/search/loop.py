@@ -23,15 +23,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from nasfpn_tf.search import store as store_lib
-from nasfpn_tf.search.directory import SearchDirectory
-from nasfpn_tf.search.executor import Executor, Job, Outcome
+from nasfpn_tf.search.executors.executor import Executor, Job, Outcome
 from nasfpn_tf.search.problems import SearchError
-from nasfpn_tf.search.searcher import Searcher
-from nasfpn_tf.search.store import Store
-from nasfpn_tf.search.trial import FAILED, Measurement, Trial
-
-Results = Sequence[tuple[Trial, Measurement]]
+from nasfpn_tf.search.searchers.searcher import Searcher
+from nasfpn_tf.search.storage import store as store_lib
+from nasfpn_tf.search.storage.directory import SearchDirectory
+from nasfpn_tf.search.storage.store import Store
+from nasfpn_tf.search.trial import FAILED, Results
 
 
 class Search:

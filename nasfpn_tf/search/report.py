@@ -22,9 +22,7 @@ from typing import Any
 
 from nasfpn_tf.report import charts, page
 from nasfpn_tf.search.space import SearchSpace
-from nasfpn_tf.search.trial import FAILED, OK, REUSED, Measurement, Trial
-
-Results = Sequence[tuple[Trial, Measurement]]
+from nasfpn_tf.search.trial import FAILED, OK, REUSED, Measurement, Results, Trial
 
 _ABSENT = page.Raw('&ndash;')
 _NUM_BEST = 20

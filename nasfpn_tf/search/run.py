@@ -14,20 +14,17 @@
 
 """A search from its configuration to its results: what `scripts/search.py` calls."""
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from nasfpn_tf.search import evaluators, report, searchers, spaces
+from nasfpn_tf.search import evaluators, executors, report, searchers, spaces
 from nasfpn_tf.search.config import SearchConfig
-from nasfpn_tf.search.directory import SearchDirectory
-from nasfpn_tf.search.executor import Executor
-from nasfpn_tf.search.local_executor import LocalExecutor
 from nasfpn_tf.search.loop import Search
-from nasfpn_tf.search.outputs import Outputs, Results
-from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.progress import SearchProgress
-from nasfpn_tf.search.store import Store
+from nasfpn_tf.search.space import SearchSpace
+from nasfpn_tf.search.storage.directory import SearchDirectory
+from nasfpn_tf.search.storage.outputs import Outputs
+from nasfpn_tf.search.storage.store import Store
+from nasfpn_tf.search.trial import Results
 
 
 def run(config: SearchConfig, search_dir: str) -> bool:
@@ -53,7 +50,7 @@ def run(config: SearchConfig, search_dir: str) -> bool:
         directory,
         store,
         searcher,
-        _executor(config),
+        executors.build(config.executor, config.evaluator['name'], config.evaluator_config(), config.num_workers),
         config.max_trials,
         max_lost=config.max_lost,
         max_failed=config.max_failed,
@@ -69,26 +66,6 @@ def run(config: SearchConfig, search_dir: str) -> bool:
       store.close()
 
 
-def _renderer(config: SearchConfig, space: spaces.SearchSpace) -> Callable[[Results], str]:
+def _renderer(config: SearchConfig, space: SearchSpace) -> Callable[[Results], str]:
   identity = config.identity(space.to_json())
   return lambda results: report.render(results, space, identity, config.max_trials)
-
-
-def _executor(config: SearchConfig) -> Executor:
-  options = dict(config.executor)
-  name = options.pop('name')
-  if name == 'local':
-    kind = LocalExecutor
-  elif name == 'ray':
-    from nasfpn_tf.search.ray_executor import RayExecutor as kind  # Ray is an extra.
-  else:
-    raise SearchError(f'executor {name!r} is unknown; choose local or ray.')
-  _check_options(name, kind, options)
-  return kind(config.evaluator['name'], config.evaluator_config(), config.num_workers, **options)
-
-
-def _check_options(name: str, kind: type, options: Mapping[str, Any]) -> None:
-  known = list(inspect.signature(kind).parameters)[3:]
-  for key in options:
-    if key not in known:
-      raise SearchError(f'executor {name}: option {key!r} is unknown; known are {", ".join(known)}.')

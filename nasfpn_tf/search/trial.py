@@ -119,6 +119,9 @@ class Measurement:
     return cls(**json.loads(text))
 
 
+Results = Sequence[tuple[Trial, Measurement]]
+
+
 def _line(value: Trial | Measurement) -> str:
   fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
   return json.dumps(fields, separators=(',', ':'), allow_nan=False)

@@ -47,6 +47,24 @@ FLOORS = {
 # The only imports between two rooms of one floor.
 NEIGHBOURS = {('zoo', 'training'), ('models', 'training'), ('frontier', 'predict')}
 
+# The rooms of the search, which are modules and packages directly under nasfpn_tf/search/, from the ground up. On one
+# floor they do not know of each other.
+SEARCH = {
+  'problems': 0,
+  'space': 1,
+  'trial': 2,
+  'spaces': 3,
+  'storage': 4,
+  'searchers': 5,
+  'evaluators': 6,
+  'executors': 7,
+  'config': 8,
+  'loop': 8,
+  'progress': 8,
+  'report': 8,
+  'run': 9,
+}
+
 # Room -> what of other people's packages it may import; a room that is not here may import anything not banned.
 ONLY = {
   'topology': (),
@@ -95,33 +113,23 @@ LIGHT = (
   'nasfpn_tf/frontier/table.py',
   'nasfpn_tf/frontier/timing.py',
   'nasfpn_tf/frontier/worker.py',
-  'nasfpn_tf/search/backbones.py',
+  'nasfpn_tf/search/__init__.py',
   'nasfpn_tf/search/config.py',
-  'nasfpn_tf/search/controller.py',
-  'nasfpn_tf/search/database.py',
-  'nasfpn_tf/search/directory.py',
-  'nasfpn_tf/search/evaluators.py',
-  'nasfpn_tf/search/executor.py',
-  'nasfpn_tf/search/local_executor.py',
+  'nasfpn_tf/search/evaluators/__init__.py',
+  'nasfpn_tf/search/evaluators/evaluator.py',
+  'nasfpn_tf/search/evaluators/registry.py',
+  'nasfpn_tf/search/evaluators/reward.py',
+  'nasfpn_tf/search/executors/',
   'nasfpn_tf/search/loop.py',
-  'nasfpn_tf/search/outputs.py',
-  'nasfpn_tf/search/ppo.py',
   'nasfpn_tf/search/problems.py',
-  'nasfpn_tf/search/process.py',
   'nasfpn_tf/search/progress.py',
-  'nasfpn_tf/search/pyramids.py',
-  'nasfpn_tf/search/ray_executor.py',
   'nasfpn_tf/search/report.py',
-  'nasfpn_tf/search/reward.py',
   'nasfpn_tf/search/run.py',
-  'nasfpn_tf/search/searcher.py',
-  'nasfpn_tf/search/searchers.py',
+  'nasfpn_tf/search/searchers/',
   'nasfpn_tf/search/space.py',
-  'nasfpn_tf/search/spaces.py',
-  'nasfpn_tf/search/store.py',
-  'nasfpn_tf/search/synthetic.py',
+  'nasfpn_tf/search/spaces/',
+  'nasfpn_tf/search/storage/',
   'nasfpn_tf/search/trial.py',
-  'nasfpn_tf/search/worker.py',
   'scripts/describe.py',
   'scripts/report_frontier.py',
   'scripts/search.py',
@@ -178,6 +186,19 @@ def test_imports_go_down():
         problems.append(f'{where}: no room; import it from its module')
       elif target != room and (room, target) not in NEIGHBOURS and FLOORS[target] >= FLOORS[room]:
         problems.append(f'{where}: {target} is on floor {FLOORS[target]}, {room} on {FLOORS[room]}')
+  assert not problems, shown(problems)
+
+
+def test_imports_in_the_search_go_down():
+  problems = []
+  for path in repository.python_files('nasfpn_tf/search'):
+    room = path.split('/')[2].removesuffix('.py')
+    for entry in repository.imports(path):
+      if is_under(entry.name, 'nasfpn_tf.search') and room != '__init__':
+        target = entry.name.split('.')[2]
+        assert {room, target} <= set(SEARCH), f'{path} or {entry.name} is not in the table of rooms of the search'
+        if target != room and SEARCH[target] >= SEARCH[room]:
+          problems.append(f'{path}:{entry.line}: {room} is on floor {SEARCH[room]}, {target} on {SEARCH[target]}')
   assert not problems, shown(problems)
 
 

@@ -98,7 +98,7 @@ def test_files_that_cannot_be_read(path):
     ({'name': 'nasfpn', 'cells': 7}, "option 'cells' is unknown; known are num_cells, min_level, max_level, ops"),
     ({'name': 'nasfpn', 'num_cells': '7'}, 'an option has a value of a wrong type'),
     ({'name': 'no_such:Space'}, 'cannot be loaded'),
-    ({'name': 'nasfpn_tf.search.pyramids:Space'}, 'cannot be loaded'),
+    ({'name': 'nasfpn_tf.search.spaces.pyramids:Space'}, 'cannot be loaded'),
   ],
 )
 def test_spaces_that_cannot_be_made(space, message):
@@ -107,7 +107,7 @@ def test_spaces_that_cannot_be_made(space, message):
 
 
 def test_a_space_of_ones_own():
-  made = spaces.build({'name': 'nasfpn_tf.search.pyramids:PyramidSpace', 'num_cells': 9})
+  made = spaces.build({'name': 'nasfpn_tf.search.spaces.pyramids:PyramidSpace', 'num_cells': 9})
   assert made.num_steps == 36
 
 

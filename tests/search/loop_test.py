@@ -22,8 +22,8 @@ import sys
 
 import pytest
 
-from nasfpn_tf.search.directory import SearchDirectory
 from nasfpn_tf.search.problems import SearchError
+from nasfpn_tf.search.storage.directory import SearchDirectory
 from tests.search import samples
 from tests.search.samples import is_gone, wait_for
 

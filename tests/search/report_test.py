@@ -23,9 +23,9 @@ import pytest
 
 from nasfpn_tf import topology
 from nasfpn_tf.search import report
-from nasfpn_tf.search.directory import SearchDirectory
-from nasfpn_tf.search.outputs import Outputs
 from nasfpn_tf.search.problems import SearchError, StorageFull
+from nasfpn_tf.search.storage.directory import SearchDirectory
+from nasfpn_tf.search.storage.outputs import Outputs
 from nasfpn_tf.search.trial import REUSED, Measurement, Trial
 from tests.search.samples import IDENTITY, SPACE
 

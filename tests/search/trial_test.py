@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from nasfpn_tf import topology
-from nasfpn_tf.search.pyramids import PyramidSpace
-from nasfpn_tf.search.reward import Reward
+from nasfpn_tf.search.evaluators.reward import Reward
+from nasfpn_tf.search.spaces.pyramids import PyramidSpace
 from nasfpn_tf.search.trial import Measurement, Trial
 
 

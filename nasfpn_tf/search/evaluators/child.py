@@ -1,0 +1,182 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The child network of a trial: what an evaluator is told to train, with the trial's architecture in it."""
+
+import dataclasses
+import errno
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from official.core import config_definitions as cfg
+
+from nasfpn_tf import config as config_lib
+from nasfpn_tf import topology
+from nasfpn_tf.config import checking
+from nasfpn_tf.modeling import cost as cost_lib
+from nasfpn_tf.modeling import detector, validation
+from nasfpn_tf.modeling.weights import pretrained
+from nasfpn_tf.search.evaluators.reward import Reward
+from nasfpn_tf.search.problems import SearchError, StorageFull
+from nasfpn_tf.search.trial import Measurement
+from nasfpn_tf.training import checkpoints, failure, recipe
+from nasfpn_tf.training import params as params_lib
+
+_PYRAMID_KEY = 'task.model.decoder.feature_pyramid.topology'
+_COSTS = ('multiply_adds', 'latency_ms')
+_MODE = 'train_and_eval'
+
+
+@dataclasses.dataclass(frozen=True)
+class ChildConfig:
+  """The keys that all evaluators which train children have in a search configuration.
+
+  Attributes:
+    config_file: the training that children have in common: files or names in configs/, later ones over earlier.
+    params_override: its changes, a mapping as in a training's YAML; with it a search is one file.
+    experiment: registered experiment that they change.
+    architecture_key: where in the experiment the architecture goes, as JSON text.
+    cost: what AP is weighed against and reported beside: 'multiply_adds' of the detector for one image, or 'latency_ms'
+      of its TFLite form on this machine.
+    reward: `target` and `exponent` of `Reward`; AP alone by default.
+    seed: of the children's weights and batches, the same for all unless the training has a seed of its own.
+
+  Raises:
+    SearchError: at construction, naming the key.
+  """
+
+  config_file: str | Sequence[str] = ()
+  params_override: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  experiment: str = params_lib.DEFAULT_EXPERIMENT
+  architecture_key: str = _PYRAMID_KEY
+  cost: str = 'multiply_adds'
+  reward: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  seed: int = 0
+
+  def __post_init__(self):
+    if self.cost not in _COSTS:
+      raise SearchError(f'evaluator: cost {self.cost!r} is unknown; choose one of {", ".join(_COSTS)}.')
+    self.reward_function()
+
+  @classmethod
+  def read(cls, config: Mapping[str, Any]) -> 'ChildConfig':
+    """From the evaluator's part of a search configuration."""
+    known = [field.name for field in dataclasses.fields(cls)]
+    for key in config:
+      if key not in known:
+        raise SearchError(f'evaluator: key {key!r} does not exist; {checking.nearest(key, known)}')
+    return cls(**config)
+
+  def reward_function(self) -> Reward:
+    """The reward of an AP at a cost."""
+    try:
+      return Reward(**self.reward)
+    except (TypeError, ValueError) as e:
+      raise SearchError(f'evaluator: reward {self.reward!r}: {e}') from e
+
+  def experiment_of(self, architecture: Mapping[str, Any]) -> cfg.ExperimentConfig:
+    """The experiment that trains and evaluates a child, as it is to be run.
+
+    It is evaluated once, at the end; no best checkpoint is kept, since the best of several evaluations would favour
+    children that are evaluated often.
+
+    Args:
+      architecture: its JSON form.
+
+    Raises:
+      SearchError: the configuration or its records cannot be used for any child.
+    """
+    try:
+      params = params_lib.load_params(self.experiment, self.config_file, self.params_override)
+      *sections, key = self.architecture_key.split('.')
+      override = {key: json.dumps(architecture)}
+      for section in reversed(sections):
+        override = {section: override}
+      params = params.replace()
+      params.override(override)
+      params.override(
+        {
+          'task': {'allow_image_summary': False, 'per_category_metrics': False},
+          'trainer': {
+            'validation_interval': params.trainer.train_steps,
+            'best_checkpoint_export_subdir': '',
+            'max_to_keep': 1,
+          },
+        }
+      )
+      if params.task.train_data.seed is None:
+        params.task.train_data.seed = self.seed
+      validation.check(recipe.complete(params, _MODE).params.task.model)
+      if params.task.init_checkpoint:
+        checkpoints.resolve(params.task.init_checkpoint)
+    except (KeyError, ValueError, OSError) as e:
+      raise SearchError(f'evaluator: {e.args[0] if isinstance(e, KeyError) else e}') from e
+    return params
+
+  def cost_of(self, params: cfg.ExperimentConfig) -> float:
+    """The cost of the child of `experiment_of`, in the unit of `cost`."""
+    model = recipe.complete(params, _MODE).params.task.model
+    if self.cost == 'latency_ms':
+      from nasfpn_tf.search.evaluators import latency
+
+      return latency.measure_ms(model)
+    return float(multiply_adds(model))
+
+
+def failure_of(error: Exception, seconds: float, work_dir: str) -> Measurement:
+  """What a child that ended in an error is given; a full disk is no fault of the child, so it is a `StorageFull`."""
+  reason = failure.message(error)
+  if getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in reason:
+    raise StorageFull(work_dir) from error
+  return Measurement.failure(f'{type(error).__name__}: {reason}', seconds)
+
+
+def multiply_adds(model: config_lib.Detector) -> int:
+  """Multiply-adds of a detector for one image; the pyramid's in closed form, the rest counted once a process.
+
+  Args:
+    model: with the number of classes and the topology filled in.
+  """
+  if model.decoder.type != 'feature_pyramid':
+    return cost_lib.count_multiply_adds(detector.build_detector(model), model.input_size)
+  rest = pretrained.without_pretrained_weights(model).replace(decoder={'feature_pyramid': {'topology': 'fpn'}})
+  besides, filters = _besides_the_pyramid(json.dumps(rest.as_dict()), type(model))
+  return besides + _pyramid_multiply_adds(model, filters)
+
+
+@functools.lru_cache(maxsize=8)
+def _besides_the_pyramid(model_json: str, kind: type) -> tuple[int, dict[int, int]]:
+  """(multiply-adds of backbone and heads, channels of the backbone's levels)."""
+  model_config = kind()
+  model_config.override(json.loads(model_json))
+  model = detector.build_detector(model_config)
+  filters = {int(level): shape[-1] for level, shape in model.backbone.output_specs.items()}
+  total = cost_lib.count_multiply_adds(model, model_config.input_size)
+  return total - _pyramid_multiply_adds(model_config, filters), filters
+
+
+def _pyramid_multiply_adds(model: config_lib.Detector, filters: Mapping[int, int]) -> int:
+  pyramid = model.decoder.feature_pyramid
+  return topology.multiply_adds(
+    topology.resolve(pyramid.topology, model.min_level, model.max_level),
+    pyramid.num_repeats,
+    pyramid.num_filters,
+    tuple(model.input_size[:2]),
+    filters,
+    pyramid.use_separable_conv,
+    pyramid.project_each_edge,
+  )

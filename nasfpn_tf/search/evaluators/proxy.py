@@ -1,0 +1,87 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The proxy task: a child is trained for a short while and its AP on the held-out split is the reward.
+
+The paper's (arXiv 1904.07392, sec. 4.1): ResNet-10, 3 repeats, 512 pixels, 10 epochs, learning rate 0.08 divided by 10
+at epoch 8, AP on 7,392 training images set apart: configs/search/nasfpn_coco_paper.yaml.
+"""
+
+import functools
+import gc
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.core import config_definitions as cfg
+
+from nasfpn_tf.search.evaluators import child as child_lib
+from nasfpn_tf.search.trial import Measurement, Trial
+from nasfpn_tf.training import failure, strategy, trainer
+
+MODEL_DIR = 'child'
+
+
+def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurement:
+  """Trains and evaluates the child of a trial; see `evaluator.Evaluator`.
+
+  A child whose loss or detections become NaN, or that does not fit into the device's memory, has failed. In a directory
+  where an attempt at the trial was stopped the training goes on from its newest checkpoint.
+
+  Args:
+    trial: with the JSON form of an architecture.
+    work_dir: the child's parameters, curves and metrics stay in `work_dir/child`, its checkpoints do not.
+    config: keys of `child.ChildConfig`, and `keep_checkpoints`.
+
+  Raises:
+    SearchError: no child can be trained: a key that does not exist, records that are missing.
+    SystemExit: code 42, after a termination signal; a checkpoint has been saved.
+  """
+  started = time.monotonic()
+  config = dict(config)
+  keep_checkpoints = config.pop('keep_checkpoints', False)
+  child = child_lib.ChildConfig.read(config)
+  reward, params = child.reward_function(), child.experiment_of(trial.architecture)
+  model_dir = os.path.join(work_dir, MODEL_DIR)
+  try:
+    cost = child.cost_of(params)
+    metrics = trainer.run(params, 'train_and_eval', model_dir, strategy=_strategy(json.dumps(params.runtime.as_dict())))
+    ap = metrics['AP']
+    measurement = Measurement(reward(ap, cost), ap, cost, time.monotonic() - started)
+  except (*failure.EXPECTED, MemoryError) as e:
+    measurement = child_lib.failure_of(e, time.monotonic() - started, work_dir)
+  finally:
+    # The worker goes on to the next child.
+    tf_keras.backend.clear_session()
+    gc.collect()
+  if not keep_checkpoints:
+    _remove_checkpoints(model_dir)
+  return measurement
+
+
+@functools.cache
+def _strategy(runtime_json: str) -> tf.distribute.Strategy:
+  """One for all children of a process: a TPU is set up once."""
+  runtime = cfg.RuntimeConfig()
+  runtime.override(json.loads(runtime_json))
+  return strategy.build_strategy(runtime)
+
+
+def _remove_checkpoints(model_dir: str) -> None:
+  for path in tf.io.gfile.glob([os.path.join(model_dir, 'ckpt-*'), os.path.join(model_dir, 'checkpoint')]):
+    tf.io.gfile.remove(path)

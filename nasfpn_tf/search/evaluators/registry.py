@@ -1,0 +1,52 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""From the name of an evaluator in a configuration to the function."""
+
+import importlib
+import importlib.util
+
+from nasfpn_tf.search.evaluators.evaluator import Evaluator
+from nasfpn_tf.search.problems import SearchError
+
+NAMES = {'proxy': 'nasfpn_tf.search.evaluators.proxy:evaluate', 'shared': 'nasfpn_tf.search.evaluators.shared:evaluate'}
+
+
+def check(name: str) -> None:
+  """A `SearchError` if no module of that name can be found; loads none, so that no worker has to be started for it."""
+  module, _ = _parts(name)
+  try:
+    found = importlib.util.find_spec(module)
+  except ImportError:
+    found = None
+  if found is None:
+    raise SearchError(f'evaluator {name!r}: there is no module {module!r} on the Python path.')
+
+
+def load(name: str) -> Evaluator:
+  """The function of a name in `NAMES` or of 'module:function'; a `SearchError` says what cannot be found."""
+  module, function = _parts(name)
+  try:
+    return getattr(importlib.import_module(module), function)
+  except ImportError as e:
+    raise SearchError(f'evaluator {name!r}: module {module!r} cannot be loaded: {e}.') from e
+  except AttributeError as e:
+    raise SearchError(f'evaluator {name!r}: {module!r} has no {function!r}.') from e
+
+
+def _parts(name: str) -> tuple[str, str]:
+  module, colon, function = NAMES.get(name, name).partition(':')
+  if not (module and colon and function):
+    raise SearchError(f'evaluator {name!r}: {", ".join(NAMES)} or module:function is needed.')
+  return module, function

@@ -1,0 +1,279 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Weight sharing, for a search on one machine: children are judged with weights that they have inherited, not trained.
+
+All children share one bank of weights (`bank.Bank`). Training it, one child drawn uniformly from the space for each
+step, alternates with evaluating the proposed children as they come. A child then costs a few steps and one evaluation
+instead of a training; how far its reward agrees with that of a child trained alone is for
+benchmarks/search_agreement.py to say. This is ours; the paper trains every child (proxy.py).
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.modeling import performance
+
+from nasfpn_tf import topology
+from nasfpn_tf.search.evaluators import child as child_lib
+from nasfpn_tf.search.evaluators.bank import Bank
+from nasfpn_tf.search.evaluators.child import ChildConfig
+from nasfpn_tf.search.problems import SearchError
+from nasfpn_tf.search.spaces.pyramids import PyramidSpace
+from nasfpn_tf.search.trial import Measurement, Trial
+from nasfpn_tf.training import checkpoints, failure, loop, optimizer, preemption, recipe
+from nasfpn_tf.training.task import DetectionTask
+
+BANK_DIR = 'shared_weights'
+
+
+@dataclasses.dataclass(frozen=True)
+class SharingConfig:
+  """The keys that this evaluator has besides those of `ChildConfig`.
+
+  Attributes:
+    warm_up_steps: training of the bank before the first child is evaluated.
+    steps_per_trial: training between two children; with 0 all are judged with the same weights.
+    calibration_batches: training batches that a child's batch norm statistics are taken from before it is evaluated.
+    bank_dir: where the bank is kept; the directory `shared_weights` of the search by default.
+    ops: operations of the children that train the bank: those of the search space.
+  """
+
+  warm_up_steps: int = 1000
+  steps_per_trial: int = 10
+  calibration_batches: int = 8
+  bank_dir: str = ''
+  ops: tuple[str, ...] = ('sum', 'global_pooling')
+
+  def __post_init__(self):
+    for name, least in (('warm_up_steps', 0), ('steps_per_trial', 0), ('calibration_batches', 1)):
+      value = getattr(self, name)
+      if not isinstance(value, int) or value < least:
+        raise SearchError(f'evaluator: {name} is {value!r}; a whole number from {least} up is needed.')
+
+
+def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurement:
+  """Trains the bank as far as it should be for this trial, then evaluates the trial's child; see `evaluator.Evaluator`.
+
+  Several workers share a bank through its directory: one trains it at a time, from the newest checkpoint.
+
+  Args:
+    trial: with the JSON form of a pyramid.
+    work_dir: the trial's directory in the search directory.
+    config: keys of `ChildConfig` and of `SharingConfig`.
+
+  Raises:
+    SearchError: no child can be evaluated: a key that does not exist, records that are missing, a bank that diverged.
+    SystemExit: code 42, after a termination signal in training; a checkpoint has been saved.
+  """
+  started = time.monotonic()
+  spec = topology.PyramidSpec.from_dict(trial.architecture)
+  default_dir = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(work_dir))), BANK_DIR)
+  weights = _weights(json.dumps({'bank_dir': default_dir, **config}, sort_keys=True), spec.to_json())
+  weights.check(spec)
+  weights.train(trial.id)
+  child = weights.child
+  try:
+    ap = weights.average_precision(spec)
+    cost = child.cost_of(child.experiment_of(trial.architecture))
+    return Measurement(child.reward_function()(ap, cost), ap, cost, time.monotonic() - started)
+  except SearchError:
+    raise
+  except (*failure.EXPECTED, MemoryError) as e:
+    return child_lib.failure_of(e, time.monotonic() - started, work_dir)
+
+
+_made: dict[str, 'SharedWeights'] = {}
+
+
+def _weights(config_json: str, spec_json: str) -> 'SharedWeights':
+  """The bank of a configuration, made for the first trial of this process and kept."""
+  if config_json not in _made:
+    _made.clear()  # A second search in one process has a bank of its own; two do not fit.
+    _made[config_json] = SharedWeights(json.loads(config_json), topology.PyramidSpec.from_json(spec_json))
+  return _made[config_json]
+
+
+class SharedWeights:
+  """A bank of weights with what trains and evaluates it, on one device.
+
+  Attributes:
+    child: the training that children have in common.
+  """
+
+  def __init__(self, config: Mapping[str, Any], spec: topology.PyramidSpec):
+    """Builds the detector with the first child's pyramid; its levels and its number of cells are those of all.
+
+    Raises:
+      SearchError: the configuration cannot be used.
+    """
+    names = {field.name for field in dataclasses.fields(SharingConfig)}
+    self._config = SharingConfig(**{key: value for key, value in config.items() if key in names})
+    self.child = ChildConfig.read({key: value for key, value in config.items() if key not in names})
+    self._space = PyramidSpace(len(spec.cells), spec.min_level, spec.max_level, self._config.ops)
+    self._params = self.child.experiment_of(spec.to_dict())
+    if self._params.task.model.anytime.enabled:
+      raise SearchError('evaluator: an anytime detector shares no weights; unset task.model.anytime.enabled.')
+    performance.set_mixed_precision_policy(self._params.runtime.mixed_precision_dtype or 'float32')
+    # A moving average of weights that belong to another child in every step is of little use, so there is none.
+    self._params.trainer.optimizer_config.override({'ema': None})
+    completed = recipe.complete(self._params, 'train_and_eval')
+    self._params, self._labels = completed.params, completed.labels
+    tf_keras.utils.set_random_seed(self._params.task.train_data.seed)
+    self._task = self._new_task(0)
+    detector = self._task.build_model()
+    try:
+      self._task.initialize(detector)
+      self._bank = Bank(detector)
+    except ValueError as e:
+      raise SearchError(f'evaluator: {e}') from e
+    # Backbone and head are the same for all children, so they are traced, once.
+    detector.backbone.call = tf.function(detector.backbone.call)
+    detector.head.call = tf.function(detector.head.call)
+    self._task.build_losses = tf.function(self._task.build_losses)
+    self._task.build_metrics(training=False)
+    self._optimizer = optimizer.build_optimizer(self._params, detector)
+    loop.build_slots(self._optimizer, self._bank.trainable_variables)
+    self._checkpoint = tf.train.Checkpoint(optimizer=self._optimizer, **self._bank.checkpoint_items())
+    self._calibration_images: list[tf.Tensor] = []
+    # Between trials both pipelines are kept: making them takes as long as a training step or two.
+    self._batches: tuple[int, Iterator[Any]] = (-1, iter(()))  # The step that the next batch is for, and batches.
+    self._validation_batches: tf.data.Dataset | None = None
+
+  @property
+  def step(self) -> int:
+    """Steps that the bank has been trained."""
+    return int(self._optimizer.iterations)
+
+  def check(self, spec: topology.PyramidSpec) -> None:
+    """A `SearchError` if the bank is not trained for pyramids like this one."""
+    try:
+      self._space.encode(spec)
+    except ValueError as e:
+      raise SearchError(f'evaluator: {e} Give evaluator.ops the operations of the search space.') from e
+
+  def train(self, trial_id: int) -> None:
+    """Trains the bank as far as it is to be before this trial is evaluated, unless that has been done.
+
+    Raises:
+      SearchError: the loss is no longer a number, or the checkpoint in the bank's directory is of something else.
+      SystemExit: code 42, after a termination signal.
+    """
+    target = self._config.warm_up_steps + self._config.steps_per_trial * (trial_id + 1)
+    with self._owned():
+      self._restore()
+      if self.step < target:
+        with preemption.Preemption() as stop:
+          self._train_to(target, stop)
+
+  def average_precision(self, spec: topology.PyramidSpec) -> float:
+    """AP of a child on the validation records with the weights as they are.
+
+    Raises:
+      ValueError: the child's detections are not finite.
+    """
+    self._choose(spec)
+    if not self._calibration_images:
+      batches = iter(self._new_task(0).build_inputs(self._params.task.train_data))
+      self._calibration_images = [images for images, _ in itertools.islice(batches, self._config.calibration_batches)]
+    self._bank.calibrate(self._calibration_images)
+    state = None
+    if self._validation_batches is None:
+      self._validation_batches = self._task.build_inputs(self._params.task.validation_data)
+    for batch in self._validation_batches:
+      logs = self._task.validation_step(batch, self._bank.detector)
+      del logs[self._task.loss]
+      of_one_replica = tf.nest.map_structure(lambda value: (value,), logs)
+      state = self._task.aggregate_logs(state, of_one_replica)
+    return self._task.reduce_aggregated_logs(state)['AP']
+
+  def _train_to(self, target: int, stop: preemption.Preemption) -> None:
+    trainer = self._params.trainer
+    next_step, batches = self._batches
+    if next_step != self.step:  # The first time, and after another worker has trained.
+      batches = iter(self._new_task(self.step).build_inputs(self._params.task.train_data))
+    total, since, started = 0.0, self.step, time.monotonic()
+    while self.step < target:
+      rng = np.random.default_rng((self.child.seed, self.step))
+      self._choose(self._space.decode(self._space.sample(rng)))
+      logs = self._task.train_step(next(batches), self._bank.detector, self._optimizer)
+      total += logs[self._task.loss]
+      if self.step % trainer.steps_per_loop == 0 or self.step == target:
+        loss = float(total) / (self.step - since)
+        if not np.isfinite(loss):
+          raise SearchError(
+            f'evaluator: the loss of the shared weights became {loss} before step {self.step}. Lower the learning rate,'
+            f' lengthen its warm-up, or clip the gradients, and begin with another bank_dir than {self._bank_dir}.'
+          )
+        speed = (self.step - since) * self._params.task.train_data.global_batch_size / (time.monotonic() - started)
+        print(f'shared weights: step {self.step}/{target}  loss {loss:.4f}  {speed:.1f} images/s', flush=True)
+        if self.step % trainer.checkpoint_interval == 0:
+          self._save()
+        stop.exit_if_told(self._save)
+        total, since, started = 0.0, self.step, time.monotonic()
+    self._batches = (self.step, batches)
+    self._save()
+
+  def _choose(self, spec: topology.PyramidSpec) -> None:
+    try:
+      self._bank.choose(spec)
+    except ValueError as e:
+      raise SearchError(f'evaluator: {e}') from e
+
+  def _new_task(self, start_step: int) -> DetectionTask:
+    is_partial = self._params.task.validation_data.take_examples > 0
+    return DetectionTask(self._params.task, labels=self._labels, start_step=start_step, is_partial=is_partial)
+
+  @property
+  def _bank_dir(self) -> str:
+    return self._config.bank_dir
+
+  @contextlib.contextmanager
+  def _owned(self) -> Iterator[None]:
+    """Nobody else trains the bank inside."""
+    os.makedirs(self._bank_dir, exist_ok=True)
+    with open(os.path.join(self._bank_dir, '.lock'), 'w', encoding='utf-8') as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX)
+      yield
+
+  def _restore(self) -> None:
+    """Takes over what another process, or an earlier one, has trained."""
+    path = checkpoints.newest_intact(self._bank_dir)
+    if path is None or checkpoints.step_of(path) == self.step:
+      return
+    try:
+      self._checkpoint.read(path).assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as e:
+      raise SearchError(f'evaluator: {path} is of other weights: give this search another bank_dir.') from e
+
+  def _save(self) -> None:
+    """Keeps the weights of this step, and those of the last one until they are written."""
+    before = checkpoints.available(self._bank_dir)
+    path = os.path.join(self._bank_dir, f'{checkpoints.NAME}-{self.step}')
+    if path in before:
+      return
+    self._checkpoint.write(path)
+    for old in before:
+      for part in tf.io.gfile.glob(f'{old}.*'):
+        tf.io.gfile.remove(part)
