@@ -33,6 +33,7 @@ from scipy import stats
 import nasfpn_tf  # noqa: F401  (before TensorFlow: it sets TF_USE_LEGACY_KERAS)
 from nasfpn_tf.search import config as search_config
 from nasfpn_tf.search import evaluators, spaces
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.trial import Measurement, Trial
 
 FLAGS = flags.FLAGS
@@ -53,14 +54,14 @@ def measure(name, config, trials, seed_offset=0):
   if os.path.exists(path):
     with open(path, encoding='utf-8') as file:
       known = {entry['digest']: entry for entry in map(json.loads, file)}
-  evaluate = evaluators.load(config.evaluator['name'])
   settings = config.evaluator_config()
   settings['seed'] += seed_offset
+  evaluate = evaluators.prepare(Setup(config.evaluator['name'], settings, config.space))
   for trial in trials:
     if trial.digest in known:
       continue
     started = time.monotonic()
-    measurement = evaluate(trial, os.path.join(FLAGS.work_dir, name, 'trials', f'{trial.id:03d}'), settings)
+    measurement = evaluate(trial, os.path.join(FLAGS.work_dir, name, 'trials', f'{trial.id:03d}'))
     seconds = time.monotonic() - started
     known[trial.digest] = {'digest': trial.digest, 'measurement': measurement.to_json(), 'seconds': seconds}
     with open(path, 'a', encoding='utf-8') as file:

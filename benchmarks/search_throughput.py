@@ -25,6 +25,7 @@ import time
 
 from absl import app, flags
 
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors.local import LocalExecutor
 from nasfpn_tf.search.loop import Search
 from nasfpn_tf.search.searchers.policy import RandomSearch
@@ -48,7 +49,7 @@ def main(argv):
   del argv
   with tempfile.TemporaryDirectory() as path, SearchDirectory(path) as directory:
     store = Store(directory.store, {})
-    executor = LocalExecutor('benchmarks.search_throughput:evaluate', {}, FLAGS.num_workers)
+    executor = LocalExecutor(Setup('benchmarks.search_throughput:evaluate'), FLAGS.num_workers)
     start = time.monotonic()
     Search(directory, store, RandomSearch(PyramidSpace()), executor, FLAGS.num_trials).run()
     seconds = time.monotonic() - start

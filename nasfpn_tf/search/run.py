@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from nasfpn_tf.search import evaluators, executors, report, searchers, spaces
 from nasfpn_tf.search.config import SearchConfig
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.loop import Search
 from nasfpn_tf.search.progress import SearchProgress
 from nasfpn_tf.search.space import SearchSpace
@@ -38,6 +39,7 @@ def run(config: SearchConfig, search_dir: str) -> bool:
   """
   evaluators.check(config.evaluator['name'])
   space = spaces.build(config.space)
+  setup = Setup(config.evaluator['name'], config.evaluator_config(), config.space)
   options = dict(config.searcher)
   searcher = searchers.build(options.pop('name'), space, config.seed, options)
   with SearchDirectory(search_dir) as directory:
@@ -50,7 +52,7 @@ def run(config: SearchConfig, search_dir: str) -> bool:
         directory,
         store,
         searcher,
-        executors.build(config.executor, config.evaluator['name'], config.evaluator_config(), config.num_workers),
+        executors.build(config.executor, setup, config.num_workers),
         config.max_trials,
         max_lost=config.max_lost,
         max_failed=config.max_failed,

@@ -46,9 +46,11 @@ class SearchSpace(abc.ABC):
   Attributes:
     name: as a configuration calls the space.
     num_steps: length of every sequence.
+    architecture_key: where in the experiment that trains an architecture it goes, as JSON text.
   """
 
   name: str
+  architecture_key: str = 'task.model.decoder.feature_pyramid.topology'
   num_steps: int
 
   @abc.abstractmethod

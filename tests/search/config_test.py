@@ -106,8 +106,9 @@ def test_spaces_that_cannot_be_made(space, message):
     spaces.build(space)
 
 
-def test_a_space_of_ones_own():
-  made = spaces.build({'name': 'nasfpn_tf.search.spaces.pyramids:PyramidSpace', 'num_cells': 9})
+@pytest.mark.parametrize('module', ['spaces.pyramids', 'pyramids'])
+def test_a_space_of_ones_own(module):
+  made = spaces.build({'name': f'nasfpn_tf.search.{module}:PyramidSpace', 'num_cells': 9})
   assert made.num_steps == 36
 
 

@@ -22,6 +22,7 @@ import time
 
 import numpy as np
 
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors.local import LocalExecutor
 from nasfpn_tf.search.loop import Search
 from nasfpn_tf.search.problems import SearchError
@@ -69,6 +70,11 @@ def reward(trial):
 def instant(trial, work_dir, config):
   """Takes no time."""
   return Measurement(reward(trial), ap=reward(trial), cost=float(sum(trial.tokens)))
+
+
+def knows_space(trial, work_dir, config, space):
+  """Its cost is 1 if the trial is of the space that it is handed."""
+  return Measurement(0.5, cost=float(space.encode(space.read(trial.architecture)) == trial.tokens))
 
 
 def tells_pid(trial, work_dir, config):
@@ -126,7 +132,7 @@ def run(path, evaluator='instant', config=None, max_trials=10, num_workers=1, se
   with SearchDirectory(str(path)) as directory:
     store = Store(directory.store, IDENTITY)
     executor_options = {key: options.pop(key) for key in ('timeout_seconds', 'trials_per_process') if key in options}
-    executor = LocalExecutor(f'{__name__}:{evaluator}', config or {}, num_workers, **executor_options)
+    executor = LocalExecutor(Setup(f'{__name__}:{evaluator}', config or {}), num_workers, **executor_options)
     search = Search(
       directory, store, searcher or TouchySearcher(), executor, max_trials, **{'retry_seconds': 0.0, **options}
     )

@@ -14,6 +14,6 @@
 
 """Evaluators: the proxy task, shared weights, and the registry that a configuration's `evaluator` is looked up in."""
 
-from nasfpn_tf.search.evaluators.registry import NAMES, check, load
+from nasfpn_tf.search.evaluators.registry import NAMES, check, load, prepare
 
-__all__ = ['NAMES', 'check', 'load']
+__all__ = ['NAMES', 'check', 'load', 'prepare']

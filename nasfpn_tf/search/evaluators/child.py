@@ -32,11 +32,11 @@ from nasfpn_tf.modeling import detector, validation
 from nasfpn_tf.modeling.weights import pretrained
 from nasfpn_tf.search.evaluators.reward import Reward
 from nasfpn_tf.search.problems import SearchError, StorageFull
+from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement
 from nasfpn_tf.training import checkpoints, failure, recipe
 from nasfpn_tf.training import params as params_lib
 
-_PYRAMID_KEY = 'task.model.decoder.feature_pyramid.topology'
 _COSTS = ('multiply_adds', 'latency_ms')
 _MODE = 'train_and_eval'
 
@@ -49,7 +49,7 @@ class ChildConfig:
     config_file: the training that children have in common: files or names in configs/, later ones over earlier.
     params_override: its changes, a mapping as in a training's YAML; with it a search is one file.
     experiment: registered experiment that they change.
-    architecture_key: where in the experiment the architecture goes, as JSON text.
+    architecture_key: where in the experiment the architecture goes, as JSON text; what the space says by default.
     cost: what AP is weighed against and reported beside: 'multiply_adds' of the detector for one image, or 'latency_ms'
       of its TFLite form on this machine.
     reward: `target` and `exponent` of `Reward`; AP alone by default.
@@ -62,7 +62,7 @@ class ChildConfig:
   config_file: str | Sequence[str] = ()
   params_override: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   experiment: str = params_lib.DEFAULT_EXPERIMENT
-  architecture_key: str = _PYRAMID_KEY
+  architecture_key: str = SearchSpace.architecture_key
   cost: str = 'multiply_adds'
   reward: Mapping[str, float] = dataclasses.field(default_factory=dict)
   seed: int = 0
@@ -73,13 +73,13 @@ class ChildConfig:
     self.reward_function()
 
   @classmethod
-  def read(cls, config: Mapping[str, Any]) -> 'ChildConfig':
-    """From the evaluator's part of a search configuration."""
+  def read(cls, config: Mapping[str, Any], space: SearchSpace | None = None) -> 'ChildConfig':
+    """From the evaluator's part of a search configuration, and the space that it searches."""
     known = [field.name for field in dataclasses.fields(cls)]
     for key in config:
       if key not in known:
         raise SearchError(f'evaluator: key {key!r} does not exist; {checking.nearest(key, known)}')
-    return cls(**config)
+    return cls(**config) if space is None else cls(**{'architecture_key': space.architecture_key, **config})
 
   def reward_function(self) -> Reward:
     """The reward of an AP at a cost."""

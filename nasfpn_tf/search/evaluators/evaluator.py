@@ -12,11 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Who evaluates: what every evaluator of a search is."""
+"""Who evaluates: what every evaluator of a search is, and what names one in a search."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement, Trial
 
 
@@ -28,7 +30,7 @@ class Evaluator(Protocol):
   is evaluated again, in the same directory, and the attempt is not counted.
   """
 
-  def __call__(self, trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurement:
+  def __call__(self, trial: Trial, work_dir: str, config: Mapping[str, Any], space: SearchSpace) -> Measurement:
     """Evaluates a trial.
 
     Args:
@@ -36,4 +38,20 @@ class Evaluator(Protocol):
       work_dir: a directory of this trial's own, which survives a preemption: checkpoints go here.
       config: the evaluator's part of the search configuration, as it is there; paths are relative to the current
         directory. `config['seed']` is the search's seed unless it has one of its own.
+      space: what the trial was drawn from. A function without a parameter of this name is called without it.
     """
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+  """The evaluator of a search with what it is handed for every trial, in values that go to a worker as JSON.
+
+  Attributes:
+    evaluator: 'proxy', 'shared' or 'module:function'.
+    config: the evaluator's part of the search configuration.
+    space: the search space's part of it.
+  """
+
+  evaluator: str
+  config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  space: Mapping[str, Any] = dataclasses.field(default_factory=dict)

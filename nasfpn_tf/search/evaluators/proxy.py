@@ -31,13 +31,14 @@ import tf_keras
 from official.core import config_definitions as cfg
 
 from nasfpn_tf.search.evaluators import child as child_lib
+from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement, Trial
 from nasfpn_tf.training import failure, strategy, trainer
 
 MODEL_DIR = 'child'
 
 
-def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurement:
+def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: SearchSpace | None = None) -> Measurement:
   """Trains and evaluates the child of a trial; see `evaluator.Evaluator`.
 
   A child whose loss or detections become NaN, or that does not fit into the device's memory, has failed. In a directory
@@ -47,6 +48,7 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurem
     trial: with the JSON form of an architecture.
     work_dir: the child's parameters, curves and metrics stay in `work_dir/child`, its checkpoints do not.
     config: keys of `child.ChildConfig`, and `keep_checkpoints`.
+    space: what the trial is drawn from; unset: a space of pyramids.
 
   Raises:
     SearchError: no child can be trained: a key that does not exist, records that are missing.
@@ -55,7 +57,7 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurem
   started = time.monotonic()
   config = dict(config)
   keep_checkpoints = config.pop('keep_checkpoints', False)
-  child = child_lib.ChildConfig.read(config)
+  child = child_lib.ChildConfig.read(config, space)
   reward, params = child.reward_function(), child.experiment_of(trial.architecture)
   model_dir = os.path.join(work_dir, MODEL_DIR)
   try:

@@ -16,9 +16,13 @@
 
 import importlib
 import importlib.util
+import inspect
+from collections.abc import Callable
 
-from nasfpn_tf.search.evaluators.evaluator import Evaluator
+from nasfpn_tf.search import spaces
+from nasfpn_tf.search.evaluators.evaluator import Evaluator, Setup
 from nasfpn_tf.search.problems import SearchError
+from nasfpn_tf.search.trial import Measurement, Trial
 
 NAMES = {'proxy': 'nasfpn_tf.search.evaluators.proxy:evaluate', 'shared': 'nasfpn_tf.search.evaluators.shared:evaluate'}
 
@@ -43,6 +47,21 @@ def load(name: str) -> Evaluator:
     raise SearchError(f'evaluator {name!r}: module {module!r} cannot be loaded: {e}.') from e
   except AttributeError as e:
     raise SearchError(f'evaluator {name!r}: {module!r} has no {function!r}.') from e
+
+
+def prepare(setup: Setup) -> Callable[[Trial, str], Measurement]:
+  """Loads an evaluator and hands it what is the same for all trials; what remains takes a trial and its directory.
+
+  Raises:
+    SearchError: the evaluator or the space cannot be loaded.
+  """
+  function = load(setup.evaluator)
+  try:
+    takes_space = 'space' in inspect.signature(function).parameters
+  except (TypeError, ValueError):  # A builtin does not tell its parameters.
+    takes_space = False
+  options = {'space': spaces.build(setup.space)} if takes_space else {}
+  return lambda trial, work_dir: function(trial, work_dir, setup.config, **options)
 
 
 def _parts(name: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@
 All children share one bank of weights (`bank.Bank`). Training it, one child drawn uniformly from the space for each
 step, alternates with evaluating the proposed children as they come. A child then costs a few steps and one evaluation
 instead of a training; how far its reward agrees with that of a child trained alone is for
-benchmarks/search_agreement.py to say. This is ours; the paper trains every child (proxy.py).
+benchmarks/search_agreement.py to say. This is ours; the paper trains every child (`proxy`).
 """
 
 import contextlib
@@ -40,7 +40,7 @@ from nasfpn_tf.search.evaluators import child as child_lib
 from nasfpn_tf.search.evaluators.bank import Bank
 from nasfpn_tf.search.evaluators.child import ChildConfig
 from nasfpn_tf.search.problems import SearchError
-from nasfpn_tf.search.spaces.pyramids import PyramidSpace
+from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement, Trial
 from nasfpn_tf.training import checkpoints, failure, loop, optimizer, preemption, recipe
 from nasfpn_tf.training.task import DetectionTask
@@ -57,14 +57,12 @@ class SharingConfig:
     steps_per_trial: training between two children; with 0 all are judged with the same weights.
     calibration_batches: training batches that a child's batch norm statistics are taken from before it is evaluated.
     bank_dir: where the bank is kept; the directory `shared_weights` of the search by default.
-    ops: operations of the children that train the bank: those of the search space.
   """
 
   warm_up_steps: int = 1000
   steps_per_trial: int = 10
   calibration_batches: int = 8
   bank_dir: str = ''
-  ops: tuple[str, ...] = ('sum', 'global_pooling')
 
   def __post_init__(self):
     for name, least in (('warm_up_steps', 0), ('steps_per_trial', 0), ('calibration_batches', 1)):
@@ -73,7 +71,7 @@ class SharingConfig:
         raise SearchError(f'evaluator: {name} is {value!r}; a whole number from {least} up is needed.')
 
 
-def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurement:
+def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: SearchSpace) -> Measurement:
   """Trains the bank as far as it should be for this trial, then evaluates the trial's child; see `evaluator.Evaluator`.
 
   Several workers share a bank through its directory: one trains it at a time, from the newest checkpoint.
@@ -82,16 +80,18 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurem
     trial: with the JSON form of a pyramid.
     work_dir: the trial's directory in the search directory.
     config: keys of `ChildConfig` and of `SharingConfig`.
+    space: of pyramids; children that train the bank are drawn from it.
 
   Raises:
     SearchError: no child can be evaluated: a key that does not exist, records that are missing, a bank that diverged.
     SystemExit: code 42, after a termination signal in training; a checkpoint has been saved.
   """
   started = time.monotonic()
-  spec = topology.PyramidSpec.from_dict(trial.architecture)
+  spec = space.read(dict(trial.architecture))
+  if not isinstance(spec, topology.PyramidSpec):
+    raise SearchError(f'evaluator: shared is for spaces of pyramids, not for {space.name!r}; choose proxy.')
   default_dir = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(work_dir))), BANK_DIR)
-  weights = _weights(json.dumps({'bank_dir': default_dir, **config}, sort_keys=True), spec.to_json())
-  weights.check(spec)
+  weights = _weights(json.dumps({'bank_dir': default_dir, **config}, sort_keys=True), space, spec)
   weights.train(trial.id)
   child = weights.child
   try:
@@ -104,15 +104,16 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurem
     return child_lib.failure_of(e, time.monotonic() - started, work_dir)
 
 
-_made: dict[str, 'SharedWeights'] = {}
+_made: dict[tuple[str, str], 'SharedWeights'] = {}
 
 
-def _weights(config_json: str, spec_json: str) -> 'SharedWeights':
+def _weights(config_json: str, space: SearchSpace, spec: topology.PyramidSpec) -> 'SharedWeights':
   """The bank of a configuration, made for the first trial of this process and kept."""
-  if config_json not in _made:
+  key = (config_json, space.digest)
+  if key not in _made:
     _made.clear()  # A second search in one process has a bank of its own; two do not fit.
-    _made[config_json] = SharedWeights(json.loads(config_json), topology.PyramidSpec.from_json(spec_json))
-  return _made[config_json]
+    _made[key] = SharedWeights(json.loads(config_json), space, spec)
+  return _made[key]
 
 
 class SharedWeights:
@@ -122,16 +123,22 @@ class SharedWeights:
     child: the training that children have in common.
   """
 
-  def __init__(self, config: Mapping[str, Any], spec: topology.PyramidSpec):
+  def __init__(self, config: Mapping[str, Any], space: SearchSpace, spec: topology.PyramidSpec):
     """Builds the detector with the first child's pyramid; its levels and its number of cells are those of all.
+
+    Args:
+      config: keys of `ChildConfig` and of `SharingConfig`.
+      space: what the children that train the bank are drawn from.
+      spec: a pyramid of the space.
 
     Raises:
       SearchError: the configuration cannot be used.
     """
+    config = _without_ops(config, space)
     names = {field.name for field in dataclasses.fields(SharingConfig)}
     self._config = SharingConfig(**{key: value for key, value in config.items() if key in names})
-    self.child = ChildConfig.read({key: value for key, value in config.items() if key not in names})
-    self._space = PyramidSpace(len(spec.cells), spec.min_level, spec.max_level, self._config.ops)
+    self.child = ChildConfig.read({key: value for key, value in config.items() if key not in names}, space)
+    self._space = space
     self._params = self.child.experiment_of(spec.to_dict())
     if self._params.task.model.anytime.enabled:
       raise SearchError('evaluator: an anytime detector shares no weights; unset task.model.anytime.enabled.')
@@ -165,13 +172,6 @@ class SharedWeights:
   def step(self) -> int:
     """Steps that the bank has been trained."""
     return int(self._optimizer.iterations)
-
-  def check(self, spec: topology.PyramidSpec) -> None:
-    """A `SearchError` if the bank is not trained for pyramids like this one."""
-    try:
-      self._space.encode(spec)
-    except ValueError as e:
-      raise SearchError(f'evaluator: {e} Give evaluator.ops the operations of the search space.') from e
 
   def train(self, trial_id: int) -> None:
     """Trains the bank as far as it is to be before this trial is evaluated, unless that has been done.
@@ -277,3 +277,19 @@ class SharedWeights:
     for old in before:
       for part in tf.io.gfile.glob(f'{old}.*'):
         tf.io.gfile.remove(part)
+
+
+def _without_ops(config: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
+  """Drops the key `ops`, in which configurations used to repeat the operations of the space.
+
+  Raises:
+    SearchError: they are others than the space's.
+  """
+  config = dict(config)
+  said, ops = config.pop('ops', None), list(getattr(space, 'ops', ()))
+  if said is not None and (not isinstance(said, list | tuple) or {*map(str, said)} != {*ops}):
+    raise SearchError(
+      f'evaluator: ops is {said!r}, but the operations of the space {space.name!r} are {ops}: remove evaluator.ops,'
+      ' the space decides.'
+    )
+  return config

@@ -17,8 +17,8 @@
 import selectors
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors.executor import LOG, Job, Outcome
 from nasfpn_tf.search.executors.process import WorkerProcess
 from nasfpn_tf.search.trial import Measurement
@@ -28,8 +28,7 @@ class LocalExecutor:
   """A pool of worker processes, started when they are needed.
 
   Args:
-    evaluator: name of the evaluator.
-    config: the evaluator's configuration.
+    setup: of the evaluator.
     num_workers: how many processes.
     trials_per_process: after so many trials a process is replaced by a new one, which frees whatever it has gathered;
       0 keeps it.
@@ -40,15 +39,14 @@ class LocalExecutor:
 
   def __init__(
     self,
-    evaluator: str,
-    config: Mapping[str, Any],
+    setup: Setup,
     num_workers: int = 1,
     trials_per_process: int = 0,
     timeout_seconds: float | None = None,
     environments: Sequence[Mapping[str, str]] = (),
   ):
     self.num_workers = num_workers
-    self._evaluator, self._config = evaluator, config
+    self._setup = setup
     self._trials_per_process, self._timeout = trials_per_process, timeout_seconds
     self._environments = [dict(environment) for environment in environments] or [{}]
     self._workers: dict[int, WorkerProcess] = {}  # By place, which decides the environment.
@@ -62,7 +60,7 @@ class LocalExecutor:
       if process is None:
         environment = self._environments[place % len(self._environments)]
         log = f'{job.work_dir}/{LOG}'
-        process = self._workers[place] = WorkerProcess(self._evaluator, self._config, log, environment)
+        process = self._workers[place] = WorkerProcess(self._setup, log, environment)
         self._selector.register(process, selectors.EVENT_READ, place)
       if process.job is None:
         process.submit(job)

@@ -15,6 +15,7 @@
 """A worker process as its owner sees it: hand in a job, read how it ended, notice when it is gone."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -25,6 +26,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors.executor import LOG, PREEMPTED_EXIT_CODE, Job, Outcome
 from nasfpn_tf.search.problems import explained
 from nasfpn_tf.search.trial import Measurement
@@ -37,15 +39,12 @@ class WorkerProcess:
   """A process that evaluates one job at a time, with everything that it starts in a process group of its own.
 
   Args:
-    evaluator: name of the evaluator.
-    config: the evaluator's configuration.
+    setup: of the evaluator.
     log_path: where goes what the process says between jobs, e.g. why it could not start.
     environment: variables to set.
   """
 
-  def __init__(
-    self, evaluator: str, config: Mapping[str, Any], log_path: str, environment: Mapping[str, str] | None = None
-  ):
+  def __init__(self, setup: Setup, log_path: str, environment: Mapping[str, str] | None = None):
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get('PYTHONPATH')]))
     self._results, results = os.pipe()
     os.set_blocking(self._results, False)
@@ -69,7 +68,7 @@ class WorkerProcess:
     finally:
       os.close(results)
       os.close(log)
-    self._send({'evaluator': evaluator, 'config': dict(config)})
+    self._send(dataclasses.asdict(setup))
 
   def fileno(self) -> int:
     """Becomes readable when there is something to `receive`."""

@@ -24,6 +24,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors.executor import LOG, Job, Outcome
 from nasfpn_tf.search.executors.process import WorkerProcess
 from nasfpn_tf.search.problems import SearchError
@@ -39,8 +40,7 @@ class RayExecutor:
   """Runs each job as a Ray task, wherever the cluster has room for it.
 
   Args:
-    evaluator: name of the evaluator.
-    config: the evaluator's configuration.
+    setup: of the evaluator.
     num_workers: how many jobs are handed to Ray at a time; those it has no room for wait there.
     address: of the cluster; 'local' starts one on this machine that ends with the search, 'auto' finds a running one.
     num_cpus: CPUs that a job takes.
@@ -54,8 +54,7 @@ class RayExecutor:
 
   def __init__(
     self,
-    evaluator: str,
-    config: Mapping[str, Any],
+    setup: Setup,
     num_workers: int = 1,
     address: str = 'local',
     num_cpus: float = 1,
@@ -66,7 +65,7 @@ class RayExecutor:
     if ray is None:
       raise SearchError("executor ray: Ray is not installed; pip install 'nasfpn_tf[ray]', or choose executor local.")
     self.num_workers = num_workers
-    self._evaluator, self._config, self._timeout = evaluator, dict(config), timeout_seconds
+    self._setup, self._timeout = setup, timeout_seconds
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
     # On a busy machine Ray's agents take longer to start than Ray waits by itself.
     os.environ.setdefault('RAY_agent_register_timeout_ms', '300000')
@@ -83,7 +82,7 @@ class RayExecutor:
     """Hands the job to Ray."""
     environment = {'PYTHONPATH': os.environ.get('PYTHONPATH', '')}
     task = self._task.remote(
-      self._evaluator, self._config, job.trial.to_json(), job.work_dir, os.getcwd(), environment, self._timeout
+      dataclasses.asdict(self._setup), job.trial.to_json(), job.work_dir, os.getcwd(), environment, self._timeout
     )
     self._jobs[task] = job
 
@@ -129,8 +128,7 @@ class RayExecutor:
 
 
 def _supervise(
-  evaluator: str,
-  config: Mapping[str, Any],
+  setup: Mapping[str, Any],
   trial: str,
   work_dir: str,
   directory: str,
@@ -140,7 +138,7 @@ def _supervise(
   """Looks after one job on the node that Ray has chosen; returns the fields of its outcome as plain values."""
   if os.path.isdir(directory):
     os.chdir(directory)  # Paths in the evaluator's configuration are relative to where the search was started.
-  process = WorkerProcess(evaluator, config, os.path.join(work_dir, LOG), environment)
+  process = WorkerProcess(Setup(**setup), os.path.join(work_dir, LOG), environment)
   start = time.monotonic()
   try:
     process.submit(Job(0, Trial.from_json(trial), work_dir))

@@ -18,18 +18,18 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors.executor import Executor
 from nasfpn_tf.search.executors.local import LocalExecutor
 from nasfpn_tf.search.problems import SearchError
 
 
-def build(config: Mapping[str, Any], evaluator: str, evaluator_config: Mapping[str, Any], num_workers: int) -> Executor:
+def build(config: Mapping[str, Any], setup: Setup, num_workers: int) -> Executor:
   """The executor that `config['name']` names, made with the other keys as arguments.
 
   Args:
     config: `name` is 'local' or 'ray'.
-    evaluator: name of the evaluator.
-    evaluator_config: what the evaluator is handed.
+    setup: of the evaluator.
     num_workers: how many trials run at a time.
 
   Raises:
@@ -43,8 +43,8 @@ def build(config: Mapping[str, Any], evaluator: str, evaluator_config: Mapping[s
     from nasfpn_tf.search.executors.ray_cluster import RayExecutor as kind  # Ray is an extra.
   else:
     raise SearchError(f'executor {name!r} is unknown; choose local or ray.')
-  known = list(inspect.signature(kind).parameters)[3:]
+  known = list(inspect.signature(kind).parameters)[2:]
   for key in options:
     if key not in known:
       raise SearchError(f'executor {name}: option {key!r} is unknown; known are {", ".join(known)}.')
-  return kind(evaluator, evaluator_config, num_workers, **options)
+  return kind(setup, num_workers, **options)

@@ -29,28 +29,28 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 from nasfpn_tf.search import evaluators
-from nasfpn_tf.search.evaluators.evaluator import Evaluator
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors.executor import LOG, PREEMPTED_EXIT_CODE
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.trial import Measurement, Trial
 
 
 def main(argv: list[str]) -> None:
-  """Takes the evaluator's name and configuration, then jobs, until the input ends."""
+  """Takes the evaluator's setup, then jobs, until the input ends."""
   incoming, results = _channels(int(argv[1]))
   signal.signal(signal.SIGTERM, _on_sigterm)
   messages = _messages(incoming)
-  setup, evaluator = next(messages, None), None
+  setup, evaluate = next(messages, None), None
   for job in messages:
     with _log(job['work_dir']):
       try:
-        evaluator = evaluator or evaluators.load(setup['evaluator'])
-        measurement = _measure(evaluator, Trial.from_json(job['trial']), job['work_dir'], setup['config'])
+        evaluate = evaluate or evaluators.prepare(Setup(**setup))
+        measurement = _measure(evaluate, Trial.from_json(job['trial']), job['work_dir'])
         outcome = {'measurement': measurement.to_json()}
       except SearchError as e:
         traceback.print_exc()
@@ -60,11 +60,11 @@ def main(argv: list[str]) -> None:
     os.write(results, json.dumps(outcome).encode() + b'\n')
 
 
-def _measure(evaluator: Evaluator, trial: Trial, work_dir: str, config: Mapping[str, Any]) -> Measurement:
+def _measure(evaluate: Callable[[Trial, str], Measurement], trial: Trial, work_dir: str) -> Measurement:
   """What the evaluator finds, or why it could not."""
   start = time.monotonic()
   try:
-    measurement = evaluator(trial, work_dir, config)
+    measurement = evaluate(trial, work_dir)
   except SearchError:
     raise
   except SystemExit as e:

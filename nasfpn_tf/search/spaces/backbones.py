@@ -40,6 +40,7 @@ class BackboneSpace(space.SearchSpace):
   """
 
   name = 'spinenet'
+  architecture_key = 'task.model.backbone.scale_permuted.architecture'
 
   def __init__(
     self,

@@ -16,41 +16,55 @@
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.space import SearchSpace
 
-NAMES = {
-  'nasfpn': 'nasfpn_tf.search.spaces.pyramids:PyramidSpace',
-  'spinenet': 'nasfpn_tf.search.spaces.backbones:BackboneSpace',
-}
+
+def known() -> dict[str, type[SearchSpace]]:
+  """Finds the search spaces that have a module in this package, by the name that each class gives itself."""
+  found = {}
+  for module in pkgutil.iter_modules(importlib.import_module(__package__).__path__, f'{__package__}.'):
+    for value in vars(importlib.import_module(module.name)).values():
+      is_space = inspect.isclass(value) and issubclass(value, SearchSpace) and not inspect.isabstract(value)
+      if is_space and value.__module__ == module.name:
+        found[value.name] = value
+  return dict(sorted(found.items()))
 
 
 def build(config: Mapping[str, Any]) -> SearchSpace:
   """The space that `config['name']` names, made with the other keys as arguments.
 
   Args:
-    config: `name` is one of `NAMES`, or 'module:Class' for a space of your own.
+    config: `name` is one of `known()`, or 'module:Class' for a space of your own.
 
   Raises:
     SearchError: naming the space, or the option that does not exist, or why there is no legal sequence.
   """
   options = dict(config)
   name = options.pop('name', None)
-  module, colon, class_name = str(NAMES.get(name, name)).partition(':')
-  if not (module and colon and class_name):
-    raise SearchError(f'space {name!r} is unknown; choose one of {", ".join(NAMES)}, or module:Class.')
-  try:
-    space_class = getattr(importlib.import_module(module), class_name)
-  except (ImportError, AttributeError) as e:
-    raise SearchError(f'space {name!r} cannot be loaded: {e}.') from e
-  known = inspect.signature(space_class).parameters
+  space_class = _load(str(name))
+  parameters = inspect.signature(space_class).parameters
   for key in options:
-    if key not in known:
-      raise SearchError(f'space {name}: option {key!r} is unknown; known are {", ".join(known)}.')
+    if key not in parameters:
+      raise SearchError(f'space {name}: option {key!r} is unknown; known are {", ".join(parameters)}.')
   try:
     return space_class(**options)
   except TypeError as e:
     raise SearchError(f'space {name}: an option has a value of a wrong type: {e}.') from e
+
+
+def _load(name: str) -> type[SearchSpace]:
+  module, colon, class_name = name.partition(':')
+  if not colon:
+    spaces = known()
+    if name not in spaces:
+      raise SearchError(f'space {name!r} is unknown; choose one of {", ".join(spaces)}, or module:Class.')
+    return spaces[name]
+  try:
+    return getattr(importlib.import_module(module), class_name)
+  except (ImportError, AttributeError, ValueError) as e:  # ValueError: no name of a module.
+    raise SearchError(f'space {name!r} cannot be loaded: {e}.') from e

@@ -69,9 +69,11 @@ def test_reward_is_the_ap_of_the_last_evaluation_at_a_cost(prefix, tmp_path):
   assert not list((tmp_path / 'child').rglob('ckpt*'))
 
 
+BACKBONES = BackboneSpace(intermediate_levels=(2, 3), min_level=3, max_level=4, offsets=(0, 1), window=2)
+
+
 def backbone_trial():
-  space = BackboneSpace(intermediate_levels=(2, 3), min_level=3, max_level=4, offsets=(0, 1), window=2)
-  return Trial.of(space, 0, space.sample(np.random.default_rng(0)))
+  return Trial.of(BACKBONES, 0, BACKBONES.sample(np.random.default_rng(0)))
 
 
 def backbone_config(prefix, **keys):
@@ -87,13 +89,14 @@ def backbone_config(prefix, **keys):
 
 def test_a_backbone_is_a_child_too(prefix, tmp_path):
   sample, settings = backbone_trial(), backbone_config(prefix)
-  measurement = proxy.evaluate(sample, str(tmp_path), settings)
+  del settings['architecture_key']  # The space knows it.
+  measurement = proxy.evaluate(sample, str(tmp_path), settings, BACKBONES)
   assert measurement.status == 'ok', measurement.reason
   trained = yaml.safe_load((tmp_path / 'child' / 'params.yaml').read_text())['task']['model']['backbone']
   assert json.loads(trained['scale_permuted']['architecture']) == sample.architecture
   settings['params_override']['task']['model']['max_level'] = 5
   with pytest.raises(SearchError, match='has levels 3, 4, but'):
-    proxy.evaluate(sample, str(tmp_path), settings)
+    proxy.evaluate(sample, str(tmp_path), settings, BACKBONES)
 
 
 def test_children_that_cannot_be_trained_fail_with_the_reason(prefix, tmp_path, monkeypatch):
@@ -227,4 +230,4 @@ def test_levels_that_the_children_do_not_have_end_the_search(prefix, tmp_path):
   space = PyramidSpace(num_cells=4, min_level=3, max_level=6)
   sample = Trial.of(space, 0, space.sample(np.random.default_rng(0)))
   with pytest.raises(SearchError, match=r'3\.\.6'):
-    proxy.evaluate(sample, str(tmp_path), config(prefix))
+    proxy.evaluate(sample, str(tmp_path), config(prefix), space)

@@ -25,6 +25,7 @@ from nasfpn_tf.modeling import detector
 from nasfpn_tf.search.evaluators import shared
 from nasfpn_tf.search.evaluators.bank import Bank
 from nasfpn_tf.search.problems import SearchError
+from nasfpn_tf.search.spaces.backbones import BackboneSpace
 from nasfpn_tf.search.spaces.pyramids import PyramidSpace
 from nasfpn_tf.search.trial import Trial
 from nasfpn_tf.training import checkpoints, preemption, recipe
@@ -56,7 +57,7 @@ def config(prefix, **keys):
 def search(prefix, tmp_path_factory):
   """(search directory, measurements of three trials, shared weights)."""
   directory = tmp_path_factory.mktemp('search')
-  found = [shared.evaluate(trial(i), str(directory / 'trials' / f'{i:06d}'), config(prefix)) for i in range(3)]
+  found = [shared.evaluate(trial(i), str(directory / 'trials' / f'{i:06d}'), config(prefix), SPACE) for i in range(3)]
   weights = next(iter(shared._made.values()))
   return directory, found, weights
 
@@ -70,7 +71,7 @@ def test_trials_are_measured_and_the_bank_is_kept(search):
 
 def test_another_process_goes_on_with_the_same_weights(search, prefix):
   directory, found, weights = search
-  again = shared.SharedWeights({**config(prefix), 'bank_dir': str(directory / 'shared_weights')}, SPECS[0])
+  again = shared.SharedWeights({**config(prefix), 'bank_dir': str(directory / 'shared_weights')}, SPACE, SPECS[0])
   again.train(2)  # Nothing is left to train for this trial.
   assert again.step == 6
   for variable, value in zip(again._bank.trainable_variables, weights._bank.trainable_variables, strict=True):
@@ -189,7 +190,7 @@ def test_what_cannot_be_shared_ends_the_search(search, prefix, tmp_path):
     weights.average_precision(space.decode(space.sample(np.random.default_rng(0))))
   for keys, message in (({'warm_up_steps': -1}, 'warm_up_steps is -1'), ({'warmup_steps': 1}, "'warmup_steps' does")):
     with pytest.raises(SearchError, match=message):
-      shared.evaluate(trial(0), str(tmp_path / 'trials' / '0'), config(prefix, **keys))
+      shared.evaluate(trial(0), str(tmp_path / 'trials' / '0'), config(prefix, **keys), SPACE)
 
 
 def test_a_start_that_is_missing_or_of_another_model_ends_the_search(search, prefix, tmp_path):
@@ -199,12 +200,20 @@ def test_a_start_that_is_missing_or_of_another_model_ends_the_search(search, pre
     keys = config(prefix)
     keys['params_override']['task']['init_checkpoint'] = str(start)
     with pytest.raises(SearchError, match=message):
-      shared.evaluate(trial(0), work_dir, keys)
+      shared.evaluate(trial(0), work_dir, keys, SPACE)
 
 
-def test_children_of_other_operations_than_the_bank_is_trained_with_end_the_search(search, monkeypatch):
-  weights = search[2]
-  monkeypatch.setattr(weights, '_space', PyramidSpace(5, 4, 7, ops=('global_pooling',)))
-  spec = PyramidSpace(5, 4, 7, ops=('sum',)).sample(np.random.default_rng(0))
-  with pytest.raises(SearchError, match=r'the op of cell 0 is sum\..* Give evaluator\.ops'):
-    weights.check(PyramidSpace(5, 4, 7, ops=('sum',)).decode(spec))
+def test_former_configurations_repeat_the_operations_of_the_space(search, prefix, tmp_path):
+  directory, _, weights = search
+  keys = config(prefix, ops=['global_pooling', 'sum'], bank_dir=str(directory / 'shared_weights'))
+  assert shared.SharedWeights(keys, SPACE, SPECS[0])._space is weights._space is SPACE
+  for ops in (['sum'], 'sum', ['sum', 'global_pooling', 'weighted_sum'], [1]):
+    with pytest.raises(SearchError, match=r'ops is .*, but the operations of the space .*: remove evaluator\.ops'):
+      shared.evaluate(trial(0), str(tmp_path / 'trials' / '0'), config(prefix, ops=ops), SPACE)
+
+
+def test_backbones_share_no_weights(prefix, tmp_path):
+  space = BackboneSpace()
+  sample = Trial.of(space, 0, space.sample(np.random.default_rng(0)))
+  with pytest.raises(SearchError, match="shared is for spaces of pyramids, not for 'spinenet'; choose proxy"):
+    shared.evaluate(sample, str(tmp_path / 'trials' / '0'), config(prefix), space)

@@ -22,6 +22,7 @@ import sys
 import pytest
 
 from nasfpn_tf.search import evaluators
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors.executor import Job
 from nasfpn_tf.search.executors.local import LocalExecutor
 from nasfpn_tf.search.problems import SearchError
@@ -34,10 +35,10 @@ def fixture_run(tmp_path):
   """Runs one job; returns its outcome and the log."""
   executors = []
 
-  def run(evaluator, config=None, **options):
+  def run(evaluator, config=None, space=None, **options):
     if ':' not in evaluator:
       evaluator = f'tests.search.samples:{evaluator}'
-    executor = LocalExecutor(evaluator, config or {}, **options)
+    executor = LocalExecutor(Setup(evaluator, config or {}, space or {}), **options)
     executors.append(executor)
     (trial,) = samples.TouchySearcher().propose(0, 1)
     executor.submit(Job(7, trial, str(tmp_path / 'trial')))
@@ -58,6 +59,13 @@ def test_a_measurement_comes_back(run):
   assert outcome.measurement.reward == samples.reward(trial)
   assert outcome.measurement.seconds > 0
   assert log == ''
+
+
+def test_an_evaluator_that_asks_for_the_space_is_handed_it(run):
+  outcome, _ = run('knows_space', space={'name': 'nasfpn'})
+  assert outcome.measurement.cost == 1.0
+  outcome, _ = run('knows_space', space={'name': 'nasfpn', 'num_cells': 4})
+  assert '4 cells have no legal sequence' in outcome.unusable
 
 
 def test_an_exception_fails_the_trial_and_is_in_its_log(run):
@@ -107,7 +115,7 @@ def test_an_evaluator_that_returns_no_measurement(run):
 
 def test_workers_go_on_or_are_replaced(tmp_path):
   def pids(**options):
-    executor = LocalExecutor('tests.search.samples:tells_pid', {}, **options)
+    executor = LocalExecutor(Setup('tests.search.samples:tells_pid'), **options)
     found = []
     for trial in samples.TouchySearcher().propose(0, 3):
       executor.submit(Job(trial.id, trial, str(tmp_path / str(trial.id))))
@@ -124,7 +132,7 @@ def test_workers_go_on_or_are_replaced(tmp_path):
 
 def test_workers_have_environments_of_their_own(tmp_path):
   environments = [{'SAMPLE': '3'}, {'SAMPLE': '4'}]
-  executor = LocalExecutor('tests.search.samples:tells_variable', {}, 3, environments=environments)
+  executor = LocalExecutor(Setup('tests.search.samples:tells_variable'), 3, environments=environments)
   for trial in samples.TouchySearcher().propose(0, 3):
     executor.submit(Job(trial.id, trial, str(tmp_path / str(trial.id))))
   outcomes = []
@@ -134,7 +142,7 @@ def test_workers_have_environments_of_their_own(tmp_path):
 
 
 def test_closing_preempts_what_runs(tmp_path):
-  executor = LocalExecutor('tests.search.samples:pauses', {'trial': 0})
+  executor = LocalExecutor(Setup('tests.search.samples:pauses', {'trial': 0}))
   (trial,) = samples.TouchySearcher().propose(0, 1)
   executor.submit(Job(1, trial, str(tmp_path)))
   wait_for((tmp_path / 'begun').exists)
@@ -147,8 +155,9 @@ def test_a_worker_ends_with_its_owner(tmp_path):
   """The owner is killed in mid-trial: the worker that it leaves behind ends, too."""
   program = (
     'import sys\nfrom tests.search import samples\nfrom nasfpn_tf.search.executors.executor import Job\n'
+    'from nasfpn_tf.search.evaluators.evaluator import Setup\n'
     'from nasfpn_tf.search.executors.local import LocalExecutor\n'
-    "executor = LocalExecutor('tests.search.samples:pauses', {'trial': 0})\n"
+    "executor = LocalExecutor(Setup('tests.search.samples:pauses', {'trial': 0}))\n"
     'executor.submit(Job(1, samples.TouchySearcher().propose(0, 1)[0], sys.argv[1]))\nexecutor.wait(600)\n'
   )
   owner = subprocess.Popen([sys.executable, '-c', program, str(tmp_path)])

@@ -19,6 +19,7 @@ import signal
 
 import pytest
 
+from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors import ray_cluster
 from nasfpn_tf.search.executors.executor import Job
 from nasfpn_tf.search.executors.ray_cluster import RayExecutor
@@ -38,7 +39,7 @@ NODE = 'trial_slot'  # A resource that only the second node has.
 def test_without_ray_the_extra_is_named(monkeypatch):
   monkeypatch.setattr(ray_cluster, 'ray', None)
   with pytest.raises(SearchError, match=r"Ray is not installed; pip install 'nasfpn_tf\[ray\]'"):
-    RayExecutor('tests.search.samples:instant', {})
+    RayExecutor(Setup('tests.search.samples:instant'))
 
 
 @pytest.fixture(name='cluster', scope='module')
@@ -56,7 +57,7 @@ def fixture_cluster():
 
 def search(cluster, path, evaluator, config, max_trials=4, disturb=None):
   """A whole search with one worker; `disturb` is called once a turn."""
-  executor = RayExecutor(f'tests.search.samples:{evaluator}', config, 1, cluster.address, resources={NODE: 1})
+  executor = RayExecutor(Setup(f'tests.search.samples:{evaluator}', config), 1, cluster.address, resources={NODE: 1})
   with SearchDirectory(str(path)) as directory:
     store = Store(directory.store, samples.IDENTITY)
     turn = (lambda done, running: None) if disturb is None else (lambda done, running: disturb())
@@ -113,7 +114,7 @@ def test_a_worker_that_ends_in_mid_trial(cluster, tmp_path, how):
 
 @pytest.mark.slow
 def test_closing_preempts_what_runs(cluster, tmp_path):
-  executor = RayExecutor('tests.search.samples:pauses', {'trial': 0}, 1, cluster.address, resources={NODE: 1})
+  executor = RayExecutor(Setup('tests.search.samples:pauses', {'trial': 0}), 1, cluster.address, resources={NODE: 1})
   (trial,) = samples.TouchySearcher().propose(0, 1)
   executor.submit(Job(5, trial, str(tmp_path)))
   samples.wait_for((tmp_path / 'begun').exists, 120)
