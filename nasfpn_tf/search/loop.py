@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from nasfpn_tf.search.executors.executor import Executor, Job, Outcome
-from nasfpn_tf.search.problems import SearchError
+from nasfpn_tf.search.problems import DamagedStore, SearchError
 from nasfpn_tf.search.searchers.searcher import Searcher
 from nasfpn_tf.search.storage import store as store_lib
 from nasfpn_tf.search.storage.directory import SearchDirectory
@@ -119,10 +119,13 @@ class Search:
     return self._store.counts()['done']
 
   def _resume(self) -> None:
-    self._store.take_over(self._owner if self._directory.is_locked else None)
     state = self._store.searcher_state()
     if state is not None:
-      self._searcher.restore(state)
+      try:
+        self._searcher.restore(state)
+      except SearchError as e:
+        raise DamagedStore(self._directory.store, e) from e
+    self._store.take_over(self._owner if self._directory.is_locked else None)
     self._learn()
 
   def _start_trials(self) -> None:

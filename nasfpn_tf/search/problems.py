@@ -36,9 +36,21 @@ class StorageFull(SearchError):
     )
 
 
+class DamagedStore(SearchError):
+  """A store that holds something else than a search has written; it is left as it is."""
+
+  def __init__(self, path: str, found: object):
+    """`path` is the file, `found` what is wrong with it."""
+    found = ' '.join(str(found).split()).rstrip('.')[:200]  # sqlite may quote a whole row.
+    super().__init__(
+      f'{path} is damaged or no store of a search: {found}. It is left as it is. Put a copy of it back, or begin in'
+      ' another search directory; trials.jsonl beside it lists the trials that are done.'
+    )
+
+
 @contextlib.contextmanager
 def explained(path: str) -> Iterator[None]:
-  """Turns what the operating system says about writing `path` into a `SearchError`."""
+  """Turns what the operating system says about `path` into a `SearchError`."""
   try:
     yield
   except OSError as e:

@@ -84,6 +84,17 @@ def test_another_search_in_the_same_directory(command):
   assert 'belongs to another search: searcher.name is "random" there and "evolution" here' in done.stderr
 
 
+def test_a_damaged_store_takes_one_line(command, tmp_path):
+  assert run(command('instant', '--max_trials=2')).returncode == 0
+  store = tmp_path / 'run' / 'search.sqlite'
+  store.write_bytes(store.read_bytes()[:10_000])
+  before = store.read_bytes()
+  done = run(command('instant'))
+  assert done.returncode == 1
+  assert done.stderr.startswith(f'search: {store} is damaged or no store of a search: ')
+  assert done.stderr.count('\n') == 1 and store.read_bytes() == before
+
+
 def test_told_to_stop(command, tmp_path):
   root = str(testing.repo_root())
   search = subprocess.Popen(

@@ -80,7 +80,9 @@ class RegularizedEvolution:
       population = json.loads(state)
       if not isinstance(population, list):
         raise ValueError('no list')
-      self._population = [(member_id, tokens, reward) for member_id, tokens, reward in population]
+      self._population = [
+        (int(member), list(self._space.check(tokens)), float(reward)) for member, tokens, reward in population
+      ]
     except (ValueError, TypeError) as e:
       raise SearchError(
         'The state is not of an evolution: continue with the searcher that the search began with.'

@@ -83,12 +83,18 @@ class PolicySearch:
     """See `Searcher`."""
     text, _, data = state.partition(b'\n')
     mine = {name: list(value.shape) for name, value in self._learner.weights.items()}
+    sizes = {name: int(np.prod(shape)) for name, shape in mine.items()}
     try:
       header = json.loads(text)
       values = np.frombuffer(data, header['dtype'])
-      sizes = [int(np.prod(shape)) for shape in mine.values()]
-      if header['shapes'] != mine or len(values) != 3 * sum(sizes):
-        raise ValueError('other shapes')
+      if header['shapes'] != mine or len(values) != 3 * sum(sizes.values()) or not np.isfinite(values).all():
+        raise ValueError('other shapes, or no numbers')
+      num_steps, baseline = int(header['num_steps']), header['baseline']
+      baseline = None if baseline is None else float(baseline)
+      pending = [
+        (list(self._space.check(tokens)), [float(value) for value in log_probs], float(reward))
+        for tokens, log_probs, reward in header['pending']
+      ]
     except (ValueError, TypeError, KeyError) as e:
       raise SearchError(
         'The state is not of a controller for this space: continue with the searcher and the space of the search.'
@@ -97,9 +103,8 @@ class PolicySearch:
     for group in np.split(values, 3):
       arrays, start = {}, 0
       for name in sorted(mine):
-        size = int(np.prod(mine[name]))
-        arrays[name] = group[start : start + size].reshape(mine[name]).astype(values.dtype.newbyteorder('='))
-        start += size
+        array = group[start : start + sizes[name]].reshape(mine[name])
+        arrays[name] = array.astype(values.dtype.newbyteorder('='))
+        start += sizes[name]
       groups.append(arrays)
-    self._learner = ppo.Learner(*groups, header['num_steps'], header['baseline'])
-    self._pending = [tuple(entry) for entry in header['pending']]
+    self._learner, self._pending = ppo.Learner(*groups, num_steps, baseline), pending

@@ -12,49 +12,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The sqlite file under a search's store: schema, version, whose search it is, errors in words."""
+"""The sqlite file under a search's store: made or checked, queries, transactions, whose search it is."""
 
 import contextlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nasfpn_tf.search.problems import SearchError, StorageFull
+from nasfpn_tf.search.problems import DamagedStore, SearchError
+from nasfpn_tf.search.storage import audit, schema
 
-VERSION = 1
-_APPLICATION = 0x4E465053  # 'NFPS' in sqlite's header: a store of this project.
 _UNSET = object()
-
-_SCHEMA = (
-  'CREATE TABLE identity (key TEXT PRIMARY KEY, value TEXT NOT NULL)',
-  'CREATE TABLE searcher (one INTEGER PRIMARY KEY CHECK (one = 0), state BLOB NOT NULL)',
-  # status: waiting, running, done. place: the order in which trials were done.
-  """CREATE TABLE trials (
-    id INTEGER PRIMARY KEY,
-    digest TEXT NOT NULL,
-    trial TEXT NOT NULL,
-    status TEXT NOT NULL DEFAULT 'waiting',
-    not_before REAL NOT NULL DEFAULT 0,
-    measurement TEXT,
-    place INTEGER UNIQUE,
-    observed INTEGER NOT NULL DEFAULT 0)""",
-  'CREATE INDEX trials_by_digest ON trials (digest, status)',
-  'CREATE INDEX trials_by_status ON trials (status, id)',
-  "CREATE INDEX trials_news ON trials (place) WHERE status = 'done' AND observed = 0",
-  # outcome is null while the attempt runs; it may, until its lease expires.
-  """CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY,
-    trial_id INTEGER NOT NULL REFERENCES trials (id),
-    owner TEXT NOT NULL,
-    started REAL NOT NULL,
-    expires REAL NOT NULL,
-    ended REAL,
-    outcome TEXT,
-    reason TEXT NOT NULL DEFAULT '')""",
-  'CREATE INDEX attempts_by_trial ON attempts (trial_id)',
-  'CREATE INDEX attempts_running ON attempts (owner, expires) WHERE outcome IS NULL',
-)
 
 
 class Database:
@@ -70,7 +40,8 @@ class Database:
 
   def __init__(self, path: str, identity: Mapping[str, Any]):
     self._path = path
-    with self._explained():
+    audit.check(path)
+    with schema.explained(self._path):
       self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
       try:
         self._connection.execute('PRAGMA journal_mode = WAL')
@@ -87,28 +58,28 @@ class Database:
 
   def rows(self, query: str, *values: Any) -> list[tuple]:
     """What a SELECT finds."""
-    with self._explained():
+    with schema.explained(self._path):
       return self._connection.execute(query, values).fetchall()
 
   def row(self, query: str, *values: Any) -> tuple | None:
     """The first row of what a SELECT finds, if any."""
-    with self._explained():
+    with schema.explained(self._path):
       return self._connection.execute(query, values).fetchone()
 
   def change(self, statement: str, *values: Any) -> int:
     """Runs a statement in a transaction; returns the number of the last row it has inserted."""
-    with self._explained():
+    with schema.explained(self._path):
       return self._connection.execute(statement, values).lastrowid
 
   def change_each(self, statement: str, values: Sequence[tuple]) -> None:
     """Runs a statement once for each tuple of values."""
-    with self._explained():
+    with schema.explained(self._path):
       self._connection.executemany(statement, values)
 
   @contextlib.contextmanager
   def transaction(self) -> Iterator[None]:
     """All changes within, or none if anything is raised; nobody else changes the file in between."""
-    with self._explained():
+    with schema.explained(self._path):
       self._connection.execute('BEGIN IMMEDIATE')
       try:
         yield
@@ -119,22 +90,18 @@ class Database:
         raise
 
   def _make_or_check(self, identity: Mapping[str, Any]) -> None:
-    (application,), (version,) = self.row('PRAGMA application_id'), self.row('PRAGMA user_version')
-    if not application and not self.row('SELECT 1 FROM sqlite_master'):
-      for statement in _SCHEMA:
+    if not self.row('SELECT 1 FROM sqlite_master'):
+      for statement in schema.TABLES:
         self.change(statement)
       rows = [(key, json.dumps(value, sort_keys=True)) for key, value in identity.items()]
       self.change_each('INSERT INTO identity VALUES (?, ?)', rows)
-      self.change(f'PRAGMA application_id = {_APPLICATION}')
-      self.change(f'PRAGMA user_version = {VERSION}')
+      self.change(f'PRAGMA application_id = {schema.APPLICATION}')
+      self.change(f'PRAGMA user_version = {schema.VERSION}')
       return
-    if application != _APPLICATION:
-      raise SearchError(f'{self._path} is no store of a search; choose another search directory.')
-    if version > VERSION:
-      raise SearchError(
-        f'{self._path} is a store of version {version}, this program knows up to {VERSION}: use the newer program.'
-      )
-    before = {key: json.loads(value) for key, value in self.rows('SELECT key, value FROM identity')}
+    try:
+      before = {key: json.loads(value) for key, value in self.rows('SELECT key, value FROM identity')}
+    except ValueError as e:
+      raise DamagedStore(self._path, f'its identity cannot be read: {e}') from e
     now = json.loads(json.dumps(identity))
     differing = list(_differences(before, now))
     if differing:
@@ -143,22 +110,22 @@ class Database:
         f'{self._path} belongs to another search: {"; ".join(differing)}. Use another search directory, or the'
         ' configuration of then.' + empty * ' No trial is done there: the directory may as well be deleted.'
       )
+    if self.row('PRAGMA user_version')[0] == 1:
+      self._add_checksums()
 
-  @contextlib.contextmanager
-  def _explained(self) -> Iterator[None]:
-    try:
-      yield
-    except sqlite3.Error as e:
-      code = getattr(e, 'sqlite_errorcode', 0) & 0xFF  # The low byte is the kind of error.
-      if code == sqlite3.SQLITE_FULL:
-        raise StorageFull(self._path) from e
-      if code == sqlite3.SQLITE_CONSTRAINT:
-        raise SearchError(f'{self._path}: another process runs this search as well; stop one of them.') from e
-      if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        raise SearchError(f'{self._path} is damaged or no store of a search: {e}.') from e
-      if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
-        raise SearchError(f'{self._path} cannot be read or written: {e}.') from e
-      raise
+  def _add_checksums(self) -> None:
+    """Makes a store of version 1, whose rows have been read, one of version 2."""
+    for statement in schema.CHECKSUMS:
+      self.change(statement)
+    rows = self.rows('SELECT id, digest, trial, measurement FROM trials')
+    crcs = [
+      (audit.checksum(number, digest, trial), measurement and audit.checksum(number, measurement), number)
+      for number, digest, trial, measurement in rows
+    ]
+    self.change_each('UPDATE trials SET trial_crc = ?, measurement_crc = ? WHERE id = ?', crcs)
+    states = [(zlib.crc32(state),) for (state,) in self.rows('SELECT state FROM searcher')]
+    self.change_each('UPDATE searcher SET state_crc = ?', states)
+    self.change('PRAGMA user_version = 2')
 
 
 def _differences(before: Any, now: Any, key: str = '') -> Iterator[str]:

@@ -14,10 +14,13 @@
 
 """The files of a search directory that are made from its store, kept up to date while the search runs."""
 
+import contextlib
 import json
+import os
 import time
 from collections.abc import Callable
 
+from nasfpn_tf.search.problems import SearchError, explained
 from nasfpn_tf.search.storage.directory import SearchDirectory
 from nasfpn_tf.search.trial import FAILED, Measurement, Results, Trial
 
@@ -32,21 +35,27 @@ class Outputs:
     results: what is finished so far.
     render: makes the report of all results.
     report_seconds: least time between two reports; more where one takes long to make.
+
+  Raises:
+    SearchError: at construction, if `trials.jsonl` lists trials that are not among the results, which would be lost.
   """
 
   def __init__(
     self, directory: SearchDirectory, results: Results, render: Callable[[Results], str], report_seconds: float = 30.0
   ):
-    self.results = list(results)
+    self.results: list[tuple[Trial, Measurement]] = []
+    self._ids: set[int] = set()
     self.best: tuple[Trial, Measurement] | None = None
     self._directory, self._render, self._report_seconds = directory, render, report_seconds
     self._next_report = float('-inf')
+    self._take_in(results)
+    self._check_listed()
     directory.write(directory.trials, ''.join(map(_line, self.results)))
     self._keep_best(self.results)
 
   def add(self, news: Results) -> None:
-    """Takes in what is new."""
-    self.results += news
+    """Takes in what is new; a trial that is there already, as one that was done and not yet observed, is none."""
+    news = self._take_in(news)
     self._directory.append(self._directory.trials, ''.join(map(_line, news)))
     self._keep_best(news)
     if time.monotonic() >= self._next_report:
@@ -57,6 +66,24 @@ class Outputs:
     start = time.monotonic()
     self._directory.write(self._directory.report, self._render(self.results))
     self._next_report = time.monotonic() + max(self._report_seconds, 20 * (time.monotonic() - start))
+
+  def _take_in(self, results: Results) -> list[tuple[Trial, Measurement]]:
+    """Adds each trial once; returns those that were added."""
+    added = []
+    for trial, measurement in results:
+      if trial.id not in self._ids:
+        self._ids.add(trial.id)
+        added.append((trial, measurement))
+    self.results += added
+    return added
+
+  def _check_listed(self) -> None:
+    missing = sorted(_listed(self._directory.trials) - self._ids)
+    if missing:
+      raise SearchError(
+        f'{self._directory.store} lacks {len(missing)} of the trials in {self._directory.trials}, the first is trial'
+        f' {missing[0]}. Put a copy of the store back that has them; to go on without them, move trials.jsonl away.'
+      )
 
   def _keep_best(self, news: Results) -> None:
     before = self.best
@@ -71,3 +98,14 @@ def _line(result: tuple[Trial, Measurement]) -> str:
   """A trial and its measurement as one line of JSON."""
   trial, measurement = result
   return f'{trial.to_json()[:-1]},"measurement":{measurement.to_json()}}}\n'
+
+
+def _listed(path: str) -> set[int]:
+  """Numbers of the trials that a trials.jsonl lists; a line that a killed run has left half-done is none."""
+  found = set()
+  if os.path.exists(path):
+    with explained(path), open(path, encoding='utf-8', errors='replace') as file:
+      for line in file:
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+          found.add(int(json.loads(line)['id']))
+  return found

@@ -20,9 +20,11 @@ process that is killed leaves a store that the next one goes on from.
 
 import dataclasses
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nasfpn_tf.search.storage import audit
 from nasfpn_tf.search.storage.database import Database
 from nasfpn_tf.search.trial import OK, REUSED, Measurement, Trial
 
@@ -66,8 +68,9 @@ class Store:
     """Takes trials in, numbered from `next_id()` on. One whose reward is known is finished at once."""
     with self._db.transaction():
       for trial in trials:
-        values = (trial.id, trial.digest, trial.to_json())
-        self._db.change('INSERT INTO trials (id, digest, trial) VALUES (?, ?, ?)', *values)
+        row = (trial.id, trial.digest, trial.to_json())
+        statement = 'INSERT INTO trials (id, digest, trial, trial_crc) VALUES (?, ?, ?, ?)'
+        self._db.change(statement, *row, audit.checksum(*row))
         self._repeat_reward(trial.digest)
 
   def claim(self, owner: str, lease_seconds: float) -> Claim | None:
@@ -138,8 +141,8 @@ class Store:
     """Ends attempts that nobody looks after, and returns how many: their trials wait again.
 
     Args:
-      owner: the only one that can be alive (it holds the directory's lock); attempts of all others end. Unset: only
-        attempts whose lease has run out.
+      owner: the only one that can be alive (it holds the directory's lock); attempts of all others end, and no trial
+        waits any longer for its next. Unset: only attempts whose lease has run out.
     """
     with self._db.transaction():
       query = 'SELECT id FROM attempts WHERE outcome IS NULL AND '
@@ -147,6 +150,7 @@ class Store:
         rows = self._db.rows(f'{query} expires < ?', time.time())
       else:
         rows = self._db.rows(f'{query} owner <> ?', owner)
+        self._db.change("UPDATE trials SET not_before = 0 WHERE status = 'waiting'")
       for (attempt,) in rows:
         self._wait(self._end(attempt, ORPHANED, 'the search was stopped'), 0.0)
     return len(rows)
@@ -167,7 +171,8 @@ class Store:
     """Notes in one step that the searcher has observed `trials` and what its state is since."""
     with self._db.transaction():
       self._db.change_each('UPDATE trials SET observed = 1 WHERE id = ?', [(trial.id,) for trial in trials])
-      self._db.change('INSERT OR REPLACE INTO searcher (one, state) VALUES (0, ?)', state)
+      statement = 'INSERT OR REPLACE INTO searcher (one, state, state_crc) VALUES (0, ?, ?)'
+      self._db.change(statement, state, zlib.crc32(state))
 
   def searcher_state(self) -> bytes | None:
     """The state of the searcher after all that is observed; None before the first observation."""
@@ -192,8 +197,9 @@ class Store:
 
   def _record(self, trial_id: int, measurement: Measurement) -> None:
     place = self._db.row('SELECT COALESCE(MAX(place) + 1, 0) FROM trials')[0]
-    statement = "UPDATE trials SET status = 'done', measurement = ?, place = ? WHERE id = ?"
-    self._db.change(statement, measurement.to_json(), place, trial_id)
+    text = measurement.to_json()
+    statement = "UPDATE trials SET status = 'done', measurement = ?, measurement_crc = ?, place = ? WHERE id = ?"
+    self._db.change(statement, text, audit.checksum(trial_id, text), place, trial_id)
 
   def _repeat_reward(self, digest: str) -> None:
     """Finishes the waiting trials of an architecture whose reward is known. A failure is no reward to repeat."""
