@@ -33,12 +33,10 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize('when', ['before', 'after'])
-@pytest.mark.parametrize(
-  'place', [(Store, 'finish'), (Store, 'observed'), (Outputs, 'add')], ids=lambda place: place[1]
-)
-def test_each_trial_is_listed_once(place, when, tmp_path, monkeypatch):
+@pytest.mark.parametrize(('owner', 'method'), [(Store, 'finish'), (Store, 'observed'), (Outputs, 'add')])
+def test_each_trial_is_listed_once(owner, method, when, tmp_path, monkeypatch):
   """Whatever has been done with a trial when a run ends, the files of the next list it once."""
-  calls, original = collections.Counter(), getattr(*place)
+  calls, original = collections.Counter(), getattr(owner, method)
 
   def killed(self, *args, **options):
     calls['all'] += 1
@@ -49,7 +47,7 @@ def test_each_trial_is_listed_once(place, when, tmp_path, monkeypatch):
     raise Killed
 
   with monkeypatch.context() as patched:
-    patched.setattr(*place, killed)
+    patched.setattr(owner, method, killed)
     # Nothing is tidied up, as nothing would be.
     patched.setattr('nasfpn_tf.search.loop.Search._stop', lambda self, grace_seconds: self._executor.close(0.0))
     with pytest.raises(Killed):

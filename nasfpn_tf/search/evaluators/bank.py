@@ -48,13 +48,19 @@ class Bank:
     """Takes over a detector that `build_detector` has built with any pyramid of the space; changes its cells' weights.
 
     Raises:
-      ValueError: the decoder is none of ours.
+      ValueError: the decoder is none of ours, or has projections that belong to one pyramid.
     """
     if not isinstance(detector.decoder, FeaturePyramid):
       raise ValueError('the decoder has no cells to share: task.model.decoder.type must be feature_pyramid.')
+    if detector.decoder.get_config()['project_each_edge']:
+      raise ValueError(
+        'a projection for each edge belongs to one pyramid: unset task.model.decoder.feature_pyramid.project_each_edge.'
+      )
     self.detector = detector
     stages = detector.decoder.stages
     self._stage_config = stages[0].get_config()
+    # The batch norm of a residual output begins with gamma 0, that of a cell within with 1; it is made for one of both.
+    self._outputs = [cell.is_output for cell in detector.decoder.spec.cells] if detector.decoder.residual else None
     self._units = [
       [{level: _unit(cell.conv_norm, level) for level in detector.decoder.spec.levels} for cell in stage.cells]
       for stage in stages
@@ -85,7 +91,9 @@ class Bank:
     """Makes the detector's pyramid `spec`, in every repeat.
 
     Raises:
-      ValueError: it has other levels or another number of cells than the bank, or an operation with weights of its own.
+      ValueError: it has other levels or another number of cells than the bank, or an operation with weights of its own;
+        or, in a residual pyramid, outputs where the bank has cells within. In the spaces `nasfpn` the outputs are the
+        last cells of every pyramid.
     """
     decoder = self.detector.decoder
     if (spec.levels, len(spec.cells)) != (decoder.spec.levels, len(self._units[0])):
@@ -98,6 +106,11 @@ class Bank:
         raise ValueError(
           f'pyramid {spec.name!r}: {cell.op} has weights that cannot be shared; leave it out of the space.'
         )
+    if self._outputs not in (None, [cell.is_output for cell in spec.cells]):
+      raise ValueError(
+        f'pyramid {spec.name!r} has its outputs at other cells than the shared weights of a residual pyramid; unset'
+        ' task.model.decoder.feature_pyramid.residual.'
+      )
     stages = []
     for i, units in enumerate(self._units):
       stage = PyramidStage.from_config({**self._stage_config, 'spec': spec.to_dict(), 'name': f'stage_{i}'})

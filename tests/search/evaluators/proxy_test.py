@@ -99,6 +99,15 @@ def test_a_backbone_is_a_child_too(prefix, tmp_path):
     proxy.evaluate(sample, str(tmp_path), settings, BACKBONES)
 
 
+def test_a_residual_pyramid_is_a_child_too(prefix, tmp_path):
+  settings = config(prefix)
+  settings['params_override']['task']['model']['decoder']['feature_pyramid']['residual'] = True
+  measurement = proxy.evaluate(trial(), str(tmp_path), settings, SPACE)
+  assert measurement.status == 'ok', measurement.reason
+  trained = yaml.safe_load((tmp_path / 'child' / 'params.yaml').read_text())['task']['model']['decoder']
+  assert trained['feature_pyramid']['residual'] is True
+
+
 def test_children_that_cannot_be_trained_fail_with_the_reason(prefix, tmp_path, monkeypatch):
   diverging = config(prefix)
   diverging['params_override']['trainer']['optimizer_config']['learning_rate']['constant']['learning_rate'] = 1e30

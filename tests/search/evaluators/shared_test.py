@@ -21,6 +21,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from nasfpn_tf import topology
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.search.evaluators import shared
 from nasfpn_tf.search.evaluators.bank import Bank
@@ -45,9 +46,9 @@ def prefix(tmp_path_factory):
   return rectangles.write(tmp_path_factory.mktemp('records'), num_images=4)
 
 
-def config(prefix, **keys):
+def config(prefix, model=MODEL, **keys):
   """As the evaluator's part of a search configuration, which is JSON."""
-  params = rectangles.experiment(prefix, task={'model': MODEL})
+  params = rectangles.experiment(prefix, task={'model': model})
   common = {'task': params.task.as_dict(), 'trainer': params.trainer.as_dict()}
   ours = {'seed': 1, 'warm_up_steps': 3, 'steps_per_trial': 1, 'calibration_batches': 2}
   return json.loads(json.dumps({'params_override': common, **ours, **keys}))
@@ -79,17 +80,18 @@ def test_another_process_goes_on_with_the_same_weights(search, prefix):
   assert again.average_precision(SPECS[2]) == pytest.approx(found[2].ap, abs=1e-6)
 
 
-def test_a_child_is_the_detector_that_would_be_built_alone(search, prefix):
-  weights = search[2]
+def check_is_the_detector_built_alone(weights, spec):
+  """The bank's detector with a pyramid computes what one does that is built with it and has the same weights."""
   bank = weights._bank
-  bank.choose(SPECS[1])
-  params = weights.child.experiment_of(SPECS[1].to_dict())
+  bank.choose(spec)
+  params = weights.child.experiment_of(spec.to_dict())
   alone = detector.build_detector(recipe.complete(params, 'train').params.task.model)
   assert len(bank.detector.variables) == len(alone.variables)
   for part in ('backbone', 'head'):
     getattr(alone, part).set_weights(getattr(bank.detector, part).get_weights())
   alone.decoder.projection.set_weights(bank.detector.decoder.projection.get_weights())
   for mine, theirs in zip(alone.decoder.stages, bank.detector.decoder.stages, strict=True):
+    assert mine.residual == theirs.residual
     for cell, source in zip(mine.cells, theirs.cells, strict=True):
       cell.conv_norm.conv.set_weights(source.conv_norm.conv.get_weights())
       cell.conv_norm.norm.set_weights(source.conv_norm.norm.get_weights())
@@ -97,6 +99,10 @@ def test_a_child_is_the_detector_that_would_be_built_alone(search, prefix):
   a, b = alone(images, training=True), bank.detector(images, training=True)
   for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True):
     np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4)
+
+
+def test_a_child_is_the_detector_that_would_be_built_alone(search):
+  check_is_the_detector_built_alone(search[2], SPECS[1])
 
 
 def test_children_share_convolutions_and_the_norms_of_equal_levels(search):
@@ -131,6 +137,60 @@ def test_in_a_new_bank_channels_mean_the_same_before_and_after_a_cell(prefix, se
       correlations = np.corrcoef(before.T, after.T)[: image.shape[-1], image.shape[-1] :]
       assert np.diag(correlations).min() > 0.5
       assert np.abs(correlations - np.diag(np.diag(correlations))).max() < 0.5
+
+
+RESIDUAL = {**MODEL, 'decoder': {'feature_pyramid': {'num_repeats': 2, 'residual': True}}}
+
+
+def test_in_the_space_a_cell_is_an_output_in_every_pyramid_or_in_none():
+  """So that a batch norm of a residual bank, which begins with gamma 0 at outputs, is never at both."""
+  for space in (SPACE, PyramidSpace(), PyramidSpace(num_cells=9)):
+    specs = [space.decode(space.sample(np.random.default_rng(seed))) for seed in range(20)]
+    outputs = {tuple(cell.is_output for cell in spec.cells) for spec in specs}
+    num_inner = space.num_cells - specs[0].num_levels
+    assert outputs == {(False,) * num_inner + (True,) * specs[0].num_levels}
+
+
+def test_residual_pyramids_share_weights(prefix, tmp_path):
+  keys = config(prefix, RESIDUAL, warm_up_steps=2)
+  weights = shared.SharedWeights({**keys, 'bank_dir': str(tmp_path / 'bank')}, SPACE, SPECS[0])
+  stages = weights._bank.detector.decoder.stages
+  for spec in SPECS:  # Untrained, a pyramid of any topology passes on what it is given.
+    weights._bank.choose(spec)
+    stages = weights._bank.detector.decoder.stages
+    gammas = [[float(tf.reduce_max(cell.conv_norm.norm.gamma)) for cell in stage.cells] for stage in stages]
+    assert gammas == [[0.0 if cell.is_output else 1.0 for cell in spec.cells]] * 2
+    features = [
+      tf.random.stateless_normal([1, side, side, stages[0].cells[0].conv_norm.conv.filters], seed=[side, 0])
+      for side in (8, 4, 2, 1)
+    ]
+    for given, found in zip(features, stages[0](features, training=False), strict=True):
+      np.testing.assert_allclose(found, given, atol=1e-6)
+  found = [shared.evaluate(trial(i), str(tmp_path / 'trials' / f'{i:06d}'), keys, SPACE) for i in range(2)]
+  assert [m.status for m in found] == ['ok'] * 2 and all(m.cost > 0 for m in found)
+  trained = next(iter(shared._made.values()))
+  gammas = [tf.reduce_max(tf.abs(cell.conv_norm.norm.gamma)) for cell in trained._bank.detector.decoder.stages[0].cells]
+  assert all(gamma > 0 for gamma in gammas)
+  check_is_the_detector_built_alone(trained, SPECS[2])
+
+
+def test_what_belongs_to_one_pyramid_is_not_shared(prefix, tmp_path):
+  each_edge = {**MODEL, 'decoder': {'feature_pyramid': {'num_repeats': 2, 'project_each_edge': True}}}
+  with pytest.raises(SearchError, match=r'unset task\.model\.decoder\.feature_pyramid\.project_each_edge'):
+    shared.SharedWeights({**config(prefix, each_edge), 'bank_dir': str(tmp_path)}, SPACE, SPECS[0])
+  weights = shared.SharedWeights({**config(prefix, RESIDUAL), 'bank_dir': str(tmp_path)}, SPACE, SPECS[0])
+  first_output = topology.PyramidSpec(
+    'other',
+    4,
+    7,
+    [
+      topology.CellSpec(4, 'sum', (0, 1), is_output=True),
+      topology.CellSpec(5, 'sum', (1, 4)),
+      *(topology.CellSpec(level, 'sum', (level - 4, 5), is_output=True) for level in (5, 6, 7)),
+    ],
+  )
+  with pytest.raises(SearchError, match='outputs at other cells than the shared weights of a residual pyramid'):
+    weights._choose(first_output)
 
 
 def test_statistics_depend_on_weights_and_images_alone(search):
