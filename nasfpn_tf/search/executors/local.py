@@ -95,7 +95,8 @@ class LocalExecutor:
         break
       outcomes += self.wait(0.05)
     for place, process in list(self._workers.items()):
-      outcomes.append(Outcome(process.job.attempt, preempted=True))
+      if process.job is not None:  # Without a grace nobody has let the idle ones go.
+        outcomes.append(Outcome(process.job.attempt, preempted=True))
       self._drop(place).close()
     self._reap(patience_seconds=0.0)
     self._selector.close()

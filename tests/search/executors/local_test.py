@@ -141,6 +141,16 @@ def test_workers_have_environments_of_their_own(tmp_path):
   assert sorted(outcome.measurement.cost for outcome in outcomes) == [3, 3, 4]
 
 
+def test_closing_without_a_grace_ends_idle_workers(tmp_path):
+  executor = LocalExecutor(Setup('tests.search.samples:tells_pid'))
+  (trial,) = samples.TouchySearcher().propose(0, 1)
+  executor.submit(Job(1, trial, str(tmp_path)))
+  outcomes = []
+  wait_for(lambda: outcomes.extend(executor.wait(1.0)) or outcomes)
+  assert executor.close(0.0) == []
+  assert is_gone(int(outcomes[0].measurement.cost))
+
+
 def test_closing_preempts_what_runs(tmp_path):
   executor = LocalExecutor(Setup('tests.search.samples:pauses', {'trial': 0}))
   (trial,) = samples.TouchySearcher().propose(0, 1)
