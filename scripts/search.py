@@ -26,6 +26,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from nasfpn_tf.config import loading
 from nasfpn_tf.search import config as config_lib
 from nasfpn_tf.search import run as run_lib
 from nasfpn_tf.search import spaces
@@ -34,7 +35,7 @@ from nasfpn_tf.search.problems import SearchError
 _STOPPED = 42  # As a training that is told to stop: start it again, it is no failure.
 
 _SEARCH_CONFIG = flags.DEFINE_string(
-  'search_config', None, f'YAML file, or a name in configs/search/: {", ".join(sorted(config_lib.names()))}.'
+  'search_config', None, f'YAML file, or a name in configs/search/: {", ".join(sorted(loading.search_config_names()))}.'
 )
 _SEARCH_DIR = flags.DEFINE_string('search_dir', None, 'Where the search is kept and its results go.')
 _PARAMS_OVERRIDE = flags.DEFINE_string('params_override', None, 'key.of.field=value,... or a YAML mapping or file.')

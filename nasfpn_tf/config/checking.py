@@ -14,16 +14,18 @@
 
 """Values of a configuration checked against the types that its fields declare."""
 
-import difflib
+import dataclasses
 import types
 import typing
 from collections.abc import Iterator
 from typing import Any
 
-from official.modeling import hyperparams
+from nasfpn_tf.spelling import nearest
+
+__all__ = ['check', 'nearest']
 
 
-def check(params: hyperparams.Config, where: str = '') -> None:
+def check(params: Any, where: str = '') -> None:
   """Checks every value of a configuration against the type that its field declares; Model Garden's overrides do not.
 
   Args:
@@ -37,34 +39,37 @@ def check(params: hyperparams.Config, where: str = '') -> None:
     raise ValueError(problem)
 
 
-def _type_problems(params: hyperparams.Config, where: str) -> Iterator[str]:
-  # Those of the base class, such as `restrictions`, are left out, and those that are no fields (`add_backbone`) in it.
-  annotations = params._get_annotations()
-  names = [name for name in annotations if name in vars(params)]
-  for name in names:
+def _type_problems(params: Any, where: str) -> Iterator[str]:
+  annotations = _annotations(params)
+  for name in annotations:
     value = getattr(params, name)
     key = f'{where}.{name}' if where else name
     if not _fits(value, annotations[name]):
       yield f'{key} must be {_describe(annotations[name])}, not {value!r}.'
-    elif isinstance(value, hyperparams.Config):
+    elif dataclasses.is_dataclass(value):
       yield from _type_problems(value, key)
     elif isinstance(value, list | tuple):
       for i, element in enumerate(value):
-        if isinstance(element, hyperparams.Config):
+        if dataclasses.is_dataclass(element):
           yield from _type_problems(element, f'{key}[{i}]')
-  if isinstance(params, hyperparams.OneOfConfig):
-    choices = [name for name in names if name != 'type']
+  if _is_one_of(params):
+    choices = [name for name in annotations if name != 'type']
     if params.type is not None and params.type not in choices:
       key = f'{where}.type' if where else 'type'
       yield f'{key} {params.type!r} is unknown; {nearest(params.type, choices)}'
 
 
-def nearest(name: str, choices: typing.Iterable[str]) -> str:
-  """A hint for an error message: the nearest of `choices`, and all of them if they are few."""
-  choices = list(choices)
-  near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
-  known = f'known are {", ".join(choices)}.' if len(choices) <= 20 or not near else ''
-  return ' '.join(part for part in (f'did you mean {" or ".join(map(repr, near))}?' if near else '', known) if part)
+def _annotations(params: Any) -> dict[str, Any]:
+  """Gives {name: type} of the values that `params` has."""
+  # Model Garden's know of `add_backbone`, and of the base class's fields that are no values, such as `restrictions`.
+  of_model_garden = getattr(params, '_get_annotations', None)
+  found = of_model_garden() if of_model_garden else typing.get_type_hints(type(params))
+  return {name: annotation for name, annotation in found.items() if name in vars(params)}
+
+
+def _is_one_of(params: Any) -> bool:
+  """Whether `type` names the section that holds; by name, since to import Model Garden's class imports TensorFlow."""
+  return any(base.__name__ == 'OneOfConfig' for base in type(params).__mro__)
 
 
 def _fits(value: Any, annotation: Any) -> bool:
@@ -87,8 +92,8 @@ def _fits(value: Any, annotation: Any) -> bool:
     return isinstance(value, int | float)
   if annotation in (int, bool, str):
     return isinstance(value, annotation)
-  if issubclass(annotation, hyperparams.Config):
-    return isinstance(value, hyperparams.Config)
+  if dataclasses.is_dataclass(annotation):
+    return dataclasses.is_dataclass(value)
   return True
 
 
@@ -99,6 +104,6 @@ def _describe(annotation: Any) -> str:
     return names[annotation]
   if origin in (typing.Union, types.UnionType):
     return ' or '.join(_describe(argument) for argument in arguments)
-  if isinstance(annotation, type) and issubclass(annotation, hyperparams.Config):
+  if dataclasses.is_dataclass(annotation):
     return f'a section with keys of {annotation.__name__}'
   return f'a list, each element {_describe(arguments[0])}' if arguments else 'a list'

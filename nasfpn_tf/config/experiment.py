@@ -39,7 +39,7 @@ def load_params(
   config_files: str | Sequence[str] | None = None,
   params_override: str | Mapping[str, Any] | None = None,
 ) -> cfg.ExperimentConfig:
-  """An experiment with overrides on top, those of later files over those of earlier ones.
+  """Loads an experiment with overrides on top, those of later files over those of earlier ones.
 
   Args:
     experiment: name of a registered experiment; None is the one that a file names by its key `experiment`, else

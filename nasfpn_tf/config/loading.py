@@ -14,7 +14,8 @@
 
 """Configuration files and overrides: finding files, reading YAML, and the one form of overrides of all commands.
 
-Nothing here needs TensorFlow, or knows what the keys mean: `experiment` does, and `nasfpn_tf.search.config`.
+Nothing here needs TensorFlow or knows what the keys mean: `experiment` does for trainings, and
+`nasfpn_tf.search.config` for searches.
 """
 
 import pathlib
@@ -24,17 +25,21 @@ from typing import Any
 
 import yaml
 
-from nasfpn_tf.config import checking
+from nasfpn_tf.config import checking, safe_yaml
 
 PARAMS_FILE = 'params.yaml'  # What training writes beside its checkpoints: the whole experiment.
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 # In a wheel the configs travel inside the package; in a checkout they lie beside it.
 _CONFIG_DIRS = (_PACKAGE / 'configs', _PACKAGE.parent / 'configs')
+_SEARCHES = 'search'
+
+_KEY = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)*')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|' r"'(?:[^']|'')*'", re.DOTALL)
 
 
 def find_config(reference: str) -> pathlib.Path:
-  """The YAML file that `reference` means.
+  """Finds the YAML file of a training or a model.
 
   Args:
     reference: path of a YAML file, a directory with a params.yaml (what training writes), or the name of a file in
@@ -50,29 +55,43 @@ def find_config(reference: str) -> pathlib.Path:
     return path / PARAMS_FILE
   if path.is_dir():
     raise FileNotFoundError(f'{reference}: the directory has no {PARAMS_FILE}; is it the model_dir of a training?')
-  names = config_names()
-  name = reference.removesuffix('.yaml')
-  if name not in names:
-    hint = '' if path.suffix and path.parent != pathlib.Path('.') else f' {checking.nearest(name, names)}'
-    raise FileNotFoundError(f'{reference!r} is no file, no model_dir and no name in configs/.{hint}')
-  return names[name]
+  return _named(reference, config_names(), 'no file, no model_dir and no name in configs/')
+
+
+def find_search_config(reference: str) -> pathlib.Path:
+  """Finds the YAML file of a search: a path, or the name of a file in configs/search/, with or without '.yaml'.
+
+  Raises:
+    FileNotFoundError: if it is neither; the message lists the nearest names.
+  """
+  path = pathlib.Path(reference)
+  return path if path.is_file() else _named(reference, search_config_names(), 'no file and no name in configs/search/')
 
 
 def config_names() -> dict[str, pathlib.Path]:
-  """{name: path} of the configurations that come with the project; those of searches are another kind of file."""
+  """Lists {name: path} of the configurations that come with the project; searches are another kind of file."""
   found = {}
   for directory in _CONFIG_DIRS:
     for path in sorted(directory.rglob('*.yaml')):
-      if path.parent.name == 'search':
-        continue
-      found.setdefault(path.relative_to(directory).with_suffix('').as_posix(), path)
+      if path.parent.name != _SEARCHES:
+        found.setdefault(path.relative_to(directory).with_suffix('').as_posix(), path)
   return found
 
 
+def search_config_names() -> dict[str, pathlib.Path]:
+  """Lists {name: path} of the search configurations that come with the project."""
+  return {path.stem: path for directory in _CONFIG_DIRS for path in sorted((directory / _SEARCHES).glob('*.yaml'))}
+
+
 def read_yaml(path: str | pathlib.Path) -> dict[str, Any]:
-  """A YAML file's mapping; a ValueError names the file and the line where it is wrong or has a key twice."""
+  """Reads a YAML file's mapping; an empty file is an empty one.
+
+  Raises:
+    ValueError: it is no mapping, or no YAML that `safe_yaml.load` reads; the message has the file and the line.
+    FileNotFoundError: it cannot be read.
+  """
   try:
-    data = yaml.load(pathlib.Path(path).read_text(encoding='utf-8'), Loader=_Loader)
+    data = safe_yaml.load(pathlib.Path(path).read_text(encoding='utf-8'))
   except OSError as e:
     raise FileNotFoundError(f'{path} cannot be read: {e.strerror or e}.') from e
   except (yaml.YAMLError, UnicodeDecodeError) as e:
@@ -88,6 +107,10 @@ def parse_override(text: str) -> dict[str, Any]:
   """Reads 'task.model.num_classes=4,trainer.train_steps=100', a YAML or JSON mapping, or the path of a YAML file.
 
   Values of the first form are YAML: a list in brackets, text with a comma in quotes. A mapping in braces is allowed.
+  What no YAML value begins with is text, such as '*.tfrecord'.
+
+  Returns:
+    {key: value}; keys may be dotted.
 
   Raises:
     ValueError: quoting the part that is not understood.
@@ -103,71 +126,70 @@ def parse_override(text: str) -> dict[str, Any]:
   result = {}
   for part in filter(None, map(str.strip, _split(text))):
     key, equals, value = part.partition('=')
-    if not equals or not re.fullmatch(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)*', key.strip()):
+    key = key.strip()
+    if not equals or not _KEY.fullmatch(key):
       raise ValueError(f'params_override: {part!r} is not of the form key.of.field=value.')
-    if key.strip() in result:
-      raise ValueError(f'params_override: {key.strip()!r} is given twice.')
-    result[key.strip()] = _parse_value(value.strip(), part)
+    if key in result:
+      raise ValueError(f'params_override: {key!r} is given twice.')
+    if key.count('.') >= safe_yaml.MAX_DEPTH:
+      raise ValueError(f'params_override: a key is nested deeper than {safe_yaml.MAX_DEPTH} levels: {key!r}.')
+    result[key] = _parse_value(value.strip(), part)
   return result
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-  """Dotted keys, as overrides have them, as nested mappings, as YAML files have them."""
+  """Turns dotted keys, as overrides have them, into nested mappings, as YAML files have them.
+
+  Raises:
+    ValueError: naming the key that is given twice.
+  """
   result: dict[str, Any] = {}
   for key, value in flat.items():
-    *path, last = str(key).split('.')
     value = nested(value) if isinstance(value, Mapping) else value
-    for name in reversed([*path, last]):
+    for name in reversed(str(key).split('.')):
       value = {name: value}
     _merge(result, value, '')
   return result
 
 
-class _Loader(yaml.SafeLoader):
-  """Safe YAML that reads 1e-4 as a number and refuses a key given twice."""
-
-  def construct_mapping(self, node, deep=False):
-    seen = set()
-    for key, _ in node.value:
-      if key.value in seen:
-        raise yaml.constructor.ConstructorError(None, None, f'key {key.value!r} is given twice', key.start_mark)
-      seen.add(key.value)
-    return super().construct_mapping(node, deep)
-
-
-# Model Garden writes tuples with a tag that safe YAML does not know.
-_Loader.add_constructor('tag:yaml.org,2002:python/tuple', lambda loader, node: loader.construct_sequence(node))
-_Loader.add_implicit_resolver(
-  'tag:yaml.org,2002:float',
-  re.compile(r'^[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$'),
-  list('-+0123456789.'),
-)
+def _named(reference: str, names: Mapping[str, pathlib.Path], otherwise: str) -> pathlib.Path:
+  name, path = reference.removesuffix('.yaml'), pathlib.Path(reference)
+  if name not in names:
+    is_path = path.suffix and path.parent != pathlib.Path('.')
+    raise FileNotFoundError(f'{reference!r} is {otherwise}{"." if is_path else f"; {checking.nearest(name, names)}"}')
+  return names[name]
 
 
 def _parse_value(text: str, part: str) -> Any:
   try:
-    return yaml.load(text, Loader=_Loader)
+    return safe_yaml.load(text)
   except yaml.YAMLError as e:
-    if text[:1] in '[{\'"':
+    if text[:1] in '[{\'"' or isinstance(e, yaml.constructor.ConstructorError):
       raise ValueError(f'params_override: {part!r} is not understood: {" ".join(str(e).split())}') from e
     return text  # A path or a pattern, such as '*.tfrecord'.
 
 
 def _split(text: str) -> Iterator[str]:
   """Splits at the commas that are not inside quotes or brackets."""
-  depth, quote, start = 0, '', 0
-  for i, c in enumerate(text):
-    if quote:
-      quote = '' if c == quote else quote
-    elif c in '\'"':
-      quote = c
-    elif c in '[{':
+  depth, start, i = 0, 0, 0
+  at_value = False  # Only what begins with a quote is quoted: don't is not.
+  while i < len(text):
+    quoted = _QUOTED.match(text, i) if at_value else None
+    if quoted:
+      i, at_value = quoted.end(), False
+      continue
+    c = text[i]
+    if c in '[{':
       depth += 1
     elif c in ']}':
-      depth -= 1
+      depth = max(depth - 1, 0)
     elif c == ',' and depth == 0:
       yield text[start:i]
       start = i + 1
+    at_value = c in '=,:[{' or (at_value and c.isspace())
+    i += 1
+  if depth and ',' in text[start:]:
+    raise ValueError(f'params_override: {text[start:]!r} is not understood: a bracket is not closed.')
   yield text[start:]
 
 

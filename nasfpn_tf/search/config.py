@@ -15,19 +15,11 @@
 """The configuration of a search: a YAML file, with what the command line lays on top."""
 
 import dataclasses
-import difflib
-import pathlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
+from nasfpn_tf.config import checking, loading
 from nasfpn_tf.search.problems import SearchError
-
-_PACKAGE = pathlib.Path(__file__).resolve().parent.parent
-# In a wheel the configs travel inside the package; in a checkout they lie beside it.
-_CONFIG_DIRS = (_PACKAGE / 'configs' / 'search', _PACKAGE.parent / 'configs' / 'search')
 
 _NAMES = {'space': 'nasfpn', 'searcher': 'ppo', 'evaluator': 'proxy', 'executor': 'local'}  # Where none is given.
 
@@ -71,17 +63,20 @@ class SearchConfig:
   report_seconds: float = 30.0
 
   def __post_init__(self):
+    for key in _NAMES:
+      value = getattr(self, key)
+      if not isinstance(value, Mapping) or not isinstance(value.get('name'), str):
+        raise SearchError(f'{key}: a mapping with a name is needed, not {value!r}.')
+    try:
+      checking.check(self)
+    except ValueError as e:
+      raise SearchError(str(e)) from e
     for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      if field.name in _NAMES:
-        if not isinstance(value, Mapping) or not isinstance(value.get('name'), str):
-          raise SearchError(f'{field.name}: a mapping with a name is needed, not {value!r}.')
-      elif isinstance(value, bool) != (field.type is bool) or not isinstance(value, int | float):
-        raise SearchError(f'{field.name}: {field.type.__name__} is needed, not {value!r}.')
-      elif field.type is int and (not isinstance(value, int) or value < (0 if field.name == 'seed' else 1)):
-        raise SearchError(f'{field.name}: a whole number from {0 if field.name == "seed" else 1} up is needed.')
-      elif value < 0:
-        raise SearchError(f'{field.name}: {value!r} is negative.')
+      value, least = getattr(self, field.name), 0 if field.name == 'seed' else 1
+      if field.type is int and value < least:
+        raise SearchError(f'{field.name} must be at least {least}, not {value!r}.')
+      if field.type is float and value < 0:
+        raise SearchError(f'{field.name} must not be negative: {value!r}.')
 
   def identity(self, space: Mapping[str, Any]) -> dict[str, Any]:
     """What makes the search what it is, with the space in the form that has all its options."""
@@ -111,22 +106,25 @@ def load(reference: str, override: str | None = None) -> SearchConfig:
 
   Args:
     reference: path of a YAML file, or the name of one in configs/search/.
-    override: 'evaluator.seed=3,space.num_cells=9', a YAML mapping in braces, or the path of a YAML file; wins over the
+    override: 'evaluator.seed=3,space.num_cells=9' or another form that `loading.parse_override` takes; wins over the
       file.
 
   Raises:
     SearchError: naming the file and the key.
   """
-  path = _find(reference)
-  data = _read(path.read_text(encoding='utf-8'), str(path))
-  for key, value in _dotted(override or ''):
+  try:
+    path = loading.find_search_config(reference)
+    data, changes = loading.read_yaml(path), loading.parse_override(override or '')
+  except (ValueError, OSError) as e:
+    raise SearchError(str(e)) from e
+  if not data:
+    raise SearchError(f'{path}: a mapping of keys is needed, and there is none.')
+  for key, value in changes.items():
     _lay(data, key.split('.'), value)
   known = [field.name for field in dataclasses.fields(SearchConfig)]
   for key in data:
     if key not in known:
-      near = difflib.get_close_matches(str(key), known, n=1)
-      hint = f'did you mean {near[0]!r}?' if near else f'known are {", ".join(known)}.'
-      raise SearchError(f'{path}: key {key!r} does not exist; {hint}')
+      raise SearchError(f'{path}: key {key!r} does not exist; {checking.nearest(key, known)}')
   for key, name in _NAMES.items():
     if isinstance(data.get(key), dict):
       data[key] = {'name': name, **data[key]}
@@ -134,41 +132,6 @@ def load(reference: str, override: str | None = None) -> SearchConfig:
     return SearchConfig(**data)
   except SearchError as e:
     raise SearchError(f'{path}: {e}') from e
-
-
-def names() -> dict[str, pathlib.Path]:
-  """{name: path} of the search configurations that come with the project."""
-  return {path.stem: path for directory in _CONFIG_DIRS for path in sorted(directory.glob('*.yaml'))}
-
-
-def _find(reference: str) -> pathlib.Path:
-  path = pathlib.Path(reference)
-  if path.is_file():
-    return path
-  found = names().get(reference.removesuffix('.yaml'))
-  if found is None:
-    raise SearchError(f'{reference!r} is no file and no name in configs/search/: {", ".join(sorted(names()))}.')
-  return found
-
-
-def _read(text: str, source: str) -> dict[str, Any]:
-  """A YAML mapping."""
-  try:
-    data = yaml.load(text, Loader=_Loader)
-  except yaml.YAMLError as e:
-    raise SearchError(f'{source} is not YAML: {" ".join(str(e).split())}') from e
-  if not isinstance(data, dict):
-    raise SearchError(f'{source}: a mapping of keys is needed, not {data!r}.')
-  return data
-
-
-def _dotted(text: str) -> list[tuple[str, Any]]:
-  """The changes that an override names, by dotted key."""
-  if text.endswith('.yaml') and pathlib.Path(text).is_file():
-    return list(_read(pathlib.Path(text).read_text(encoding='utf-8'), text).items())
-  if not text.lstrip().startswith('{'):
-    text = '{' + re.sub(r'(^|,)\s*([A-Za-z_][\w.]*)=', r'\1 \2: ', text) + '}'
-  return list(_read(text, 'params_override').items())
 
 
 def _lay(data: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -185,22 +148,3 @@ def _lay(data: dict[str, Any], keys: list[str], value: Any) -> None:
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
   return {key: value for key, value in config.items() if key != 'name'}
-
-
-class _Loader(yaml.SafeLoader):
-  """Refuses a key that comes twice, of which YAML would keep the last."""
-
-  def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-    """See the base class."""
-    keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-    for key in keys:
-      if keys.count(key) > 1:
-        raise yaml.constructor.ConstructorError(None, None, f'key {key!r} comes twice', node.start_mark)
-    return super().construct_mapping(node, deep)
-
-
-# YAML 1.1 reads 1e-3 as text.
-_Loader.yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}
-_Loader.add_implicit_resolver(
-  'tag:yaml.org,2002:float', re.compile(r'^[-+]?\d+(\.\d*)?[eE][-+]?\d+$'), list('-+0123456789')
-)

@@ -14,9 +14,9 @@
 
 """The pyramids this project knows by name, and the one way from a reference to a `PyramidSpec`."""
 
-import difflib
 import pathlib
 
+from nasfpn_tf import spelling
 from nasfpn_tf.topology.spec import CellSpec, PyramidSpec
 
 # NAS-FPN's best architecture, seven merging cells (arXiv 1904.07392, fig. 6 and fig. 7f).
@@ -104,9 +104,7 @@ def names() -> tuple[str, ...]:
 def get(name: str, min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   """The catalogue's pyramid `name` for levels `min_level`..`max_level`; a ValueError names the nearest known one."""
   if name not in _BUILDERS:
-    near = difflib.get_close_matches(name, _BUILDERS, n=1)
-    hint = f' Did you mean {near[0]!r}?' if near else ''
-    raise ValueError(f'topology {name!r} is not in the catalogue ({", ".join(_BUILDERS)}).{hint}')
+    raise ValueError(f'topology {name!r} is not in the catalogue; {spelling.nearest(name, _BUILDERS)}')
   return _BUILDERS[name](min_level, max_level)
 
 

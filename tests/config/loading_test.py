@@ -37,6 +37,11 @@ from nasfpn_tf.config import loading
     ('{a: {b: 1}}', {'a': {'b': 1}}),
     ('a:\n  b: 1\n', {'a': {'b': 1}}),
     ('', {}),
+    ("a='k,b=c',d='it''s, e=f'", {'a': 'k,b=c', 'd': "it's, e=f"}),
+    (r'a="x \" y, z",b=1', {'a': 'x " y, z', 'b': 1}),
+    ("a=/data/don't,b=it's", {'a': "/data/don't", 'b': "it's"}),
+    ('a=x],b=1', {'a': 'x]', 'b': 1}),
+    ('a=part[0,1]-*,b=file[2', {'a': 'part[0,1]-*', 'b': 'file[2'}),
   ],
 )
 def test_override_text(text, expected):
@@ -53,3 +58,48 @@ def test_override_text(text, expected):
 def test_an_unknown_reference_is_named(reference, message):
   with pytest.raises(FileNotFoundError, match=message):
     loading.find_config(reference)
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('a=part[0,b=1', 'a bracket is not closed'),
+    ('a="x,b=1', 'is not understood'),
+    ('a=2026-11-28', 'is a date'),
+    ('a=' + '[' * 5000, 'nested deeper'),
+    ('.'.join('a' * 5000) + '=1', 'nested deeper'),
+    ('{[a, b]: 1}', 'a key must be text'),
+  ],
+)
+def test_an_override_that_would_become_something_else_is_refused(text, message):
+  with pytest.raises(ValueError, match=message) as error:
+    loading.parse_override(text)
+  assert str(error.value).startswith('params_override: ')
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (b'a: \xff', 'utf-8.*byte 0xff'),
+    (b'a: ' + b'[' * 5000, 'nested deeper.*line 1'),
+    (b'a: &a [*a]', 'an alias of what it stands in'),
+    (b'a: 2026-11-28', 'is a date'),
+    (b'? [a, b]\n: 1', 'a key must be text'),
+    (b'a: !!bool x', 'is no bool'),
+    (b'- a', 'a mapping of keys is needed'),
+  ],
+)
+def test_a_bad_file_is_one_error_that_names_it(tmp_path, content, message):
+  path = tmp_path / 'bad.yaml'
+  path.write_bytes(content)
+  with pytest.raises(ValueError, match=message) as error:
+    loading.read_yaml(path)
+  assert str(error.value).startswith(str(path))
+  assert '\n' not in str(error.value)
+
+
+def test_searches_are_found_apart_from_trainings():
+  assert loading.find_search_config('digits_proxy') == loading.find_search_config('digits_proxy.yaml')
+  assert not loading.search_config_names().keys() & loading.config_names().keys()
+  with pytest.raises(FileNotFoundError, match="did you mean 'digits_proxy'"):
+    loading.find_search_config('digit_proxy')

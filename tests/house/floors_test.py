@@ -24,6 +24,7 @@ from tests.house.repository import is_under
 # Room -> floor. A room is a package or a module directly under nasfpn_tf/, or scripts/. The rooms of floor 4 are
 # sisters that meet as files: topology, model directory, SavedModel, records.
 FLOORS = {
+  'spelling': 0,
   'topology': 0,
   'layers': 1,
   'chain': 1,
@@ -45,7 +46,7 @@ FLOORS = {
 }
 
 # The only imports between two rooms of one floor.
-NEIGHBOURS = {('zoo', 'training'), ('models', 'training'), ('frontier', 'predict')}
+NEIGHBOURS = {('topology', 'spelling'), ('zoo', 'training'), ('models', 'training'), ('frontier', 'predict')}
 
 # The rooms of the search, which are modules and packages directly under nasfpn_tf/search/, from the ground up. On one
 # floor they do not know of each other.
@@ -69,6 +70,7 @@ SEARCH = {
 ONLY = {
   'topology': (),
   'layers': ('numpy', 'tensorflow', 'tf_keras'),
+  'spelling': (),
 }
 
 # Package -> the places that may import it.
@@ -97,6 +99,11 @@ TRAINS = (
 # These start at once: nothing they import when loaded leads to TensorFlow.
 LIGHT = (
   'nasfpn_tf/__init__.py',
+  'nasfpn_tf/config/__init__.py',
+  'nasfpn_tf/config/checking.py',
+  'nasfpn_tf/config/loading.py',
+  'nasfpn_tf/config/safe_yaml.py',
+  'nasfpn_tf/spelling.py',
   'nasfpn_tf/topology/',
   'nasfpn_tf/artifacts/',
   'nasfpn_tf/chain/',
@@ -273,10 +280,11 @@ def test_light_modules_do_not_lead_to_tensorflow(path):
         waiting.append((*way, target))
 
 
-def test_the_public_names_exist():
-  """Each lazy name of nasfpn_tf/__init__.py is defined by the module it is said to come from."""
-  namespace = {}
-  exec(compile(repository.text('nasfpn_tf/__init__.py'), 'nasfpn_tf/__init__.py', 'exec'), namespace)
+@pytest.mark.parametrize('package', ['nasfpn_tf', 'nasfpn_tf/config'])
+def test_the_public_names_exist(package):
+  """Each lazy name of a package is defined by the module it is said to come from."""
+  file, namespace = f'{package}/__init__.py', {'__name__': package}
+  exec(compile(repository.text(file), file, 'exec'), namespace)
   for name, module in namespace['_LAZY'].items():
     path = repository.module_file(module)
     assert path in (f'{module.replace(".", "/")}.py', f'{module.replace(".", "/")}/__init__.py'), f'no module {module}'

@@ -212,7 +212,7 @@ def test_dynamic_sizes_are_explained():
 @pytest.mark.parametrize(
   ('kwargs', 'message'),
   [
-    ({'spec': 'nas_fpm'}, r"'nas_fpm' is not in the catalogue.*Did you mean 'nas_fpn'"),
+    ({'spec': 'nas_fpm'}, r"'nas_fpm' is not in the catalogue.*did you mean 'nas_fpn'"),
     ({'spec': 7}, r'catalogue name, a .json path or inline JSON is needed, not 7'),
     ({'spec': {'format': 1, 'name': 'x'}}, r"key 'min_level' is missing"),
     ({'spec': 'fpn', 'num_repeats': 0}, r'num_repeats must be a positive integer, not 0'),

@@ -262,7 +262,7 @@ def test_a_separable_detector_learns_where_the_bright_squares_are():
     ({'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.0}}}, 'dropblock_keep_prob is 0.0.*above 0'),
     ({'decoder': {'feature_pyramid': {'dropblock_keep_prob': 1.5}}}, 'dropblock_keep_prob is 1.5.*at most 1'),
     ({'decoder': {'feature_pyramid': {'num_filters': 'wide'}}}, 'feature_pyramid.num_filters must be an integer'),
-    ({'decoder': {'feature_pyramid': {'topology': 'nas_fnp'}}}, "did you mean 'nas_fpn'|Did you mean 'nas_fpn'"),
+    ({'decoder': {'feature_pyramid': {'topology': 'nas_fnp'}}}, "did you mean 'nas_fpn'"),
     ({'decoder': {'feature_pyramid': {'use_separable_conv': 1}}}, 'use_separable_conv must be true or false, not 1'),
     ({'decoder': 'fpn'}, "model.decoder must be a section with keys of Decoder, not 'fpn'"),
     ({'norm_activation': {'activation': 'rleu'}}, "activation 'rleu' is unknown"),

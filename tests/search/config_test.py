@@ -17,6 +17,7 @@
 import pytest
 import yaml
 
+from nasfpn_tf.config import loading
 from nasfpn_tf.search import config as config_lib
 from nasfpn_tf.search import searchers, spaces
 from nasfpn_tf.search.problems import SearchError
@@ -63,16 +64,16 @@ def test_a_name_on_the_command_line(path):
   ('override', 'message'),
   [
     ('max_trails=5', "key 'max_trails' does not exist; did you mean 'max_trials'"),
-    ('max_trials=none', "max_trials: int is needed, not 'none'"),
-    ('max_trials=0', 'max_trials: a whole number from 1 up'),
-    ('num_workers=1.5', 'num_workers: a whole number'),
-    ('seed=-1', 'seed: a whole number from 0 up'),
-    ('seed=true', 'seed: int is needed, not True'),
-    ('reuse_rewards=1', 'reuse_rewards: bool is needed, not 1'),
-    ('grace_seconds=-1', 'grace_seconds: -1 is negative'),
+    ('max_trials=none', "max_trials must be an integer, not 'none'"),
+    ('max_trials=0', 'max_trials must be at least 1, not 0'),
+    ('num_workers=1.5', 'num_workers must be an integer, not 1.5'),
+    ('seed=-1', 'seed must be at least 0, not -1'),
+    ('seed=true', 'seed must be an integer, not True'),
+    ('reuse_rewards=1', 'reuse_rewards must be true or false, not 1'),
+    ('grace_seconds=-1', 'grace_seconds must not be negative: -1'),
     ('space=nasfpn', 'space: a mapping with a name is needed'),
     ('max_trials.x=1', "max_trials.x lies under 'max_trials', which is a value"),
-    ('=[', 'params_override is not YAML'),
+    ('=[', r"params_override: '=\[' is not of the form key.of.field=value"),
   ],
 )
 def test_mistakes_are_named(path, override, message):
@@ -80,11 +81,49 @@ def test_mistakes_are_named(path, override, message):
     config_lib.load(str(path), override)
 
 
+@pytest.mark.parametrize(
+  ('text', 'expected'),
+  [
+    ("evaluator.s='k,b=c'", {'s': 'k,b=c'}),
+    ('evaluator.path=*.tfrecord', {'path': '*.tfrecord'}),
+    ("evaluator.path=/data/don't-*,evaluator.b=1", {'path': "/data/don't-*", 'b': 1}),
+    ('evaluator.a={b: [1, 2], c: "d,e=f"}', {'a': {'b': [1, 2], 'c': 'd,e=f'}}),
+  ],
+)
+def test_an_override_means_what_it_means_in_training(path, text, expected):
+  evaluator = config_lib.load(str(path), text).evaluator_config()
+  assert evaluator == {'seed': 0, 'trial': 3, **expected}
+  assert loading.nested(loading.parse_override(text))['evaluator'] == expected
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (b'seed: \xff\n', 'is not YAML: .*utf-8.*byte 0xff'),
+    (b'evaluator: ' + b'[' * 5000, 'nested deeper'),
+    (
+      b'a: &a [1, 2, 3]\n'
+      + b''.join(b'%c: &%c [%s]\n' % (c, c, b', '.join([b'*%c' % (c - 1)] * 9)) for c in b'bcdefgh'),
+      'aliases',
+    ),
+    (b'evaluator: {day: 2026-11-28}', "'2026-11-28' is a date"),
+    (b'evaluator: {? [a, b] : 1}', 'a key must be text'),
+    (b'', 'a mapping of keys is needed'),
+  ],
+)
+def test_a_bad_file_is_one_error_that_names_it(path, content, message):
+  path.write_bytes(content)
+  with pytest.raises(SearchError, match=message) as error:
+    config_lib.load(str(path))
+  assert str(error.value).startswith(str(path))
+  assert '\n' not in str(error.value)
+
+
 def test_files_that_cannot_be_read(path):
-  with pytest.raises(SearchError, match=r"'nothing' is no file and no name in configs/search/: "):
+  with pytest.raises(SearchError, match=r"'nothing' is no file and no name in configs/search/; known are "):
     config_lib.load('nothing')
   path.write_text('seed: 1\nseed: 2\n')
-  with pytest.raises(SearchError, match="key 'seed' comes twice"):
+  with pytest.raises(SearchError, match="key 'seed' is given twice"):
     config_lib.load(str(path))
   path.write_text('- seed\n')
   with pytest.raises(SearchError, match='a mapping of keys is needed'):
@@ -112,7 +151,7 @@ def test_a_space_of_ones_own(module):
   assert made.num_steps == 36
 
 
-@pytest.mark.parametrize('name', sorted(config_lib.names()))
+@pytest.mark.parametrize('name', sorted(loading.search_config_names()))
 def test_the_configurations_of_the_project(name):
   config = config_lib.load(name)
   space = spaces.build(config.space)
@@ -120,4 +159,4 @@ def test_the_configurations_of_the_project(name):
   searcher = searchers.build(config.searcher['name'], space, config.seed, options)
   (trial,) = searcher.propose(0, 1)
   assert space.read(trial.architecture).digest == trial.digest
-  assert yaml.safe_load(config_lib.names()[name].read_text())
+  assert yaml.safe_load(loading.search_config_names()[name].read_text())

@@ -96,7 +96,7 @@ def test_dot_prints_only_the_graph():
 @pytest.mark.parametrize(
   ('arguments', 'message'),
   [
-    (['--topology=nasfpn'], "topology 'nasfpn' is not in the catalogue (nas_fpn, fpn, panet, bifpn). Did you mean"),
+    (['--topology=nasfpn'], "topology 'nasfpn' is not in the catalogue; did you mean 'nas_fpn'"),
     (['--topology=nowhere.json'], "topology file 'nowhere.json' cannot be read: No such file or directory."),
     (['--topology={"format": 1}'], "topology: key 'name' is missing."),
     (['--image_size=600'], '600 is not a multiple of 128'),

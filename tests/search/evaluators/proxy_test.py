@@ -24,6 +24,7 @@ import pytest
 import tensorflow as tf
 import yaml
 
+from nasfpn_tf.config import loading
 from nasfpn_tf.modeling import cost, detector
 from nasfpn_tf.search import config as search_config
 from nasfpn_tf.search.evaluators import child, proxy, shared
@@ -183,7 +184,7 @@ def test_the_latency_of_a_backbone_is_a_cost_too(prefix, tmp_path):
   assert (measurement.status, measurement.reason) == ('ok', '') and measurement.cost > 0.0
 
 
-@pytest.mark.parametrize('name', search_config.names())
+@pytest.mark.parametrize('name', loading.search_config_names())
 def test_the_configurations_of_the_project_describe_children(name):
   evaluator, steps = search_config.load(name).evaluator_config(), 0
   if search_config.load(name).evaluator['name'] == 'shared':

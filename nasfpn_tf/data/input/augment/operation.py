@@ -20,13 +20,13 @@ A new operation is one module of this package: a frozen dataclass, its fields th
 import abc
 import ast
 import dataclasses
-import difflib
 import importlib
 import pkgutil
 from typing import ClassVar, TypeVar
 
 import tensorflow as tf
 
+from nasfpn_tf import spelling
 from nasfpn_tf.data.input import augment
 
 _OPERATIONS: dict[str, type['Operation']] = {}
@@ -93,9 +93,7 @@ def parse(text: str) -> Operation:
   except (SyntaxError, ValueError, AttributeError, TypeError, MemoryError, RecursionError) as error:
     raise ValueError(f"augmentation {text!r}: wanted is 'name' or 'name(setting=value, ...)'") from error
   if name not in names():
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f'did you mean {near[0]!r}? ' if near else ''
-    raise ValueError(f'augmentation {name!r} is unknown; {hint}known are {", ".join(names())}')
+    raise ValueError(f'augmentation {name!r} is unknown; {spelling.nearest(name, names())}')
   known = [field.name for field in dataclasses.fields(_OPERATIONS[name])]
   for setting in settings:
     if setting not in known:
