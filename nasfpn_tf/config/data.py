@@ -32,7 +32,7 @@ class Parser(retinanet.Parser):
 
   aug_rand_vflip: bool = False
   aug_color: float = 0.0
-  aug_operations: tuple[str, ...] = ()
+  aug_operations: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
