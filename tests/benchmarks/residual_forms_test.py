@@ -51,10 +51,8 @@ def test_added_behind_the_last_cell_is_not_read_by_cells():
   for pyramid in (cell, stage):
     for variable in pyramid.variables:
       variable.assign(0.1 * tf.ones_like(variable))
-  differences = [
-    float(tf.reduce_max(tf.abs(a - b)))
-    for a, b in zip(cell(_features()).values(), stage(_features()).values(), strict=True)
-  ]
+  outputs = zip(cell(_features()).values(), stage(_features()).values(), strict=True)
+  differences = [float(tf.reduce_max(tf.abs(a - b))) for a, b in outputs]
   assert differences[1] > 1e-3, 'P4 reads P3'
 
 
