@@ -91,6 +91,11 @@ def layer_pairs(
   """(our layer, Model Garden's) for each layer with weights."""
   if not pyramid.built:
     raise ValueError('weight transfer: the feature pyramid has no weights yet; call it on features first.')
+  if pyramid.residual:
+    raise ValueError(
+      "weight transfer: the feature pyramid is residual, which Model Garden's decoder is not; its weights would fit and"
+      ' compute something else. Make it with residual=False.'
+    )
   ours = []
   for conv_norm in _conv_norms(pyramid):
     ours += [conv_norm.conv, conv_norm.norm]

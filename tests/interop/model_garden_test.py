@@ -197,3 +197,5 @@ def test_transfer_explains_what_does_not_correspond():
   with pytest.raises(ValueError, match=r"'conv' has weights .*, 'conv2d.*' has"):
     decoder = _decoder(_CorrectedNASFPN, num_repeats=1, num_filters=16)
     model_garden.load_from_model_garden(_pyramid(num_repeats=1, num_filters=8), decoder)
+  with pytest.raises(ValueError, match='is residual, which Model Garden'):
+    model_garden.load_from_model_garden(_pyramid(num_repeats=1, num_filters=16, residual=True), decoder)

@@ -135,10 +135,12 @@ def test_model_gardens_retinanet_trains_with_it():
   assert 'decoder' in model.checkpoint_items
 
 
-def test_model_gardens_mask_rcnn_experiment_trains_with_it():
+@pytest.mark.parametrize('residual', [False, True])
+def test_model_gardens_mask_rcnn_experiment_trains_with_it(residual):
   tf_keras.utils.set_random_seed(0)
   experiment = exp_factory.get_exp_config('maskrcnn_resnetfpn_coco')
   model_config = _tiny(experiment.task.model)
+  model_config.decoder.feature_pyramid.residual = residual
   for head in (model_config.rpn_head, model_config.detection_head, model_config.mask_head):
     head.num_convs, head.num_filters = 1, 8
   model_config.detection_head.fc_dims = 16
@@ -165,4 +167,6 @@ def test_model_gardens_mask_rcnn_experiment_trains_with_it():
   }
   logs, moved = _train(task, model, labels)
   assert np.isfinite(logs['loss'])
-  assert len(moved) == 4 + 7 and all(moved)
+  # Behind the scales of 0 of its output cells a residual stack's convolutions do not move in the first step.
+  assert len(moved) == 4 + 7 and (any(moved) if residual else all(moved))
+  assert all(stage.residual == residual for stage in model.decoder.stages)
