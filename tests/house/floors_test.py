@@ -38,6 +38,7 @@ FLOORS = {
   'zoo': 3,
   'models': 3,
   'export': 4,
+  'fit': 4,
   'search': 4,
   'frontier': 4,
   'predict': 4,

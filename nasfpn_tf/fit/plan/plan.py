@@ -1,0 +1,151 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Makes a plan: reads the records, measures the device, applies the rules, writes the YAML file."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import yaml
+
+from nasfpn_tf.data.input.anchors import AnchorGrid
+from nasfpn_tf.data.records import check
+from nasfpn_tf.fit.plan import anchors, document, fingerprint, rules
+from nasfpn_tf.training import params as params_lib
+
+EXPERIMENT = 'nasfpn_retinanet'
+FEW_IMAGES, FEW_BOXES = 50, 20
+_PILOT_SPEED = 1e6  # Pixels a second for the size of the training that is timed; the figure that counts is measured.
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """A plan and what it rests on.
+
+  Attributes:
+    text: the YAML file.
+    fingerprint: of the training records.
+    before: coverage of the boxes by RetinaNet's own anchors, at the same input size.
+    after: by those of the plan.
+    warnings: sentences that a user should read before training.
+  """
+
+  text: str
+  fingerprint: fingerprint.Fingerprint
+  before: anchors.Anchors
+  after: anchors.Anchors
+  warnings: tuple[str, ...]
+
+
+def make(
+  input_path: str,
+  minutes: float,
+  weights: str | None = None,
+  device: str = 'cpu',
+  bfloat16: bool = False,
+  pixels_per_second: float | None = None,
+  validation_path: str | None = None,
+  progress: bool = True,
+) -> Plan:
+  """Plans the training of a detector on records.
+
+  Args:
+    input_path: of the training records, as in a configuration.
+    minutes: budget of the whole.
+    weights: Keras file of MobileNetV2's ImageNet weights without the top; None: none is at hand.
+    device: 'cpu', 'gpu' or 'tpu'.
+    bfloat16: whether the device computes it faster than float32.
+    pixels_per_second: training throughput; None: measured here, which takes about a minute.
+    validation_path: of the validation records; None: the user fills them in.
+    progress: tell on stderr how far reading is.
+
+  Raises:
+    DataError: the records cannot be used, or hold no box.
+    ValueError: the budget is not positive, or a file of weights does not exist.
+  """
+  if not minutes > 0:
+    raise ValueError(f'--minutes={minutes:g}: a positive number of minutes is needed.')
+  if weights and not os.path.isfile(weights):
+    raise ValueError(
+      f'--weights={weights}: there is no such file; give a Keras .h5 file of MobileNetV2 without the top.'
+    )
+  taken = fingerprint.take(check.check_records(input_path, progress=progress))
+  start = rules.start_from(os.path.abspath(weights) if weights else None)
+  if pixels_per_second is None:
+    pixels_per_second = _measure(taken, start, device, bfloat16)
+  budget = rules.Budget(minutes, pixels_per_second, device, bfloat16)
+  choices, after = rules.choose(taken, budget, start)
+  if validation_path:
+    choices.append(rules.Choice('task.validation_data.input_path', validation_path, 'what AP is reported on'))
+  before = anchors.rate(AnchorGrid(after.grid.input_size), taken.boxes, taken.sizes)
+  warnings = tuple(_warnings(taken, choices, start))
+  text = document.render(choices, _header(taken, budget, before, after, warnings), EXPERIMENT)
+  return Plan(text, taken, before, after, warnings)
+
+
+def write(plan: Plan, path: str) -> None:
+  """Writes the plan, which must load, and its fingerprint as `<path without .yaml>.fingerprint.json`.
+
+  Raises:
+    ValueError: the file exists and is another one: it may have been edited.
+  """
+  target = pathlib.Path(path)
+  if target.exists() and target.read_text(encoding='utf-8') != plan.text:
+    raise ValueError(f'{path} exists and is another plan, perhaps an edited one; give another --output or remove it.')
+  target.parent.mkdir(parents=True, exist_ok=True)
+  partial = target.with_name(f'.{target.name}.partial.yaml')
+  partial.write_text(plan.text, encoding='utf-8')
+  params_lib.load_params(config_files=str(partial))
+  partial.replace(target)
+  summary = json.dumps(plan.fingerprint.summary(), indent=1)
+  target.with_suffix('.fingerprint.json').write_text(summary + '\n', encoding='utf-8')
+
+
+def _measure(taken: fingerprint.Fingerprint, start: rules.Start, device: str, bfloat16: bool) -> float:
+  from nasfpn_tf.fit.plan import throughput
+
+  pilot, _ = rules.choose(taken, rules.Budget(10.0, _PILOT_SPEED, device, bfloat16), start)
+  overrides = yaml.safe_load(document.render(pilot, [], EXPERIMENT))
+  return throughput.measure(params_lib.load_params(overrides.pop('experiment'), None, overrides))
+
+
+def _header(taken, budget, before, after, warnings) -> list[str]:
+  size = f'{after.grid.input_size[0]} x {after.grid.input_size[1]}'
+  return [
+    f'Plan for {taken.input_path}: {taken.num_images} images, {taken.num_boxes} boxes, {len(taken.names)} classes.',
+    f'Budget: {budget.minutes:g} minutes on this {budget.device.upper()}.',
+    f"Anchors: {100 * after.coverage:.1f} % of the boxes are covered at {size}; RetinaNet's own would cover"
+    f' {100 * before.coverage:.1f} %.',
+    *(f'Note: {warning}' for warning in warnings),
+    'Every value can be changed; the reasons are those of the rules in docs/plan.md.',
+  ]
+
+
+def _warnings(taken, choices, start):
+  if not start.weights:
+    yield (
+      'no pretrained weights. From random values the same accuracy takes several times the images; give'
+      ' --weights=FILE, the Keras file of MobileNetV2 without the top'
+      ' (tf_keras.applications.MobileNetV2(include_top=False) downloads it to ~/.keras/models).'
+    )
+  if taken.num_images < FEW_IMAGES:
+    yield f'{taken.num_images} images are few; AP on new images will vary a lot from run to run.'
+  name, count = taken.fewest
+  if count < FEW_BOXES:
+    yield f'class {name!r} has {count} boxes; a detector hardly learns a class from fewer than {FEW_BOXES}.'
+  chosen = {choice.key: choice.value for choice in choices}
+  epochs = chosen['trainer.train_steps'] * chosen['task.train_data.global_batch_size'] / taken.num_images
+  if epochs < start.epochs / 4 and epochs * taken.num_images < start.most_images:
+    yield f'the budget is short: {epochs:.1f} passes over the images; {start.epochs} are usual. Give more --minutes.'

@@ -1,0 +1,87 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Plans the training of a detector on records: a YAML file for train.py with a reason beside every line.
+
+python scripts/plan.py --input_path='records/train-*' --minutes=30 --weights=mobilenet_v2_no_top.h5 --output=my.yaml
+python scripts/train.py --config_file=my.yaml --model_dir=runs/mine \
+  --params_override='task.validation_data.input_path=records/val-*'
+"""
+
+import os
+import sys
+
+from absl import app, flags
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('input_path', None, "Training records: 'P-*'.")
+flags.DEFINE_string('validation_path', None, 'Validation records; unset: to be given to train.py.')
+flags.DEFINE_float('minutes', 30.0, 'What the whole may take, from records to exports.')
+flags.DEFINE_string(
+  'weights', None, "ImageNet weights to start from: Keras' file of MobileNetV2 without the top; unset: none."
+)
+flags.DEFINE_enum('device', 'auto', ['auto', 'cpu', 'gpu', 'tpu'], 'What trains.')
+flags.DEFINE_float(
+  'images_per_second', None, 'Training throughput at 256 x 256 px; unset: measured, which takes about a minute.'
+)
+flags.DEFINE_string('output', None, 'The YAML file to write.')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
+  from nasfpn_tf.data.sources.problems import DataError
+  from nasfpn_tf.training import failure
+
+  try:
+    _plan()
+  except (DataError, *failure.EXPECTED) as error:
+    sys.exit(f'plan: {failure.message(error)}')
+
+
+def _plan() -> None:
+  import tensorflow as tf
+
+  from nasfpn_tf.chain import processor
+  from nasfpn_tf.fit.plan import plan as plan_lib
+
+  device = FLAGS.device
+  if device == 'auto':
+    device = 'gpu' if tf.config.list_physical_devices('GPU') else 'cpu'
+  speed = FLAGS.images_per_second
+  plan = plan_lib.make(
+    FLAGS.input_path,
+    FLAGS.minutes,
+    FLAGS.weights,
+    device,
+    processor.computes_bfloat16() if device == 'cpu' else True,
+    None if speed is None else speed * 256 * 256,
+    FLAGS.validation_path,
+  )
+  plan_lib.write(plan, FLAGS.output)
+  print(plan.text)
+  for warning in plan.warnings:
+    print(f'Note: {warning}', file=sys.stderr)
+  print(f'Written: {FLAGS.output}', file=sys.stderr)
+
+
+def run():
+  """Console entry point."""
+  flags.mark_flags_as_required(['input_path', 'output'])
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()

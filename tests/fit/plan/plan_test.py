@@ -1,0 +1,111 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A plan as a file: readable, loadable, trainable; and what it refuses."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nasfpn_tf.fit.plan import document, plan, rules, throughput
+from nasfpn_tf.training import params as params_lib
+from nasfpn_tf.training import trainer
+from tests import testing
+from tests.training import rectangles
+
+
+@pytest.fixture(scope='module')
+def prefix(tmp_path_factory):
+  return rectangles.write(tmp_path_factory.mktemp('records'), num_images=8)
+
+
+@pytest.fixture(scope='module')
+def made(prefix):
+  return plan.make(f'{prefix}-*', 5, pixels_per_second=2e5, validation_path=f'{prefix}-*', progress=False)
+
+
+def test_every_line_has_a_reason(made):
+  lines = made.text.splitlines()
+  body = lines[lines.index('experiment: nasfpn_retinanet') + 1 :]
+  values = [i for i, line in enumerate(body) if ': ' in line and not line.lstrip().startswith('#')]
+  assert len(values) > 25
+  for i in values:
+    assert '  # ' in body[i] or body[i - 1].lstrip().startswith('# '), body[i]
+
+
+def test_the_same_fingerprint_gives_the_same_plan(made, prefix):
+  again = plan.make(f'{prefix}-*', 5, pixels_per_second=2e5, validation_path=f'{prefix}-*', progress=False)
+  assert again.text == made.text
+
+
+def test_it_says_what_is_missing(made):
+  notes = ' '.join(made.warnings)
+  assert 'no pretrained weights' in notes and '--weights=FILE' in notes and '8 images are few' in notes
+  head = made.text.partition('experiment:')[0]
+  assert all(warning in head for warning in made.warnings)
+
+
+def test_it_trains(made, tmp_path):
+  plan.write(made, str(tmp_path / 'mine.yaml'))
+  assert json.loads((tmp_path / 'mine.fingerprint.json').read_text())['images'] == 8
+  short = {'trainer': {'train_steps': 2, 'validation_interval': 2, 'checkpoint_interval': 2, 'steps_per_loop': 2}}
+  params = params_lib.load_params(config_files=str(tmp_path / 'mine.yaml'), params_override=short)
+  assert params.task.model.decoder.feature_pyramid.residual
+  metrics = trainer.run(params, 'train_and_eval', str(tmp_path / 'run'))
+  assert 'AP' in metrics
+
+
+def test_an_edited_plan_is_not_overwritten(made, tmp_path):
+  path = tmp_path / 'mine.yaml'
+  plan.write(made, str(path))
+  plan.write(made, str(path))  # The same again is no loss.
+  path.write_text(made.text + '# mine\n')
+  with pytest.raises(ValueError, match='exists and is another plan'):
+    plan.write(made, str(path))
+  assert path.read_text().endswith('# mine\n')
+
+
+def test_throughput_is_measured_on_the_records(made, tmp_path):
+  plan.write(made, str(tmp_path / 'mine.yaml'))
+  changes = {'task': {'train_data': {'global_batch_size': 2}}}
+  params = params_lib.load_params(config_files=str(tmp_path / 'mine.yaml'), params_override=changes)
+  assert throughput.measure(params, num_steps=1) > 0
+
+
+@pytest.mark.parametrize(
+  ('kwargs', 'message'),
+  [({'minutes': 0}, r'--minutes=0: a positive number'), ({'weights': 'no.h5'}, r'--weights=no\.h5: there is no such')],
+)
+def test_bad_settings_are_explained(prefix, kwargs, message):
+  with pytest.raises(ValueError, match=message):
+    plan.make(f'{prefix}-*', **{'minutes': 5, 'pixels_per_second': 1e6, 'progress': False, **kwargs})
+
+
+def test_a_key_is_chosen_once():
+  with pytest.raises(ValueError, match=r'a\.b is chosen twice'):
+    document.render([rules.Choice('a.b', 1, 'x'), rules.Choice('a.b', 2, 'y')], [], 'e')
+  with pytest.raises(ValueError, match=r'a\.b\.c lies inside a\.b'):
+    document.render([rules.Choice('a.b', 1, 'x'), rules.Choice('a.b.c', 2, 'y')], [], 'e')
+
+
+def test_the_command(prefix, tmp_path):
+  command = [sys.executable, 'scripts/plan.py', f'--input_path={prefix}-*', '--minutes=1', '--images_per_second=20',
+             f'--output={tmp_path}/deep/mine.yaml']  # fmt: skip
+  result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=testing.repo_root())
+  assert result.returncode == 0, result.stderr
+  assert (tmp_path / 'deep' / 'mine.yaml').read_text() in result.stdout + '\n'
+  wrong = [word.replace(prefix, f'{tmp_path}/none') for word in command]
+  result = subprocess.run(wrong, capture_output=True, text=True, check=False, cwd=testing.repo_root())
+  assert result.returncode == 1 and result.stderr.strip().splitlines()[-1].startswith('plan: ')
