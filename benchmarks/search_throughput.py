@@ -28,7 +28,7 @@ from absl import app, flags
 from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.executors.local import LocalExecutor
 from nasfpn_tf.search.loop import Search
-from nasfpn_tf.search.searchers.policy import RandomSearch
+from nasfpn_tf.search.searchers import RandomSearch
 from nasfpn_tf.search.spaces.pyramids import PyramidSpace
 from nasfpn_tf.search.storage.directory import SearchDirectory
 from nasfpn_tf.search.storage.store import Store

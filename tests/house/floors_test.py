@@ -14,6 +14,8 @@
 
 """What may import what. Floors hold the rooms of the package; imports go down only."""
 
+import ast
+import functools
 import sys
 
 import pytest
@@ -246,6 +248,33 @@ def test_nothing_below_floor_3_trains():
     for entry in repository.imports(path)
     if FLOORS.get(room_of(path), 0) < 3 and is_under(entry.name, *TRAINS)
   ]
+  assert not problems, shown(problems)
+
+
+@functools.cache
+def names_in(path: str) -> set[str]:
+  """Whatever a module defines, assigns or imports, at whatever depth."""
+  found = set()
+  for node in ast.walk(repository.tree(path)):
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+      found.add(node.name)
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+      found |= {(alias.asname or alias.name).split('.')[0] for alias in node.names}
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+      found.add(node.id)
+  return found
+
+
+def test_imported_names_are_there():
+  """Benchmarks too, which few tests load."""
+  problems = []
+  for path in ALL:
+    for entry in repository.imports(path):
+      file = repository.module_file(entry.name)
+      module = file and file.removesuffix('.py').removesuffix('/__init__').replace('/', '.')
+      if file and entry.name != module:
+        names, name = names_in(file), entry.name.removeprefix(f'{module}.')
+        problems += [] if names & {name, '__getattr__'} else [f'{path}:{entry.line}: {file} has no {name}']
   assert not problems, shown(problems)
 
 

@@ -20,11 +20,11 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from ai_edge_litert import interpreter as litert
-from nasfpn_tf.search.pyramids import PyramidSpace
 
 from nasfpn_tf import topology
 from nasfpn_tf.layers import merge_ops
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
+from nasfpn_tf.search.spaces.pyramids import PyramidSpace
 from nasfpn_tf.topology import ops
 
 WIDTH = 4
