@@ -38,7 +38,6 @@ FLOORS = {
   'interop': 2,
   'training': 3,
   'zoo': 3,
-  'models': 3,
   'export': 4,
   'fit': 4,
   'search': 4,
@@ -49,7 +48,7 @@ FLOORS = {
 }
 
 # The only imports between two rooms of one floor.
-NEIGHBOURS = {('topology', 'spelling'), ('zoo', 'training'), ('models', 'training'), ('frontier', 'predict')}
+NEIGHBOURS = {('topology', 'spelling'), ('zoo', 'training'), ('frontier', 'predict')}
 
 # The rooms of the search, which are modules and packages directly under nasfpn_tf/search/, from the ground up. On one
 # floor they do not know of each other.
