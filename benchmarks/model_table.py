@@ -148,7 +148,9 @@ def agrees(published: str, built: float, tolerance: float = 0.005) -> bool:
   return abs(built - float(published)) <= half_unit + tolerance * float(published)
 
 
-def drift(of: Mapping[str, Sequence[Published]], figures: Mapping[str, Figures], digests: Mapping[str, str]) -> list[str]:
+def drift(
+  of: Mapping[str, Sequence[Published]], figures: Mapping[str, Figures], digests: Mapping[str, str]
+) -> list[str]:
   """Models whose figures are missing or of another architecture than the configuration has now, and figures of none."""
   stale = [name for name in of if name not in figures or figures[name].digest != digests[name]]
   return sorted([*stale, *(set(figures) - set(of))])

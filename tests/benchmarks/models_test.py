@@ -141,7 +141,11 @@ def test_the_digest_sees_the_architecture_alone():
 def test_drift_names_what_is_stale():
   measured = {name: model_figures.Figures(name, {}, {}, {}) for name in ('same', 'changed', 'gone')}
   published = dict.fromkeys(('same', 'changed', 'new'), ())
-  assert model_table.drift(published, measured, {'same': 'same', 'changed': 'x', 'new': 'y'}) == ['changed', 'gone', 'new']
+  assert model_table.drift(published, measured, {'same': 'same', 'changed': 'x', 'new': 'y'}) == [
+    'changed',
+    'gone',
+    'new',
+  ]
   with pytest.raises(ValueError, match='no figures of new: --rebuild'):
     model_table.markdown(published, measured)
 
@@ -163,5 +167,10 @@ def test_figures_survive_a_file(tmp_path):
 
 
 def test_numbers_keep_four_digits():
-  assert [model_table.significant(x) for x in (0.98091, 33.806, 561.0, 1040.74)] == ['0.9809', '33.81', '561.0', '1040.7']
+  assert [model_table.significant(x) for x in (0.98091, 33.806, 561.0, 1040.74)] == [
+    '0.9809',
+    '33.81',
+    '561.0',
+    '1040.7',
+  ]
   assert math.isclose(float(model_table.significant(2.338)), 2.338)

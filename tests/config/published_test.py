@@ -79,5 +79,5 @@ def test_an_entry_that_is_not_understood_is_an_error(tmp_path, entry, message):
 
 
 def test_the_key_is_a_list(tmp_path):
-  with pytest.raises(ValueError, match="model.yaml: 'published' is a list of sources"):
+  with pytest.raises(ValueError, match=r"model.yaml: 'published' is a list of sources"):
     _read(tmp_path, 'published: {ap: 39.9}\n')
