@@ -118,7 +118,6 @@ LIGHT = (
   'nasfpn_tf/frontier/published.py',
   'nasfpn_tf/frontier/record.py',
   'nasfpn_tf/frontier/report.py',
-  'nasfpn_tf/frontier/script.py',
   'nasfpn_tf/frontier/table.py',
   'nasfpn_tf/frontier/timing.py',
   'nasfpn_tf/frontier/worker.py',
