@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-r"""Measures one form of a model, and adds one record to a file: docs/frontier.md.
+r"""Measures one model in one format and appends a record to a file: docs/frontier.md.
 
 benchmark.py --model=cells_int8.tflite --input_path='records/test-*' --records=records.jsonl
 benchmark.py --model=cells_int8.tflite --records=records.jsonl --adb --adb_binary=android_aarch64_benchmark_model
 
 A .tflite, a SavedModel, the model_dir of a training or an .onnx: parameters, multiply-adds, size, milliseconds of one
-picture and of the parts of the network, memory, and with --input_path COCO's metrics.
+image and of the parts of the network, memory, and with --input_path COCO's metrics.
 """
 
 import sys
@@ -33,14 +33,14 @@ def define_flags():
   flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, the model_dir of a training, or an .onnx.')
   flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint in place of its best.')
   flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: this exit; unset: the last.', lower_bound=1)
-  flags.DEFINE_string('input_path', None, 'TFRecords to evaluate on; their first picture is timed. Unset: no AP.')
+  flags.DEFINE_string('input_path', None, 'TFRecords to evaluate on; their first image is timed. Unset: no AP.')
   flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
   flags.DEFINE_string('records', None, 'File to add the record to, .jsonl.')
   flags.DEFINE_string('name', None, 'What reports call the model; unset: by its path.')
   flags.DEFINE_string('family', '', 'Models of one family have one colour in reports.')
   flags.DEFINE_list('facts', [], 'What else to keep, such as train_steps=600: key=value, comma between.')
   flags.DEFINE_integer('threads', 1, 'Threads of the runtime.', lower_bound=1)
-  flags.DEFINE_integer('runs', 50, 'How many pictures are timed.', lower_bound=1)
+  flags.DEFINE_integer('runs', 50, 'How many images are timed.', lower_bound=1)
   flags.DEFINE_bool('adb', False, "Time a .tflite on a connected Android device, by LiteRT's benchmark_model.")
   flags.DEFINE_string('adb_serial', None, 'Which device; unset: the only one.')
   flags.DEFINE_string('adb_binary', None, 'benchmark_model for the device, copied there; unset: it is there already.')

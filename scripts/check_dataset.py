@@ -36,7 +36,7 @@ flags.DEFINE_string(
   'augmented', None, 'Where to draw training images of the first --input_path as augmented: .jpg or .png.'
 )
 flags.DEFINE_string('output', None, 'Where to write the report as well: .json or .html.')
-flags.DEFINE_integer('num_workers', 0, 'Threads that decode pictures; 0: one a core.', lower_bound=0)
+flags.DEFINE_integer('num_workers', 0, 'Threads that decode images; 0: one a core.', lower_bound=0)
 
 
 def main(argv):
@@ -87,7 +87,7 @@ def _check() -> int:
 
 
 def _model():
-  """The anchors of the configured model, and the boxes a picture that its input takes."""
+  """The anchors of the configured model, and the number of boxes per image that its input takes."""
   from nasfpn_tf.data.input.anchors import AnchorGrid
   from nasfpn_tf.training import params
 

@@ -32,7 +32,7 @@ flags.DEFINE_string(
   'coco: the JSON file. voc: the directory of .xml files, or a list such as ImageSets/Main/train.txt. yolo: the '
   'directory of .txt files.',
 )
-flags.DEFINE_string('image_dir', None, 'Directory that the file names of the pictures are relative to.')
+flags.DEFINE_string('image_dir', None, 'Directory that the file names of the images are relative to.')
 flags.DEFINE_string('output_prefix', None, 'P of what is written: P-00000-of-00008.tfrecord ..., P.manifest.json.')
 flags.DEFINE_string(
   'categories',
@@ -42,12 +42,12 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer('num_shards', 8, 'Number of TFRecord files.', lower_bound=1, upper_bound=99999)
 flags.DEFINE_enum('labels', 'contiguous', list(coco.LABEL_SCHEMES), 'Labels are 1..K by category id, or the ids.')
-flags.DEFINE_integer('holdout_images', 0, 'Pictures to set apart in P_holdout-*, e.g. for a search.', lower_bound=0)
-flags.DEFINE_integer('seed', 0, 'Of the order of the pictures and the choice of the held-out ones.')
-flags.DEFINE_bool('allow_empty', False, 'Take annotations without any object: every picture is background.')
+flags.DEFINE_integer('holdout_images', 0, 'Images to set apart in P_holdout-*, e.g. for a search.', lower_bound=0)
+flags.DEFINE_integer('seed', 0, 'Of the order of the images and the choice of the held-out ones.')
+flags.DEFINE_bool('allow_empty', False, 'Take annotations without any object: every image is background.')
 flags.DEFINE_bool('drop_unused_categories', False, 'Leave out the categories that no annotation is of.')
 flags.DEFINE_bool('strict', False, 'Make every problem in the data an error, and write nothing then.')
-flags.DEFINE_integer('num_workers', 0, 'Threads that read and check pictures; 0: one a core.', lower_bound=0)
+flags.DEFINE_integer('num_workers', 0, 'Threads that read and check images; 0: one a core.', lower_bound=0)
 
 
 def main(argv):

@@ -28,8 +28,8 @@ flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint in pl
 flags.DEFINE_string('input_path', None, 'The TFRecords, with their manifest beside them.')
 flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
 flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: evaluate this exit; unset: the last.')
-flags.DEFINE_multi_string('images', [], 'Pictures to annotate too: files, directories, patterns, .txt lists.')
-flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection in the annotated pictures.')
+flags.DEFINE_multi_string('images', [], 'Images to annotate too: files, directories, patterns, .txt lists.')
+flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection in the annotated images.')
 flags.DEFINE_string('output_dir', None, 'Gets evaluation.json, and with --images what predict.py writes.')
 
 

@@ -42,10 +42,10 @@ flags.DEFINE_enum(
 flags.DEFINE_enum(
   'input_type', 'image_bytes', signatures.INPUT_TYPES, 'Signature that is also serving_default; all are there.'
 )
-flags.DEFINE_integer('batch_size', None, 'Number of pictures in a request; unset: any.', lower_bound=1)
+flags.DEFINE_integer('batch_size', None, 'Number of images in a request; unset: any.', lower_bound=1)
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
 flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')
-flags.DEFINE_multi_string('images', [], 'Pictures to check with: files, directories, patterns; unset: two photographs.')
+flags.DEFINE_multi_string('images', [], 'Images to check with: files, directories, patterns; unset: two photographs.')
 
 
 def main(argv):

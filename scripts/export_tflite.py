@@ -41,7 +41,7 @@ flags.DEFINE_enum(
   'How weights and activations are stored.',
 )
 flags.DEFINE_string('calibration_tfrecord', None, 'int8: validation records to calibrate with; also checks the file.')
-flags.DEFINE_integer('calibration_steps', 128, 'int8: how many distinct pictures to calibrate with.', lower_bound=1)
+flags.DEFINE_integer('calibration_steps', 128, 'int8: how many distinct images to calibrate with.', lower_bound=1)
 flags.DEFINE_enum('input_dtype', 'float32', ['float32', 'uint8'], 'Type of the input, 0 to 255 in either.')
 flags.DEFINE_enum(
   'output_dtype', 'float32', ['float32', 'uint8'], 'uint8: with int8 and --nms=none, nothing is left in float.'

@@ -45,7 +45,7 @@ def define_flags():
   )
   flags.DEFINE_string('params_override', None, 'Further changes to all points; as of train.py.')
   flags.DEFINE_integer('threads', 1, 'Of LiteRT.', lower_bound=1)
-  flags.DEFINE_integer('runs', 50, 'How many pictures are timed.', lower_bound=1)
+  flags.DEFINE_integer('runs', 50, 'How many images are timed.', lower_bound=1)
   flags.DEFINE_bool('measure_again', False, 'Measure what is done already, too: in one sitting, on an idle machine.')
   flags.DEFINE_bool('list', False, 'Print the points that are chosen, and end.')
   flags.DEFINE_string('title', 'Accuracy against cost', 'Of the report.')

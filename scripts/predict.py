@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-r"""Finds objects in pictures with a checkpoint, a SavedModel or a .tflite: docs/deploy.md.
+r"""Finds objects in images with a checkpoint, a SavedModel or a .tflite: docs/deploy.md.
 
 predict.py --model=runs/cells --images='pictures/*.jpg' --output_dir=found
 
 predict.py --model=exported/anytime --images=pictures --output_dir=found --deadline_ms=40
 
-Writes an annotated JPEG a picture and detections.json for all. Ends with 1 where a picture could not be read.
+Writes an annotated JPEG per image and detections.json for all. Exits with 1 if an image could not be read.
 """
 
 import os
@@ -30,15 +30,15 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'model_dir of a training, a SavedModel or the directory of its versions, a .tflite.')
 flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint or a directory of some; unset: the best.')
 flags.DEFINE_multi_string(
-  'images', [], 'Pictures: files, directories, patterns, or a .txt with one a line. Arguments without a flag are, too.'
+  'images', [], 'Images: files, directories, patterns, or a .txt with one per line; also arguments without a flag.'
 )
-flags.DEFINE_string('output_dir', None, 'Where annotated pictures and detections.json go.')
+flags.DEFINE_string('output_dir', None, 'Where annotated images and detections.json go.')
 flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection.', lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: run this exit; unset: the last.')
 flags.DEFINE_float(
   'deadline_ms',
   None,
-  'Of an anytime detector: stop refining so that the boxes of a picture are there after so many milliseconds.',
+  'Of an anytime detector: stop refining so that the boxes of an image are there after so many milliseconds.',
 )
 
 

@@ -29,7 +29,7 @@ from nasfpn_tf.quickstart import run as quickstart_run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('output_dir', None, 'Where everything goes; quickstart/ in the project by default.')
-flags.DEFINE_bool('smoke', False, 'Next to nothing of everything, in a minute or two: shows only that it all runs.')
+flags.DEFINE_bool('smoke', False, 'Run every step briefly on a few images, to check that it works.')
 
 
 def main(argv):

@@ -17,7 +17,7 @@ r"""Trains and evaluates a detector: docs/training.md.
 train.py --config_file=configs/NAME.yaml --model_dir=runs/first \
   --params_override=task.train_data.input_path=records/train,task.validation_data.input_path=records/val
 
-The same command continues a run that was stopped. --mode=eval evaluates the newest checkpoint of a model_dir.
+The same command resumes a run that was stopped. --mode=eval evaluates the latest checkpoint of a model_dir.
 """
 
 import logging as std_logging

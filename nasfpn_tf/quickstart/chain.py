@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The quickstart's steps: pictures, records, training, exports, evaluation of every form."""
+"""The quickstart's steps: images, records, training, exports, evaluation of every format."""
 
 import dataclasses
 import json
@@ -36,8 +36,8 @@ class Scale:
   """How much of everything.
 
   Attributes:
-    train_images: pictures to train on.
-    validation_images: pictures to evaluate on.
+    train_images: images to train on.
+    validation_images: images to evaluate on.
     override: changes to the configuration, as `--params_override` takes them.
   """
 
@@ -48,7 +48,7 @@ class Scale:
 
 FULL = Scale(train_images=12000, validation_images=500)
 
-# Every part of the chain on next to nothing: shows that it runs, not what it reaches.
+# A few steps on a few images: checks that every part of the chain runs.
 SMOKE = Scale(
   train_images=24,
   validation_images=10,
@@ -104,12 +104,12 @@ class Quickstart:
 
   @property
   def validation_annotations(self) -> pathlib.Path:
-    """The COCO JSON of the validation pictures, as they are in the records."""
+    """The COCO JSON of the validation images, as they are in the records."""
     return self.records / 'val.annotations.json'
 
   @property
   def shown_pictures(self) -> list[pathlib.Path]:
-    """The first validation pictures, for the report; they are numbered after those for training."""
+    """The first validation images, for the report; they are numbered after those for training."""
     first = self.scale.train_images + 1
     count = min(NUM_SHOWN, self.scale.validation_images)
     return [self.pictures / 'val' / f'{number:06d}.jpg' for number in range(first, first + count)]

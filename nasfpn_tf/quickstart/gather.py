@@ -131,7 +131,7 @@ def _latency_note(evaluations: Sequence[dict[str, Any]]) -> str:
 
 
 def _pictures(quickstart: chain.Quickstart) -> list[detector.Picture]:
-  """The pictures to show, with their ground truth."""
+  """The images to show, with their ground truth."""
   annotations = _read(quickstart.validation_annotations)
   names = {category['id']: str(category['name']) for category in annotations['categories']}
   of_file = {image['file_name']: image['id'] for image in annotations['images']}
@@ -143,7 +143,7 @@ def _pictures(quickstart: chain.Quickstart) -> list[detector.Picture]:
 
 
 def _boxes_by_picture(path: pathlib.Path) -> dict[str, list[pictures.Box]]:
-  """Predicted boxes by the name of the picture's file, from what `predict_files` wrote."""
+  """Predicted boxes by the name of the image's file, from what `predict_files` wrote."""
   return {
     pathlib.Path(entry['image']).name: [
       pictures.Box(tuple(found['box']), found['name'], found['score']) for found in entry['detections']

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A picture of training images as the detector gets them, with their boxes."""
+"""Draws training images as the detector gets them, with their boxes."""
 
 import os
 import pathlib

@@ -105,7 +105,7 @@ class CocoEvaluator:
     Args:
       source_ids: `[batch]`, COCO image ids, as integers or decimal strings.
       image_info: `[batch, 4, 2]` as Model Garden's: original size, scaled size, scale, offset (y, x each). It takes the
-        boxes back to the original picture. None: the boxes are in the original picture's pixels.
+        boxes back to the original image. None: the boxes are in the original image's pixels.
       boxes: `[batch, detections, 4]`, ymin, xmin, ymax, xmax in pixels of the network's input.
       scores: `[batch, detections]`.
       classes: `[batch, detections]`, labels.

@@ -111,11 +111,11 @@ class Rounding(tf_keras.layers.Layer):
     return rounding
 
   def calibrate(self, model: tf_keras.Model, batches: Iterable[tf.Tensor]) -> None:
-    """Sets the ranges to what occurs in some batches of pictures.
+    """Sets the ranges to what occurs in some batches of images.
 
     Args:
       model: the detector.
-      batches: normalised pictures [batch, height, width, 3].
+      batches: normalised images [batch, height, width, 3].
 
     Raises:
       ValueError: there are no batches, or values that are not finite.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Pictures with detections for TensorBoard."""
+"""Images with detections for TensorBoard."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,7 +28,7 @@ _TRUTH, _DETECTION = (255, 209, 102), (75, 227, 161)
 
 
 class DetectionPictures:
-  """Keeps the first pictures of an evaluation and writes them with the objects (yellow) and the detections (green)."""
+  """Keeps the first images of an evaluation and writes them with the objects (yellow) and the detections (green)."""
 
   def __init__(self, names: Mapping[int, str] | None = None):
     """Takes the names of the labels; a label without one is shown as its number."""
@@ -36,13 +36,13 @@ class DetectionPictures:
     self.reset()
 
   def reset(self) -> None:
-    """Forgets all pictures."""
+    """Forgets all images."""
     self._pictures: list[np.ndarray] = []
 
   def add(
     self, images: np.ndarray, groundtruths: Mapping[str, np.ndarray], detections: Mapping[str, np.ndarray]
   ) -> None:
-    """Draws the pictures of a batch until there are `NUM_PICTURES`.
+    """Draws the images of a batch until there are `NUM_PICTURES`.
 
     Args:
       images: `[batch, height, width, 3]`, normalised, as the network gets them.
@@ -65,7 +65,7 @@ class DetectionPictures:
       self._pictures.append(np.asarray(picture))
 
   def write(self) -> None:
-    """Writes the pictures as a summary, if there is a default writer."""
+    """Writes the images as a summary, if there is a default writer."""
     if self._pictures:
       tf.summary.image('detections', np.stack(self._pictures), max_outputs=NUM_PICTURES)
 

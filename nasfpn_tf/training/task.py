@@ -195,7 +195,7 @@ class DetectionTask(retinanet.RetinaNetTask):
   def validation_step(
     self, inputs: tuple[tf.Tensor, Mapping[str, Any]], model: tf_keras.Model, metrics: list | None = None
   ) -> dict[str, Any]:
-    """Loss, detections (of every exit, in one pass) and, if wanted, pictures of one replica's batch."""
+    """Loss, detections (of every exit, in one pass) and, if wanted, images of one replica's batch."""
     images, labels = inputs
     options = {'all_exits': True} if isinstance(model, anytime.AnytimeRetinaNet) else {}
     image_shape = labels['image_info'][:, 1, :]
@@ -235,7 +235,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     return True
 
   def reduce_aggregated_logs(self, aggregated_logs: Any, global_step: tf.Tensor | None = None) -> dict[str, float]:
-    """COCO's metrics of all images seen; also writes the pictures to TensorBoard.
+    """COCO's metrics of all images seen; also writes the images to TensorBoard.
 
     An anytime detector's are those of its last exit; `exit_<k>/AP` and the others of COCO's twelve are of exit k.
     """
