@@ -28,7 +28,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 
-from nasfpn_tf.config import checking, loading
+from nasfpn_tf.config import checking, loading, published
 from nasfpn_tf.config.task import DetectionTask
 
 DEFAULT_EXPERIMENT = 'nasfpn_retinanet'
@@ -57,6 +57,7 @@ def load_params(
   for path, content in files:
     # A file holds the differences from one experiment, so it is wrong on top of another.
     named = content.pop('experiment', None)
+    content.pop(published.KEY, None)
     if named is not None and experiment not in (None, named):
       raise ValueError(
         f'{path} is for experiment {named!r}, not {experiment!r}: leave the experiment out, or change it.'

@@ -18,7 +18,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping
 
-from nasfpn_tf.models import header
+from nasfpn_tf.config import published
 
 CHOICES = ('mobile', 'all', 'none')
 _MOBILE = ('mobile', 'ssdlite', 'efficientdet_d0')
@@ -68,7 +68,7 @@ LATENCIES = tuple(
 
 
 def load(which: str, configs: Mapping[str, pathlib.Path]) -> list[Published]:
-  """Published figures: those that the first lines of configurations cite, and latencies on phones.
+  """Published figures: those that configurations cite, and latencies on phones.
 
   Args:
     which: one of `CHOICES`; 'mobile' leaves out what no phone runs.
@@ -79,10 +79,9 @@ def load(which: str, configs: Mapping[str, pathlib.Path]) -> list[Published]:
   found = []
   for name, path in sorted(configs.items()):
     if which == 'all' or any(word in name for word in _MOBILE):
-      for row in header.read(path).published:
-        ap, _, split = row.ap.partition(' ')
-        if ap:
+      for row in published.read(path):
+        if row.ap:
           params, multiply_adds = (float(text) if text else None for text in (row.params_m, row.multiply_adds_g))
-          values = (float(ap) / 100, split, params, multiply_adds, None, '', row.source, row.url)
+          values = (float(row.ap) / 100, row.split, params, multiply_adds, None, '', row.source, row.url)
           found.append(Published(name, *values))
   return [*found, *LATENCIES]

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nasfpn_tf.frontier import models as models_lib
-from nasfpn_tf.frontier import plot, script, table
+from nasfpn_tf.frontier import plot, table
 from nasfpn_tf.frontier.models import AXES, Model
 from nasfpn_tf.frontier.published import Published
 from nasfpn_tf.frontier.record import PARTS, ModelRecord
@@ -84,8 +84,8 @@ def render(
       blocks.append(page.section(f'Where the time goes: {setting}', _split(models, setting), note=table.PART_NOTE))
   if published:
     blocks.append(page.section('Published', _published_table(published), note=table.PUBLISHED_NOTE))
-  blocks.append(f'<script>{script.SCRIPT}</script>')
-  return page.page(title, table.lead(models, settings), blocks, script.STYLE)
+  blocks.append(f'<script>\n{page.asset("frontier.js")}</script>')
+  return page.page(title, table.lead(models, settings), blocks, ('frontier.css',))
 
 
 def _chart(models: Sequence[Model], settings: Sequence[str], published: Sequence[Published], axis: str) -> str:

@@ -22,7 +22,6 @@ from typing import Any
 
 from nasfpn_tf.report import page
 
-_STYLE = '.bar { display: block; height: .7rem; min-width: 1px; background: var(--s1); border-radius: 3px; }\n'
 _SPREAD_HEADER = ('', 'min', '1 %', '10 %', 'median', '90 %', '99 %', 'max')
 _CLASS_HEADER = ('class', 'label', 'id', 'boxes', 'pictures')
 
@@ -57,7 +56,7 @@ def html(summaries: Sequence[Mapping[str, Any]], problems: Sequence[str] = ()) -
   listed = page.code('\n'.join(problems) or 'No problem was found.')
   body.insert(0, page.section('Problems', listed))
   names = ', '.join(summary['input_path'] for summary in summaries)
-  return page.page('Data set', f'What the records of {names} hold.', body, _STYLE)
+  return page.page('Data set', f'What the records of {names} hold.', body, ('dataset.css',))
 
 
 def _title(summary: Mapping[str, Any]) -> str:

@@ -21,22 +21,8 @@ from collections.abc import Mapping, Sequence
 from nasfpn_tf.report import charts, page, pictures
 
 _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
-_MAX_FORMS = 6
+_MAX_FORMS = 6  # As many as detector.css has rules for.
 _ABSENT = page.Raw('&ndash;')
-
-_STYLE = """
-.tabs { margin: 0 0 1rem; }
-.tabs > input { position: absolute; opacity: 0; }
-.tabs > label { display: inline-block; padding: .3rem .8rem; margin: 0 .25rem .5rem 0; border: 1px solid var(--line);
-  border-radius: 99px; cursor: pointer; font-size: .9rem; }
-.tabs > input:checked + label { background: var(--accent); border-color: var(--accent); color: var(--card); }
-.tabs > input:focus-visible + label { outline: 2px solid var(--ink); outline-offset: 2px; }
-.shots { display: grid; gap: 1.2rem 1.4rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr));
-  clear: both; }
-.shots .two { display: grid; gap: .5rem; grid-template-columns: 1fr 1fr; }
-.by { display: none; }
-@media print { .shots figure { break-inside: avoid; } }
-""" + ''.join(f'.tabs > #form{n}:checked ~ .shots .by{n} {{ display: block; }}\n' for n in range(_MAX_FORMS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +112,7 @@ def render(report: DetectorReport) -> str:
     page.section('Settings', page.folded('The whole configuration', page.code(report.settings))),
     page.section('Environment', page.table(('', ''), list(report.environment.items()), text_columns=(0, 1))),
   ]
-  return page.page(report.title, report.lead, [block for block in blocks if block], pictures.STYLE + _STYLE)
+  return page.page(report.title, report.lead, [block for block in blocks if block], ('pictures.css', 'detector.css'))
 
 
 def _headlines(report: DetectorReport) -> dict[str, str]:

@@ -24,16 +24,6 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-STYLE = """
-.shot { width: 100%; height: auto; border-radius: 6px; }
-.shot rect { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
-.shot text { font-weight: 700; font-family: inherit; paint-order: stroke; stroke: #000a; stroke-linejoin: round; }
-.b-truth { stroke: #ffd166; } .t-truth { fill: #ffd166; }
-.b-good { stroke: #4be3a1; } .t-good { fill: #4be3a1; }
-.b-bad { stroke: #ff6f61; } .t-bad { fill: #ff8d82; }
-.b-missed { stroke: #fff; stroke-dasharray: 4 3; } .t-missed { fill: #fff; }
-"""
-
 
 @dataclasses.dataclass(frozen=True)
 class Box:

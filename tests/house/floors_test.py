@@ -38,7 +38,6 @@ FLOORS = {
   'interop': 2,
   'training': 3,
   'zoo': 3,
-  'models': 3,
   'export': 4,
   'fit': 4,
   'search': 4,
@@ -49,7 +48,7 @@ FLOORS = {
 }
 
 # The only imports between two rooms of one floor.
-NEIGHBOURS = {('topology', 'spelling'), ('zoo', 'training'), ('models', 'training'), ('frontier', 'predict')}
+NEIGHBOURS = {('topology', 'spelling'), ('zoo', 'training'), ('frontier', 'predict')}
 
 # The rooms of the search, which are modules and packages directly under nasfpn_tf/search/, from the ground up. On one
 # floor they do not know of each other.
@@ -119,7 +118,6 @@ LIGHT = (
   'nasfpn_tf/frontier/published.py',
   'nasfpn_tf/frontier/record.py',
   'nasfpn_tf/frontier/report.py',
-  'nasfpn_tf/frontier/script.py',
   'nasfpn_tf/frontier/table.py',
   'nasfpn_tf/frontier/timing.py',
   'nasfpn_tf/frontier/worker.py',

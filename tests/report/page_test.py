@@ -30,6 +30,6 @@ def test_text_columns_are_marked():
 
 
 def test_a_page_is_a_document_with_its_style():
-  document = page.page('T', 'lead', [page.section('S', '<p>x</p>', note='small')], style='.mine{}')
+  document = page.page('T', 'lead', [page.section('S', '<p>x</p>', note='small')], styles=('frontier.css',))
   assert document.startswith('<!doctype html>') and document.rstrip().endswith('</html>')
-  assert 'prefers-color-scheme: dark' in document and 'viewport' in document and '.mine{}' in document
+  assert 'prefers-color-scheme: dark' in document and 'viewport' in document and page.asset('frontier.css') in document

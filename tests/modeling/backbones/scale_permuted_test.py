@@ -20,10 +20,10 @@ import tensorflow as tf
 import tf_keras
 from official.vision.modeling.backbones import factory, spinenet
 
+from benchmarks import model_figures
 from nasfpn_tf import config
 from nasfpn_tf.modeling import cost, detector, validation
 from nasfpn_tf.modeling.backbones.scale_permuted import ScalePermutedNet
-from nasfpn_tf.models import figures
 from nasfpn_tf.topology.spinenet import BlockSpec, SpineNetSpec
 from tests import testing
 
@@ -53,7 +53,7 @@ def images(height, width):
 
 
 def test_spinenet_49_has_the_published_figures():
-  """Those of configs/spinenet49_640_a.yaml, which tests/models/table_test.py holds against the published ones."""
+  """Those of configs/spinenet49_640_a.yaml, which tests/benchmarks/models_test.py holds against the published ones."""
   model = detector.build_detector(
     config.Detector(
       num_classes=91,
@@ -63,7 +63,7 @@ def test_spinenet_49_has_the_published_figures():
       head={'num_convs': 0},
     )
   )
-  measured = figures.load(testing.repo_root() / 'docs' / 'models.json')['spinenet49_640_a']
+  measured = model_figures.load(testing.repo_root() / 'docs' / 'models.json')['spinenet49_640_a']
   assert cost.count_params(model.backbone) == measured.params['backbone']
   assert cost.count_trainable_params(model.backbone) == measured.trainable['backbone']
   # In proportion to the area, exactly, where the sides are multiples of the coarsest stride.

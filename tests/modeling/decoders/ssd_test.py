@@ -18,10 +18,10 @@ import math
 import pytest
 import tensorflow as tf
 
+from benchmarks import model_table
 from nasfpn_tf import config
 from nasfpn_tf.data.input.labels import AnchorLabeler
 from nasfpn_tf.modeling import cost, detector
-from nasfpn_tf.models import table
 from nasfpn_tf.training import params as params_lib
 
 SIDES = {'4': 20, '5': 10, '6': 5, '7': 3, '8': 2, '9': 1}
@@ -38,9 +38,9 @@ def test_published_figures(model):
   """4.3M parameters, 0.8G multiply-adds (arXiv 1801.04381, table 6), with three anchors on the finest level."""
   of_three_anchors = 3 * (81 + 4) * (WIDTHS['4'] + 1)
   params = cost.count_trainable_params(model) - of_three_anchors
-  assert table.agrees('4.3', params / 1e6)
+  assert model_table.agrees('4.3', params / 1e6)
   counted = cost.multiply_adds_by_part(model, MODEL.input_size)
-  assert table.agrees('0.8', sum(counted.values()) / 1e9)
+  assert model_table.agrees('0.8', sum(counted.values()) / 1e9)
   # A separable convolution to 6 * (81 + 4) channels at every position.
   head = sum(SIDES[level] ** 2 * width * (2 * 9 + 6 * (81 + 4)) for level, width in WIDTHS.items())
   assert counted['head'] == head

@@ -1,58 +1,3 @@
-# Copyright 2026 The nasfpn_tf Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-"""What makes the frontier's page interactive: a chart that its reader turns, and tables that sort. No library."""
-
-STYLE = """
-.controls { display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; align-items: center; margin: 0 0 .8rem;
-  font-size: .9rem; }
-.controls label { display: inline-flex; gap: .4rem; align-items: center; }
-.controls label[hidden] { display: none; }
-.controls select { font: inherit; color: inherit; background: var(--ground); border: 1px solid var(--line);
-  border-radius: 6px; padding: .25rem .4rem; max-width: 100%; }
-#frontier { width: 100%; height: auto; touch-action: manipulation; }
-#frontier text { fill: var(--soft); font-size: 12px; font-family: inherit; }
-#frontier text.name { fill: var(--ink); font-size: 11px; }
-#frontier .grid { stroke: var(--line); stroke-width: 1; }
-#frontier .front { fill: none; stroke: var(--ink); stroke-width: 1.4; opacity: .55; }
-#frontier .mark { cursor: pointer; stroke: var(--card); stroke-width: 1; }
-#frontier .dominated { opacity: .4; }
-#frontier .published { fill: none; stroke: var(--soft); stroke-width: 1.6; cursor: pointer; }
-#frontier .chosen { stroke: var(--ink); stroke-width: 2.5; opacity: 1; }
-.chart-frame { position: relative; }
-#tip { position: absolute; z-index: 2; display: none; max-width: 20rem; padding: .55rem .7rem; border-radius: 8px;
-  pointer-events: none; background: var(--ink); color: var(--card); font-size: .82rem; line-height: 1.45; }
-#tip b { display: block; }
-.legend i.swatch { width: .7rem; height: .7rem; border-radius: 50%; margin-right: .4rem; }
-.legend i.square { border-radius: 2px; }
-.legend i.hollow { border-radius: 0; transform: rotate(45deg) scale(.75); background: none;
-  border: 2px solid var(--soft); }
-table.sortable th { cursor: pointer; user-select: none; }
-table.sortable th[aria-sort]::after { content: " \\25B4"; }
-table.sortable th[aria-sort="descending"]::after { content: " \\25BE"; }
-tr.chosen td { background: var(--ground); }
-.best { color: var(--good); }
-.split { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr max-content; gap: .3rem .8rem;
-  align-items: center; font-size: .86rem; font-variant-numeric: tabular-nums; }
-.split .bars { display: flex; height: .95rem; border-radius: 3px; overflow: hidden; }
-.split .bars span { min-width: 0; }
-.part0 { background: var(--s1); color: var(--s1); } .part1 { background: var(--s2); color: var(--s2); }
-.part2 { background: var(--s3); color: var(--s3); } .part3 { background: var(--s4); color: var(--s4); }
-@media print { .controls { display: none; } }
-"""
-
-SCRIPT = """
 'use strict';
 (() => {
   const data = JSON.parse(document.getElementById('data').textContent);
@@ -66,7 +11,7 @@ SCRIPT = """
     (parent || chart).appendChild(node);
     return node;
   };
-  const show = value => value === null || value === undefined ? '\\u2013' :
+  const show = value => value === null || value === undefined ? '\u2013' :
     Number(value.toPrecision(value >= 1000 ? 4 : 3)).toString();
   const steps = (low, high, about) => {
     const raw = (high - low) / about, power = 10 ** Math.floor(Math.log10(raw));
@@ -235,4 +180,3 @@ SCRIPT = """
   }
   draw();
 })();
-"""

@@ -14,9 +14,9 @@
 
 """Writes docs/models.md: what was published of the models in configs/ beside what is built here.
 
-describe_models.py                                                       # print it
-describe_models.py --output=docs/models.md --figures=docs/models.json    # write it
-describe_models.py --rebuild --output=docs/models.md --figures=docs/models.json  # after a change of a configuration
+python -m benchmarks.models                                              # print it
+python -m benchmarks.models --output=docs/models.md                      # write it
+python -m benchmarks.models --rebuild --output=docs/models.md            # after a change of a configuration
 """
 
 import sys
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from nasfpn_tf.models import figures, table
+from benchmarks import model_figures, model_table
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('output', None, 'Markdown file to write; unset: print.')
@@ -44,30 +44,25 @@ def main(argv: Sequence[str]) -> None:
     else:
       print(text, end='')
   except (ValueError, OSError) as e:
-    sys.exit(f'describe_models: {e}')
+    sys.exit(f'models: {e}')
 
 
 def _document() -> str:
-  headers = table.headers()
-  models = {name: figures.model_config(name) for name in headers}
-  digests = {name: figures.digest(model) for name, model in models.items()}
-  measured = figures.load(FLAGS.figures)
-  stale = table.drift(headers, measured, digests)
+  published = model_table.published()
+  models = {name: model_figures.model_config(name) for name in published}
+  digests = {name: model_figures.digest(model) for name, model in models.items()}
+  measured = model_figures.load(FLAGS.figures)
+  stale = model_table.drift(published, measured, digests)
   if FLAGS.rebuild or FLAGS.rebuild_all:
     measured = {name: entry for name, entry in measured.items() if name not in stale}
-    for name in [name for name in headers if FLAGS.rebuild_all or name not in measured]:
+    for name in [name for name in published if FLAGS.rebuild_all or name not in measured]:
       print(f'building {name}', file=sys.stderr)
-      measured[name] = figures.measure(models[name])
-    figures.save(FLAGS.figures, measured)
+      measured[name] = model_figures.measure(models[name])
+    model_figures.save(FLAGS.figures, measured)
   elif stale:
     raise ValueError(f'{FLAGS.figures} does not fit configs/ for {", ".join(stale)}: --rebuild measures them.')
-  return table.markdown(headers, measured)
-
-
-def run() -> None:
-  """Console entry point."""
-  app.run(main)
+  return model_table.markdown(published, measured)
 
 
 if __name__ == '__main__':
-  run()
+  app.run(main)

@@ -19,14 +19,14 @@ import math
 
 import pytest
 
+from benchmarks import model_figures, model_table
 from nasfpn_tf import topology
 from nasfpn_tf.config import loading
-from nasfpn_tf.models import figures, header, table
 from tests import testing
 
 DOCUMENT = testing.repo_root() / 'docs' / 'models.md'
-MEASURED = figures.load(DOCUMENT.with_suffix('.json'))
-HEADERS = table.headers()
+MEASURED = model_figures.load(DOCUMENT.with_suffix('.json'))
+PUBLISHED = model_table.published()
 INPUTS = {
   'resnet': {3: 512, 4: 1024, 5: 2048},
   'mobilenet_v2': {3: 32, 4: 96, 5: 320},
@@ -37,37 +37,37 @@ INPUTS = {
 
 @pytest.fixture(scope='module')
 def models():
-  return {name: figures.model_config(name) for name in HEADERS}
+  return {name: model_figures.model_config(name) for name in PUBLISHED}
 
 
 def _closed_form_cases():
   stacked = ('_nasfpn', '_mnasfpn', '_7x256_', 'efficientdet')
-  return [name for name in HEADERS if any(word in name for word in stacked)]
+  return [name for name in PUBLISHED if any(word in name for word in stacked)]
 
 
 def test_the_document_is_what_the_command_writes(models):
-  stale = table.drift(HEADERS, MEASURED, {name: figures.digest(model) for name, model in models.items()})
-  assert not stale, f'{stale}: python scripts/describe_models.py --rebuild --output=docs/models.md'
-  assert DOCUMENT.read_text() == table.markdown(HEADERS, MEASURED), (
-    'python scripts/describe_models.py --output=docs/models.md'
+  stale = model_table.drift(PUBLISHED, MEASURED, {name: model_figures.digest(model) for name, model in models.items()})
+  assert not stale, f'{stale}: python -m benchmarks.models --rebuild --output=docs/models.md'
+  assert DOCUMENT.read_text() == model_table.markdown(PUBLISHED, MEASURED), (
+    'python -m benchmarks.models --output=docs/models.md'
   )
 
 
-@pytest.mark.parametrize('name', HEADERS)
+@pytest.mark.parametrize('name', PUBLISHED)
 def test_figures_are_the_published_ones(name):
-  """Within 0.5 % beyond the rounding of the printed figure; a header that says why not has to be right about it."""
-  measured, differs = MEASURED[name], HEADERS[name].differs
-  compared = set()
-  for published in HEADERS[name].published:
+  """Within 0.5 % beyond the rounding of the printed figure; an entry that says why not has to be right about it."""
+  measured = MEASURED[name]
+  for published in PUBLISHED[name]:
+    compared = set()
     params = measured.params if published.counts_statistics else measured.trainable
     for figure, printed, built in (
       ('params', published.params_m, sum(params.values()) / 1e6),
-      ('multiply-adds', published.multiply_adds_g, sum(measured.multiply_adds.values()) / 1e9),
+      ('multiply_adds', published.multiply_adds_g, sum(measured.multiply_adds.values()) / 1e9),
     ):
       if printed:
         compared.add(figure)
-        assert table.agrees(printed, built) == (figure not in differs), (figure, printed, built)
-  assert set(differs) <= compared
+        assert model_table.agrees(printed, built) == (figure not in published.differs), (figure, printed, built)
+    assert set(published.differs) <= compared
 
 
 @pytest.mark.parametrize('name', _closed_form_cases())
@@ -98,20 +98,21 @@ def test_figures_are_those_of_the_closed_form(models, name):
 def test_a_built_model_has_the_kept_figures(models):
   """The smallest of them; all of them in the slow test."""
   name = 'spinenetmobile49xs_256'
-  assert figures.measure(models[name]) == MEASURED[name]
+  assert model_figures.measure(models[name]) == MEASURED[name]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', HEADERS)
+@pytest.mark.parametrize('name', PUBLISHED)
 def test_every_built_model_has_the_kept_figures(models, name):
-  assert figures.measure(models[name]) == MEASURED[name]
+  assert model_figures.measure(models[name]) == MEASURED[name]
 
 
 def test_published_models_name_their_recipe_and_stay_short():
   for name, path in loading.config_names().items():
     lines = path.read_text().splitlines()
+    assert lines[0].startswith('# '), f'{name} begins with no comment that says what it is'
     assert len(lines) <= 45, f'{name} has {len(lines)} lines'
-    if name in HEADERS:
+    if name in PUBLISHED:
       head = {line.partition(':')[0] for line in lines if line.startswith('#')}
       assert {'# Recipe', '# Command', '# Cost'} <= head, f'{name}: {head}'
       assert any(line.startswith('experiment: ') for line in lines), f'{name} names no experiment'
@@ -128,21 +129,25 @@ def test_protocols_of_spinenet(models):
 
 
 def test_the_digest_sees_the_architecture_alone():
-  model = figures.model_config('r50_nasfpn_7x256_640')
-  original = figures.digest(model)
+  model = model_figures.model_config('r50_nasfpn_7x256_640')
+  original = model_figures.digest(model)
   model.detection_generator.pre_nms_top_k = 7
   model.decoder.fpn.num_filters = 9  # Not the decoder that is chosen.
-  assert figures.digest(model) == original
+  assert model_figures.digest(model) == original
   model.decoder.feature_pyramid.num_repeats = 6
-  assert figures.digest(model) != original
+  assert model_figures.digest(model) != original
 
 
 def test_drift_names_what_is_stale():
-  measured = {name: figures.Figures(name, {}, {}, {}) for name in ('same', 'changed', 'gone')}
-  headers = dict.fromkeys(('same', 'changed', 'new'), header.Header('', (), {}))
-  assert table.drift(headers, measured, {'same': 'same', 'changed': 'x', 'new': 'y'}) == ['changed', 'gone', 'new']
+  measured = {name: model_figures.Figures(name, {}, {}, {}) for name in ('same', 'changed', 'gone')}
+  published = dict.fromkeys(('same', 'changed', 'new'), ())
+  assert model_table.drift(published, measured, {'same': 'same', 'changed': 'x', 'new': 'y'}) == [
+    'changed',
+    'gone',
+    'new',
+  ]
   with pytest.raises(ValueError, match='no figures of new: --rebuild'):
-    table.markdown(headers, measured)
+    model_table.markdown(published, measured)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +155,22 @@ def test_drift_names_what_is_stale():
   [('141', 140.26, True), ('140.6', 140.26, True), ('60.3', 59.9, False), ('1.0', 0.9809, True), ('2.34', 2.36, False)],
 )
 def test_agreement_allows_for_rounding(published, built, agree):
-  assert table.agrees(published, built) == agree
+  assert model_table.agrees(published, built) == agree
 
 
 def test_figures_survive_a_file(tmp_path):
-  path = tmp_path / 'figures.json'
-  assert figures.load(path) == {}
-  entry = figures.Figures('d', {'head': 2}, {'head': 1}, {'head': 3})
-  figures.save(path, {'b': entry, 'a': dataclasses.replace(entry, digest='e')})
-  assert list(figures.load(path)) == ['a', 'b'] and figures.load(path)['b'] == entry
+  path = tmp_path / 'model_figures.json'
+  assert model_figures.load(path) == {}
+  entry = model_figures.Figures('d', {'head': 2}, {'head': 1}, {'head': 3})
+  model_figures.save(path, {'b': entry, 'a': dataclasses.replace(entry, digest='e')})
+  assert list(model_figures.load(path)) == ['a', 'b'] and model_figures.load(path)['b'] == entry
 
 
 def test_numbers_keep_four_digits():
-  assert [table.significant(x) for x in (0.98091, 33.806, 561.0, 1040.74)] == ['0.9809', '33.81', '561.0', '1040.7']
-  assert math.isclose(float(table.significant(2.338)), 2.338)
+  assert [model_table.significant(x) for x in (0.98091, 33.806, 561.0, 1040.74)] == [
+    '0.9809',
+    '33.81',
+    '561.0',
+    '1040.7',
+  ]
+  assert math.isclose(float(model_table.significant(2.338)), 2.338)

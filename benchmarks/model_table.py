@@ -14,12 +14,11 @@
 
 """docs/models.md: what was published of each model beside what is built here."""
 
-import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from benchmarks.model_figures import Figures
 from nasfpn_tf.config import loading
-from nasfpn_tf.models import header
-from nasfpn_tf.models.figures import Figures
+from nasfpn_tf.config.published import Published, read
 
 # Heading, and what the names of its configurations have in them; the first that fits counts.
 _FAMILIES = (
@@ -45,10 +44,10 @@ fits ([reproduction.md](reproduction.md)).
 Written by
 
 ```bash
-python scripts/describe_models.py --output=docs/models.md --figures=docs/models.json
+python -m benchmarks.models --output=docs/models.md --figures=docs/models.json
 ```
 
-which takes the published figures from the first lines of the configurations, and the built ones from `models.json`;
+which takes the published figures from the key `published` of the configurations, and the built ones from `models.json`;
 `--rebuild` builds the models whose architecture is not the one measured there, `--rebuild_all` all of them.
 """
 _HEAD = """| model | AP | params, M: published | built | ratio | multiply-adds, G: published | built | ratio | source |
@@ -65,17 +64,17 @@ def names() -> list[str]:
   ]
 
 
-def headers() -> dict[str, header.Header]:
-  """{name: header} of `names`."""
+def published() -> dict[str, tuple[Published, ...]]:
+  """{name: what was published of it} of `names`."""
   paths = loading.config_names()
-  return {name: header.read(paths[name]) for name in names()}
+  return {name: read(paths[name]) for name in names()}
 
 
-def markdown(of: Mapping[str, header.Header], figures: Mapping[str, Figures]) -> str:
+def markdown(of: Mapping[str, Sequence[Published]], figures: Mapping[str, Figures]) -> str:
   """The document.
 
   Args:
-    of: the headers of the models to list.
+    of: what was published of the models to list.
     figures: what was measured; every model has to be in it.
 
   Raises:
@@ -96,36 +95,46 @@ def markdown(of: Mapping[str, header.Header], figures: Mapping[str, Figures]) ->
   return '\n'.join(parts)
 
 
-def _rows(name: str, of: header.Header, figures: Figures, notes: list[str]) -> list[str]:
+def _rows(name: str, of: Sequence[Published], figures: Figures, notes: list[str]) -> list[str]:
   """A row a source, one row for a model of which nothing was published."""
-  marks = {}
-  for figure, reason in of.differs.items():
-    note = f'{figure}: {reason}'
-    if note not in notes:
-      notes.append(note)
-    marks[figure] = f' ({notes.index(note) + 1})'
+  multiply_adds = sum(figures.multiply_adds.values()) / 1e9
+  if not of:
+    trainable = sum(figures.trainable.values()) / 1e6
+    return [_row(_link(name), '', *_compared('', trainable, ''), *_compared('', multiply_adds, ''), '')]
   rows = []
-  for published in of.published or (None,):
-    params = figures.params if published and published.counts_statistics else figures.trainable
-    cells = [f'[{name}](../configs/{name}.yaml)' if not rows else '', published.ap if published else '']
-    cells += _compared(published.params_m if published else '', sum(params.values()) / 1e6, marks.get('params', ''))
-    cells += _compared(
-      published.multiply_adds_g if published else '',
-      sum(figures.multiply_adds.values()) / 1e9,
-      marks.get('multiply-adds', ''),
+  for source in of:
+    marks = {figure: _mark(f'{figure.replace("_", "-")}: {reason}', notes) for figure, reason in source.differs.items()}
+    params = sum((figures.params if source.counts_statistics else figures.trainable).values()) / 1e6
+    rows.append(
+      _row(
+        '' if rows else _link(name),
+        f'{source.ap} {source.split}'.strip(),
+        *_compared(source.params_m, params, marks.get('params', '')),
+        *_compared(source.multiply_adds_g, multiply_adds, marks.get('multiply_adds', '')),
+        f'[{source.source}]({source.url})' + (f'; {source.note}' if source.note else ''),
+      )
     )
-    cells.append(_source(published) if published else '')
-    rows.append('| ' + ' | '.join(cells) + ' |')
   return rows
+
+
+def _row(*cells: str) -> str:
+  return f'| {" | ".join(cells)} |'
+
+
+def _link(name: str) -> str:
+  return f'[{name}](../configs/{name}.yaml)'
+
+
+def _mark(note: str, notes: list[str]) -> str:
+  """The number of a note, which is added if it is new."""
+  if note not in notes:
+    notes.append(note)
+  return f' ({notes.index(note) + 1})'
 
 
 def _compared(published: str, built: float, mark: str) -> list[str]:
   """Published, built, ratio."""
   return [published, significant(built), f'{built / float(published):.3f}{mark}' if published else '']
-
-
-def _source(published: header.Published) -> str:
-  return f'[{published.source}]({published.url})' + (f'; {published.note}' if published.note else '')
 
 
 def significant(value: float) -> str:
@@ -139,13 +148,9 @@ def agrees(published: str, built: float, tolerance: float = 0.005) -> bool:
   return abs(built - float(published)) <= half_unit + tolerance * float(published)
 
 
-def drift(of: Mapping[str, header.Header], figures: Mapping[str, Figures], digests: Mapping[str, str]) -> list[str]:
+def drift(
+  of: Mapping[str, Sequence[Published]], figures: Mapping[str, Figures], digests: Mapping[str, str]
+) -> list[str]:
   """Models whose figures are missing or of another architecture than the configuration has now, and figures of none."""
   stale = [name for name in of if name not in figures or figures[name].digest != digests[name]]
   return sorted([*stale, *(set(figures) - set(of))])
-
-
-def read_document(path: str | pathlib.Path) -> str:
-  """The document as it is, '' if there is none."""
-  path = pathlib.Path(path)
-  return path.read_text(encoding='utf-8') if path.exists() else ''

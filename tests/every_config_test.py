@@ -14,7 +14,7 @@
 """Every file of configs/ from end to end: builds at its size, trains a step, is exported, and loads by its name.
 
 Slow, about a processor minute each, and up to 11 GB: a process for each name keeps the memory of one from another.
-Some: `pytest -m slow tests/models/every_config_test.py -k nasfpnlite`.
+Some: `pytest -m slow tests/every_config_test.py -k nasfpnlite`.
 """
 
 import json
