@@ -112,6 +112,7 @@ LIGHT = (
   'nasfpn_tf/quickstart/',
   'nasfpn_tf/data/records/framing.py',
   'nasfpn_tf/data/records/manifest.py',
+  'nasfpn_tf/frontier/labels.py',
   'nasfpn_tf/frontier/models.py',
   'nasfpn_tf/frontier/pareto.py',
   'nasfpn_tf/frontier/plot.py',
