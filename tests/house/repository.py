@@ -42,6 +42,7 @@ DISTRIBUTIONS = {
   'mmcv': 'mmcv-lite',
   'mmdet': 'mmdet',
   'mmengine': 'mmengine',
+  'nbformat': 'nbformat',
   'numpy': 'numpy',
   'onnx': 'onnx',
   'onnxruntime': 'onnxruntime',
