@@ -20,6 +20,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from nasfpn_tf.layers.conv_options import ConvOptions
+
 PACKAGE = 'nasfpn_tf'
 
 
@@ -71,10 +73,6 @@ class ConvBatchNorm(tf_keras.layers.Layer):
     num_filters: int,
     kernel_size: int,
     use_separable_conv: bool = False,
-    use_sync_bn: bool = False,
-    norm_momentum: float = 0.99,
-    norm_epsilon: float = 0.001,
-    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
     norm_gamma: float = 1.0,
     **kwargs,
   ):
@@ -84,23 +82,17 @@ class ConvBatchNorm(tf_keras.layers.Layer):
       num_filters: width of the output.
       kernel_size: side of the square kernel.
       use_separable_conv: depthwise then pointwise, as in NAS-FPNLite.
-      use_sync_bn: batch statistics over all replicas instead of one.
-      norm_momentum: momentum of the moving statistics.
-      norm_epsilon: added to the variance.
-      kernel_regularizer: of the kernels; the bias has none.
       norm_gamma: initial scale of the batch norm.
-      **kwargs: of the Keras layer (name, dtype).
+      **kwargs: use_sync_bn, norm_momentum, norm_epsilon and kernel_regularizer, see `ConvOptions`; and those of the
+        Keras layer (name, dtype).
     """
+    options = ConvOptions.take(kwargs, but=['activation'])
     super().__init__(**kwargs)
-    regularizer = tf_keras.regularizers.get(kernel_regularizer)
     self._config = {
       'num_filters': num_filters,
       'kernel_size': kernel_size,
       'use_separable_conv': use_separable_conv,
-      'use_sync_bn': use_sync_bn,
-      'norm_momentum': norm_momentum,
-      'norm_epsilon': norm_epsilon,
-      'kernel_regularizer': tf_keras.regularizers.serialize(regularizer),
+      **options.to_dict(but=['activation']),
       'norm_gamma': norm_gamma,
     }
     dtype = self.dtype_policy
@@ -111,8 +103,8 @@ class ConvBatchNorm(tf_keras.layers.Layer):
         padding='same',
         depthwise_initializer=kernel_initializer(),
         pointwise_initializer=kernel_initializer(),
-        depthwise_regularizer=regularizer,
-        pointwise_regularizer=regularizer,
+        depthwise_regularizer=options.kernel_regularizer,
+        pointwise_regularizer=options.kernel_regularizer,
         dtype=dtype,
         name='conv',
       )
@@ -122,17 +114,12 @@ class ConvBatchNorm(tf_keras.layers.Layer):
         kernel_size,
         padding='same',
         kernel_initializer=kernel_initializer(),
-        kernel_regularizer=regularizer,
+        kernel_regularizer=options.kernel_regularizer,
         dtype=dtype,
         name='conv',
       )
-    self.norm = tf_keras.layers.BatchNormalization(
-      momentum=norm_momentum,
-      epsilon=norm_epsilon,
-      gamma_initializer=tf_keras.initializers.Constant(norm_gamma),
-      synchronized=use_sync_bn,
-      dtype=dtype,
-      name='norm',
+    self.norm = options.batch_norm(
+      gamma_initializer=tf_keras.initializers.Constant(norm_gamma), dtype=dtype, name='norm'
     )
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:

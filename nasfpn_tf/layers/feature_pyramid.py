@@ -22,6 +22,7 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf.layers import blocks, recompute
+from nasfpn_tf.layers.conv_options import ConvOptions
 from nasfpn_tf.layers.edge_projection import EdgeProjection, uses
 from nasfpn_tf.layers.input_projection import InputProjection
 from nasfpn_tf.layers.merging_cell import MergingCell
@@ -154,11 +155,6 @@ class FeaturePyramid(tf_keras.layers.Layer):
     num_repeats: int = 7,
     num_filters: int = 256,
     use_separable_conv: bool = False,
-    activation: str = 'relu',
-    use_sync_bn: bool = False,
-    norm_momentum: float = 0.99,
-    norm_epsilon: float = 0.001,
-    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
     dropblock_keep_prob: float = 1.0,
     dropblock_size: int = 3,
     dropblock_ramp_steps: int = 0,
@@ -175,11 +171,6 @@ class FeaturePyramid(tf_keras.layers.Layer):
       num_repeats: how many pyramids are stacked (N).
       num_filters: width of every feature (D).
       use_separable_conv: separable convolutions, NAS-FPNLite.
-      activation: name of the activation before each 3x3 convolution; see `blocks.get_activation`.
-      use_sync_bn: batch statistics over all replicas instead of one.
-      norm_momentum: momentum of the moving statistics.
-      norm_epsilon: added to the variance.
-      kernel_regularizer: of the convolution kernels.
       dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 is off.
       dropblock_size: side of the dropped blocks, in cells of the feature map.
       dropblock_ramp_steps: training steps in which the keep probability falls to its value; see `follow_step`.
@@ -190,11 +181,13 @@ class FeaturePyramid(tf_keras.layers.Layer):
         of any depth begins as its projection; no parameter more. Not in the paper, see docs/reproduction.md. With
         `project_each_edge` the first pyramid, whose inputs are not one feature a level, is as published.
       backbone_max_level: coarsest level that is read from the backbone; None: every level that it gives.
-      **kwargs: of the Keras layer (name, dtype).
+      **kwargs: activation (before each 3x3 convolution), use_sync_bn, norm_momentum, norm_epsilon and
+        kernel_regularizer, see `ConvOptions`; and those of the Keras layer (name, dtype).
 
     Raises:
       ValueError: if a setting is out of range or the topology cannot be read.
     """
+    options = ConvOptions.take(kwargs)
     super().__init__(**kwargs)
     for key, value in (('num_repeats', num_repeats), ('num_filters', num_filters)):
       if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -204,17 +197,9 @@ class FeaturePyramid(tf_keras.layers.Layer):
     self.num_filters = num_filters
     self.recompute_gradients = recompute_gradients
     self.residual = residual
-    regularizer = tf_keras.regularizers.serialize(tf_keras.regularizers.get(kernel_regularizer))
-    self._conv_options = {
-      'use_separable_conv': use_separable_conv,
-      'use_sync_bn': use_sync_bn,
-      'norm_momentum': norm_momentum,
-      'norm_epsilon': norm_epsilon,
-      'kernel_regularizer': regularizer,
-    }
     self._cell_options = {
-      **self._conv_options,
-      'activation': activation,
+      'use_separable_conv': use_separable_conv,
+      **options.to_dict(),
       'dropblock_keep_prob': dropblock_keep_prob,
       'dropblock_size': dropblock_size,
       'dropblock_ramp_steps': dropblock_ramp_steps,
@@ -226,7 +211,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       self.spec.min_level,
       self.spec.max_level,
       num_filters,
-      self._conv_options,
+      {'use_separable_conv': use_separable_conv, **options.to_dict(but=['activation'])},
       backbone_max_level=backbone_max_level,
       dtype=self.dtype_policy,
       name='projection',

@@ -22,6 +22,7 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf.layers import blocks, dropblock, merge_ops
+from nasfpn_tf.layers.conv_options import ConvOptions
 from nasfpn_tf.topology import ops
 
 
@@ -52,11 +53,6 @@ class MergingCell(tf_keras.layers.Layer):
     num_filters: int,
     num_joined: int = 0,
     use_separable_conv: bool = False,
-    activation: str = 'relu',
-    use_sync_bn: bool = False,
-    norm_momentum: float = 0.99,
-    norm_epsilon: float = 0.001,
-    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
     dropblock_keep_prob: float = 1.0,
     dropblock_size: int = 3,
     dropblock_ramp_steps: int = 0,
@@ -72,26 +68,22 @@ class MergingCell(tf_keras.layers.Layer):
       num_filters: width of the inputs and of the output.
       num_joined: how many features of the cell's own level follow the merged inputs.
       use_separable_conv: depthwise then pointwise, as in NAS-FPNLite.
-      activation: name of the activation before the convolution; see `blocks.get_activation`.
-      use_sync_bn: batch statistics over all replicas instead of one.
-      norm_momentum: momentum of the moving statistics.
-      norm_epsilon: added to the variance.
-      kernel_regularizer: of the convolution kernels.
       dropblock_keep_prob: DropBlock's keep probability; 1.0 is off.
       dropblock_size: side of the dropped blocks, in cells of the feature map.
       dropblock_ramp_steps: see `DropBlock2D`.
       residual: add the last of the given features, which is of the cell's own level, to the output.
-      **kwargs: of the Keras layer (name, dtype).
+      **kwargs: activation (before the convolution), use_sync_bn, norm_momentum, norm_epsilon and kernel_regularizer,
+        see `ConvOptions`; and those of the Keras layer (name, dtype).
 
     Raises:
       ValueError: if the op is unknown or has the wrong number of inputs.
     """
+    options = ConvOptions.take(kwargs)
     super().__init__(**kwargs)
     try:
       self._merge_op = ops.check(op, len(input_levels))
     except ValueError as e:
       raise ValueError(f'merging cell: {e}') from e
-    regularizer = tf_keras.regularizers.get(kernel_regularizer)
     self._config = {
       'level': level,
       'op': op,
@@ -99,11 +91,7 @@ class MergingCell(tf_keras.layers.Layer):
       'num_filters': num_filters,
       'num_joined': num_joined,
       'use_separable_conv': use_separable_conv,
-      'activation': activation,
-      'use_sync_bn': use_sync_bn,
-      'norm_momentum': norm_momentum,
-      'norm_epsilon': norm_epsilon,
-      'kernel_regularizer': tf_keras.regularizers.serialize(regularizer),
+      **options.to_dict(),
       'dropblock_keep_prob': dropblock_keep_prob,
       'dropblock_size': dropblock_size,
       'dropblock_ramp_steps': dropblock_ramp_steps,
@@ -113,7 +101,7 @@ class MergingCell(tf_keras.layers.Layer):
     self._input_levels = tuple(input_levels)
     self._num_filters = num_filters
     self._merge_function = merge_ops.get(op)
-    self._activation = blocks.get_activation(activation)
+    self._activation = blocks.get_activation(options.activation)
     self.stored = ('product', 'merged', 'residual') if residual else ('product', 'merged')
     self.fusion_weights: tf.Variable | None = None
     self.rounding: Callable[[str, tf.Tensor], tf.Tensor] | None = None
@@ -121,10 +109,7 @@ class MergingCell(tf_keras.layers.Layer):
       num_filters,
       3,
       use_separable_conv=use_separable_conv,
-      use_sync_bn=use_sync_bn,
-      norm_momentum=norm_momentum,
-      norm_epsilon=norm_epsilon,
-      kernel_regularizer=regularizer,
+      **options.to_dict(but=['activation']),
       norm_gamma=0.0 if residual else 1.0,
       dtype=self.dtype_policy,
       name='conv_norm',

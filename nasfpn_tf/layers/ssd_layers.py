@@ -20,6 +20,7 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf.layers import blocks
+from nasfpn_tf.layers.conv_options import ConvOptions
 
 
 @tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
@@ -32,13 +33,10 @@ class SSDLayers(tf_keras.layers.Layer):
   Args:
     min_level: finest level handed out; the backbone has it.
     extra_filters: width of each level behind the backbone's last, from fine to coarse.
-    activation: behind every batch norm.
-    use_sync_bn: batch statistics over all replicas instead of one.
-    norm_momentum: momentum of the moving statistics.
-    norm_epsilon: added to the variance.
-    kernel_regularizer: of the 1x1 kernels; depthwise ones have none, as in Model Garden's MobileNets.
     backbone_max_level: coarsest level that is read from the backbone; None: the coarsest that is given.
-    **kwargs: of the Keras layer (name, dtype).
+    **kwargs: activation (behind every batch norm, relu6 by default), use_sync_bn, norm_momentum, norm_epsilon and
+      kernel_regularizer (of the 1x1 kernels; depthwise ones have none, as in Model Garden's MobileNets), see
+      `ConvOptions`; and those of the Keras layer (name, dtype).
 
   Raises:
     ValueError: a width is not positive.
@@ -48,40 +46,31 @@ class SSDLayers(tf_keras.layers.Layer):
     self,
     min_level: int = 4,
     extra_filters: Sequence[int] = (512, 256, 256, 128),
-    activation: str = 'relu6',
-    use_sync_bn: bool = False,
-    norm_momentum: float = 0.99,
-    norm_epsilon: float = 0.001,
-    kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
     backbone_max_level: int | None = None,
     **kwargs,
   ):
+    conv_options = ConvOptions.take(kwargs, activation='relu6')
     super().__init__(**kwargs)
     if any(width < 2 for width in extra_filters):
       raise ValueError(f'extra_filters {list(extra_filters)}: a layer needs 2 filters at least.')
-    regularizer = tf_keras.regularizers.get(kernel_regularizer)
     self._config = {
       'min_level': min_level,
       'extra_filters': list(extra_filters),
-      'activation': activation,
-      'use_sync_bn': use_sync_bn,
-      'norm_momentum': norm_momentum,
-      'norm_epsilon': norm_epsilon,
-      'kernel_regularizer': tf_keras.regularizers.serialize(regularizer),
+      **conv_options.to_dict(),
       'backbone_max_level': backbone_max_level,
     }
-    self._activation = blocks.get_activation(activation)
+    self._activation = blocks.get_activation(conv_options.activation)
     dtype = self.dtype_policy
     options = {'padding': 'same', 'use_bias': False, 'dtype': dtype}
 
     def pointwise(width, name):
       return tf_keras.layers.Conv2D(
-        width, 1, kernel_initializer=blocks.kernel_initializer(), kernel_regularizer=regularizer, name=name, **options
-      )
-
-    def norm(name):
-      return tf_keras.layers.BatchNormalization(
-        momentum=norm_momentum, epsilon=norm_epsilon, synchronized=use_sync_bn, dtype=dtype, name=name
+        width,
+        1,
+        kernel_initializer=blocks.kernel_initializer(),
+        kernel_regularizer=conv_options.kernel_regularizer,
+        name=name,
+        **options,
       )
 
     # Flat lists: Keras' own file format does not look into nested ones.
@@ -94,7 +83,7 @@ class SSDLayers(tf_keras.layers.Layer):
         ),
         pointwise(width, f'block_{i}_expand'),
       ]
-    self.norms = [norm(f'{conv.name}_norm') for conv in self.convs]
+    self.norms = [conv_options.batch_norm(dtype=dtype, name=f'{conv.name}_norm') for conv in self.convs]
 
   def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> dict[str, tf.Tensor]:
     """Adds the coarse levels.
