@@ -63,3 +63,18 @@ def test_a_stray_argument_is_refused(tmp_path):
   result = _run('x.json', '--annotations=a', '--image_dir=b', '--output_prefix=c')
   assert result.returncode == 1
   assert "unknown argument 'x.json'" in result.stdout + result.stderr
+
+
+def test_unused_categories_and_background(tmp_path):
+  value = samples.coco_value()
+  value['categories'].append({'id': 0, 'name': 'pets'})
+  images = samples.write_images(tmp_path / 'images', value)
+  annotations = samples.write_json(tmp_path / 'x.json', value)
+  flags = [f'--annotations={annotations}', f'--image_dir={images}', f'--output_prefix={tmp_path}/out/train']
+  assert 'no annotation is of: pets; --drop_unused_categories leaves them out' in _run(*flags).stdout
+  assert '(2 classes, num_classes 3): 1 cat, 2 dog' in _run(*flags, '--drop_unused_categories').stdout
+  samples.write_json(annotations, {**value, 'annotations': []})
+  result = _run(*flags)
+  assert result.returncode == 1 and f'create_tfrecord: {annotations}: no annotation at all' in result.stderr
+  assert '--allow_empty' in result.stderr and 'Traceback' not in result.stderr
+  assert _run(*flags, '--allow_empty').returncode == 0

@@ -20,6 +20,8 @@ import re
 
 from nasfpn_tf.data.sources import images
 
+_SPLIT = re.compile(r'(train|val|test)')
+
 
 class ImageDirectory:
   """A directory of images, searched where a listed name does not lead to a file.
@@ -44,7 +46,8 @@ class ImageDirectory:
     slashed = '/'.join(parts)
     if self._exists(slashed):
       return slashed
-    ends = {'/'.join(parts[start:]) for start in range(1, len(parts))}
+    starts = [start for start in range(1, len(parts)) if not self._is_of_another_split(parts[:start])]
+    ends = {'/'.join(parts[start:]) for start in starts}
     found = {end for end in ends if self._exists(end)}
     found |= {path for path in self._by_name.get(parts[-1], ()) if path.endswith('/' + slashed)}
     return found.pop() if len(found) == 1 else name
@@ -52,6 +55,12 @@ class ImageDirectory:
   def size(self, name: str) -> tuple[int, int]:
     """Returns (width, height) of an image; see `images.read_size`."""
     return images.read_size(os.path.join(self.path, name))
+
+  def _is_of_another_split(self, prefix: list[str]) -> bool:
+    """Whether a prefix such as 'train2017/' contradicts the directory's own name, such as val2017: other images."""
+    own = _SPLIT.match(os.path.basename(os.path.abspath(self.path)).lower())
+    theirs = [match[1] for match in map(_SPLIT.match, map(str.lower, prefix)) if match]
+    return bool(own and theirs and own[1] not in theirs)
 
   def _exists(self, name: str) -> bool:
     try:

@@ -29,7 +29,7 @@ KINDS = {
   'image_found': (NOTED, 'image whose listed name differs in its prefix or slashes from the file that is there'),
   'image_ids_numbered': (NOTED, "image ids that are text: numbered, and kept as 'original_id' in the annotations"),
   'image_name_differs': (NOTED, 'XML file that names another image than itself, and both are there'),
-  'label_directory_found': (NOTED, "root of a data set given instead of its label files: 'labels' in it is read"),
+  'label_directory_found': (NOTED, 'root of a data set given instead of its label files: they are read'),
   'box_from_polygon': (NOTED, "annotation without 'bbox': the box of its polygon"),
   'image_transcoded': (NOTED, 'picture stored as RGB JPEG because readers differ on its format'),
   'many_boxes': (NOTED, 'picture with more boxes than a training step takes by default'),

@@ -68,8 +68,8 @@ def read_voc(
     DataError: nothing there, or nothing in it to learn from.
   """
   annotations, image_dir = os.fspath(annotations), os.fspath(image_dir)
-  directory, stems = _list(annotations)
   problems = Problems()
+  directory, stems = _list(annotations, problems)
   trees = {stem: _parse(directory, stem, problems) for stem in stems}
   if categories is None:
     categories = _all_categories(directory, trees)
@@ -110,10 +110,14 @@ def read_voc(
   )
 
 
-def _list(annotations: str) -> tuple[str, list[str]]:
+def _list(annotations: str, problems: Problems) -> tuple[str, list[str]]:
   """The directory of the .xml files, and which of them are meant, without '.xml'."""
   if os.path.isdir(annotations):
-    stems = sorted(name.removesuffix('.xml') for name in os.listdir(annotations) if name.endswith('.xml'))
+    stems = _stems(annotations)
+    below = os.path.join(annotations, 'Annotations')
+    if not stems and os.path.isdir(below):
+      problems.add('label_directory_found', annotations, f'the .xml files are in {below}')
+      annotations, stems = below, _stems(below)
     if not stems:
       raise DataError(f'{annotations}: no .xml file in it.')
     return annotations, stems
@@ -130,6 +134,10 @@ def _list(annotations: str) -> tuple[str, list[str]]:
   if not lines:
     raise DataError(f'{annotations}: names no picture.')
   return directory, list(dict.fromkeys(_stem(directory, words[0]) for words in lines))
+
+
+def _stems(directory: str) -> list[str]:
+  return sorted(name.removesuffix('.xml') for name in os.listdir(directory) if name.endswith('.xml'))
 
 
 def _stem(directory: str, name: str) -> str:

@@ -19,7 +19,7 @@ import json
 import pytest
 
 from nasfpn_tf.data.records import tfrecord
-from nasfpn_tf.data.sources import formats
+from nasfpn_tf.data.sources import coco, formats
 from nasfpn_tf.data.sources.problems import DataError
 from tests.data import samples
 
@@ -44,6 +44,25 @@ def test_categories_that_mean_something_else_are_refused(tmp_path, category):
   path = samples.write_json(tmp_path / 'val.json', {**value, 'categories': [category]})
   with pytest.raises(DataError, match=f'category {category["id"]} .* is not in .*manifest'):
     formats.read_dataset('coco', path, images, tmp_path / 'train.manifest.json')
+
+
+def test_a_new_format_is_a_reader_and_a_line(tmp_path, monkeypatch):
+  value = samples.coco_value()
+  images = samples.write_images(tmp_path / 'images', value)
+
+  def read(annotations, image_dir, categories, allow_empty):
+    assert (annotations, categories, allow_empty) == ('rows.csv', None, True)
+    return coco.check_coco(value, annotations, image_dir=image_dir)
+
+  monkeypatch.setitem(formats.FORMATS, 'csv', read)
+  dataset = formats.read_dataset('csv', 'rows.csv', images, allow_empty=True)
+  manifest = tfrecord.write_tfrecords(dataset, images, tmp_path / 'out', progress=False)
+  assert manifest.num_records == len(value['images'])
+
+
+def test_shared_categories_cannot_be_dropped(tmp_path):
+  with pytest.raises(DataError, match='not both'):
+    formats.read_dataset('coco', 'x.json', tmp_path, 'names.txt', drop_unused_categories=True)
 
 
 def test_an_unknown_format_is_an_error(tmp_path):

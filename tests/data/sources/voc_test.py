@@ -168,3 +168,10 @@ def test_the_readers_own_problems_are_in_the_error(tmp_path):
   (annotations / 'a.xml').write_text('<annotation>')
   with pytest.raises(DataError, match=r'none of its 1 pictures can be used:(.|\n)*a\.xml: not XML'):
     voc.read_voc(annotations, image_dir, [{'id': 1, 'name': 'dog'}])
+
+
+def test_the_root_of_a_data_set_leads_to_its_annotations(tmp_path):
+  _, image_dir = _write(tmp_path, {'a': [_object()]})
+  dataset = voc.read_voc(tmp_path, image_dir)
+  assert dataset.num_annotations == 1
+  assert dataset.problems.counts == {'label_directory_found': 1}
