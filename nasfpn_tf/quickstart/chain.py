@@ -16,7 +16,6 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 import sys
 from collections.abc import Mapping
@@ -174,7 +173,6 @@ class Quickstart:
             params_override=json.dumps(self.settings()),
             mode='train_and_eval',
             model_dir=self.model_dir,
-            cpu_replicas=min(2, len(os.sched_getaffinity(0))),
             verbosity=-1,  # Warnings alone; the progress says the rest.
           )
         ],
