@@ -24,7 +24,7 @@ import pathlib
 
 
 def _has_gpu(root: str = '/') -> bool:
-  """Tells whether the machine has an NVIDIA GPU, be its driver installed or not."""
+  """Tells whether the machine has an NVIDIA GPU, with or without an installed driver."""
   if glob.glob(f'{root}/dev/nvidia[0-9]*') or os.path.exists(f'{root}/dev/dxg'):  # /dev/dxg: a GPU under WSL 2.
     return True
   vendors = pathlib.Path(root, 'sys/bus/pci/devices').glob('*/vendor')

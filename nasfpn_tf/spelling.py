@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Hints about names that are not quite right; the one "did you mean" of the project."""
+"""Suggests known names that are close to an unknown one."""
 
 import difflib
 from collections.abc import Iterable
@@ -22,11 +22,12 @@ def nearest(name: str, choices: Iterable[str]) -> str:
   """Writes a hint for an error message.
 
   Args:
-    name: what was given.
-    choices: what there is.
+    name: the unknown name.
+    choices: the known names.
 
   Returns:
-    The nearest of `choices`, if any is near, and all of them if they are few: "did you mean 'sum'? known are sum, max."
+    The nearest of `choices`, if any is close, and all of them if there are few: "did you mean 'sum'? known are sum,
+      max."
   """
   choices = list(choices)
   near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)

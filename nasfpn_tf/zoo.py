@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Detectors by name: recipe, YAML and weights to a model."""
+"""Builds detectors by name: finds the configuration, builds the model and loads its weights."""
 
 import os
 from collections.abc import Mapping
@@ -43,13 +43,13 @@ def load_detector(
 
   Args:
     reference: name of a file in configs/, path of a YAML file, or a model_dir that training wrote.
-    checkpoint: prefix of a checkpoint, or a directory whose newest is meant. None takes the best (else the newest) of a
-      model_dir, and leaves any other model with its initial weights.
-    params_override: changes to the configuration, as `--params_override` of training.
-    experiment: the registered experiment that the configuration starts from; None is the one that its file names.
+    checkpoint: prefix of a checkpoint, or a directory, of which the newest is taken. None takes the best (else the
+      newest) of a model_dir, and leaves any other model with its initial weights.
+    params_override: changes to the configuration, as `--params_override` of train.py.
+    experiment: registered experiment that the configuration starts from; None takes the one that its file names.
 
   Returns:
-    The built model, as `build_detector` makes it.
+    The built model, as returned by `build_detector`.
 
   Raises:
     FileNotFoundError: if there is no such name or file; the message lists the nearest names.
@@ -64,7 +64,7 @@ def load_detector(
     params.task.model = pretrained.without_pretrained_weights(params.task.model)
   model = detector.build_detector(params.task.model)
   if checkpoint is not None:
-    # The best checkpoint is saved while the averages are swapped in, as it is evaluated.
+    # The best checkpoint is saved as it is evaluated: with the averaged weights swapped in.
     is_best = os.path.basename(os.path.dirname(os.path.abspath(checkpoint))) == checkpoints.BEST_DIR
     restore.restore(model, checkpoint, use_average=not is_best)
     logging.info('Loaded %s.', checkpoint)
@@ -76,7 +76,7 @@ def load_experiment(
   params_override: str | Mapping[str, Any] | None = None,
   experiment: str | None = None,
 ) -> cfg.ExperimentConfig:
-  """The whole configuration of what `load_detector` builds; the number of classes is read from the manifest if unset.
+  """Loads the configuration that `load_detector` builds; reads the number of classes from the manifest if unset.
 
   Raises:
     FileNotFoundError: if there is no such name or file.
@@ -95,6 +95,6 @@ def load_experiment(
 
 
 def best_checkpoint(model_dir: str) -> str:
-  """The best checkpoint of a training, or the newest if it evaluated none; a ValueError says if there is neither."""
+  """Returns the best checkpoint of a training, or the newest if none was evaluated; ValueError if there is neither."""
   best = os.path.join(model_dir, checkpoints.BEST_DIR)
   return checkpoints.resolve(best if checkpoints.available(best) else model_dir)

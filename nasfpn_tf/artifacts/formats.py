@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The formats of a trained detector: what each is recognised by, and who writes, runs and measures it.
+"""Lists the formats of a trained detector: how each is recognized and which code writes, runs and measures it.
 
-Export, prediction and frontier ask this table, so a format is three files: its entry here, what writes it in export/
-and what runs it in predict/. Whatever can predict can be measured; what knows more of a format is in frontier/.
-Functions are named as 'module:function' and loaded when they are asked for: none needs what another one imports.
+Export, prediction and frontier read this table, so a format takes three files: its entry here, its exporter in export/
+and its predictor in predict/. Any predictor can be measured; measurements that need more are in frontier/. Functions
+are named as 'module:function' and loaded on use, so that no format depends on the imports of another.
 """
 
 import dataclasses
@@ -34,16 +34,17 @@ class Format:
 
   Attributes:
     name: in records, messages and flags.
-    description: with an article, for messages.
-    suffix: of the file; None: it is a directory.
-    directory: from a path to the model's directory there, None where there is none of this format.
-    exporter: 'module:function' that writes a `Source`, see `nasfpn_tf.export.by_format`; None: other programs do.
-    predictor: 'module:class' of a `Predictor`, made from a path and, where `takes_checkpoint`, a checkpoint; None:
-      there is no NMS in it.
+    description: noun phrase with its article, for messages.
+    suffix: suffix of the file; None if the format is a directory.
+    directory: function from a path to the model's directory, or to None if the path has no model of this format.
+    exporter: 'module:function' that writes a `Source`, see `nasfpn_tf.export.by_format`; None if only other programs
+      write it.
+    predictor: 'module:class' of a `Predictor`, made from a path and, where `takes_checkpoint`, a checkpoint; None if
+      the format has no NMS.
     benchmark: 'module:function' that measures a model in a process of its own, see `nasfpn_tf.frontier.worker`.
-    runtime: the installed package whose version records name.
-    takes_checkpoint: whether it has several sets of weights to choose from.
-    facts: from the path to what the exporter wrote down of it: `quant_type` and `params`, as far as they are known.
+    runtime: package whose installed version is written to records.
+    takes_checkpoint: whether the caller can choose among several checkpoints.
+    facts: function from the path to what the exporter recorded: `quant_type` and `params`, where known.
   """
 
   name: str
@@ -58,7 +59,7 @@ class Format:
   facts: Callable[[str], dict[str, Any]] = lambda path: {}
 
   def find(self, path: str) -> str | None:
-    """Returns where the model at `path` lies, None where there is none of this format."""
+    """Returns the path of the model at `path`, or None if it is not of this format."""
     if self.suffix is None:
       return self.directory(path)
     return path if path.endswith(self.suffix) and os.path.isfile(path) else None
@@ -68,10 +69,10 @@ _FORMATS: dict[str, Format] = {}
 
 
 def register(entry: Format) -> Format:
-  """Adds a format; those that came first are looked for first.
+  """Registers a format; formats are tried in the order of their registration.
 
   Raises:
-    ValueError: there is one of this name.
+    ValueError: a format of this name exists.
   """
   if entry.name in _FORMATS:
     raise ValueError(f'{entry.name!r} is a format already.')
@@ -80,7 +81,7 @@ def register(entry: Format) -> Format:
 
 
 def get(name: str) -> Format:
-  """Returns the format of a name; a ValueError lists them where there is none."""
+  """Returns the format with this name; raises a ValueError that lists the known formats if there is none."""
   if name not in _FORMATS:
     raise ValueError(f'format {name!r} is not one of {", ".join(_FORMATS)}.')
   return _FORMATS[name]
@@ -92,15 +93,15 @@ def names() -> list[str]:
 
 
 def of_file(path: str) -> Format | None:
-  """Returns the format whose suffix `path` has, whether there is such a file or not."""
+  """Returns the format that matches the suffix of `path`, or None; the file need not exist."""
   return next((entry for entry in _FORMATS.values() if entry.suffix and path.endswith(entry.suffix)), None)
 
 
 def locate(path: str) -> tuple[Format, str]:
-  """Returns the format of a model and where it lies: the version directory of a SavedModel, else `path`.
+  """Returns the format of a model and its path: the version directory of a SavedModel, else `path`.
 
   Raises:
-    FileNotFoundError: there is no model.
+    FileNotFoundError: there is no model at `path`.
   """
   for entry in _FORMATS.values():
     found = entry.find(path)
@@ -113,7 +114,7 @@ def locate(path: str) -> tuple[Format, str]:
 
 
 def load(reference: str) -> Callable[..., Any]:
-  """Imports what 'module:function' names."""
+  """Imports the object that 'module:function' names."""
   module, _, name = reference.partition(':')
   return getattr(importlib.import_module(module), name)
 
@@ -121,7 +122,7 @@ def load(reference: str) -> Callable[..., Any]:
 def _tflite_facts(path: str) -> dict[str, Any]:
   try:
     return layout.read_sidecar(path)
-  except FileNotFoundError:  # Another program made it.
+  except FileNotFoundError:  # Written by another program.
     return {}
 
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Where the parts of a model lie on disk: SavedModel versions, the JSON file beside a .tflite, a model_dir."""
+"""Locates the parts of a model on disk: SavedModel versions, the JSON file beside a .tflite, a model_dir."""
 
 import json
 import os
@@ -22,8 +22,8 @@ from typing import Any
 # In a SavedModel.
 SAVED_MODEL = 'saved_model.pb'
 VARIABLES = os.path.join('variables', 'variables')
-EXTRA = 'assets.extra'  # TensorFlow Serving's directory for what TensorFlow itself does not read.
-FROZEN_WEIGHTS = os.path.join(EXTRA, 'weights')  # Prefix of the checkpoint beside weights that are constants.
+EXTRA = 'assets.extra'  # TensorFlow Serving's directory for files that TensorFlow itself does not read.
+FROZEN_WEIGHTS = os.path.join(EXTRA, 'weights')  # Prefix of the checkpoint kept beside frozen weights.
 WARMUP = os.path.join(EXTRA, 'tf_serving_warmup_requests')
 TOPOLOGY, REPORT = 'topology.json', 'export.json'
 # In a SavedModel and in a model_dir.
@@ -33,7 +33,7 @@ TFLITE = '.tflite'
 
 
 def find_saved_model(path: str) -> str | None:
-  """Returns the directory of a SavedModel, which is `path` or its highest version; None where neither is one."""
+  """Returns the directory of a SavedModel: `path` or its highest version; None if neither is a SavedModel."""
   if not os.path.isdir(path):
     return None
   versions = sorted(filter(str.isdigit, os.listdir(path)), key=int, reverse=True)
@@ -44,7 +44,7 @@ def find_saved_model(path: str) -> str | None:
 
 
 def latest_version(path: str) -> str:
-  """Returns what `find_saved_model` does.
+  """Returns the directory of a SavedModel: `path` or its highest version.
 
   Raises:
     FileNotFoundError: there is no SavedModel.
@@ -56,7 +56,7 @@ def latest_version(path: str) -> str:
 
 
 def next_version(export_dir: str) -> int:
-  """Returns one more than the highest version in `export_dir`, 1 where there is none."""
+  """Returns the next version number of `export_dir`: the highest plus one, or 1 if it has none."""
   names = os.listdir(export_dir) if os.path.isdir(export_dir) else []
   return max((int(name) for name in names if name.isdigit()), default=0) + 1
 
@@ -68,17 +68,17 @@ def saved_model_checkpoint(directory: str) -> str:
 
 
 def is_model_dir(path: str) -> bool:
-  """Whether a training wrote the directory `path`; a SavedModel has the same params.yaml."""
+  """Tells whether `path` is the model_dir of a training; a SavedModel also has a params.yaml, but is not one."""
   return os.path.isfile(os.path.join(path, PARAMS)) and not os.path.isfile(os.path.join(path, SAVED_MODEL))
 
 
 def sidecar_path(tflite_path: str) -> str:
-  """Returns the path of the JSON file beside a .tflite: the same name with .json."""
+  """Returns the path of the JSON file beside a .tflite: the same name with the suffix .json."""
   return os.path.splitext(tflite_path)[0] + '.json'
 
 
 def write_sidecar(tflite_path: str, facts: Mapping[str, Any]) -> str:
-  """Writes the facts beside `tflite_path`; returns the path."""
+  """Writes the JSON file beside `tflite_path`; returns its path."""
   path = sidecar_path(tflite_path)
   with open(path, 'w', encoding='utf-8') as file:
     json.dump({'format': 1, 'kind': 'tflite', **facts}, file, indent=2)
@@ -87,11 +87,11 @@ def write_sidecar(tflite_path: str, facts: Mapping[str, Any]) -> str:
 
 
 def read_sidecar(tflite_path: str) -> dict[str, Any]:
-  """Reads the facts beside `tflite_path`.
+  """Reads the JSON file beside `tflite_path`.
 
   Raises:
-    FileNotFoundError: there are none: the file is another program's, or the two were separated.
-    ValueError: they are not JSON, or no facts; the message names the file.
+    FileNotFoundError: there is none: another program wrote the .tflite, or the two files were separated.
+    ValueError: the file is not JSON or not a mapping; the message names it.
   """
   path = sidecar_path(tflite_path)
   try:
@@ -99,7 +99,7 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
       facts = json.load(file)
   except FileNotFoundError as error:
     raise FileNotFoundError(
-      f'{path} is missing, which says what {tflite_path} is: export_tflite.py writes it beside the .tflite; keep both'
+      f'{path} is missing, the description of {tflite_path}: export_tflite.py writes it beside the .tflite; keep both'
       ' together. Files of other programs have none and are not read.'
     ) from error
   except ValueError as error:
@@ -110,7 +110,7 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
 
 
 def size_bytes(path: str) -> int:
-  """Returns the size of a file, or of all files below a directory."""
+  """Returns the size in bytes of a file, or of all files below a directory."""
   if os.path.isfile(path):
     return os.path.getsize(path)
   return sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(path) for name in names)

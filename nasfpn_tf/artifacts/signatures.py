@@ -12,11 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Names of the signatures of exported models, and of what they take and give.
+"""Names the signatures of exported models, their inputs and their outputs.
 
-A SavedModel has `image_tensor`, `image_bytes`, `tf_example` and `raw`. A detector with several exits has, there and in
-a .tflite, also `exit_<k>` (an image to the detections of exit k) and, to compute nothing twice, `begin` (an image to a
-state of exit 1), `refine_<k>` (a state of exit k - 1 to one of exit k) and `detect_<k>` (a state to detections).
+A SavedModel has `image_tensor`, `image_bytes`, `tf_example` and `raw`. A SavedModel or
+.tflite of a detector with several exits also has `exit_<k>` (from an image to the detections of exit k) and, to reuse
+what was computed, `begin` (from an image to a state of exit 1), `refine_<k>` (from a state of exit k - 1 to one of exit
+k) and `detect_<k>` (from a state to detections).
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,20 +30,20 @@ INPUT_TYPES = ('image_bytes', IMAGE_TENSOR, 'tf_example')
 INPUTS = 'inputs'
 
 FIELDS = ('boxes', 'scores', 'classes')
-# What a .tflite gives, in this order by signature, by position and by index of the tensor.
+# Outputs of a .tflite, in this order by signature, by position and by tensor index.
 TFLITE_DETECTIONS = ('detection_boxes', 'detection_classes', 'detection_scores', 'num_detections')
 TFLITE_RAW = ('box_encodings', 'class_scores')
-# Where a .tflite has its NMS: the model's in builtin operators, TFLite_Detection_PostProcess, or not at all.
+# NMS of a .tflite: the model's in builtin operators, TFLite_Detection_PostProcess, or none.
 TFLITE_NMS = ('builtin', 'post_process', 'none')
 
 
 def exit_key(exit_stage: int | None) -> str | None:
-  """Returns the signature from an image to the detections of an exit; None, the only signature, for None."""
+  """Returns the signature from an image to the detections of an exit; for None it returns None, the only signature."""
   return None if exit_stage is None else f'exit_{exit_stage}'
 
 
 def refine_key(exit_stage: int) -> str:
-  """Returns the signature that comes to the state of an exit from that of the exit before."""
+  """Returns the signature from the state of the previous exit to the state of this exit."""
   return f'refine_{exit_stage}'
 
 
@@ -52,12 +53,12 @@ def detect_key(exit_stage: int) -> str:
 
 
 def steps_to(exit_stage: int) -> list[str]:
-  """Returns the signatures that come to the state of an exit, in order."""
+  """Returns the signatures that lead from an image to the state of an exit, in order."""
   return [BEGIN, *map(refine_key, range(2, exit_stage + 1))]
 
 
 def count_exits(keys: Iterable[str]) -> int:
-  """Returns how many exits a model with signatures of these names has; 1 where it has no signature of an exit."""
+  """Returns the number of exits of a model with these signatures; 1 if none of them belongs to an exit."""
   return sum(key.startswith('exit_') for key in keys) or 1
 
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Runs a .tflite by its signatures, in any thread and also in a forked process."""
+"""Runs the signatures of a .tflite, from any thread and in forked processes."""
 
 import os
 import threading
@@ -27,18 +27,18 @@ _ABANDONED = []
 
 
 class TFLiteRunner:
-  """A .tflite in LiteRT, called by the names of its signatures.
+  """Runs a .tflite in LiteRT by the names of its signatures.
 
-  Safe to share between threads: an interpreter has one set of tensors, so calls wait for one another. Safe after a
-  fork: the child makes an interpreter of its own at its first call, for the threads of the parent's are not there.
+  Safe to share between threads: an interpreter has one set of tensors, so calls are serialized. Safe after a fork: the
+  child creates its own interpreter at its first call, because the parent's threads do not exist there.
   """
 
   def __init__(self, path: str, num_threads: int | None = None):
     """Loads a file.
 
     Args:
-      path: of the .tflite.
-      num_threads: of LiteRT; None: as many as the machine has processors.
+      path: path of the .tflite.
+      num_threads: threads of LiteRT; None uses one per processor.
 
     Raises:
       ValueError: LiteRT cannot load it.
@@ -51,7 +51,7 @@ class TFLiteRunner:
     _RUNNERS.add(self)
 
   def run(self, key: str | None = None, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """Runs a signature (None: the only one); returns copies of its outputs as they are stored, by name."""
+    """Runs a signature (None: the only one); returns copies of its outputs by name, still quantized where they are."""
     with self._lock:
       return self._signature(key)(**inputs)
 
@@ -76,13 +76,13 @@ class TFLiteRunner:
   def _signature(self, key: str | None) -> Any:
     if self._interpreter is None:
       self._load()
-    # Making one takes longer than running a small network.
+    # Creating an interpreter takes longer than running a small network.
     if key not in self._signatures:
       self._signatures[key] = self._interpreter.get_signature_runner(key)
     return self._signatures[key]
 
   def _load(self) -> None:
-    # The import takes a while and prints; only this format needs it.
+    # The import is slow and prints; only this format needs it.
     from ai_edge_litert import interpreter
 
     try:
@@ -91,19 +91,19 @@ class TFLiteRunner:
       raise ValueError(f'{self._path}: LiteRT cannot load it: {error}') from error
 
   def _after_fork(self) -> None:
-    # Deleting the interpreter would end threads that only the parent has, which crashes.
+    # Deleting the interpreter would stop threads that exist only in the parent, which crashes.
     _ABANDONED.append((self._interpreter, self._signatures))
     self._lock, self._interpreter, self._signatures = threading.Lock(), None, {}
 
 
 def to_real(value: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
-  """Returns an output as real numbers, by the quantisation in LiteRT's `detail` of it; floats stay as they are."""
+  """Dequantizes an output by the quantization in LiteRT's `detail` of it; floats stay as they are."""
   scale, zero_point = detail['quantization']
   return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
 
 
 def describe(details: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-  """Returns the inputs or outputs of a signature as the JSON file has them: name, shape and dtype of each."""
+  """Describes the inputs or outputs of a signature for the JSON file: name, shape and dtype of each."""
   return [
     {'name': name, 'shape': [int(side) for side in detail['shape']], 'dtype': detail['dtype'].__name__}
     for name, detail in details.items()

@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Chains of commands that go on where they were stopped."""
+"""Runs chains of commands that resume where they were stopped."""

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Runs one command of a chain; when the chain is stopped, the command is asked to end and given time for it."""
+"""Runs one command of a chain, and lets it finish cleanly when the chain is stopped."""
 
 import contextlib
 import os
@@ -25,20 +25,20 @@ from typing import TextIO
 
 SECONDS_TO_END = 60  # Training saves a checkpoint first.
 
-# The commands tell what matters themselves; Python's warnings would hide it.
+# The commands print what matters; Python's warnings would hide it.
 _ENVIRONMENT = {'PYTHONWARNINGS': 'ignore'}
 
 
 def run(command: Sequence[str], log: pathlib.Path | None, stream: TextIO) -> int:
   """Runs a command to its end and returns its exit code, negative for a signal.
 
-  The command has a process group of its own, so that Ctrl-C reaches this process alone; it then gets SIGTERM, and
-  SIGKILL if it is still there after a minute or at a second Ctrl-C.
+  The command runs in its own process group, so that Ctrl-C reaches only this process, which then sends SIGTERM, and
+  SIGKILL if the command still runs after a minute or at a second Ctrl-C.
 
   Args:
     command: the words of the command line.
-    log: file for all that the command says; None: it speaks for itself.
-    stream: where the seconds are counted, on a terminal, while a command is silent.
+    log: file for the output of the command; None leaves it on the terminal.
+    stream: where elapsed seconds are shown, if it is a terminal, while the output goes to `log`.
 
   Raises:
     OSError: the command cannot be started.
@@ -66,7 +66,7 @@ def _wait(process: subprocess.Popen, stream: TextIO | None) -> int:
 
 
 def _end(process: subprocess.Popen) -> None:
-  """Asks the command and all that it has started to end, and makes them."""
+  """Stops the command and all processes it started: first by SIGTERM, then by SIGKILL."""
   with contextlib.suppress(ProcessLookupError):
     os.killpg(process.pid, signal.SIGTERM)
     try:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What this machine's processor is called and can do."""
+"""Reports the name and the abilities of this machine's processor."""
 
 import functools
 import pathlib
@@ -23,7 +23,7 @@ _CPUINFO = pathlib.Path('/proc/cpuinfo')
 
 @functools.cache
 def name(cpuinfo: pathlib.Path = _CPUINFO) -> str:
-  """Returns the name of the processor, as Linux has it; elsewhere what Python knows."""
+  """Returns the name of the processor, from /proc/cpuinfo on Linux and from Python elsewhere."""
   for line in _read(cpuinfo).splitlines():
     if line.startswith('model name'):
       return line.partition(':')[2].strip()
@@ -31,7 +31,7 @@ def name(cpuinfo: pathlib.Path = _CPUINFO) -> str:
 
 
 def computes_bfloat16(cpuinfo: pathlib.Path = _CPUINFO) -> bool:
-  """Whether it has instructions for bfloat16; without them it is slower than float32."""
+  """Tells whether the processor has bfloat16 instructions; without them bfloat16 is slower than float32."""
   words = _read(cpuinfo).split()
   return 'avx512_bf16' in words or 'amx_bf16' in words
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A chain of commands that is run once: a step whose result is there and whose input is unchanged is skipped."""
+"""Runs a chain of commands, skipping each step whose result exists and whose input is unchanged."""
 
 import dataclasses
 import fcntl
@@ -30,11 +30,11 @@ from typing import Any, TextIO
 
 from nasfpn_tf.chain import process
 
-_LAST_LINES = 15  # Of a log, shown when its command fails.
+_LAST_LINES = 15  # Lines of a log that are shown when its command fails.
 
 
 class StepError(RuntimeError):
-  """A step failed; the message says which command, and what its last words mean for the next run."""
+  """A step failed; the message has the command, the end of its log and how to resume."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,17 +42,17 @@ class Step:
   """One step of the chain.
 
   Attributes:
-    name: short, unique; also the name of its stamp.
-    title: what the step does, for people.
+    name: short unique name, also of its stamp file.
+    title: what the step does, for the terminal.
     commands: command lines, run one after the other.
-    outputs: files and directories that the step makes. All must exist afterwards; what an earlier run left of them is
+    outputs: files and directories that the step writes. All must exist afterwards; leftovers of an earlier run are
       deleted first.
     inputs: files that the result depends on, besides the command lines and the steps in `after`.
     after: names of the steps whose results this one reads.
-    summary: says in a few words what was made; called after the commands.
-    continues: after an interruption the commands go on from the outputs they find, which are deleted only when the
-      input has changed.
-    quiet: the commands' words go into a log file, whose end is shown if one fails. For commands that show no progress.
+    summary: returns a few words on the result; called after the commands.
+    continues: whether the commands resume from existing outputs, which are then deleted only when the input has
+      changed.
+    quiet: whether output goes to a log file, whose end is shown on failure; for commands without a progress bar.
   """
 
   name: str
@@ -68,7 +68,7 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """What became of a step: `seconds` it took, now or (`reused`) when it was made, and its `summary`."""
+  """Result of a step: the `seconds` it took, now or in an earlier run (`reused`), and its `summary`."""
 
   step: Step
   seconds: float
@@ -77,13 +77,13 @@ class Result:
 
 
 class Chain:
-  """Runs steps in order and remembers in `directory` what is done."""
+  """Runs steps in order and records in `directory` which are done."""
 
   def __init__(self, steps: Sequence[Step], directory: str | os.PathLike, stream: TextIO | None = None):
-    """Takes the steps, in the order to run them; `stream` is where progress is told, standard output by default.
+    """Takes the steps in their order; progress goes to `stream`, by default standard output.
 
     Raises:
-      ValueError: two steps of one name, or a step that is to run after one that comes later.
+      ValueError: two steps have the same name, or a step reads the result of a later one.
     """
     known: set[str] = set()
     for step in steps:
@@ -96,17 +96,17 @@ class Chain:
     self._stream = stream or sys.stdout
 
   def run(self) -> list[Result]:
-    """Runs every step that is not done.
+    """Runs every step that is not done yet.
 
     Raises:
-      StepError: a command failed or did not make what it should, or another run is at work in the same directory.
+      StepError: a command failed or did not write its outputs, or another run uses the same directory.
     """
     self._stamps.mkdir(parents=True, exist_ok=True)
     with open(self._stamps / 'lock', 'w', encoding='utf-8') as lock:
       try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError as error:
-        raise StepError(f'Another run is at work in {self._stamps.parent}: wait for it, or choose another.') from error
+        raise StepError(f'Another run uses {self._stamps.parent}: wait for it, or choose another directory.') from error
       return [self._run_step(number, step) for number, step in enumerate(self._steps, start=1)]
 
   def _run_step(self, number: int, step: Step) -> Result:
@@ -127,7 +127,7 @@ class Chain:
     seconds = time.monotonic() - started
     missing = [str(path) for path in step.outputs if not path.exists()]
     if missing:
-      raise StepError(f'{step.title}: the command ended well but did not make {", ".join(missing)}.')
+      raise StepError(f'{step.title}: the command succeeded but did not write {", ".join(missing)}.')
     summary = step.summary()
     made = f'{digest[:16]}-{time.time_ns()}'
     self._write_stamp(step.name, {'digest': digest, 'seconds': seconds, 'summary': summary, 'made': made})
@@ -142,7 +142,7 @@ class Chain:
       raise StepError(f'{step.title}: the command could not be started: {error}\n  {quote(command)}') from error
     if code == 0:
       return
-    words = 'its own messages are above'
+    words = 'its messages are above'
     if step.quiet:
       words = f'its last messages, from {log}:\n' + '\n'.join(_read_lines(log)[-_LAST_LINES:])
     why = f'failed with exit code {code}' if code > 0 else f'was ended by signal {-code}'
@@ -150,11 +150,11 @@ class Chain:
       why += ' (often: out of memory)'
     raise StepError(
       f'{step.title}: the command {why}; {words}\nTo run it alone:\n  {quote(command)}\n'
-      'Run the same command again to go on from here.'
+      'Run the same command again to resume from here.'
     )
 
   def _digest(self, step: Step) -> str:
-    """Changes when a command, an input file, or the result of an earlier step that this one reads changes."""
+    """Returns a digest of the commands, the input files and the results of earlier steps that this step reads."""
     earlier = {name: self._read_stamp(name).get('made', '') for name in step.after}
     files = {str(path): _fingerprint(path) for path in step.inputs}
     facts = {'commands': [list(command) for command in step.commands], 'after': earlier, 'inputs': files}
@@ -178,7 +178,7 @@ class Chain:
 
 
 def quote(command: Sequence[str]) -> str:
-  """A command line that can be pasted into a shell."""
+  """Quotes a command line so that it can be pasted into a shell."""
   return shlex.join(map(str, command))
 
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Configuration of detectors, their data and their training, and how files and overrides are read.
+"""Defines the configuration of detectors, data and training, and reads its files and overrides.
 
 The dataclasses below load on first use: `loading` and `checking` also serve programs that start without TensorFlow.
 """

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Values of a configuration checked against the types that its fields declare."""
+"""Checks the values of a configuration against the declared types of its fields."""
 
 import dataclasses
 import types
@@ -26,14 +26,14 @@ __all__ = ['check', 'nearest']
 
 
 def check(params: Any, where: str = '') -> None:
-  """Checks every value of a configuration against the type that its field declares; Model Garden's overrides do not.
+  """Checks every value of a configuration against the declared type of its field, which Model Garden does not.
 
   Args:
     params: the configuration.
     where: dotted path of `params` in its experiment, for the message.
 
   Raises:
-    ValueError: naming the key, its value and what it should be.
+    ValueError: a value has a wrong type; the message names the key, the value and the type.
   """
   for problem in _type_problems(params, where):
     raise ValueError(problem)
@@ -60,25 +60,25 @@ def _type_problems(params: Any, where: str) -> Iterator[str]:
 
 
 def _annotations(params: Any) -> dict[str, Any]:
-  """Gives {name: type} of the values that `params` has."""
-  # Model Garden's know of `add_backbone`, and of the base class's fields that are no values, such as `restrictions`.
+  """Returns {name: type} of the fields of `params`."""
+  # Model Garden's annotations include `add_backbone` and exclude fields that hold no values, such as `restrictions`.
   of_model_garden = getattr(params, '_get_annotations', None)
   found = of_model_garden() if of_model_garden else typing.get_type_hints(type(params))
   return {name: annotation for name, annotation in found.items() if name in vars(params)}
 
 
 def _is_one_of(params: Any) -> bool:
-  """Whether `type` names the section that holds; by name, since to import Model Garden's class imports TensorFlow."""
+  """Tells whether `type` selects a section; checked by class name, since Model Garden's class imports TensorFlow."""
   return any(base.__name__ == 'OneOfConfig' for base in type(params).__mro__)
 
 
 def _fits(value: Any, annotation: Any) -> bool:
-  """Whether `value` is of the declared type; declarations that say nothing definite fit everything."""
+  """Tells whether `value` has the declared type; every value fits a declaration without a definite type."""
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
   if origin in (typing.Union, types.UnionType):
     return any(_fits(value, argument) for argument in arguments)
   if origin in (list, tuple) or annotation in (list, tuple) or getattr(origin, '__name__', '') == 'Sequence':
-    # Model Garden keeps an override's list for a tuple.
+    # Model Garden stores a list where an override sets a tuple.
     return isinstance(value, list | tuple) and (
       not arguments or arguments[-1] is Ellipsis or all(_fits(v, arguments[0]) for v in value)
     )

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a detector is trained and evaluated on: Model Garden's input configuration with what this project adds."""
+"""Configures the input of training and evaluation: Model Garden's dataclasses with this project's additions."""
 
 import dataclasses
 
@@ -21,12 +21,12 @@ from official.vision.configs import retinanet
 
 @dataclasses.dataclass
 class Parser(retinanet.Parser):
-  """Augmentation and labelling of one image.
+  """Augmentation and labels of an image.
 
   Attributes:
-    aug_rand_vflip: vertical flips, for pictures without an up (microscopy, aerial).
+    aug_rand_vflip: random vertical flips, for images without an upright orientation (microscopy, aerial).
     aug_color: strength of random brightness, contrast and saturation, 0.0 (off) to 1.0.
-    aug_operations: more operations, applied in this order, such as `['color(strength=0.4)']`; see
+    aug_operations: further operations, applied in this order, such as `['color(strength=0.4)']`; see
       `nasfpn_tf.data.input.augment`. Text, because lists of sections are merged element by element.
   """
 
@@ -37,10 +37,10 @@ class Parser(retinanet.Parser):
 
 @dataclasses.dataclass
 class DataConfig(retinanet.DataConfig):
-  """Input; `drop_remainder` is ignored in evaluation: every image is seen.
+  """Input of training or evaluation; evaluation ignores `drop_remainder` and sees every image.
 
   Attributes:
-    take_examples: use only the first so many records; 0 uses all.
+    take_examples: number of records to use, from the first on; 0 uses all.
   """
 
   dtype: str = 'float32'

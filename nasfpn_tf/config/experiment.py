@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From an experiment's name, YAML files and overrides to an `ExperimentConfig`; trainer, zoo and export read it here.
+"""Loads an `ExperimentConfig` from an experiment's name, YAML files and overrides.
 
-Every key has to exist and every value to have the type that its field declares, so that a typo is an error which names
-the key and its source, not a default that is silently kept. Experiments are those that the caller's imports have
-registered: `nasfpn_tf.training.params` has this project's.
+Every key must exist and every value must have the declared type of its field, so that a typo is an error that names the
+key and its source instead of a default silently kept. Only experiments that the caller's imports have registered are
+known; `nasfpn_tf.training.params` registers this project's.
 """
 
 import json
@@ -39,28 +39,28 @@ def load_params(
   config_files: str | Sequence[str] | None = None,
   params_override: str | Mapping[str, Any] | None = None,
 ) -> cfg.ExperimentConfig:
-  """Loads an experiment with overrides on top, those of later files over those of earlier ones.
+  """Loads an experiment and applies overrides; later files take precedence.
 
   Args:
-    experiment: name of a registered experiment; None is the one that a file names by its key `experiment`, else
+    experiment: name of a registered experiment; None takes the one that a file names in its key `experiment`, else
       `DEFAULT_EXPERIMENT`.
-    config_files: what `loading.find_config` takes, one or several.
-    params_override: a mapping, nested or with dotted keys, or what `loading.parse_override` takes.
+    config_files: one or several references, as of `loading.find_config`.
+    params_override: a mapping, nested or with dotted keys, or text as of `loading.parse_override`.
 
   Raises:
     ValueError: if the experiment does not exist, a file is not YAML or is written for another experiment, a key does
-      not exist, or a value has a wrong type. The message names the file, the key and the nearest that exists.
+      not exist, or a value has a wrong type. The message names the file, the key and the nearest existing key.
     FileNotFoundError: if a file does not exist.
   """
   paths = [loading.find_config(reference) for reference in _as_list(config_files)]
   files = [(str(path), loading.read_yaml(path)) for path in paths]
   for path, content in files:
-    # A file holds the differences from one experiment, so it is wrong on top of another.
+    # A file holds differences from one experiment, so it must not be applied to another.
     named = content.pop('experiment', None)
     content.pop(published.KEY, None)
     if named is not None and experiment not in (None, named):
       raise ValueError(
-        f'{path} is for experiment {named!r}, not {experiment!r}: leave the experiment out, or change it.'
+        f'{path} is for experiment {named!r}, not {experiment!r}: leave out the experiment, or change it.'
       )
     experiment = experiment or named
   experiment = experiment or DEFAULT_EXPERIMENT
@@ -70,7 +70,7 @@ def load_params(
   params = exp_factory.get_exp_config(experiment)
   for path, content in files:
     if pathlib.Path(path).name == loading.PARAMS_FILE and isinstance(params.task, DetectionTask):
-      # A whole experiment: what it does not say is not the experiment's of today. Stacks had no residual connections
+      # A whole experiment: what it leaves out has the default of its time. Stacks had no residual connections
       # when it was written.
       params.task.model.decoder.feature_pyramid.residual = False
     _override(params, content, path)
@@ -97,7 +97,7 @@ def _override(params: cfg.ExperimentConfig, overrides: dict[str, Any], source: s
 
 
 def _unknown_keys(params: hyperparams.Config, overrides: dict[str, Any], where: str) -> Iterator[str]:
-  """Problems of keys that `params` does not have. An inline topology becomes the text that its field holds."""
+  """Yields a problem for each key that `params` lacks; turns an inline topology into text, as its field stores it."""
   known = [key for key in params.__dict__ if key not in params.RESERVED_ATTR]
   for key, value in overrides.items():
     path = f'{where}.{key}' if where else str(key)
@@ -109,7 +109,7 @@ def _unknown_keys(params: hyperparams.Config, overrides: dict[str, Any], where: 
       overrides[key] = json.dumps(value)
     elif isinstance(value, dict):
       if current is None:
-        # Model Garden fills an optional section without looking at its keys.
+        # Model Garden fills an optional section without checking its keys.
         section = params._get_subconfig_type(key)
         current = section() if section is not hyperparams.Config else None
       if isinstance(current, hyperparams.Config) and type(current) is not hyperparams.Config:

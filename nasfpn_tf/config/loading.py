@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Configuration files and overrides: finding files, reading YAML, and the one form of overrides of all commands.
+"""Finds configuration files, reads YAML, and parses the overrides of all commands.
 
-Nothing here needs TensorFlow or knows what the keys mean: `experiment` does for trainings, and
-`nasfpn_tf.search.config` for searches.
+Nothing here imports TensorFlow or interprets the keys: `experiment` does so for training, `nasfpn_tf.search.config` for
+searches.
 """
 
 import pathlib
@@ -27,10 +27,10 @@ import yaml
 
 from nasfpn_tf.config import checking, safe_yaml
 
-PARAMS_FILE = 'params.yaml'  # What training writes beside its checkpoints: the whole experiment.
+PARAMS_FILE = 'params.yaml'  # Written by training beside its checkpoints: the whole experiment.
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
-# In a wheel the configs travel inside the package; in a checkout they lie beside it.
+# In a wheel the configs are inside the package; in a checkout they are beside it.
 _CONFIG_DIRS = (_PACKAGE / 'configs', _PACKAGE.parent / 'configs')
 _SEARCHES = 'search'
 
@@ -84,11 +84,11 @@ def search_config_names() -> dict[str, pathlib.Path]:
 
 
 def read_yaml(path: str | pathlib.Path) -> dict[str, Any]:
-  """Reads a YAML file's mapping; an empty file is an empty one.
+  """Reads the mapping in a YAML file; an empty file gives an empty mapping.
 
   Raises:
-    ValueError: it is no mapping, or no YAML that `safe_yaml.load` reads; the message has the file and the line.
-    FileNotFoundError: it cannot be read.
+    ValueError: the file is not YAML as of `safe_yaml.load`, or not a mapping; the message names the file and the line.
+    FileNotFoundError: the file cannot be read.
   """
   try:
     data = safe_yaml.load(pathlib.Path(path).read_text(encoding='utf-8'))
@@ -106,14 +106,14 @@ def read_yaml(path: str | pathlib.Path) -> dict[str, Any]:
 def parse_override(text: str) -> dict[str, Any]:
   """Reads 'task.model.num_classes=4,trainer.train_steps=100', a YAML or JSON mapping, or the path of a YAML file.
 
-  Values of the first form are YAML: a list in brackets, text with a comma in quotes. A mapping in braces is allowed.
-  What no YAML value begins with is text, such as '*.tfrecord'.
+  Values of the first form are YAML: a list in brackets, text with a comma in quotes, a mapping in braces. What cannot
+  begin a YAML value is text, such as '*.tfrecord'.
 
   Returns:
     {key: value}; keys may be dotted.
 
   Raises:
-    ValueError: quoting the part that is not understood.
+    ValueError: the text cannot be parsed; the message quotes the part.
   """
   text = text.strip()
   if text.endswith(('.yaml', '.yml')) and '=' not in text and '\n' not in text:
@@ -138,10 +138,10 @@ def parse_override(text: str) -> dict[str, Any]:
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-  """Turns dotted keys, as overrides have them, into nested mappings, as YAML files have them.
+  """Converts dotted keys, as in overrides, to nested mappings, as in YAML files.
 
   Raises:
-    ValueError: naming the key that is given twice.
+    ValueError: a key is given twice; the message names it.
   """
   result: dict[str, Any] = {}
   for key, value in flat.items():
@@ -170,9 +170,9 @@ def _parse_value(text: str, part: str) -> Any:
 
 
 def _split(text: str) -> Iterator[str]:
-  """Splits at the commas that are not inside quotes or brackets."""
+  """Splits at commas outside of quotes and brackets."""
   depth, start, i = 0, 0, 0
-  at_value = False  # Only what begins with a quote is quoted: don't is not.
+  at_value = False  # A quote counts only at the beginning of a value: not in don't.
   while i < len(text):
     quoted = _QUOTED.match(text, i) if at_value else None
     if quoted:

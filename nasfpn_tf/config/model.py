@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a detector is made of: Model Garden's dataclasses with what this project adds to them.
+"""Configures the model: Model Garden's dataclasses with this project's additions.
 
-Plain values only. A topology is ONE string (catalogue name, .json path or inline JSON), because Model Garden merges
-lists of sub-configs element by element when it overrides them.
+All fields are plain values. A topology is one string (catalogue name, .json path or inline JSON), because Model Garden
+merges lists of sub-configs element by element when it overrides them.
 """
 
 import dataclasses
@@ -26,22 +26,22 @@ from official.vision.configs import backbones, decoders, retinanet
 
 @dataclasses.dataclass
 class FeaturePyramid(hyperparams.Config):
-  """The stackable pyramid (arXiv 1904.07392, sec. 3.1): N repeats of D filters are `N @ D`.
+  """Stackable pyramid (arXiv 1904.07392, sec. 3.1): N repeats of D filters are `N @ D`.
 
   Attributes:
     topology: catalogue name, path of a .json file, or inline JSON; see `nasfpn_tf.topology.resolve`.
-    num_repeats: how many pyramids are stacked (N).
-    num_filters: width of every feature (D).
-    use_separable_conv: separable convolutions, NAS-FPNLite.
-    project_each_edge: a projection of its own for every use of a backbone feature, as in EfficientDet.
-    residual: each pyramid adds its inputs to its outputs and begins as the identity, so that a deeper stack does not
-      begin worse than a shallow one; not in the paper (docs/training.md, stacks).
-    dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 is off.
+    num_repeats: number of stacked pyramids (N).
+    num_filters: number of channels of every feature (D).
+    use_separable_conv: whether to use separable convolutions (NAS-FPNLite).
+    project_each_edge: whether every use of a backbone feature has its own projection, as in EfficientDet.
+    residual: whether each pyramid adds its inputs to its outputs and starts as the identity, so that a deeper stack
+      does not start worse than a shallow one; not in the paper (docs/training.md, residual stacks).
+    dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 disables it.
     dropblock_size: side of the dropped blocks, in cells of the feature map.
     dropblock_ramp_steps: training steps in which the keep probability falls linearly from 1 to `dropblock_keep_prob`;
-      0: it holds from the start.
-    recompute: in training keep only the inputs of each pyramid and compute it a second time in the backward pass: less
-      memory for more time.
+      0 applies it from the start.
+    recompute: whether training keeps only the inputs of each pyramid and recomputes it in the backward pass, which
+      saves memory and costs time.
   """
 
   topology: str = 'nas_fpn'
@@ -58,10 +58,10 @@ class FeaturePyramid(hyperparams.Config):
 
 @dataclasses.dataclass
 class SSD(hyperparams.Config):
-  """The feature layers of SSDLite (arXiv 1801.04381, sec. 6.2): no fusion, the coarse levels one after the other.
+  """Feature layers of SSDLite (arXiv 1801.04381, sec. 6.2): no fusion, each coarse level computed from the one before.
 
   Attributes:
-    extra_filters: width of each level behind the backbone's last.
+    extra_filters: number of channels of each level after the backbone's last.
   """
 
   extra_filters: list[int] = dataclasses.field(default_factory=lambda: [512, 256, 256, 128])
@@ -78,17 +78,17 @@ class Decoder(decoders.Decoder):
 
 @dataclasses.dataclass
 class Applications(hyperparams.Config):
-  """A backbone from `tf_keras.applications`.
+  """Backbone from `tf_keras.applications`.
 
   Attributes:
     name: model name as in `nasfpn_tf.modeling.backbones.applications.NAMES`, e.g. 'mobilenet_v2' or 'resnet50'.
     alpha: width multiplier, for the MobileNets.
     weights: 'imagenet' (downloaded by tf_keras), the path of a Keras weight file without the top, or 'none'.
-    norm_momentum: momentum of the backbone's batch norms; 0 keeps the one of the library (0.99 or 0.999).
-    expanded: the features that the SSD family reads from MobileNetV2: those of a level are the expanded ones inside the
-      block that leaves it, C5 is behind the last convolution.
-    frozen_level: layers up to the feature of this level stay as loaded, as is usual in fine-tuning on few pictures
-      (2: the stem and the blocks of stride 2 and 4, where most of the time of a step goes); 0 trains all.
+    norm_momentum: momentum of the backbone's batch norms; 0 keeps the library's (0.99 or 0.999).
+    expanded: whether to use the features that the SSD family reads from MobileNetV2: the expanded ones inside the block
+      that leaves a level, and C5 after the last convolution.
+    frozen_level: level up to whose feature the layers stay as loaded, as is usual in fine-tuning on few images (2: the
+      stem and the blocks of stride 2 and 4, which take most of the time of a step); 0 trains all layers.
   """
 
   name: str = 'mobilenet_v2'
@@ -101,14 +101,15 @@ class Applications(hyperparams.Config):
 
 @dataclasses.dataclass
 class AmoebaNet(hyperparams.Config):
-  """AmoebaNet-D (arXiv 1802.01548); batch norm and activation are those of `norm_activation`.
+  """AmoebaNet-D (arXiv 1802.01548); `norm_activation` sets batch norm and activation.
 
   Attributes:
-    num_cells: normal cells in each of the three sections (N); papers also give their sum, 18 for 6.
-    num_filters: width of the first section's cells (F), doubled in each further section.
-    stem_filters: width of the first convolution.
-    drop_path_keep_prob: of the last cell's paths, falling linearly from 1 with the position of a cell; 1.0 is off.
-    drop_path_ramp_steps: training steps in which it falls from 1; 0: it holds from the start.
+    num_cells: normal cells in each of the three sections (N); papers also report the total, 18 for 6.
+    num_filters: channels of the first section's cells (F), doubled in each further section.
+    stem_filters: channels of the first convolution.
+    drop_path_keep_prob: keep probability of the last cell's paths; decreases linearly from 1 over the cells; 1.0
+      disables it.
+    drop_path_ramp_steps: training steps in which it decreases from 1; 0 applies it from the start.
   """
 
   num_cells: int = 6
@@ -120,15 +121,15 @@ class AmoebaNet(hyperparams.Config):
 
 @dataclasses.dataclass
 class ScalePermuted(hyperparams.Config):
-  """SpineNet with blocks in any order (arXiv 1912.05027); batch norm and activation are those of `norm_activation`.
+  """SpineNet with blocks in any order (arXiv 1912.05027); `norm_activation` sets batch norm and activation.
 
   Attributes:
     architecture: 'spinenet_49', path of a .json file, or inline JSON; see `nasfpn_tf.topology.spinenet.resolve`.
-    num_filters: width of the outputs.
-    filter_size_scale: width of the blocks relative to SpineNet-49's.
-    resample_alpha: width of a feature while it is resampled, relative to that of its block.
-    block_repeats: how many blocks follow each other in the place of one.
-    stochastic_depth_drop_rate: of the last block, rising linearly from 0 with the position of a block; 0 is off.
+    num_filters: channels of the outputs.
+    filter_size_scale: channels of the blocks relative to SpineNet-49's.
+    resample_alpha: channels of a feature while it is resampled, relative to its block.
+    block_repeats: number of consecutive blocks in place of one.
+    stochastic_depth_drop_rate: drop rate of the last block; increases linearly from 0 over the blocks; 0 disables it.
   """
 
   architecture: str = 'spinenet_49'
@@ -144,7 +145,7 @@ _ADDED_BACKBONES: dict[str, type[hyperparams.Config]] = {}
 
 @dataclasses.dataclass
 class Backbone(backbones.Backbone):
-  """Model Garden's backbones, `applications`, `amoebanet`, `scale_permuted`, and those of `add_backbone`."""
+  """Model Garden's backbones, `applications`, `amoebanet`, `scale_permuted`, and backbones added by `add_backbone`."""
 
   type: str | None = 'resnet'
   applications: Applications = dataclasses.field(default_factory=Applications)
@@ -158,19 +159,19 @@ class Backbone(backbones.Backbone):
 
   @classmethod
   def _get_annotations(cls):
-    """Returns {name: type} of the sections, from which Model Garden makes a section of a dict."""
+    """Returns {name: type} of the sections, which Model Garden uses to build a section from a dict."""
     return {**super()._get_annotations(), **_ADDED_BACKBONES}
 
 
 def add_backbone(name: str, settings: type[hyperparams.Config]) -> None:
-  """Adds a section to `Backbone`; configurations that exist already do not get it.
+  """Adds a section to `Backbone`; existing configurations do not get it.
 
   Args:
-    name: of the section; one that `Backbone` declares itself is left as it is.
+    name: name of the section; one that `Backbone` itself declares is left unchanged.
     settings: class of the section.
 
   Raises:
-    KeyError: the section is declared with another class.
+    KeyError: the section exists with another class.
   """
   declared = {field.name: field.type for field in dataclasses.fields(Backbone)}
   if declared.get(name, settings) is not settings:
@@ -181,14 +182,14 @@ def add_backbone(name: str, settings: type[hyperparams.Config]) -> None:
 
 @dataclasses.dataclass
 class RetinaNetHead(retinanet.RetinaNetHead):
-  """Model Garden's head; `num_filters` 0 makes it as wide as the pyramid (the published NAS-FPN models)."""
+  """Model Garden's head; `num_filters` 0 takes the channels of the pyramid, as the published NAS-FPN models do."""
 
   num_filters: int = 0
 
 
 @dataclasses.dataclass
 class DetectionGenerator(retinanet.DetectionGenerator):
-  """Post-processing; `nms_version` 'class_offset' and 'class_offset_xla' (for TPU) are ours, others Model Garden's."""
+  """Post-processing; adds the `nms_version` 'class_offset' and 'class_offset_xla' (for TPU) to Model Garden's."""
 
   pre_nms_top_k: int = 1000
   nms_version: str = 'class_offset'
@@ -199,10 +200,10 @@ class Anytime(hyperparams.Config):
   """Class and box heads after every stacked pyramid, trained together (arXiv 1904.07392, sec. 3.3).
 
   Attributes:
-    enabled: whether there are heads after the earlier pyramids, too.
-    share_heads: the heads have their convolutions in common, with batch norms of their own; else nothing.
-    loss_weights: weight of the loss of each exit, the first pyramid's first; empty: all the same, 1 in sum, so that
-      learning rates and weight decay mean what they mean with one exit.
+    enabled: whether the earlier pyramids have heads, too.
+    share_heads: whether the heads share their convolutions; each has its own batch norms in any case.
+    loss_weights: weight of the loss of each exit, beginning with the first pyramid; empty for equal weights with sum 1,
+      so that learning rate and weight decay act as with a single exit.
   """
 
   enabled: bool = False
@@ -218,7 +219,7 @@ class Detector(retinanet.RetinaNet):
   that `create_tfrecord.py` writes beside the training records, so a user need not count.
 
   Attributes:
-    recompute_backbone: as `decoder.feature_pyramid.recompute`, for each block of the backbone.
+    recompute_backbone: like `decoder.feature_pyramid.recompute`, for each block of the backbone.
     recompute_head: the same for the towers of the head, level by level.
   """
 
@@ -232,9 +233,9 @@ class Detector(retinanet.RetinaNet):
 
 
 def aligned_level(model: Detector) -> int:
-  """The level whose stride the sides of the input must be multiples of.
+  """Returns the level whose stride must divide the sides of the input.
 
-  Where levels are merged each has to be half of the one before. SSD's layers merge nothing: behind the backbone a level
-  may be half of an odd one, rounded up.
+  A pyramid that merges levels needs each level to be half the size of the one before. SSD's layers merge nothing: after
+  the backbone a level may be half of an odd size, rounded up.
   """
   return min(model.max_level, 5) if model.decoder.type == 'ssd' else model.max_level

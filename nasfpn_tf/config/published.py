@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What was published of a configuration's model: its key `published`, one entry a source.
+"""Reads the published figures of a configuration's model from its key `published`, one entry per source.
 
 ```yaml
 published:
@@ -21,9 +21,9 @@ published:
   - {params_m: 11.9, source: tensorflow/tpu model zoo, differs: {params: why the built model has another number}}
 ```
 
-Figures are written as the source prints them, because how many digits it prints says how exact they are. `params_m` are
-trainable parameters in millions, `all_params_m` count the moving statistics of the batch norms too, and
-`multiply_adds_g` are in thousand millions. A source is an arXiv number, with what is cited of it behind a comma, or one
+Figures are written as the source prints them, because the number of digits shows their precision. `params_m` are
+trainable parameters in millions, `all_params_m` also count the moving statistics of batch norms, and
+`multiply_adds_g` are in billions. A source is an arXiv number, with the cited place after a comma, or one
 of `SOURCES`.
 """
 
@@ -59,17 +59,17 @@ _SPLITS = ('', 'val', 'test-dev')
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-  """Figures of a model from one source.
+  """Published figures of a model from one source.
 
   Attributes:
     ap: COCO AP in per cent as printed there, such as '39.9'; '' if not given.
-    split: of COCO that the AP is on, 'val' or 'test-dev'; '' if not given.
+    split: split of COCO that the AP refers to, 'val' or 'test-dev'; '' if not given.
     params_m: parameters in millions as printed there, such as '60.3'; '' if not given.
     counts_statistics: whether these count the moving statistics of the batch norms.
-    multiply_adds_g: multiply-adds in thousand millions as printed there; '' if not given.
-    source: what is cited.
-    url: where that is.
-    note: what the source says of the conditions.
+    multiply_adds_g: multiply-adds in billions as printed there; '' if not given.
+    source: cited source.
+    url: URL of the source.
+    note: conditions that the source states.
     differs: {'params' or 'multiply_adds': why the built model differs from what was published}.
   """
 
@@ -85,10 +85,10 @@ class Published:
 
 
 def read(path: str | pathlib.Path) -> tuple[Published, ...]:
-  """Reads what a configuration says was published of its model.
+  """Reads the published figures in a configuration file.
 
   Raises:
-    ValueError: naming the file, the entry and what is wrong with it.
+    ValueError: an entry is wrong; the message names the file and the entry.
   """
   entries = loading.read_yaml(path).get(KEY, [])
   if not isinstance(entries, list):
@@ -129,7 +129,7 @@ def _published(entry: Any, where: str) -> Published:
 
 
 def _printed(value: Any, where: str) -> str:
-  """A number as it is printed; one that ends in several zeros has to be in quotes."""
+  """Returns a number as it is printed; one with trailing zeros must be in quotes."""
   if value != '' and (isinstance(value, bool) or not re.fullmatch(r'\d+(\.\d+)?', str(value))):
     raise ValueError(f'{where}: {value!r} is not a number.')
   return str(value)

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The YAML of configurations: text, numbers, true, false, null, lists and mappings with keys of text.
+"""Reads the YAML of configurations: text, numbers, true, false, null, lists and mappings with text keys.
 
-YAML allows more than a configuration can mean, and PyYAML reads some of it into something else, into an endless value,
-or not at all with a bare exception. All of that is an error here that says where it stands.
+YAML allows more than a configuration can hold, and PyYAML turns some of it into a different value, an endless value or
+a bare exception. Here all of that is an error with its line.
 """
 
 import re
@@ -24,8 +24,8 @@ from typing import Any
 
 import yaml
 
-MAX_DEPTH = 64  # Model Garden's and Python's own walks over a configuration recurse.
-MAX_ALIASED = 10_000  # Values that aliases may add to those that are written: ten lines of aliases can make 10**9.
+MAX_DEPTH = 64  # Model Garden and Python recurse over a configuration.
+MAX_ALIASED = 10_000  # Values that aliases may add: ten lines of aliases can make 10**9.
 
 _TAG = 'tag:yaml.org,2002:'
 
@@ -34,29 +34,29 @@ def load(text: str) -> Any:
   """Reads one YAML document.
 
   Raises:
-    yaml.YAMLError: it is not well formed, has a key twice or one that is not text, has a value that JSON does not have
-      (a date, for one), is nested deeper than `MAX_DEPTH`, or is made large by aliases. The message has the line.
+    yaml.YAMLError: the text is malformed, has a duplicate key or one that is not text, has a value that JSON lacks
+      (such as a date), is nested deeper than `MAX_DEPTH`, or grows too large by aliases. The message has the line.
   """
   return _unshared(yaml.load(text, Loader=_Loader))
 
 
 def _unshared(value: Any) -> Any:
-  """Gives each alias a value of its own, so that a change of one place is none of another."""
+  """Copies the value of each alias, so that a change in one place does not change another."""
   if isinstance(value, dict):
     return {key: _unshared(inner) for key, inner in value.items()}
   return [_unshared(inner) for inner in value] if isinstance(value, list) else value
 
 
 class _Loader(yaml.SafeLoader):
-  """Safe YAML, bounded, that reads 1e-4 as a number."""
+  """Safe YAML loader with bounded size and depth that reads 1e-4 as a number."""
 
   def __init__(self, stream: str):
     super().__init__(stream)
     self._depth = 0
-    self._extents: dict[yaml.Node, tuple[int, int]] = {}  # Nodes in it and levels below it, aliases written out.
+    self._extents: dict[yaml.Node, tuple[int, int]] = {}  # Nodes in it and levels below it, aliases expanded.
 
   def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
-    """See the base class; here nesting and aliases are bounded."""
+    """Composes a node as the base class does, with bounds on nesting and aliases."""
     mark, is_alias = self.peek_event().start_mark, self.check_event(yaml.AliasEvent)
     self._depth += 1
     if self._depth > MAX_DEPTH:
@@ -75,7 +75,7 @@ class _Loader(yaml.SafeLoader):
     return node
 
   def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-    """See the base class; keys are checked before merging (`<<`) puts those of other mappings beside them."""
+    """Composes a mapping as the base class does, and checks its keys before merging (`<<`) adds those of others."""
     node = super().compose_mapping_node(anchor)
     seen = set()
     for key, _ in node.value:
@@ -89,7 +89,7 @@ class _Loader(yaml.SafeLoader):
     return node
 
   def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-    """See the base class, whose errors of values that do not fit their tag (`!!bool x`) have no place."""
+    """Constructs a value as the base class does, but adds the line to errors of values that do not fit their tag."""
     try:
       return super().construct_object(node, deep)
     except (ArithmeticError, LookupError, ValueError) as e:
@@ -114,7 +114,7 @@ def _refuse(loader: _Loader, node: yaml.Node) -> None:
 
 for _type in ('timestamp', 'binary', 'omap', 'pairs', 'set'):
   _Loader.add_constructor(f'{_TAG}{_type}', _refuse)
-# Model Garden writes tuples with a tag that safe YAML does not know.
+# Model Garden writes tuples with a tag that safe YAML lacks.
 _Loader.add_constructor(f'{_TAG}python/tuple', lambda loader, node: loader.construct_sequence(node))
 _Loader.add_implicit_resolver(
   f'{_TAG}float', re.compile(r'^[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$'), list('-+0123456789.')

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How a detector is trained: Model Garden's task and trainer configuration with what this project adds."""
+"""Configures training: Model Garden's task and trainer dataclasses with this project's additions."""
 
 import dataclasses
 
@@ -27,13 +27,13 @@ from nasfpn_tf.config.model import Detector
 class DetectionTask(retinanet.RetinaNetTask):
   """RetinaNet's task with this project's model, input and evaluation.
 
-  `annotation_file` unset: the annotations that `create_tfrecord.py` wrote beside the validation records.
+  Without `annotation_file`, the annotations that `create_tfrecord.py` wrote beside the validation records are used.
 
   Attributes:
     backbone_lr_multiplier: learning rate of the backbone relative to the rest.
-    freeze_batch_norm: run the backbone's batch norms with their stored statistics, untrained.
-    quantization_aware: fine-tune the detector of `init_checkpoint` while it rounds weights and activations to 8 bits,
-      all batch norms frozen; see `training/quantization_aware.py`.
+    freeze_batch_norm: whether the backbone's batch norms use their stored statistics and are not trained.
+    quantization_aware: whether to fine-tune the detector of `init_checkpoint` with weights and activations rounded to 8
+      bits and all batch norms frozen; see `training/quantization_aware.py`.
   """
 
   model: Detector = dataclasses.field(default_factory=Detector)
@@ -52,8 +52,8 @@ class TrainerConfig(cfg.TrainerConfig):
   """Model Garden's trainer.
 
   Attributes:
-    learning_rate_batch_size: global batch size that the learning rates of `optimizer_config` are written for. With
-      another global batch the rates, warm-up included, are scaled in proportion (linear scaling rule); 0: never.
+    learning_rate_batch_size: global batch size for which the learning rates of `optimizer_config` are written. With
+      another batch size the rates, warm-up included, are scaled in proportion (linear scaling rule); 0 never scales.
   """
 
   learning_rate_batch_size: int = 0

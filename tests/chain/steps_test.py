@@ -108,7 +108,7 @@ def test_a_step_that_continues_starts_clean_when_its_input_changed(tmp_path):
 
 def test_a_command_that_made_nothing_is_a_failure(tmp_path):
   step = _step(tmp_path, 'a', outputs=[tmp_path / 'a.out', tmp_path / 'other'])
-  with pytest.raises(steps.StepError, match=r'did not make .*other'):
+  with pytest.raises(steps.StepError, match=r'did not write .*other'):
     _run(tmp_path, step)
   assert _run(tmp_path, _step(tmp_path, 'a'))[0] == [False]
 
@@ -146,7 +146,7 @@ def test_two_runs_in_one_directory_are_refused(tmp_path):
   _run(tmp_path, _step(tmp_path, 'a'))
   with open(tmp_path / '.steps' / 'lock') as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
-    with pytest.raises(steps.StepError, match='Another run is at work'):
+    with pytest.raises(steps.StepError, match='Another run uses'):
       _run(tmp_path, _step(tmp_path, 'a'))
   assert _run(tmp_path, _step(tmp_path, 'a'))[0] == [True]
 
