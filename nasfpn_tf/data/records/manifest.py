@@ -26,6 +26,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nasfpn_tf.data.records import journal
 from nasfpn_tf.data.sources.categories import Label
 
 FORMAT = 1
@@ -161,16 +162,25 @@ def find_manifests(input_path: str | Sequence[str] | None) -> list[Manifest]:
   manifests = {}
   for pattern in split_patterns(input_path):
     for prefix in prefixes_of(pattern):
-      try:
-        manifests.setdefault(prefix, Manifest.load(prefix + SUFFIX))
+      found = manifests.get(prefix) or _load_if_there(prefix)
+      if found:
+        manifests[prefix] = found
         break
-      except (FileNotFoundError, NotADirectoryError):
-        continue
   first, *others = manifests.values() or [None]
   for other in others:
     if other.labels != first.labels:
       raise ValueError(f'{first.path} and {other.path} give different labels; write both with one label map.')
   return list(manifests.values())
+
+
+def _load_if_there(prefix: str) -> Manifest | None:
+  for _ in range(2):
+    try:
+      return Manifest.load(prefix + SUFFIX)
+    except (FileNotFoundError, NotADirectoryError):
+      if not journal.finish_beside(prefix):
+        return None
+  return None
 
 
 def find_manifest(input_path: str | Sequence[str] | None) -> Manifest | None:

@@ -16,21 +16,19 @@
 
 A set with the prefix `dir/P` is made in `dir/.P.partial/`. Whatever stops the program there, be it an exception, a
 signal or the power, no file with a final name has been touched. The next run sees that nobody holds the directory's
-lock and clears it.
+lock and clears it. What stops the program while the files get their final names is made good by the journal.
 """
 
 import contextlib
-import fcntl
-import json
 import os
 import re
 import shutil
 
+from absl import logging
+
+from nasfpn_tf.data.records import journal
 from nasfpn_tf.data.records.manifest import ANNOTATIONS_SUFFIX, PROBLEMS_SUFFIX, SUFFIX, Manifest
 from nasfpn_tf.data.sources.problems import DataError
-
-_JOURNAL = 'commit.json'
-_LOCK = 'lock'
 
 
 class Staging(contextlib.AbstractContextManager):
@@ -50,28 +48,27 @@ class Staging(contextlib.AbstractContextManager):
     if not name or output_prefix.endswith(os.sep):
       raise DataError(f'{output_prefix!r} is a directory; give a prefix, e.g. {os.path.join(output_prefix, "train")}.')
     self._partial = os.path.join(self.directory, f'.{name}.partial')
-    self._lock = None
+    self._stack = contextlib.ExitStack()
 
   def __enter__(self) -> 'Staging':
     try:
       os.makedirs(self._partial, exist_ok=True)
-      self._lock = open(os.path.join(self._partial, _LOCK), 'w')
+      lock = self._stack.enter_context(journal.locked(self._partial))
     except OSError as error:
       raise DataError(f'{self._partial}: cannot be written: {error.strerror}.') from error
-    try:
-      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-      self._lock.close()
-      raise DataError(f'{self._partial}: another process is writing these records now; wait for it.') from error
-    except OSError:
-      pass  # A file system without locks: nothing else to go by.
+    if lock is None:
+      raise DataError(f'{self._partial}: another process is writing these records now; wait for it.')
+    if journal.finish(self._partial):
+      logging.warning('%s: finished a replacement of records that was interrupted.', self._partial)
     self._clear()
     return self
 
   def __exit__(self, *exception) -> None:
-    self._clear()
-    shutil.rmtree(self._partial, ignore_errors=True)
-    self._lock.close()
+    with self._stack:
+      # An error while files got their final names: what is decided is done, now or by the next run.
+      journal.finish(self._partial)
+      self._clear()
+      shutil.rmtree(self._partial, ignore_errors=True)
 
   def path(self, name: str) -> str:
     """Where to make the file that will be called `name`."""
@@ -87,23 +84,12 @@ class Staging(contextlib.AbstractContextManager):
 
   def commit(self, prefixes: list[str]) -> None:
     """Replaces the sets under `prefixes` by what has been made of them; each one's manifest is the last to appear."""
-    made = sorted(name for name in os.listdir(self._partial) if name not in (_LOCK, _JOURNAL))
+    made = sorted(name for name in os.listdir(self._partial) if name != journal.LOCK)
     for name in made:
-      _sync(self.path(name))
+      journal.sync(self.path(name))
     old = [name for prefix in prefixes for name in self._old_set(prefix)]
-    # From here until the end the directory may hold part of a set: the journal tells the next run what to clear.
-    with open(self.path(_JOURNAL), 'w', encoding='utf-8') as file:
-      json.dump(sorted({*made, *old}), file)
-    _sync(self.path(_JOURNAL))
-    _sync(self._partial)
-    for name in sorted(old, key=lambda name: not name.endswith(SUFFIX)):
-      _remove(os.path.join(self.directory, name))
-    for name in sorted(made, key=lambda name: name.endswith(SUFFIX)):
-      if name.endswith(SUFFIX):
-        _sync(self.directory)
-      os.replace(self.path(name), os.path.join(self.directory, name))
-    _sync(self.directory)
-    os.remove(self.path(_JOURNAL))
+    journal.write(self._partial, made, old, [name for name in made if name.endswith(SUFFIX)])
+    journal.finish(self._partial)
 
   def _shards_of(self, prefix: str) -> set[str]:
     pattern = re.compile(re.escape(os.path.basename(prefix)) + r'-\d{5}-of-\d{5}\.tfrecord')
@@ -123,25 +109,8 @@ class Staging(contextlib.AbstractContextManager):
     return [*names, base + SUFFIX, base + ANNOTATIONS_SUFFIX, base + PROBLEMS_SUFFIX]
 
   def _clear(self) -> None:
-    """Removes what an interrupted run left: its unfinished files, and the final names of an interrupted commit."""
-    if os.path.exists(self.path(_JOURNAL)):
-      with contextlib.suppress(ValueError), open(self.path(_JOURNAL), encoding='utf-8') as file:
-        for name in json.load(file):
-          _remove(os.path.join(self.directory, os.path.basename(name)))
+    """Removes the unfinished files that an interrupted run left."""
     for name in os.listdir(self._partial):
-      if name != _LOCK:
-        _remove(self.path(name))
-
-
-def _remove(path: str) -> None:
-  with contextlib.suppress(FileNotFoundError):
-    os.remove(path)
-
-
-def _sync(path: str) -> None:
-  """Waits until the file or directory is on the disk."""
-  handle = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(handle)
-  finally:
-    os.close(handle)
+      if name != journal.LOCK:
+        with contextlib.suppress(FileNotFoundError):
+          os.remove(self.path(name))

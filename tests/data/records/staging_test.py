@@ -19,7 +19,8 @@ import os
 
 import pytest
 
-from nasfpn_tf.data.records import staging as staging_lib
+from nasfpn_tf.data.records import journal
+from nasfpn_tf.data.records import manifest as manifest_lib
 from nasfpn_tf.data.records.staging import Staging
 from nasfpn_tf.data.sources.problems import DataError
 
@@ -75,54 +76,119 @@ def test_an_exception_leaves_the_old_set_and_nothing_else(tmp_path):
   assert (tmp_path / 'x-00000-of-00002.tfrecord').read_text() == 'old'
 
 
-@pytest.mark.parametrize('after', range(4))
-def test_death_while_names_are_given_leaves_no_manifest_and_is_cleared(tmp_path, monkeypatch, after):
+class Killed(BaseException):
+  """The death of the process."""
+
+
+class Disk:
+  """Counts what changes names in a directory, and dies before change number `after`."""
+
+  def __init__(self, monkeypatch, after):
+    self.changes = 0
+    for name in ('replace', 'remove'):
+      monkeypatch.setattr(journal.os, name, self._counted(getattr(os, name), after))
+
+  def _counted(self, function, after):
+    def call(*arguments):
+      if self.changes == after:
+        raise Killed
+      self.changes += 1
+      return function(*arguments)
+
+    return call
+
+
+def _dies_while_replacing(prefix, after, num_shards):
+  """Replaces the set by one of `num_shards` and dies before change number `after`; says whether it came so far."""
+  with pytest.MonkeyPatch.context() as patch:
+    staging = Staging(prefix).__enter__()
+    _make(staging, 'new', num_shards)
+    Disk(patch, after)
+    try:
+      staging.commit([prefix])
+      return False
+    except Killed:
+      return True
+    finally:
+      staging._stack.close()  # As the death of the process would close the lock.
+
+
+def _content(directory):
+  """What the set 'x' holds by its manifest, None where there is no manifest."""
+  manifest = directory / 'x.manifest.json'
+  if not manifest.exists():
+    return None
+  return [(directory / shard['file']).read_text() for shard in json.loads(manifest.read_text())['shards']]
+
+
+@pytest.mark.parametrize('num_shards', [2, 3, 5])
+def test_a_death_at_any_change_of_a_name_loses_no_set(tmp_path, num_shards):
+  """There is always a whole set: the old one, or the new one once whoever comes next has finished it."""
+  for after in range(100):
+    directory = tmp_path / str(after)
+    directory.mkdir()
+    prefix = str(directory / 'x')
+    old = _write(prefix, 'old', num_shards=3)
+    if not _dies_while_replacing(prefix, after, num_shards):
+      break
+    left = _content(directory)
+    assert left in (None, ['old'] * 3, ['new'] * num_shards), f'a mixed set after {after} changes'
+    found = manifest_lib.find_manifest(prefix)
+    assert len(found.shards) == len(_content(directory)), after
+    # Before its manifest goes, the old set is the one that readers find.
+    assert _content(directory) == (['old'] * 3 if after <= 1 else ['new'] * num_shards), after
+    if after > 1:
+      assert len(_names(directory) - {'.x.partial'}) == num_shards + 1, 'nothing of the old set stays'
+    else:
+      assert old <= _names(directory)
+    names = _write(prefix, 'newest')
+    assert _names(directory) == names
+  assert after >= num_shards + 3, 'the renames, the manifest that is removed, and the journal were all tried'
+
+
+def test_a_second_death_while_finishing_loses_nothing_either(tmp_path):
   prefix = str(tmp_path / 'x')
   _write(prefix, 'old', num_shards=3)
-  replaced = []
-
-  def dying_replace(source, target):
-    if len(replaced) == after:
-      raise KeyboardInterrupt
-    replaced.append(target)
-    os.rename(source, target)
-
-  staging = Staging(prefix).__enter__()
-  _make(staging, 'new', num_shards=4)
-  with monkeypatch.context() as patch:
-    patch.setattr(staging_lib.os, 'replace', dying_replace)
-    with pytest.raises(KeyboardInterrupt):
-      staging.commit([prefix])
-  staging._lock.close()  # As the death of the process would.
-  assert 'x.manifest.json' not in _names(tmp_path)
-  assert not any('of-00003' in name for name in _names(tmp_path))
-  names = _write(prefix, 'newest')
-  assert _names(tmp_path) == names
+  assert _dies_while_replacing(prefix, 2, 4)
+  for _ in range(20):
+    with pytest.MonkeyPatch.context() as patch:
+      Disk(patch, 1)  # One step forward each time.
+      try:
+        Staging(prefix).__enter__()
+      except Killed:
+        continue
+      break
+  manifest_lib.find_manifest(prefix)
+  assert _content(tmp_path) == ['new'] * 4
 
 
-@pytest.mark.parametrize('after', range(4))
-def test_death_while_the_old_set_is_removed_leaves_no_manifest_without_its_shards(tmp_path, monkeypatch, after):
+def test_an_error_while_names_are_given_is_made_good_at_once(tmp_path, monkeypatch):
   prefix = str(tmp_path / 'x')
-  old = _write(prefix, 'old')
-  removed = []
-
-  def dying_remove(path):
-    if len(removed) == after:
-      raise KeyboardInterrupt
-    removed.append(path)
-    os.unlink(path)
-
-  staging = Staging(prefix).__enter__()
-  _make(staging, 'new', num_shards=4)
-  with monkeypatch.context() as patch:
-    patch.setattr(staging_lib.os, 'remove', dying_remove)
-    with pytest.raises(KeyboardInterrupt):
+  _write(prefix, 'old', num_shards=3)
+  with pytest.raises(Killed), Staging(prefix) as staging:
+    names = _make(staging, 'new')
+    with pytest.MonkeyPatch.context() as patch:
+      Disk(patch, 2)
       staging.commit([prefix])
-  staging._lock.close()
-  if 'x.manifest.json' in _names(tmp_path):
-    assert old <= _names(tmp_path)
-  names = _write(prefix, 'newest')
-  assert _names(tmp_path) == names
+  assert _names(tmp_path) == names and _content(tmp_path) == ['new', 'new']
+
+
+def test_a_reader_leaves_the_replacement_to_the_process_that_lives(tmp_path):
+  prefix = str(tmp_path / 'x')
+  assert _dies_while_replacing(prefix, 2, 2)
+  with journal.locked(str(tmp_path / '.x.partial')):
+    assert manifest_lib.find_manifest(prefix) is None
+  assert len(manifest_lib.find_manifest(prefix).shards) == 2
+
+
+def test_a_journal_cannot_point_outside_its_directory(tmp_path):
+  (tmp_path / 'victim').write_text('stays')
+  staging = tmp_path / 'out' / '.x.partial'
+  staging.mkdir(parents=True)
+  value = {'format': 2, 'new': ['../victim'], 'last': [], 'old': ['../victim', '/victim']}
+  (staging / 'commit.json').write_text(json.dumps(value))
+  assert journal.finish_beside(str(tmp_path / 'out' / 'x'))
+  assert (tmp_path / 'victim').read_text() == 'stays'
 
 
 def test_leftovers_of_a_dead_run_are_cleared(tmp_path):
