@@ -37,6 +37,7 @@ from absl import app, flags
 
 from benchmarks import side_by_side
 from benchmarks.frozen import inference
+from nasfpn_tf import processor
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
 
 _NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Width of the pyramid (D).')
@@ -72,7 +73,7 @@ def main(argv):
   from mmcv.cnn.utils.fuse_conv_bn import fuse_conv_bn
 
   width, repeats, channels = _NUM_FILTERS.value, _NUM_REPEATS.value, [int(text) for text in _CHANNELS.value]
-  torch.set_num_threads(len(os.sched_getaffinity(0)))
+  torch.set_num_threads(processor.num_cores())
   rng = np.random.default_rng(0)
   sizes = [_IMAGE_SIZE.value >> level for level in (3, 4, 5)]
   features = [

@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nasfpn_tf.chain import processor
+from nasfpn_tf import processor
 
 _RESULT = 'RESULT '
 
@@ -106,7 +106,7 @@ def report(samples: Mapping[str, Samples], reach: Mapping[str, float] | None = N
 def machine() -> str:
   """Processor, cores that this process may use, and how busy the machine is now."""
   load = f', load {os.getloadavg()[0]:.1f}' if hasattr(os, 'getloadavg') else ''
-  return f'{processor.name()}, {len(os.sched_getaffinity(0))} cores{load}'
+  return f'{processor.name()}, {processor.num_cores()} cores{load}'
 
 
 def run_side(module: str, side: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:

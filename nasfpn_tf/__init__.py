@@ -22,6 +22,8 @@ import importlib
 import os
 import pathlib
 
+from nasfpn_tf import former_names
+
 
 def _has_gpu(root: str = '/') -> bool:
   """Tells whether the machine has an NVIDIA GPU, with or without an installed driver."""
@@ -35,6 +37,8 @@ def _has_gpu(root: str = '/') -> bool:
 # TensorFlow logs as an error that it finds none, so errors are logged only where there is one; they are raised anyway.
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if _has_gpu() else '3')
+
+former_names.install()
 
 __version__ = '0.1.0'
 

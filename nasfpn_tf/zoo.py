@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 """Builds detectors by name: finds the configuration, builds the model and loads its weights."""
 
 import os
@@ -65,8 +66,7 @@ def load_detector(
   model = detector.build_detector(params.task.model)
   if checkpoint is not None:
     # The best checkpoint is saved as it is evaluated: with the averaged weights swapped in.
-    is_best = os.path.basename(os.path.dirname(os.path.abspath(checkpoint))) == checkpoints.BEST_DIR
-    restore.restore(model, checkpoint, use_average=not is_best)
+    restore.restore(model, checkpoint, use_average=not checkpoints.is_best(checkpoint))
     logging.info('Loaded %s.', checkpoint)
   return model
 

@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 """Plans the training of a detector on records: a YAML file for train.py with a reason beside every line.
 
 python scripts/plan.py --input_path='records/train-*' --minutes=30 --weights=mobilenet_v2_no_top.h5 --output=my.yaml
@@ -54,7 +55,7 @@ def main(argv):
 def _plan() -> None:
   import tensorflow as tf
 
-  from nasfpn_tf.chain import processor
+  from nasfpn_tf import processor
   from nasfpn_tf.fit.plan import plan as plan_lib
 
   device = FLAGS.device

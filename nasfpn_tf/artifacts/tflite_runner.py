@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from nasfpn_tf import processor
+
 _RUNNERS = weakref.WeakSet()
 _ABANDONED = []
 
@@ -43,7 +45,7 @@ class TFLiteRunner:
     Raises:
       ValueError: LiteRT cannot load it.
     """
-    self._path, self._num_threads = path, num_threads or os.cpu_count() or 1
+    self._path, self._num_threads = path, num_threads or processor.num_cores()
     self._lock = threading.Lock()
     self._signatures = {}
     self._interpreter = None

@@ -14,6 +14,7 @@
 
 """Checks the values of a configuration against the declared types of its fields."""
 
+import collections.abc
 import dataclasses
 import types
 import typing
@@ -84,6 +85,8 @@ def _fits(value: Any, annotation: Any) -> bool:
     )
   if annotation is type(None):
     return value is None
+  if origin in (dict, collections.abc.Mapping):
+    return isinstance(value, collections.abc.Mapping) and all(_fits(inner, arguments[1]) for inner in value.values())
   if not isinstance(annotation, type) or origin is not None:
     return True
   if annotation in (int, float) and isinstance(value, bool):
@@ -104,6 +107,8 @@ def _describe(annotation: Any) -> str:
     return names[annotation]
   if origin in (typing.Union, types.UnionType):
     return ' or '.join(_describe(argument) for argument in arguments)
+  if origin in (dict, collections.abc.Mapping):
+    return 'a mapping' if arguments[1] is Any else f'a mapping, each value {_describe(arguments[1])}'
   if dataclasses.is_dataclass(annotation):
     return f'a section with keys of {annotation.__name__}'
   return f'a list, each element {_describe(arguments[0])}' if arguments else 'a list'

@@ -30,14 +30,18 @@ MAX_ALIASED = 10_000  # Values that aliases may add: ten lines of aliases can ma
 _TAG = 'tag:yaml.org,2002:'
 
 
-def load(text: str) -> Any:
+def load(text: str, text_keys: bool = True) -> Any:
   """Reads one YAML document.
+
+  Args:
+    text: the document.
+    text_keys: whether a key must be text; the class names of a YOLO data.yaml have numbers as keys.
 
   Raises:
     yaml.YAMLError: the text is malformed, has a duplicate key or one that is not text, has a value that JSON lacks
       (such as a date), is nested deeper than `MAX_DEPTH`, or grows too large by aliases. The message has the line.
   """
-  return _unshared(yaml.load(text, Loader=_Loader))
+  return _unshared(yaml.load(text, Loader=_Loader if text_keys else _LoaderOfAnyKeys))
 
 
 def _unshared(value: Any) -> Any:
@@ -49,6 +53,8 @@ def _unshared(value: Any) -> Any:
 
 class _Loader(yaml.SafeLoader):
   """Safe YAML loader with bounded size and depth that reads 1e-4 as a number."""
+
+  _key_tags = (f'{_TAG}str', f'{_TAG}merge')
 
   def __init__(self, stream: str):
     super().__init__(stream)
@@ -79,13 +85,13 @@ class _Loader(yaml.SafeLoader):
     node = super().compose_mapping_node(anchor)
     seen = set()
     for key, _ in node.value:
-      if key.tag not in (f'{_TAG}str', f'{_TAG}merge'):
+      if key.tag not in self._key_tags:
         what = f'{key.value!r} in quotes' if isinstance(key, yaml.ScalarNode) else f'a {key.id}'
         hint = f'; write {what}' if isinstance(key, yaml.ScalarNode) else f', not {what}'
         raise yaml.constructor.ConstructorError(None, None, f'a key must be text{hint}', key.start_mark)
-      if key.value in seen:
+      if (key.tag, key.value) in seen:
         raise yaml.constructor.ConstructorError(None, None, f'key {key.value!r} is given twice', key.start_mark)
-      seen.add(key.value)
+      seen.add((key.tag, key.value))
     return node
 
   def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -102,6 +108,12 @@ class _Loader(yaml.SafeLoader):
     children = node.value if isinstance(node, yaml.SequenceNode) else [child for pair in node.value for child in pair]
     extents = [self._extents[child] for child in children]
     return 1 + sum(size for size, _ in extents), 1 + max((levels for _, levels in extents), default=0)
+
+
+class _LoaderOfAnyKeys(_Loader):
+  """Also takes numbers, true, false and null as keys."""
+
+  _key_tags = (*_Loader._key_tags, *(f'{_TAG}{kind}' for kind in ('int', 'float', 'bool', 'null')))
 
 
 def _refuse(loader: _Loader, node: yaml.Node) -> None:

@@ -13,17 +13,3 @@
 # limitations under the License.
 
 """Data: what annotations say, records on disk, batches for training."""
-
-import importlib
-
-# Modules that documentation has named here, by their former names.
-_FORMER = {
-  'preprocess': 'nasfpn_tf.data.input.preprocess',
-  'tfrecord': 'nasfpn_tf.data.records.tfrecord',
-}
-
-
-def __getattr__(name: str):
-  if name not in _FORMER:
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  return importlib.import_module(_FORMER[name])

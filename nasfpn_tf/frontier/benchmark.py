@@ -27,9 +27,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf import predict
+from nasfpn_tf import predict, processor
 from nasfpn_tf.artifacts import formats, signatures
-from nasfpn_tf.chain import processor
 from nasfpn_tf.data.input import decode
 from nasfpn_tf.data.records import manifest
 from nasfpn_tf.frontier import adb, tflite_graph

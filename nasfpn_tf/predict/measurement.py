@@ -14,14 +14,13 @@
 
 """What a detector in any form reaches and costs: COCO's metrics, time per picture, size."""
 
-import os
 import statistics
 import time
 
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf import zoo
+from nasfpn_tf import processor, zoo
 from nasfpn_tf.artifacts import layout
 from nasfpn_tf.predict.evaluation import evaluate_records
 from nasfpn_tf.predict.predictor import Detections, Predictor
@@ -72,7 +71,7 @@ def measure(predictor: Predictor, path: str, input_path: str, annotations: str |
     'num_images': len(timed.seconds),
     'size_bytes': size_bytes(path),
     'latency_ms': 1000 * statistics.median(counted) if counted else None,
-    'threads': len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
+    'threads': processor.num_cores(),
     **{key: value for key, value in metrics.items() if not key.startswith('AP/')},
     'per_category': {key.removeprefix('AP/'): value for key, value in metrics.items() if key.startswith('AP/')},
   }

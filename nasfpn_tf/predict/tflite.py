@@ -14,12 +14,12 @@
 
 """A .tflite as a predictor, run by LiteRT and NumPy: TensorFlow's threads would be missing in a forked process."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from nasfpn_tf import processor
 from nasfpn_tf.artifacts import layout, signatures, tflite_runner
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.predict import letterbox, nms
@@ -103,7 +103,7 @@ class TFLitePredictor(Predictor):
 
 
 def _num_threads(nms: str, num_classes: int, num_threads: int | None) -> int:
-  num_threads = num_threads or os.cpu_count() or 1
+  num_threads = num_threads or processor.num_cores()
   # With several threads, but fewer than classes, the operator leaves a class out.
   return 1 if nms == 'post_process' and num_threads < num_classes else num_threads
 

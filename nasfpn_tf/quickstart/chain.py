@@ -21,7 +21,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from nasfpn_tf.chain import processor, steps
+from nasfpn_tf import processor
+from nasfpn_tf.chain import steps
 from nasfpn_tf.data.records import manifest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]

@@ -24,8 +24,8 @@ from importlib import metadata
 from typing import Any
 
 import nasfpn_tf
-from nasfpn_tf import topology
-from nasfpn_tf.chain import processor, steps
+from nasfpn_tf import processor, topology
+from nasfpn_tf.chain import steps
 from nasfpn_tf.quickstart import chain
 from nasfpn_tf.report import charts, detector, pictures
 
@@ -107,7 +107,7 @@ def environment() -> dict[str, str]:
     'Python': platform.python_version(),
     'packages': packages,
     'system': f'{platform.system()} {platform.machine()}',
-    'processor': f'{processor.name()}, {_num_cores()} cores',
+    'processor': f'{processor.name()}, {processor.num_cores()} cores',
     'date': time.strftime('%Y-%m-%d %H:%M'),
   }
 
@@ -150,10 +150,6 @@ def _boxes_by_picture(path: pathlib.Path) -> dict[str, list[pictures.Box]]:
     ]
     for entry in _read(path)
   }
-
-
-def _num_cores() -> int:
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def _version(package: str) -> str:

@@ -26,6 +26,7 @@ import yaml
 from absl import logging
 
 from nasfpn_tf import topology
+from nasfpn_tf.config import safe_yaml
 
 NAME = 'ckpt'
 BEST_DIR = 'best'
@@ -134,8 +135,7 @@ def check_architecture(directory: str, model_config: Any) -> None:
   path = os.path.join(directory, 'params.yaml')
   if not available(directory) or not tf.io.gfile.exists(path):
     return
-  with tf.io.gfile.GFile(path) as file:
-    then = yaml.safe_load(file)['task']['model']
+  then = _model_of(path)
   now = model_config.as_dict()
   different = [
     f'{key} is {a!r} there and {b!r} here' for key, a, b in _differences(_relevant(then), _relevant(now), 'task.model')
@@ -163,8 +163,7 @@ def check_function(checkpoint: str, model_config: Any) -> None:
   path = _description_of(checkpoint)
   if path is None:
     return
-  with tf.io.gfile.GFile(path) as file:
-    then = _function(yaml.safe_load(file)['task']['model'])
+  then = _function(_model_of(path))
   now = _function(model_config.as_dict())
   different = [
     f'decoder.feature_pyramid.{key} is {then[key]!r} there and {now[key]!r} here'
@@ -187,6 +186,17 @@ def _function(model: Mapping[str, Any]) -> dict[str, Any]:
   spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
   # What was trained before there were residual stacks has none.
   return {'topology': f'{spec.name} ({spec.digest})', 'residual': pyramid.get('residual', False)}
+
+
+def _model_of(path: str) -> dict[str, Any]:
+  """Reads `task.model` of a params.yaml; a `ValueError` names the file where there is none."""
+  try:
+    with tf.io.gfile.GFile(path) as file:
+      return dict(safe_yaml.load(file.read())['task']['model'])
+  except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    unreadable = isinstance(error, yaml.YAMLError | UnicodeDecodeError)
+    problem = ' '.join(str(error).split()) if unreadable else 'it has no task.model'
+    raise ValueError(f'{path}: {problem}. The training wrote this file: restore it from a copy.') from error
 
 
 def _description_of(checkpoint: str) -> str | None:

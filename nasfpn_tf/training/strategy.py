@@ -22,6 +22,8 @@ from absl import logging
 from official.common import distribute_utils
 from official.core import config_definitions as cfg
 
+from nasfpn_tf import processor
+
 
 def build_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
   """The strategy that `runtime` and the environment ask for, in this order.
@@ -78,7 +80,7 @@ def split_cpu(num_devices: int) -> None:
   if num_devices > 1:
     cpu = tf.config.list_physical_devices('CPU')[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * num_devices)
-    num_threads = max(1, len(os.sched_getaffinity(0)) // num_devices)
+    num_threads = max(1, processor.num_cores() // num_devices)
     tf.config.threading.set_intra_op_parallelism_threads(num_threads)
 
 

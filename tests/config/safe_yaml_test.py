@@ -75,6 +75,17 @@ def test_what_is_read(text, expected):
   assert safe_yaml.load(text) == expected
 
 
+def test_numbers_as_keys_are_read_where_they_may_be():
+  assert safe_yaml.load('names: {0: cat, yes: dog}', text_keys=False) == {'names': {0: 'cat', True: 'dog'}}
+  for text, message in (
+    ('{1: a, 1: b}', "key '1' is given twice"),
+    ('? [a]\n: b', 'not a sequence'),
+    (BOMB, 'aliases'),
+  ):
+    with pytest.raises(yaml.YAMLError, match=message):
+      safe_yaml.load(text, text_keys=False)
+
+
 def test_long_and_nested_documents_are_read():
   values = list(range(3 * safe_yaml.MAX_ALIASED))
   assert safe_yaml.load(f'a: {values}') == {'a': values}

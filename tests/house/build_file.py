@@ -138,7 +138,9 @@ def _library_package(package: str) -> str:
   if not _below(package):
     rules = [_library(package, sources, data=data)]
   else:
-    rules = [_library(package, [path], data=data if path.endswith('/__init__.py') else []) for path in sources]
+    init = _loaded_by_init(package)
+    rules = [_library(package, init, data=data)]
+    rules += [_library(package, [path]) for path in sources if path not in init]
     everything = {_label(path) for path in sources} | {
       _label(f'{below}/__init__.py', whole=True) for below in _below(package)
     }
@@ -205,6 +207,13 @@ def _sources(package: str) -> list[str]:
   return [path for path in repository.python_files(package) if path.rpartition('/')[0] == package]
 
 
+def _loaded_by_init(package: str) -> list[str]:
+  """A package's __init__.py, and the modules beside it that it imports: one library, since each needs the other."""
+  init = f'{package}/__init__.py'
+  imported = {repository.module_file(entry.name) for entry in repository.imports(init)}
+  return [path for path in _sources(package) if path == init or path in imported]
+
+
 def _programs(package: str) -> list[str]:
   return [path for path in _sources(package) if "'__main__'" in repository.text(path)]
 
@@ -226,7 +235,7 @@ def _label(path: str, whole: bool = False) -> str:
   package, _, file = path.rpartition('/')
   stem = file.removesuffix('.py')
   if package.startswith('nasfpn_tf') and _below(package) and not whole:
-    name = 'package_init' if stem == '__init__' else stem
+    name = 'package_init' if path in _loaded_by_init(package) else stem
   elif package in _PROGRAMS and path in _programs(package):
     name = stem
   else:

@@ -19,7 +19,8 @@ import pathlib
 
 import pytest
 
-from nasfpn_tf.chain import processor, steps
+from nasfpn_tf import processor
+from nasfpn_tf.chain import steps
 from nasfpn_tf.quickstart import chain, run
 from tests.house import docs_test
 

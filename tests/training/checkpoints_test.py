@@ -171,6 +171,24 @@ def test_another_architecture_is_named(model_dir, change, key):
 
 
 @pytest.mark.parametrize(
+  'text, message',
+  [
+    ('[' * 5000, 'nested deeper than 64 levels'),
+    ('task: {model: 3}', 'it has no task.model'),
+    ('', 'it has no task.model'),
+    ('task: {model: {}, model: {}}', "key 'model' is given twice"),
+  ],
+)
+def test_a_broken_description_is_named(model_dir, text, message):
+  directory, params = model_dir
+  (directory / 'params.yaml').write_text(text)
+  for check in (checkpoints.check_architecture, checkpoints.check_function):
+    path = directory if check is checkpoints.check_architecture else directory / 'ckpt-10'
+    with pytest.raises(ValueError, match=rf'params\.yaml: .*{message}.*restore it from a copy'):
+      check(str(path), params.task.model)
+
+
+@pytest.mark.parametrize(
   'change',
   [
     {},

@@ -13,3 +13,13 @@
 # limitations under the License.
 
 """Turns records into augmented, labelled batches."""
+
+import importlib
+
+__all__ = ['RecordParser', 'make_batches', 'read_records']
+
+
+def __getattr__(name: str):
+  if name not in __all__:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  return getattr(importlib.import_module('nasfpn_tf.data.input.pipeline'), name)

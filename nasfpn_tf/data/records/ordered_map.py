@@ -17,9 +17,10 @@
 import collections
 import concurrent.futures
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
+
+from nasfpn_tf import processor
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -36,7 +37,7 @@ def ordered_map(
     items: taken as they are needed, so they may be a long stream.
     num_workers: threads; None: one a core.
   """
-  num_workers = num_workers or os.cpu_count() or 1
+  num_workers = num_workers or processor.num_cores()
   pool = concurrent.futures.ThreadPoolExecutor(num_workers)
 
   def results():

@@ -21,6 +21,7 @@ from typing import Any, TypedDict
 
 import yaml
 
+from nasfpn_tf.config import safe_yaml
 from nasfpn_tf.data.sources.annotations import integer, short
 from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.data.sources.text import read_text, reason
@@ -81,7 +82,7 @@ def _read(path: str) -> Any:
     if path.endswith('.json'):
       return json.loads(text)
     if path.endswith(('.yaml', '.yml')):
-      return yaml.safe_load(text)
+      return safe_yaml.load(text, text_keys=False)
     return {'names': [line.strip() for line in text.splitlines() if line.strip()]}
   except (OSError, UnicodeDecodeError) as error:
     raise DataError(f'{path}: cannot be read: {reason(error)}.') from error

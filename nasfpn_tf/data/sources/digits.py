@@ -33,6 +33,7 @@ import numpy as np
 from PIL import Image
 from sklearn import datasets
 
+from nasfpn_tf import processor
 from nasfpn_tf.data.progress import track
 from nasfpn_tf.data.sources import photographs
 
@@ -129,7 +130,7 @@ def make_digits(
   shutil.rmtree(partial, ignore_errors=True)
   for split in _SPLITS:
     os.makedirs(os.path.join(partial, split))
-  num_processes = num_processes or len(os.sched_getaffinity(0))
+  num_processes = num_processes or processor.num_cores()
   images = {split: [] for split in _SPLITS}
   annotations = {split: [] for split in _SPLITS}
   jobs = [(settings, partial, index) for index in range(num_train + num_val)]

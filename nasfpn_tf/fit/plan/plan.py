@@ -18,8 +18,7 @@ import json
 import os
 import pathlib
 
-import yaml
-
+from nasfpn_tf.config import safe_yaml
 from nasfpn_tf.data.input.anchors import AnchorGrid
 from nasfpn_tf.data.records import check
 from nasfpn_tf.fit.plan import anchors, document, fingerprint, rules
@@ -117,7 +116,7 @@ def _measure(taken: fingerprint.Fingerprint, start: rules.Start, device: str, bf
   from nasfpn_tf.fit.plan import throughput
 
   pilot, _ = rules.choose(taken, rules.Budget(10.0, _PILOT_SPEED, device, bfloat16), start)
-  overrides = yaml.safe_load(document.render(pilot, [], EXPERIMENT))
+  overrides = safe_yaml.load(document.render(pilot, [], EXPERIMENT))
   return throughput.measure(params_lib.load_params(overrides.pop('experiment'), None, overrides))
 
 

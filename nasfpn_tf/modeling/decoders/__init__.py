@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 """Decoders; importing this package registers all of them with Model Garden."""
 
 from nasfpn_tf.modeling.decoders.feature_pyramid import build_feature_pyramid

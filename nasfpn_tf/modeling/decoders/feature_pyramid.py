@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 """The decoder `feature_pyramid` of Model Garden's decoder factory, for its RetinaNet and Mask R-CNN as well as ours."""
 
 from collections.abc import Mapping

@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 """The decoder `ssd` of Model Garden's decoder factory: SSDLite's feature layers; it needs a head for each level."""
 
 from collections.abc import Mapping

@@ -68,6 +68,7 @@ class ChildConfig:
   seed: int = 0
 
   def __post_init__(self):
+    check_types(self)
     if self.cost not in _COSTS:
       raise SearchError(f'evaluator: cost {self.cost!r} is unknown; choose one of {", ".join(_COSTS)}.')
     self.reward_function()
@@ -135,6 +136,14 @@ class ChildConfig:
 
       return latency.measure_ms(model)
     return float(multiply_adds(model))
+
+
+def check_types(config: Any) -> None:
+  """Checks an evaluator's dataclass against the types of its fields; a `SearchError` names the key."""
+  try:
+    checking.check(config, 'evaluator')
+  except ValueError as e:
+    raise SearchError(str(e)) from e
 
 
 def failure_of(error: Exception, seconds: float, work_dir: str) -> Measurement:

@@ -65,10 +65,11 @@ class SharingConfig:
   bank_dir: str = ''
 
   def __post_init__(self):
+    child_lib.check_types(self)
     for name, least in (('warm_up_steps', 0), ('steps_per_trial', 0), ('calibration_batches', 1)):
       value = getattr(self, name)
-      if not isinstance(value, int) or value < least:
-        raise SearchError(f'evaluator: {name} is {value!r}; a whole number from {least} up is needed.')
+      if value < least:
+        raise SearchError(f'evaluator.{name} is {value}, but must be at least {least}.')
 
 
 def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: SearchSpace) -> Measurement:

@@ -248,7 +248,11 @@ def test_what_cannot_be_shared_ends_the_search(search, prefix, tmp_path):
   with pytest.raises(SearchError, match='weighted_sum has weights'):
     space = PyramidSpace(num_cells=5, min_level=4, max_level=7, ops=('weighted_sum',))
     weights.average_precision(space.decode(space.sample(np.random.default_rng(0))))
-  for keys, message in (({'warm_up_steps': -1}, 'warm_up_steps is -1'), ({'warmup_steps': 1}, "'warmup_steps' does")):
+  for keys, message in (
+    ({'warm_up_steps': -1}, 'warm_up_steps is -1'),
+    ({'steps_per_trial': '5'}, 'must be an integer'),
+    ({'warmup_steps': 1}, "'warmup_steps' does"),
+  ):
     with pytest.raises(SearchError, match=message):
       shared.evaluate(trial(0), str(tmp_path / 'trials' / '0'), config(prefix, **keys), SPACE)
 

@@ -12,9 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Reports the name and the abilities of this machine's processor."""
+"""Reports the name, the usable cores and the abilities of this machine's processor."""
 
 import functools
+import os
 import pathlib
 import platform
 
@@ -28,6 +29,11 @@ def name(cpuinfo: pathlib.Path = _CPUINFO) -> str:
     if line.startswith('model name'):
       return line.partition(':')[2].strip()
   return platform.processor() or platform.machine()
+
+
+def num_cores() -> int:
+  """Returns how many cores this process may use, which a container or `taskset` can make fewer than there are."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def computes_bfloat16(cpuinfo: pathlib.Path = _CPUINFO) -> bool:

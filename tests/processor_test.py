@@ -14,9 +14,11 @@
 
 """What the processor is called and can do."""
 
+import os
+
 import pytest
 
-from nasfpn_tf.chain import processor
+from nasfpn_tf import processor
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,14 @@ def test_bfloat16_where_the_cpu_has_instructions_for_it(tmp_path, flags, expecte
   (tmp_path / 'cpuinfo').write_text(f'model name : One\nflags : fpu {flags} sse\n')
   assert processor.computes_bfloat16(tmp_path / 'cpuinfo') is expected
   assert not processor.computes_bfloat16(tmp_path / 'absent')
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch):
+  monkeypatch.setattr(os, 'sched_getaffinity', lambda process: {3, 5}, raising=False)
+  assert processor.num_cores() == 2
+  monkeypatch.delattr(os, 'sched_getaffinity')
+  monkeypatch.setattr(os, 'cpu_count', lambda: None)
+  assert processor.num_cores() == 1
 
 
 def test_the_name_is_the_kernels_or_pythons(tmp_path):
