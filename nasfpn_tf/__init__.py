@@ -47,6 +47,7 @@ _LAZY = {
   'FeaturePyramid': 'nasfpn_tf.layers.feature_pyramid',
   'MergingCell': 'nasfpn_tf.layers.merging_cell',
   'build_detector': 'nasfpn_tf.modeling.detector',
+  'load': 'nasfpn_tf.predict.detector',
   'load_detector': 'nasfpn_tf.zoo',
 }
 
@@ -55,6 +56,7 @@ __all__ = [
   'MergingCell',
   '__version__',
   'build_detector',
+  'load',
   'load_detector',
   'topology',
 ]

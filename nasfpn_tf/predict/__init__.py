@@ -12,30 +12,39 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Detections in pictures from a trained detector in any of its forms: a checkpoint, a SavedModel or a .tflite.
+"""Detections in images from a trained detector in any of its forms: a checkpoint, a SavedModel or a .tflite.
 
 Example:
-  predictor = load_predictor('runs/cells')             # or 'exported/cells', or 'cells.tflite'
-  found = predictor(read_image('picture.jpg'))
+  detector = load('runs/cells')             # or 'exported/cells', or 'cells.tflite'
+  found = detector('image.jpg')             # or an array, a PIL image, or a list of these
   print(found.boxes, found.scores, found.names)
+
+`load` makes a `Detector`, which takes whatever holds an image. `load_predictor` makes the `Predictor` behind it, which
+takes arrays and keeps every score.
 """
 
 from nasfpn_tf.predict.at_exit import AtExit
 from nasfpn_tf.predict.deadline import Deadline
+from nasfpn_tf.predict.detections import Detections
+from nasfpn_tf.predict.detector import Detector, load
 from nasfpn_tf.predict.evaluation import compare_ap, evaluate_records
-from nasfpn_tf.predict.files import find_images, predict_files, read_image
+from nasfpn_tf.predict.files import find_images, predict_files
 from nasfpn_tf.predict.loading import load_predictor
-from nasfpn_tf.predict.predictor import Detections, Predictor, State
+from nasfpn_tf.predict.predictor import Predictor, State
+from nasfpn_tf.predict.reading import as_image, read_image
 
 __all__ = [
   'AtExit',
   'Deadline',
   'Detections',
+  'Detector',
   'Predictor',
   'State',
+  'as_image',
   'compare_ap',
   'evaluate_records',
   'find_images',
+  'load',
   'load_predictor',
   'predict_files',
   'read_image',

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from nasfpn_tf.predict.predictor import Detections, Predictor
+from nasfpn_tf.predict.detections import Detections
+from nasfpn_tf.predict.predictor import Predictor
 
 
 class AtExit:

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from nasfpn_tf.predict.predictor import Detections, Predictor
+from nasfpn_tf.predict.detections import Detections
+from nasfpn_tf.predict.predictor import Predictor
 
 _REMEMBERED = 20  # The slowest of so many last times is what a step is expected to take.
 _WARM_UPS = 2  # The first run of a step traces or allocates; the second one shows what it takes.

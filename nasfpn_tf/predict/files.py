@@ -20,31 +20,16 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
 from nasfpn_tf.data import progress
 from nasfpn_tf.data.sources import images
 from nasfpn_tf.data.sources.text import read_text
 from nasfpn_tf.predict import drawing
-from nasfpn_tf.predict.predictor import Detections, Predictor
+from nasfpn_tf.predict.detections import Detections
+from nasfpn_tf.predict.predictor import Predictor
+from nasfpn_tf.predict.reading import read_image
 
 RESULTS = 'detections.json'
 _SUFFIXES = images.EXTENSIONS
-
-
-def read_image(path: str) -> np.ndarray:
-  """Reads a picture file: uint8 [height, width, 3], RGB, upright as its EXIF says.
-
-  Raises:
-    ImageError: it cannot be read; the message says why.
-  """
-  try:
-    with open(path, 'rb') as file:
-      data = file.read()
-  except OSError as error:
-    raise images.missing(error) from error
-  return tf.io.decode_image(images.encode(data).data, channels=3, expand_animations=False).numpy()
 
 
 def find_images(references: Sequence[str]) -> list[str]:
@@ -101,8 +86,7 @@ def predict_files(
       failures[path] = str(error)
       continue
     found = predictor(image).above(score_threshold)
-    captions = [f'{name} {score:.2f}' for name, score in zip(found.names, found.scores, strict=True)]
-    drawing.annotate(image, found.boxes, found.classes, captions, found.scores).save(targets[path], quality=92)
+    drawing.annotate(image, found.boxes, found.classes, found.captions(), found.scores).save(targets[path], quality=92)
     results.append({'image': path, 'width': image.shape[1], 'height': image.shape[0], **_to_json(predictor, found)})
   with open(os.path.join(output_dir, RESULTS), 'w', encoding='utf-8') as file:
     json.dump(results, file, indent=1)

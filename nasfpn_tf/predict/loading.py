@@ -15,6 +15,7 @@
 """Loads a trained detector of any format behind one interface."""
 
 from nasfpn_tf.artifacts import formats
+from nasfpn_tf.predict import shipped
 from nasfpn_tf.predict.predictor import Predictor
 
 
@@ -22,14 +23,18 @@ def load_predictor(path: str, checkpoint: str | None = None) -> Predictor:
   """Loads a detector in whatever format it is.
 
   Args:
-    path: a .tflite, a SavedModel or the directory of its versions (the highest is taken), or a model_dir of a training.
+    path: a .tflite, a SavedModel or the directory of its versions (the highest is taken), a model_dir of a training, or
+      the name of a detector that comes with the package (`shipped.DETECTORS`).
     checkpoint: of a model_dir: prefix of a checkpoint; None: its best.
 
   Raises:
     FileNotFoundError: there is nothing of the kind.
     ValueError: it is there but broken, not made by this project, or of a format without NMS.
   """
-  entry, path = formats.locate(path)
+  try:
+    entry, path = formats.locate(shipped.path_of(path))
+  except FileNotFoundError as error:
+    raise FileNotFoundError(f'{str(error).rstrip(".")}{shipped.described()}.') from error
   if entry.predictor is None:
     raise ValueError(f'{path}: {entry.description} has no NMS, so it gives no detections; benchmark.py can time it.')
   make = formats.load(entry.predictor)

@@ -22,8 +22,9 @@ import tensorflow as tf
 
 from nasfpn_tf import processor, zoo
 from nasfpn_tf.artifacts import layout
+from nasfpn_tf.predict.detections import Detections
 from nasfpn_tf.predict.evaluation import evaluate_records
-from nasfpn_tf.predict.predictor import Detections, Predictor
+from nasfpn_tf.predict.predictor import Predictor
 from nasfpn_tf.training import checkpoints
 
 RESULT = 'evaluation.json'

@@ -21,30 +21,7 @@ from typing import Any
 
 import numpy as np
 
-
-@dataclasses.dataclass(frozen=True)
-class Detections:
-  """What was found in one picture, best first.
-
-  Attributes:
-    boxes: float32 [n, 4], ymin, xmin, ymax, xmax in pixels of the picture.
-    scores: float32 [n].
-    classes: int32 [n], labels, from 1.
-    names: n names.
-    exit_stage: exit of an anytime detector that was stopped at it; None: the detector ran as a whole.
-  """
-
-  boxes: np.ndarray
-  scores: np.ndarray
-  classes: np.ndarray
-  names: tuple[str, ...]
-  exit_stage: int | None = None
-
-  def above(self, score_threshold: float) -> 'Detections':
-    """Those with a score of at least `score_threshold`."""
-    keep = np.flatnonzero(self.scores >= score_threshold)
-    names = tuple(self.names[i] for i in keep)
-    return Detections(self.boxes[keep], self.scores[keep], self.classes[keep], names, self.exit_stage)
+from nasfpn_tf.predict.detections import Detections
 
 
 @dataclasses.dataclass(frozen=True)

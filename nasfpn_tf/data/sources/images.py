@@ -117,6 +117,17 @@ def encode(data: bytes, width: int | None = None, height: int | None = None) -> 
   return EncodedImage(data, plain, declared[0], declared[1], change)
 
 
+def upright_rgb(image: Image.Image) -> Image.Image:
+  """The pixels of an opened image as those of its file are read: 8-bit RGB, upright as its EXIF says.
+
+  Raises:
+    ImageError: the image is truncated, corrupt, or of a pixel type without an agreed range.
+  """
+  orientation = _orientation(image)
+  pixels = _rgb(image)
+  return pixels if orientation == 1 else pixels.transpose(_UPRIGHT[orientation])
+
+
 def read_size(path: str) -> tuple[int, int]:
   """(width, height) of the upright picture, from the file's header.
 
