@@ -17,7 +17,9 @@
 import importlib.resources
 
 # Name -> file or directory in the package, as `load_predictor` takes it; it is also in pyproject.toml's package data.
-DETECTORS: dict[str, str] = {}
+DETECTORS: dict[str, str] = {
+  'digits': 'pretrained/digits.tflite',
+}
 
 
 def path_of(reference: str) -> str:
