@@ -140,7 +140,7 @@ def naming_bad_records(*data_configs: config.DataConfig) -> Iterator[None]:
   except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
     # A UnicodeDecodeError: TensorFlow's message quotes the bytes of a record that is no tf.Example.
     is_unnamed = 'image/source_id' not in str(error) and any(
-      sign in str(error) for sign in ('DecodeImage', 'parse example')
+      sign in str(error) for sign in ('DecodeImage', 'ExtractJpegShape', 'parse example')
     )
     if isinstance(error, tf.errors.InvalidArgumentError) and not is_unnamed:
       raise

@@ -23,6 +23,7 @@ from typing import Any
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import topology
+from nasfpn_tf.data.input import undescribed
 from nasfpn_tf.data.records import manifest as manifest_lib
 from nasfpn_tf.topology import spinenet
 
@@ -40,7 +41,9 @@ class Recipe:
   Attributes:
     params: the experiment; no field is left to be derived.
     saved: the experiment as params.yaml keeps it: the paths as the user gave them.
-    labels: `{label, id, name}` of every class, as in the manifest of the records; None without a manifest.
+    labels: `{label, id, name}` of every class, as in the manifest of the records; without one, of the classes in the
+      validation records; None where nothing tells.
+    ground_truth: COCO value made from the validation records, where there is no COCO JSON of them; else None.
     num_train_images: None where no manifest tells, or the mode does not train.
     num_validation_images: likewise.
     notes: what was derived, for the user.
@@ -51,6 +54,7 @@ class Recipe:
   labels: Sequence[Mapping[str, Any]] | None
   num_train_images: int | None
   num_validation_images: int | None
+  ground_truth: Mapping[str, Any] | None
   notes: tuple[str, ...]
 
 
@@ -76,6 +80,8 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num
   described = {name: _manifests(name, data) for name, data in used.items()}
   manifests = {name: next(iter(found), None) for name, found in described.items()}
   _check_same_labels(manifests)
+  for data in used.values():
+    undescribed.check_labels(_without_manifest(data.input_path), task.model.num_classes)
   notes = []
   main = next((manifest for manifest in manifests.values() if manifest), None)
   if main is not None:
@@ -96,30 +102,38 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num
     notes += _warnings(params, num_replicas)
     _check_intervals(trainer)
   saved = copy.deepcopy(params)
+  ground_truth = None
   if 'eval' in mode and not task.annotation_file:
     validation = manifests['task.validation_data']
-    if validation is None:
-      raise ValueError(
-        'task.annotation_file is not set and there is no manifest beside task.validation_data.input_path: give the '
-        'COCO JSON of the validation records.'
-      )
     if len(described['task.validation_data']) > 1:
       raise ValueError(
         'task.validation_data.input_path names several sets of records, each with a COCO JSON of its own: name one, or '
         'give the COCO JSON of all of them as task.annotation_file.'
       )
-    task.annotation_file = validation.annotations_path
+    if validation is not None and manifest_lib.exists(validation.annotations_path):
+      task.annotation_file = validation.annotations_path
+    else:
+      files = manifest_lib.match_shards(task.validation_data.input_path)
+      ground_truth = undescribed.ground_truth(files, validation.labels if validation else ())
+      notes.append(
+        f'ground truth: {len(ground_truth["annotations"])} boxes on {len(ground_truth["images"])} images, from the '
+        'validation records themselves: there is no COCO JSON beside them'
+      )
   generator = task.model.detection_generator
   if for_tpu and generator.nms_version == 'class_offset':
     generator.nms_version = 'class_offset_xla'  # After `saved`: elsewhere the faster one is meant.
     notes.append("detection_generator.nms_version is 'class_offset_xla' here, the same in ops that XLA compiles")
+  labels = [dict(label) for label in main.labels] if main else None
+  if labels is None and ground_truth is not None:
+    labels = [{'label': item['id'], 'id': item['id'], 'name': item['name']} for item in ground_truth['categories']]
   num_images = {name: sum(manifest.num_records for manifest in found) for name, found in described.items() if found}
   return Recipe(
     params,
     saved,
-    labels=[dict(label) for label in main.labels] if main else None,
+    labels=labels,
     num_train_images=num_images.get('task.train_data'),
-    num_validation_images=num_images.get('task.validation_data'),
+    num_validation_images=len(ground_truth['images']) if ground_truth else num_images.get('task.validation_data'),
+    ground_truth=ground_truth,
     notes=tuple(notes),
   )
 
@@ -133,6 +147,16 @@ def _manifests(name: str, data: Any) -> list[manifest_lib.Manifest]:
   if not manifest_lib.match_shards(patterns):
     raise FileNotFoundError(f'{name}.input_path: no file matches {data.input_path!r}.')
   return manifest_lib.find_manifests(patterns)
+
+
+def _without_manifest(input_path: Any) -> list[str]:
+  patterns = manifest_lib.split_patterns(input_path)
+  return [
+    file
+    for pattern in patterns
+    if not manifest_lib.find_manifest(pattern)
+    for file in manifest_lib.match_shards(pattern)
+  ]
 
 
 def _check_same_labels(manifests: Mapping[str, manifest_lib.Manifest | None]) -> None:

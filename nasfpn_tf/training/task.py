@@ -50,6 +50,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     labels: Sequence[Mapping[str, Any]] | None = None,
     start_step: int = 0,
     is_partial: bool = False,
+    ground_truth: Mapping[str, Any] | None = None,
   ):
     """Keeps the configuration.
 
@@ -60,11 +61,13 @@ class DetectionTask(retinanet.RetinaNetTask):
       labels: the model's labels, as in the manifest of the records; None: labels are the user's category ids.
       start_step: steps that earlier runs have trained; a seeded input goes on behind their batches.
       is_partial: evaluation may see only a part of the images of the annotations.
+      ground_truth: the annotations, where there is no `annotation_file`.
     """
     super().__init__(params, logging_dir=logging_dir, name=name)
     self._labels = labels
     self._start_step = start_step
     self._is_partial = is_partial
+    self._ground_truth = ground_truth
     self.load_report = None  # Of `initialize`.
     self._evaluator = None
     self._exit_evaluators: list[evaluation.CocoEvaluator] = []
@@ -186,7 +189,7 @@ class DetectionTask(retinanet.RetinaNetTask):
 
   def _build_evaluator(self, per_category: bool) -> evaluation.CocoEvaluator:
     return evaluation.CocoEvaluator(
-      self.task_config.annotation_file,
+      self._ground_truth or self.task_config.annotation_file,
       self._labels,
       per_category=per_category,
       max_detections=self.task_config.max_num_eval_detections,

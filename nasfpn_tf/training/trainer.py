@@ -142,6 +142,7 @@ class Runner(train_lib.OrbitExperimentRunner):
       start_step=start_step,
       is_partial=completed.params.trainer.validation_steps > 0
       or completed.params.task.validation_data.take_examples > 0,
+      ground_truth=completed.ground_truth,
     )
     super().__init__(
       strategy, task, mode, completed.params, model_dir, save_summary=self._is_chief, controller_cls=loop.Controller

@@ -21,6 +21,8 @@ from official.core import exp_factory
 
 from nasfpn_tf.data.records import manifest as manifest_lib
 from nasfpn_tf.training import experiments, recipe  # noqa: F401
+from tests.data import synthetic
+from tests.training import rectangles
 
 
 def write_set(directory, name, labels, num_records=10, scheme='contiguous'):
@@ -35,6 +37,7 @@ def write_set(directory, name, labels, num_records=10, scheme='contiguous'):
     label_scheme=scheme,
   )
   (directory / f'{name}{manifest_lib.SUFFIX}').write_text(json.dumps(value.to_dict()))
+  (directory / f'{name}{manifest_lib.ANNOTATIONS_SUFFIX}').write_text('{}')
   return str(prefix)
 
 
@@ -109,15 +112,40 @@ def test_training_and_validation_must_mean_the_same(tmp_path):
     recipe.complete(experiment(train, validation), 'train_and_eval')
 
 
-def test_records_without_a_manifest_need_classes_and_annotations(tmp_path):
-  (tmp_path / 'bare-00000-of-00001.tfrecord').write_bytes(b'')
+def test_records_without_a_manifest_need_the_number_of_classes_alone(tmp_path):
+  picture = synthetic.encode(synthetic.picture(20, 40))
+  records = [synthetic.example(picture, [[0.1, 0.2, 0.5, 0.6]], [label], str(label)) for label in (1, 2)]
+  synthetic.write(tmp_path / 'bare-00000-of-00001.tfrecord', records)
   params = experiment(str(tmp_path / 'bare-*'))
   with pytest.raises(ValueError, match='num_classes is 0'):
     recipe.complete(params, 'train')
   params.task.model.num_classes = 3
-  assert recipe.complete(params, 'train').labels is None
-  with pytest.raises(ValueError, match='annotation_file'):
-    recipe.complete(params, 'train_and_eval')
+  completed = recipe.complete(params, 'train')
+  assert completed.labels is None and completed.ground_truth is None
+  completed = recipe.complete(params, 'train_and_eval')
+  assert [item['id'] for item in completed.ground_truth['images']] == [1, 2]
+  assert completed.labels == [{'label': k, 'id': k, 'name': str(k)} for k in (1, 2)]
+  assert completed.num_validation_images == 2
+  assert any('2 boxes on 2 images, from the validation records' in note for note in completed.notes)
+  params.task.annotation_file = 'mine.json'
+  assert recipe.complete(params, 'eval').ground_truth is None
+
+
+def test_annotations_that_are_gone_are_made_from_the_records(tmp_path):
+  prefix = rectangles.write(tmp_path, num_images=4)
+  params = experiment(prefix)
+  assert recipe.complete(params, 'eval').ground_truth is None
+  with open(f'{prefix}.annotations.json') as file:
+    written = json.load(file)
+  (tmp_path / 'set.annotations.json').unlink()
+  made = recipe.complete(params, 'eval').ground_truth
+  assert made['categories'] == written['categories'], "the user's own ids"
+  key = lambda item: (item['image_id'], item['category_id'], item['bbox'])  # noqa: E731
+  of_records, of_file = (sorted(value['annotations'], key=key) for value in (made, written))
+  assert len(of_records) == len(of_file)
+  for a, b in zip(of_records, of_file, strict=True):
+    assert (a['image_id'], a['category_id'], a['iscrowd']) == (b['image_id'], b['category_id'], b['iscrowd'])
+    assert a['bbox'] == pytest.approx(b['bbox'], abs=1e-4) and a['area'] == b['area']
 
 
 def test_missing_records_are_named(tmp_path):

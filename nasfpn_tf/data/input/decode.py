@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from nasfpn_tf.data.sources import images
+
 # First and last bytes of a complete file.
 _SIGNATURES = (
   (b'\xff\xd8\xff', b'\xff\xd9'),  # JPEG
@@ -25,6 +27,8 @@ _SIGNATURES = (
   (b'GIF8', b';'),
   (b'BM', b''),
 )
+
+_HASHES = 2**52  # Of source ids: Model Garden's 2**22 give two of a few thousand images the same.
 
 
 class Record(NamedTuple):
@@ -95,8 +99,9 @@ def decode_record(serialized: tf.Tensor, shard: tf.Tensor, num_classes: int = 0)
   with tf.control_dependencies(checks):
     boxes = tf.stack(coordinates, axis=1)
   # False for NaN too.
-  ordered = tf.reduce_all(boxes[:, :2] <= boxes[:, 2:])
-  with tf.control_dependencies([_require(ordered, 'a box has a minimum above its maximum or is not a number', where)]):
+  ordered = tf.reduce_all(boxes[:, :2] <= boxes[:, 2:]) & tf.reduce_all(tf.math.is_finite(boxes))
+  message = 'a box has a minimum above its maximum or is not a number (infinite numbers are none)'
+  with tf.control_dependencies([_require(ordered, message, where)]):
     boxes = tf.clip_by_value(boxes, 0.0, 1.0)
 
   image = _decode_image(parsed['image/encoded'], where)
@@ -109,7 +114,7 @@ def decode_record(serialized: tf.Tensor, shard: tf.Tensor, num_classes: int = 0)
     lambda: (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) * height * width,
   )
   crowd = tf.cond(tf.shape(crowd)[0] == num_boxes, lambda: crowd > 0, lambda: tf.zeros_like(classes, tf.bool))
-  return Record(_source_id(parsed), image, boxes, classes, areas, crowd)
+  return Record(source_id(parsed['image/source_id'], parsed['image/encoded']), image, boxes, classes, areas, crowd)
 
 
 def _require(condition: tf.Tensor, message: str, where: list[str | tf.Tensor]) -> tf.Operation:
@@ -117,13 +122,12 @@ def _require(condition: tf.Tensor, message: str, where: list[str | tf.Tensor]) -
   return tf.raw_ops.Assert(condition=condition, data=[message, *where], summarize=1)
 
 
-def _source_id(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
-  """The user's image id as an int64 scalar."""
-  source_id = parsed['image/source_id']
+def source_id(text: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
+  """Returns an image's id as an int64 scalar: the number in `text`, or a hash of the text and the picture's bytes."""
   return tf.cond(
-    tf.strings.regex_full_match(source_id, r'-?\d{1,18}'),
-    lambda: tf.strings.to_number(source_id, tf.int64),
-    lambda: tf.strings.to_hash_bucket_fast(tf.strings.join([source_id, parsed['image/encoded']]), 2**22 - 1),
+    tf.strings.regex_full_match(text, r'-?\d{1,18}'),
+    lambda: tf.strings.to_number(text, tf.int64),
+    lambda: tf.strings.to_hash_bucket_fast(tf.strings.join([text, encoded]), _HASHES),
   )
 
 
@@ -141,10 +145,39 @@ def _decode_image(encoded: tf.Tensor, where: list[str | tf.Tensor]) -> tf.Tensor
   decodes = tf.cond(complete, lambda: True, lambda: _is_decodable(encoded))
   message = 'the image is cut off or is no JPEG, PNG, GIF or BMP'
   with tf.control_dependencies([_require(decodes, message, where)]):
+    is_small = _num_pixels(tf.identity(encoded)) <= images.MAX_PIXELS
+  with tf.control_dependencies([_require(is_small, f'the image has over {images.MAX_PIXELS} pixels: shrink it', where)]):
     return _pixels(tf.identity(encoded))
+
+
+def _num_pixels(encoded: tf.Tensor) -> tf.Tensor:
+  """The number of pixels that the header of a picture announces, int64; -1 for a format that cannot hold too many."""
+  header = tf.strings.substr(tf.strings.join([tf.strings.substr(encoded, 0, 26), b'\0' * 26]), 0, 26)
+
+  def sides(offset: int, dtype: tf.DType, little_endian: bool) -> tf.Tensor:
+    raw = tf.strings.substr(header, offset, 2 * dtype.size)
+    return tf.io.decode_raw(raw, dtype, little_endian=little_endian)
+
+  is_jpeg, is_png, is_gif, is_bmp = (tf.strings.substr(encoded, 0, len(start)) == start for start, _ in _SIGNATURES)
+  size = tf.case(
+    [
+      (is_jpeg, lambda: tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.int64)),
+      (is_png, lambda: tf.cast(sides(16, tf.int32, False), tf.int64)),
+      (is_gif, lambda: tf.cast(sides(6, tf.uint16, True), tf.int64)),
+      (is_bmp, lambda: tf.abs(tf.cast(sides(18, tf.int32, True), tf.int64))),
+    ],
+    default=lambda: tf.constant([-1, 1], tf.int64),
+  )
+  return tf.reduce_prod(tf.ensure_shape(size, [2]))
 
 
 def _is_decodable(encoded: tf.Tensor) -> tf.Tensor:
   """Whether the bytes decode; far slower than decoding them, because a graph has no other way to catch an error."""
-  attempt = tf.data.Dataset.from_tensors(encoded).map(_pixels).ignore_errors()
+
+  def attempt_pixels(data: tf.Tensor) -> tf.Tensor:
+    # What is too large is left to the check that says so.
+    is_small = _num_pixels(data) <= images.MAX_PIXELS
+    return tf.cond(is_small, lambda: tf.shape(_pixels(data))[0], lambda: 0)
+
+  attempt = tf.data.Dataset.from_tensors(encoded).map(attempt_pixels).ignore_errors()
   return attempt.reduce(0, lambda count, _: count + 1) > 0

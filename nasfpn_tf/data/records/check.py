@@ -168,8 +168,9 @@ def check_record(known_labels: frozenset[int] | None, item: tuple[str, bytes, bo
     lengths = ', '.join(str(len(values)) for values in (*sides, classes))
     return _unusable(where, 'bad_record', f'{", ".join(_SIDES)} and label have {lengths} values', name)
   try:
+    images.stored_size(encoded[0])  # Before it is decoded: a small file may hold gigabytes.
     shape = tf.io.decode_image(encoded[0], channels=3).shape
-  except tf.errors.OpError as error:
+  except (images.ImageError, tf.errors.OpError) as error:
     return _unusable(where, 'corrupt_image', images.reason(error), name)
   if len(shape) != 3:
     return _unusable(where, 'corrupt_image', f'GIF or WebP: TensorFlow decodes it to shape {shape}', name)

@@ -105,7 +105,7 @@ class Manifest:
     try:
       if value['format'] != FORMAT:
         raise ValueError(f'format {value["format"]!r} is not {FORMAT}')
-      return cls(
+      manifest = cls(
         num_records=int(value['num_records']),
         num_classes=int(value['num_classes']),
         labels=tuple(
@@ -118,10 +118,25 @@ class Manifest:
         problems=dict(value.get('problems', {})),
         path=path,
       )
+      manifest._check_totals()
+      return manifest
     except KeyError as error:
       raise ValueError(f'{path or "manifest"}: the key {error} is missing; write the records again.') from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
       raise ValueError(f'{path or "manifest"}: not a manifest of create_tfrecord.py: {error}') from error
+
+  def _check_totals(self) -> None:
+    """Raises a ValueError where the shards are not those of a whole set, or do not add up."""
+    files = [shard.file for shard in self.shards]
+    repeated = sorted({file for file in files if files.count(file) > 1})
+    if repeated:
+      raise ValueError(f'it lists {repeated[0]} twice')
+    missing = sorted({name for file in files for name in _siblings(file)} - set(files))
+    if missing:
+      raise ValueError(f'it does not list {", ".join(missing[:5])}{", ..." if len(missing) > 5 else ""}')
+    total = sum(shard.num_records for shard in self.shards)
+    if total != self.num_records:
+      raise ValueError(f'num_records is {self.num_records}, but its {len(files)} shards have {total} records')
 
   @classmethod
   def load(cls, path: str | os.PathLike[str]) -> 'Manifest':
@@ -137,6 +152,15 @@ class Manifest:
     except ValueError as error:
       raise ValueError(f'{path}: not JSON ({error}); write the records again.') from error
     return cls.from_dict(value, path)
+
+
+def _siblings(file: str) -> list[str]:
+  """Names of all shards of the set that a shard's name speaks of."""
+  match = _SHARD_TAIL.search(file)
+  if not match:
+    return [file]
+  count = int(match[2])
+  return [f'{file[: match.start()]}-{index:05d}-of-{match[2]}.tfrecord' for index in range(count)]
 
 
 def prefixes_of(input_path: str) -> list[str]:
@@ -224,6 +248,15 @@ def split_patterns(input_path: str | Sequence[str] | None) -> list[str]:
     return []
   values = [input_path] if isinstance(input_path, str) else input_path
   return [pattern.strip() for value in values for pattern in value.split(',') if pattern.strip()]
+
+
+def exists(path: str) -> bool:
+  """Whether there is such a file, local or on a TensorFlow file system."""
+  if '://' not in path:
+    return os.path.isfile(path)
+  import tensorflow as tf  # Only remote paths need TensorFlow's file systems.
+
+  return tf.io.gfile.exists(path)
 
 
 def _is_glob(pattern: str) -> bool:

@@ -21,13 +21,15 @@ idea of CMYK. A plain picture passes through byte for byte; any other is decoded
 import dataclasses
 import io
 import os
+import re
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from nasfpn_tf.data.sources.problems import DataError
 
 JPEG_QUALITY = 95
+MAX_PIXELS = 178_956_970  # Beyond, Pillow takes a picture for an attack: 0.5 GB decoded, often of a small file.
 _RATIO = 8  # libjpeg's largest.
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 are turned by 90 degrees.
 _TURNED = (5, 6, 7, 8)
@@ -144,6 +146,15 @@ def read_size(path: str) -> tuple[int, int]:
     raise missing(error) from error
 
 
+def stored_size(data: bytes) -> tuple[int, int]:
+  """Returns (width, height) of the pixels as stored, from the header alone: TensorFlow ignores an EXIF orientation.
+
+  Raises:
+    ImageError: not a picture, or one of more than `MAX_PIXELS`.
+  """
+  return _open(data).size
+
+
 def missing(error: OSError | ValueError) -> ImageError:
   """What to say of a file that could not be opened; a ValueError is a name that no file can have."""
   where = os.path.dirname(getattr(error, 'filename', None) or '')
@@ -170,9 +181,21 @@ def drop_exif(data: bytes) -> bytes:
 
 def _open(source) -> Image.Image:
   try:
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+  except Image.DecompressionBombError as error:
+    size = re.search(r'\((\d+) pixels\)', str(error))
+    raise ImageError('image_unreadable', _too_large(int(size[1]) if size else MAX_PIXELS)) from error
+  except UnidentifiedImageError as error:  # Its own message names an object in memory.
+    raise ImageError('image_unreadable', 'not a picture that can be read: its format is unknown') from error
   except Exception as error:  # Pillow's plugins raise whatever malformed bytes lead them to.
     raise ImageError('image_unreadable', f'not a picture that can be read: {reason(error)}') from error
+  if image.width * image.height > MAX_PIXELS:  # Where someone has lifted Pillow's own limit.
+    raise ImageError('image_unreadable', _too_large(image.width * image.height))
+  return image
+
+
+def _too_large(num_pixels: int) -> str:
+  return f'{num_pixels / 1e6:.0f} million pixels, more than the {MAX_PIXELS / 1e6:.0f} million that are read: shrink it'
 
 
 def _orientation(image: Image.Image) -> int:

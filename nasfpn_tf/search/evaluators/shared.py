@@ -147,7 +147,7 @@ class SharedWeights:
     # A moving average of weights that belong to another child in every step is of little use, so there is none.
     self._params.trainer.optimizer_config.override({'ema': None})
     completed = recipe.complete(self._params, 'train_and_eval')
-    self._params, self._labels = completed.params, completed.labels
+    self._params, self._labels, self._ground_truth = completed.params, completed.labels, completed.ground_truth
     tf_keras.utils.set_random_seed(self._params.task.train_data.seed)
     self._task = self._new_task(0)
     detector = self._task.build_model()
@@ -244,7 +244,13 @@ class SharedWeights:
 
   def _new_task(self, start_step: int) -> DetectionTask:
     is_partial = self._params.task.validation_data.take_examples > 0
-    return DetectionTask(self._params.task, labels=self._labels, start_step=start_step, is_partial=is_partial)
+    return DetectionTask(
+      self._params.task,
+      labels=self._labels,
+      start_step=start_step,
+      is_partial=is_partial,
+      ground_truth=self._ground_truth,
+    )
 
   @property
   def _bank_dir(self) -> str:

@@ -15,6 +15,7 @@
 """Records of every kind, sound and broken; Model Garden's TfExampleDecoder is the oracle for the sound ones."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ import tensorflow as tf
 from official.vision.dataloaders import tf_example_decoder
 from PIL import Image
 
-from nasfpn_tf.data.input.decode import decode_record
+from nasfpn_tf.data.input.decode import decode_record, source_id
 from tests.data import synthetic
 
 SHARD = 'train-00002-of-00008.tfrecord'
@@ -82,10 +83,49 @@ def test_an_image_without_objects(picture):
   assert record.boxes.shape == (0, 4) and record.classes.shape == (0,) and record.is_crowd.shape == (0,)
 
 
-@pytest.mark.parametrize('source_id', ['', 'image.jpg', '12x'])
-def test_a_source_id_that_is_no_number_is_hashed(picture, source_id):
-  first, again = (decode(synthetic.example(picture, BOX, [1], source_id)).source_id.numpy() for _ in range(2))
-  assert 0 <= first < 2**22 and first == again
+@pytest.mark.parametrize('text', ['', 'image.jpg', '12x'])
+def test_a_source_id_that_is_no_number_is_hashed(picture, text):
+  first, again = (decode(synthetic.example(picture, BOX, [1], text)).source_id.numpy() for _ in range(2))
+  assert 0 <= first < 2**52 and first == again
+
+
+def test_hashed_source_ids_of_many_images_differ():
+  ids = {int(source_id(tf.constant(f'{i}.jpg'), tf.constant(b''))) for i in range(3000)}
+  assert len(ids) == 3000, 'evaluation would take two images for one'
+
+
+def huge(file_format):
+  """A small file whose header announces 23000 x 23000 pixels."""
+  data = bytearray(synthetic.encode(synthetic.picture(60, 80), file_format))
+  side = (23000).to_bytes(4, 'big')
+  if file_format == 'JPEG':
+    start = data.index(b'\xff\xc0') + 5
+    data[start : start + 4] = side[2:] * 2
+  elif file_format == 'PNG':
+    data[16:24] = side * 2
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, 'big')
+  elif file_format == 'GIF':
+    data[6:10] = side[:1:-1] * 2
+  else:
+    data[18:26] = side[::-1] * 2
+  return bytes(data)
+
+
+@pytest.mark.parametrize('file_format', ['JPEG', 'PNG', 'GIF', 'BMP'])
+@pytest.mark.parametrize('end', [b'', b'behind'])
+def test_a_huge_image_is_refused_before_it_is_decoded(file_format, end):
+  with pytest.raises(tf.errors.InvalidArgumentError, match='over 178956970 pixels') as error:
+    decode(synthetic.example(huge(file_format) + end, BOX, [1], '77'))
+  assert '77' in str(error.value) and SHARD in str(error.value)
+
+
+@pytest.mark.parametrize('edge', [-np.inf, np.inf])
+@pytest.mark.parametrize('place', range(4))
+def test_an_infinite_box_is_refused(picture, edge, place):
+  box = [0.3, 0.3, 0.7, 0.7]
+  box[place] = edge
+  with pytest.raises(tf.errors.InvalidArgumentError, match='infinite numbers are none'):
+    decode(synthetic.example(picture, [box], [1]))
 
 
 def test_an_image_with_bytes_behind_its_end_is_read(picture):

@@ -61,6 +61,18 @@ def _write(directory, prefix='x', value=None, **options):
   return tfrecord.write_tfrecords(value, directory / 'images', directory / prefix, 2, progress=False, **options)
 
 
+def test_a_huge_picture_is_not_decoded(monkeypatch):
+  huge = bytearray(_JPEG)
+  start = huge.index(b'\xff\xc0') + 5
+  huge[start : start + 4] = (23000).to_bytes(2, 'big') * 2
+  monkeypatch.setattr(check.tf.io, 'decode_image', None)
+  (record,) = _check(_example(encoded=[bytes(huge)], height=[23000], width=[23000]))
+  assert not record.usable and record.source_id == '7'
+  assert record.findings == (
+    ('corrupt_image', '529 million pixels, more than the 179 million that are read: shrink it'),
+  )
+
+
 def test_a_sound_record():
   (record,) = _check(_example())
   assert record.usable
@@ -79,7 +91,7 @@ def test_a_sound_record():
     (_example(source_id=None), 'bad_record', 'image/encoded or image/source_id is missing'),
     (_example(object__bbox__xmin=[0.1, 0.2]), 'bad_record', 'have 1, 2, 1, 1, 1 values'),
     (_example(encoded=[_JPEG[:-60]]), 'corrupt_image', ''),
-    (_example(encoded=[b'not a picture']), 'corrupt_image', 'Unknown image file format'),
+    (_example(encoded=[b'not a picture']), 'corrupt_image', 'not a picture that can be read: its format is unknown'),
     (_example(encoded=[samples.encode(samples.pixels(), 'GIF')]), 'corrupt_image', 'GIF or WebP'),
   ],
 )

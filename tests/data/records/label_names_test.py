@@ -61,7 +61,7 @@ def test_labels_that_end_early_are_said(tmp_path):
 
 def test_without_a_file_the_records_tell(tmp_path):
   assert not label_names.of_model(str(tmp_path), 3)
-  of_records = manifest.Manifest(1, 3, tuple(manifest.Label(label=k, id=k + 6, name=f'n{k}') for k in (1, 2)), ())
+  of_records = manifest.Manifest(0, 3, tuple(manifest.Label(label=k, id=k + 6, name=f'n{k}') for k in (1, 2)), ())
   (tmp_path / f'set{manifest.SUFFIX}').write_text(json.dumps(of_records.to_dict()))
   prefix = str(tmp_path / 'set')
   assert [entry['name'] for entry in label_names.of_model(str(tmp_path), 3, prefix)] == ['n1', 'n2']

@@ -122,3 +122,25 @@ def test_match_shards_without_a_manifest(tmp_path):
   assert manifest_lib.match_shards(str(tmp_path / 'x-2.tfrecord')) == [str(tmp_path / 'x-2.tfrecord')]
   with pytest.raises(FileNotFoundError, match='y-'):
     manifest_lib.match_shards(str(tmp_path / 'y-*'))
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (lambda value: value['shards'].pop(1), r'it does not list x-00001-of-00003\.tfrecord'),
+    (lambda value: value['shards'].append(value['shards'][0]), r'it lists x-00000-of-00003\.tfrecord twice'),
+    (lambda value: value.update(num_records=500), 'num_records is 500, but its 3 shards have 6 records'),
+    (lambda value: value['shards'][2].update(num_records=1), 'num_records is 6, but its 3 shards have 5 records'),
+    (lambda value: value.update(num_records=float('inf')), 'infinity'),
+  ],
+)
+def test_a_manifest_whose_totals_do_not_add_up_is_refused(tmp_path, change, message):
+  shards = tuple(Shard(f'x-{i:05d}-of-00003.tfrecord', 2, 10) for i in range(3))
+  value = Manifest(6, 2, (Label(label=1, id=1, name='a'),), shards).to_dict()
+  Manifest.from_dict(value)
+  change(value)
+  path = tmp_path / 'x.manifest.json'
+  path.write_text(json.dumps(value))
+  with pytest.raises(ValueError, match=message) as error:
+    Manifest.load(str(path))
+  assert str(path) in str(error.value)

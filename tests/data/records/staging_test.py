@@ -234,6 +234,11 @@ def test_a_manifest_cannot_point_outside_its_directory(tmp_path):
   value['shards'][0]['file'] = '../victim'
   path.write_text(json.dumps(value))
   os.remove(tmp_path / 'out' / 'x-00000-of-00002.tfrecord')
+  with pytest.raises(DataError, match='it does not list x-00000-of-00002'):
+    _write(prefix, 'new')
+  value['shards'] = [{'file': '../victim', 'num_records': 2, 'num_bytes': 5}]
+  path.write_text(json.dumps(value))
+  os.remove(tmp_path / 'out' / 'x-00001-of-00002.tfrecord')
   _write(prefix, 'new')
   assert (tmp_path / 'victim').read_text() == 'stays'
 
