@@ -22,12 +22,10 @@ The same command resumes a run that was stopped. --mode=eval evaluates the lates
 
 import logging as std_logging
 import os
+import signal
 import sys
 
 from absl import app, flags, logging
-
-from nasfpn_tf.training import failure, strategy, trainer
-from nasfpn_tf.training import params as params_lib
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('experiment', None, 'Registered experiment that the files change; default: the one they name.')
@@ -47,6 +45,10 @@ flags.DEFINE_integer('cpu_replicas', 1, 'Replicas on the CPU, its cores divided 
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf.training import failure, strategy, trainer
+  from nasfpn_tf.training import params as params_lib
+
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)
     std_logging.getLogger('tensorflow').setLevel('ERROR')
@@ -69,7 +71,14 @@ def main(argv):
   print(f'Results: {os.path.abspath(FLAGS.model_dir)}')
 
 
+def _stop_at_once(unused_number, unused_frame):
+  """Ends a run that is told to stop before its first step or after its last: there is nothing to save."""
+  os.write(2, b'train: told to stop; the same command starts again\n')
+  os._exit(42)  # The code of preemption.EXIT_CODE, whose module takes seconds to load.
+
+
 def run():
+  signal.signal(signal.SIGTERM, _stop_at_once)
   flags.mark_flag_as_required('model_dir')
   app.run(main)
 

@@ -41,9 +41,9 @@ def write_description(model_dir: str, recipe: Recipe, overwrite: bool) -> None:
   """
   tf.io.gfile.makedirs(model_dir)
   if overwrite or not tf.io.gfile.exists(os.path.join(model_dir, 'params.yaml')):
-    with tf.io.gfile.GFile(os.path.join(model_dir, 'params.yaml'), 'w') as file:
-      # Model Garden's own writer tags tuples as Python's, which safe readers refuse.
-      yaml.safe_dump(_plain(recipe.saved.as_dict()), file, sort_keys=False)
+    # Model Garden's own writer tags tuples as Python's, which safe readers refuse.
+    text = yaml.safe_dump(_plain(recipe.saved.as_dict()), sort_keys=False)
+    checkpoints.write_text(os.path.join(model_dir, 'params.yaml'), text)
     model = recipe.saved.task.model
     if model.decoder.type == 'feature_pyramid':
       spec = topology.resolve(model.decoder.feature_pyramid.topology)
@@ -67,9 +67,12 @@ class History:
     self._eval_path = os.path.join(model_dir, 'eval_history.jsonl')
     self._result_path = os.path.join(model_dir, 'eval.json')
     self._started = time.monotonic()
-    if start_step is not None:
-      for path in (self._train_path, self._eval_path):
-        _forget_after(path, start_step)
+    for path in (self._train_path, self._eval_path):
+      _forget_after(path, start_step)
+
+  def is_evaluated(self, step: int) -> bool:
+    """Whether there is a line of the evaluation of `step`."""
+    return any(line.get('step') == step for line in read_history(self._eval_path))
 
   def add_train(self, logs: Mapping[str, Any]) -> None:
     """Adds a line with `step`, the losses, `learning_rate`, `images_per_second` and `seconds` since the start."""
@@ -115,9 +118,13 @@ def _append(path: str, line: Mapping[str, Any]) -> None:
     file.write(json.dumps(line) + '\n')
 
 
-def _forget_after(path: str, step: int) -> None:
-  lines = read_history(path)
-  kept = [line for line in lines if line['step'] <= step]
-  if len(kept) != len(lines):
-    with tf.io.gfile.GFile(path, 'w') as file:
-      file.write(''.join(json.dumps(line) + '\n' for line in kept))
+def _forget_after(path: str, step: int | None) -> None:
+  """Takes out lines after `step`, and one that a killed run left unfinished: the next would be written behind it."""
+  if not tf.io.gfile.exists(path):
+    return
+  kept = [line for line in read_history(path) if step is None or line['step'] <= step]
+  text = ''.join(json.dumps(line) + '\n' for line in kept)
+  with tf.io.gfile.GFile(path) as file:
+    is_same = file.read() == text
+  if not is_same:
+    checkpoints.write_text(path, text)

@@ -15,6 +15,7 @@
 """Checkpoints of a model_dir: which one is whole, which one is best, and whether it fits the model."""
 
 import json
+import math
 import os
 import re
 import tempfile
@@ -30,6 +31,7 @@ from nasfpn_tf.config import safe_yaml
 
 NAME = 'ckpt'
 BEST_DIR = 'best'
+_DIVERGED = 'diverged'
 # Keys of a model's configuration that change what its weights are used for, but not which there are.
 _NOT_IN_THE_WEIGHTS = frozenset(
   {
@@ -99,6 +101,28 @@ def newest_intact(directory: str) -> str | None:
   if paths:
     raise ValueError(f'None of the {len(paths)} checkpoints in {directory} is whole; start again in another model_dir.')
   return None
+
+
+def set_aside(directory: str, step: int) -> str | None:
+  """Renames checkpoint `step` of a model_dir, whose weights have turned out to be of no use, to diverged-<step>.
+
+  Returns:
+    One sentence for the user; None if there is no such checkpoint.
+  """
+  bad, new = os.path.join(directory, f'{NAME}-{step}'), os.path.join(directory, f'{_DIVERGED}-{step}')
+  if not tf.io.gfile.exists(bad + '.index'):
+    return None
+  # The index goes first: without it the rest is no checkpoint.
+  for path in sorted(tf.io.gfile.glob(bad + '.*'), key=lambda path: not path.endswith('.index')):
+    tf.io.gfile.rename(path, new + path.removeprefix(bad), overwrite=True)
+  kept = available(directory)
+  if kept:
+    tf.compat.v1.train.update_checkpoint_state(directory, kept[0], kept[::-1])
+    return f'{bad} holds the weights that led there: it is now {new}, and the same command continues from {kept[0]}.'
+  state = os.path.join(directory, 'checkpoint')
+  if tf.io.gfile.exists(state):
+    tf.io.gfile.remove(state)
+  return f'{bad} holds the weights that led there: it is now {new}, and the same command begins anew.'
 
 
 def resolve(path: str) -> str:
@@ -244,7 +268,10 @@ def _differences(then: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
 
 
 class CheckpointManager(tf.train.CheckpointManager):
-  """TensorFlow's manager that counts the interval from the step it starts at, and saves a step only once."""
+  """TensorFlow's manager that saves at the first chance after each multiple of the interval, and a step only once.
+
+  A run that was stopped saves the same steps as one in one go.
+  """
 
   _saved_step = 0
 
@@ -254,8 +281,8 @@ class CheckpointManager(tf.train.CheckpointManager):
 
   def save(self, checkpoint_number: int, check_interval: bool = True, options: Any = None) -> str | None:
     """Saves step `checkpoint_number`; None if it is saved already or, with `check_interval`, not due."""
-    due = self.checkpoint_interval if check_interval else 1
-    if checkpoint_number - self._saved_step < due:
+    interval = self.checkpoint_interval if check_interval else 1
+    if checkpoint_number // interval <= self._saved_step // interval:
       return None
     self._saved_step = checkpoint_number
     return super().save(checkpoint_number, check_interval=False, options=options)
@@ -290,6 +317,8 @@ class BestCheckpoint:
         f'trainer.best_checkpoint_eval_metric is {self._metric!r}, but the evaluation gives {sorted(eval_logs)}.'
       )
     value = float(eval_logs[self._metric])
+    if any(math.isnan(float(other)) for other in eval_logs.values()):
+      return False  # Weights that are no numbers detect nothing, which is no error to the metrics.
     if not self._sign * value > self._sign * float(self.best_ckpt_logs[self._metric]):
       return False
     self.best_ckpt_logs = {key: float(v) for key, v in eval_logs.items()} | {'step': int(global_step)}
@@ -303,7 +332,12 @@ class BestCheckpoint:
 
 def write_json(path: str, value: Any) -> None:
   """Writes `value` as JSON in one step, so that a reader never sees half a file."""
+  write_text(path, json.dumps(value, indent=2) + '\n')
+
+
+def write_text(path: str, text: str) -> None:
+  """Writes a file in one step, so that a reader never sees half of it."""
   partial = f'{path}.partial'
   with tf.io.gfile.GFile(partial, 'w') as file:
-    file.write(json.dumps(value, indent=2) + '\n')
+    file.write(text)
   tf.io.gfile.rename(partial, path, overwrite=True)

@@ -29,6 +29,10 @@ from absl import logging
 _NAMED_IDS = 5  # How many ids an error message spells out.
 
 
+class NonFiniteDetectionsError(ValueError):
+  """Detections that are infinite or not numbers: the weights are of no use."""
+
+
 class CocoEvaluator:
   """Collects detections batch by batch and computes COCO's twelve box metrics and the AP of every category.
 
@@ -137,7 +141,9 @@ class CocoEvaluator:
       self._seen.add(image_id)
       mine = keep[row]
       if not (np.isfinite(boxes[row, mine]).all() and np.isfinite(scores[row, mine]).all()):
-        raise ValueError(f'The detections of image {image_id} are not finite: the model has diverged.')
+        raise NonFiniteDetectionsError(
+          f'The detections of image {image_id} are not finite: the model has diverged.'
+        )
 
     categories = self._categories(classes[keep])
     known = categories >= 0

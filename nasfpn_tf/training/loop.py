@@ -17,6 +17,7 @@
 import contextlib
 import io
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,12 @@ class DetectionTrainer(base_trainer.Trainer):
     evaluate: bool,
     checkpoint_exporter: checkpoints.BestCheckpoint | None = None,
     eval_progress: progress.EvalProgress | None = None,
+    on_eval_batch: Callable[[], None] = lambda: None,
   ):
-    """Builds the input and, for training, all of the optimizer's variables; call it in the scope of the strategy."""
+    """Builds the input and, for training, all of the optimizer's variables; call it in the scope of the strategy.
+
+    `on_eval_batch` is called after each batch of an evaluation.
+    """
     if train:
       onednn.check_shortcuts(model)
       build_slots(optimizer, model.trainable_variables)
@@ -60,10 +65,15 @@ class DetectionTrainer(base_trainer.Trainer):
     self._batch_size = params.task.train_data.global_batch_size
     self._eval_batch_size = params.task.validation_data.global_batch_size
     self._eval_progress = eval_progress
+    self._on_eval_batch = on_eval_batch
     self._is_multi_worker = strategy.is_multi_worker(self.strategy)
     self._loop_started = (0.0, 0)
     if train:
-      self._guard = nonfinite.NonFiniteGuard(self.strategy, self._batch_size // self.strategy.num_replicas_in_sync)
+      self._guard = nonfinite.NonFiniteGuard(
+        self.strategy,
+        self._batch_size // self.strategy.num_replicas_in_sync,
+        nonfinite.LIMIT * max(1.0, params.task.losses.loss_weight),
+      )
       self._replica_step = self.task.train_step
       if params.runtime.enable_xla:
         self._replica_step = tf.function(self.task.train_step, jit_compile=True)
@@ -88,7 +98,7 @@ class DetectionTrainer(base_trainer.Trainer):
     """Losses, learning rate and speed of the loop.
 
     Raises:
-      nonfinite.NonFiniteLossError: a step of the loop had a loss that is no number.
+      nonfinite.NonFiniteLossError: a step of the loop had a loss that is no number, or huge.
     """
     logs = super().train_loop_end()
     started, first_step = self._loop_started
@@ -124,6 +134,7 @@ class DetectionTrainer(base_trainer.Trainer):
     if self._eval_progress:
       ids = np.concatenate([np.asarray(replica) for replica in step_outputs['detections']['source_ids']])
       self._eval_progress.update(np.count_nonzero(ids != padding.FILLER_ID))
+    self._on_eval_batch()
     return super().eval_reduce(state, step_outputs)
 
 
@@ -153,7 +164,8 @@ class Controller(orbit.Controller):
       if path is None:
         return manager.restore_or_initialize()
       try:
-        status = manager.checkpoint.restore(path)
+        with configured_rates(self.trainer.optimizer if self.trainer else None):
+          status = manager.checkpoint.restore(path)
         status.assert_existing_objects_matched()
         if self.trainer is None:
           status.expect_partial()  # The optimizer's variables are left in the file.
@@ -167,6 +179,36 @@ class Controller(orbit.Controller):
     """Trains up to step `steps`."""
     with _silence():
       super().train(steps, checkpoint_at_completion)
+
+  def train_and_evaluate(
+    self,
+    train_steps: int,
+    eval_steps: int = -1,
+    eval_interval: int | None = None,
+    is_evaluated: Callable[[int], bool] = lambda step: True,
+  ) -> dict[str, Any] | None:
+    """Trains up to step `train_steps` and evaluates at each multiple of `eval_interval` and at the end.
+
+    A run that was stopped evaluates at the same steps as one in one go.
+
+    Args:
+      train_steps: last step.
+      eval_steps: batches of an evaluation, -1 for all.
+      eval_interval: steps between two evaluations.
+      is_evaluated: whether a step that the run starts at has been evaluated by the run before.
+
+    Returns:
+      The last evaluation's results; None where there was nothing to do.
+    """
+    eval_interval = eval_interval or train_steps
+    output, step = None, int(self.global_step.numpy())
+    if 0 < step < train_steps and step % eval_interval == 0 and not is_evaluated(step):
+      output = self.evaluate(eval_steps)
+    while step < train_steps:
+      self.train(min(train_steps, (step // eval_interval + 1) * eval_interval), checkpoint_at_completion=False)
+      output = self.evaluate(eval_steps)
+      step = int(self.global_step.numpy())
+    return output
 
   def evaluate(self, steps: int = -1) -> dict[str, Any]:
     """Evaluates `steps` batches, -1 for all; saves a checkpoint first where training goes on."""
@@ -183,10 +225,28 @@ def follow_step(model: tf_keras.Model, step: tf.Variable) -> None:
       module.follow_step(step)
 
 
+@contextlib.contextmanager
+def configured_rates(optimizer: Any) -> Iterator[None]:
+  """Keeps a constant learning rate, and the momentum, as configured while a checkpoint is restored, which has its own.
+
+  Without it a run that goes on with a lower rate would silently keep the one before.
+  """
+  inner = _real_optimizer(optimizer)
+  rates = [*getattr(inner, '_hyper', {}).values(), getattr(inner, '_learning_rate', None)]
+  before = [(rate, rate.numpy()) for rate in rates if isinstance(rate, tf.Variable)]
+  yield
+  for rate, value in before:
+    rate.assign(value)
+
+
+def _real_optimizer(optimizer: Any) -> Any:
+  inner = getattr(optimizer, 'inner_optimizer', optimizer)
+  return getattr(inner, '_optimizer', inner)  # Model Garden's moving average keeps the real one inside.
+
+
 def build_slots(optimizer: Any, variables: list[tf.Variable]) -> None:
   """Creates the optimizer's variables now, so that a checkpoint restores into all of them at once."""
-  inner = getattr(optimizer, 'inner_optimizer', optimizer)
-  inner = getattr(inner, '_optimizer', inner)  # Model Garden's moving average keeps the real one inside.
+  inner = _real_optimizer(optimizer)
   if isinstance(inner, tf_keras.optimizers.legacy.Optimizer):
     inner._create_all_weights(variables)
   else:

@@ -12,33 +12,47 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Stops a run whose loss is no longer a number, and names the batch that did it."""
+"""Stops a run whose loss is no longer a number, or beyond all bounds, and names the batch that did it."""
 
 import tensorflow as tf
 
+# A detector's loss begins below some thousands, and what has got beyond this does not come back: 1e21 was seen for the
+# rest of a run.
+LIMIT = 1e6
+
 
 class NonFiniteLossError(RuntimeError):
-  """The training loss is infinite or not a number; the message names step and images."""
+  """The training loss is infinite, not a number, or has exploded; the message names step and images.
+
+  Attributes:
+    step: the first bad step, from 1; None where another worker knows it.
+  """
+
+  def __init__(self, message: str, step: int | None = None):
+    super().__init__(message)
+    self.step = step
 
 
 class NonFiniteGuard:
-  """Remembers, on the device and at no cost, the first step with a non-finite loss and the images of its batch.
+  """Remembers, on the device and at no cost, the first step with a bad loss and the images of its batch.
 
   The step function calls `observe` in every replica; the host calls `check` after a loop of steps.
   """
 
-  def __init__(self, strategy: tf.distribute.Strategy, batch_size: int):
+  def __init__(self, strategy: tf.distribute.Strategy, batch_size: int, limit: float = LIMIT):
     """Creates the variables; call it in the scope of the strategy.
 
     Args:
       strategy: the strategy of the training loop.
       batch_size: images per replica.
+      limit: a loss above it has exploded.
     """
     self._strategy = strategy
+    self._limit = limit
 
-    def variable(shape, name):
+    def variable(shape, name, dtype=tf.int64):
       return tf.Variable(
-        tf.fill(shape, tf.constant(-1, tf.int64)),
+        tf.fill(shape, tf.constant(-1, dtype)),
         trainable=False,
         name=name,
         synchronization=tf.VariableSynchronization.ON_READ,
@@ -46,6 +60,7 @@ class NonFiniteGuard:
       )
 
     self._step = variable([], 'nonfinite_step')
+    self._loss = variable([], 'nonfinite_loss', tf.float32)
     self._ids = variable([batch_size], 'nonfinite_source_ids')
     self._ids_before = variable([batch_size], 'last_finite_source_ids')
 
@@ -57,34 +72,39 @@ class NonFiniteGuard:
       source_ids: int64 `[batch]`.
       step: number of this step, from 1.
     """
-    finite = tf.math.is_finite(loss)
+    loss = tf.cast(loss, tf.float32)
+    good = tf.math.is_finite(loss) & (loss <= self._limit)
     intact = self._step < 0
-    first = tf.logical_and(intact, tf.logical_not(finite))
+    first = tf.logical_and(intact, tf.logical_not(good))
     self._ids.assign(tf.where(first, source_ids, self._ids))
-    self._ids_before.assign(tf.where(tf.logical_and(intact, finite), source_ids, self._ids_before))
+    self._loss.assign(tf.where(first, loss, self._loss))
+    self._ids_before.assign(tf.where(tf.logical_and(intact, good), source_ids, self._ids_before))
     self._step.assign(tf.where(first, tf.cast(step, tf.int64), self._step))
 
   def check(self, loss: float) -> None:
-    """Raises a `NonFiniteLossError` if any step since the start had a non-finite loss.
+    """Raises a `NonFiniteLossError` if any step since the start had a loss that is infinite, no number or too large.
 
     Args:
       loss: mean loss of the loop over all replicas; tells of other workers.
     """
     local = self._strategy.experimental_local_results
+    columns = (self._step, self._ids, self._ids_before, self._loss)
     found = [
-      (int(step), ids.numpy().tolist(), before.numpy().tolist())
-      for step, ids, before in zip(local(self._step), local(self._ids), local(self._ids_before), strict=True)
+      (int(step), ids.numpy().tolist(), before.numpy().tolist(), float(value))
+      for step, ids, before, value in zip(*map(local, columns), strict=True)
       if int(step) >= 0
     ]
     if found:
-      step, ids, before = min(found)
+      step, ids, before, value = min(found)
+      became = f'exploded to {value:.3g}' if tf.math.is_finite(value) else 'became NaN or infinite'
       raise NonFiniteLossError(
-        f'The loss became NaN or infinite at step {step}, on the batch of images {_listed(ids)} (the step before: '
+        f'The loss {became} at step {step}, on the batch of images {_listed(ids)} (the step before: '
         f'{_listed(before)}). Nothing of this loop was saved. Lower the learning rate or lengthen the warm-up, clip '
-        'the gradients (global_clipnorm of the optimizer), and look at the boxes of these images.'
+        'the gradients (global_clipnorm of the optimizer), and look at the boxes of these images.',
+        step,
       )
-    if not tf.math.is_finite(loss):
-      raise NonFiniteLossError('The loss became NaN or infinite in another worker; its message names the batch.')
+    if not loss <= self._limit:  # False for NaN too.
+      raise NonFiniteLossError('The loss became NaN, infinite or huge in another worker; its message names the batch.')
 
 
 def _listed(ids: list[int]) -> str:

@@ -26,6 +26,7 @@ from nasfpn_tf import topology
 from nasfpn_tf.data.input import undescribed
 from nasfpn_tf.data.records import manifest as manifest_lib
 from nasfpn_tf.topology import spinenet
+from nasfpn_tf.training import schedule
 
 SMALL_BATCH = 32  # Below it NAS-FPN was reported unstable with batch norm statistics of one replica.
 SMALL_REPLICA_BATCH = 16
@@ -101,6 +102,7 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num
     notes += _scale_learning_rates(trainer, task.train_data.global_batch_size)
     notes += _warnings(params, num_replicas)
     _check_intervals(trainer)
+    notes += schedule.surprises(trainer)
   saved = copy.deepcopy(params)
   ground_truth = None
   if 'eval' in mode and not task.annotation_file:
@@ -195,11 +197,11 @@ def _scale_learning_rates(trainer: Any, batch_size: int) -> list[str]:
     return []
   factor = batch_size / written_for
   for group in (trainer.optimizer_config.learning_rate, trainer.optimizer_config.warmup):
-    schedule = group.get() if group.type else None
+    options = group.get() if group.type else None
     for field in _RATE_FIELDS:
-      rate = getattr(schedule, field, None)
+      rate = getattr(options, field, None)
       if rate is not None:
-        setattr(schedule, field, [r * factor for r in rate] if isinstance(rate, (list, tuple)) else rate * factor)
+        setattr(options, field, [r * factor for r in rate] if isinstance(rate, (list, tuple)) else rate * factor)
   trainer.learning_rate_batch_size = batch_size
   return [f'learning rates times {factor:g}: they are written for batch {written_for}, this is {batch_size}']
 

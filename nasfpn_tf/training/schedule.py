@@ -12,9 +12,49 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A training of another length: the schedule with it."""
+"""The schedule of a training: with another length, and where it does what nobody wants."""
 
 from typing import Any
+
+import tensorflow as tf
+from official.modeling import optimization
+
+_TOLERATED = 0.01  # Of the steps: a cosine's last few are 0 in float32.
+
+
+def surprises(trainer: Any) -> list[str]:
+  """Says where the learning rate is 0 because its schedule has ended, and where the warm-up is longer than the run.
+
+  Args:
+    trainer: the section `trainer` of the experiment, with rates for its batch.
+  """
+  config, steps = trainer.optimizer_config, trainer.train_steps
+  if not (config.optimizer.type and config.learning_rate.type):
+    return []
+  notes = []
+  warmup = getattr(config.warmup.get(), 'warmup_steps', 0) if config.warmup.type else 0
+  if warmup >= steps:
+    notes.append(
+      f'warning: the warm-up takes {warmup} steps and the run has {steps}, so the learning rate never gets where it'
+      f' should: trainer.optimizer_config.warmup.{config.warmup.type}.warmup_steps'
+    )
+  rate = optimization.OptimizerFactory(config.replace(ema=None)).build_learning_rate()
+
+  def is_zero(step: int) -> bool:
+    return float(rate(tf.constant(step, tf.int64)) if callable(rate) else rate) <= 0.0
+
+  if is_zero(steps - 1):
+    positive, zero = -1, steps - 1
+    while zero - positive > 1:
+      middle = (positive + zero) // 2
+      positive, zero = (positive, middle) if is_zero(middle) else (middle, zero)
+    if steps - zero > _TOLERATED * steps:
+      kind = config.learning_rate.type
+      notes.append(
+        f'warning: the learning rate is 0 from step {zero} of {steps} on, where its schedule ends: these steps train'
+        f' nothing. See trainer.optimizer_config.learning_rate.{kind}'
+      )
+  return notes
 
 
 def shortened(trainer: Any, steps: int) -> dict[str, Any]:

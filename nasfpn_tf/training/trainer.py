@@ -14,6 +14,8 @@
 
 """One run of an experiment: train, evaluate, or both, into a model_dir."""
 
+import contextlib
+import math
 import os
 import sys
 import tempfile
@@ -32,8 +34,10 @@ from nasfpn_tf.training import (
   artifacts,
   checkpoints,
   ema,
+  evaluation,
   inputs,
   loop,
+  nonfinite,
   optimizer,
   preemption,
   progress,
@@ -160,12 +164,15 @@ class Runner(train_lib.OrbitExperimentRunner):
     steps, validation_steps = trainer_config.train_steps, trainer_config.validation_steps
     output = None
     task = self.params.task
-    with self.strategy.scope(), self._preemption, inputs.naming_bad_records(task.train_data, task.validation_data):
+    # An evaluation alone has nothing to save: a signal ends it.
+    watching = self._preemption if 'train' in self._mode else contextlib.nullcontext()
+    with self.strategy.scope(), watching, inputs.naming_bad_records(task.train_data, task.validation_data):
       try:
         if self._mode == 'train':
           self.controller.train(steps)
         elif self._mode == 'train_and_eval':
-          output = self.controller.train_and_evaluate(steps, validation_steps, trainer_config.validation_interval)
+          interval = trainer_config.validation_interval
+          output = self.controller.train_and_evaluate(steps, validation_steps, interval, self._is_evaluated)
           if output is None:  # All steps were done before, perhaps by a run that was killed in its last evaluation.
             output = self.controller.evaluate(validation_steps)
         elif self._mode == 'eval':
@@ -176,10 +183,27 @@ class Runner(train_lib.OrbitExperimentRunner):
             timeout=min(_POLL_SECONDS, trainer_config.continuous_eval_timeout),
             timeout_fn=self._is_over,
           )
+      except nonfinite.NonFiniteLossError as error:
+        # The weights before a step with a bad loss are bad themselves, however finite.
+        raise nonfinite.NonFiniteLossError(self._with_remedy(error, error.step and error.step - 1)) from error
+      except evaluation.NonFiniteDetectionsError as error:
+        if self._mode != 'train_and_eval':
+          raise
+        step = int(self.trainer.global_step.numpy())
+        raise evaluation.NonFiniteDetectionsError(self._with_remedy(error, step)) from error
       finally:
         if self._train_progress:
           self._train_progress.close()
     return {key: float(value) for key, value in (output or {}).items()}
+
+  def _is_evaluated(self, step: int) -> bool:
+    """Whether the run before has evaluated this step; several workers, who must agree, take it for granted."""
+    return self._history is None or strategy_lib.is_multi_worker(self.strategy) or self._history.is_evaluated(step)
+
+  def _with_remedy(self, error: Exception, step: int | None) -> str:
+    """The message of `error` and what became of the checkpoint of `step`, whose weights are of no use."""
+    remedy = checkpoints.set_aside(self.model_dir, step) if step and self._is_chief else None
+    return f'{error} {remedy}' if remedy else str(error)
 
   def _description(self) -> str:
     """The run in one line."""
@@ -207,6 +231,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         evaluate=evaluate,
         checkpoint_exporter=self._build_best_checkpoint_exporter() if evaluate and self._mode != 'eval' else None,
         eval_progress=self._eval_progress,
+        on_eval_batch=self._exit_if_told_in_evaluation,
       )
 
   def _build_best_checkpoint_exporter(self) -> checkpoints.BestCheckpoint | None:
@@ -274,10 +299,18 @@ class Runner(train_lib.OrbitExperimentRunner):
       self._history.add_train(logs)
     self._preemption.exit_if_told(self.controller.save_checkpoint)
 
+  def _exit_if_told_in_evaluation(self) -> None:
+    """Ends an evaluation, before which a checkpoint was saved; the next run evaluates again."""
+    if self._mode == 'train_and_eval' and not strategy_lib.is_multi_worker(self.strategy):
+      self._preemption.exit_if_told(lambda: None)
+
   def _after_evaluation(self, output: orbit.runner.Output) -> None:
     """Evaluation action: progress, eval.json and history."""
     metrics = {key: float(orbit.utils.get_value(value)) for key, value in output.items()}
     step = int(self.trainer.global_step.numpy())
+    if math.isnan(metrics.get('validation_loss', 0.0)):
+      # Nothing is detected then, which the metrics take for a model that is merely bad.
+      raise evaluation.NonFiniteDetectionsError(f'The validation loss at step {step} is NaN: the model has diverged.')
     self._eval_progress.finish(metrics, step)
     self._last_evaluation = time.monotonic()
     if self._history:

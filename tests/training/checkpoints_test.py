@@ -92,21 +92,44 @@ def test_no_whole_checkpoint_is_an_error(tmp_path):
     checkpoints.newest_intact(str(tmp_path))
 
 
-def test_manager_keeps_its_interval_and_saves_a_step_once(tmp_path):
+@pytest.mark.parametrize('start', [0, 5, 12, 14])
+def test_manager_saves_the_same_steps_wherever_it_starts_and_each_once(tmp_path, start):
   checkpoint = tf.train.Checkpoint(value=tf.Variable(0.0))
   step = tf.Variable(0, dtype=tf.int64)
   manager = checkpoints.CheckpointManager(
     checkpoint, str(tmp_path), max_to_keep=None, step_counter=step, checkpoint_interval=10
   )
-  manager.start_at(5)
+  manager.start_at(start)
   saved = []
-  for number in range(6, 40, 3):
-    step.assign(number)
-    saved += [number] if manager.save(checkpoint_number=number, check_interval=True) else []
-  assert saved == [15, 27, 39]
+  for number in range(3, 40, 3):
+    if number > start:
+      step.assign(number)
+      saved += [number] if manager.save(checkpoint_number=number, check_interval=True) else []
+  assert saved == [number for number in (12, 21, 30) if number > start]
+  assert manager.save(checkpoint_number=39, check_interval=False)
   assert manager.save(checkpoint_number=39, check_interval=False) is None
   step.assign(40)
   assert manager.save(checkpoint_number=40, check_interval=False)
+
+
+def test_a_checkpoint_of_no_use_is_set_aside(tmp_path):
+  value = tf.Variable(0.0)
+  manager = tf.train.CheckpointManager(tf.train.Checkpoint(value=value), str(tmp_path), None, checkpoint_name='ckpt')
+  for step in (10, 20):
+    manager.save(step)
+  assert checkpoints.set_aside(str(tmp_path), 30) is None
+  assert 'continues from' in checkpoints.set_aside(str(tmp_path), 20)
+  assert checkpoints.newest_intact(str(tmp_path)) == tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / 'ckpt-10')
+  assert checkpoints.broken(str(tmp_path / 'diverged-20')) is None, 'kept for whoever wants to look at it'
+  assert 'begins anew' in checkpoints.set_aside(str(tmp_path), 10)
+  assert checkpoints.newest_intact(str(tmp_path)) is None and tf.train.latest_checkpoint(str(tmp_path)) is None
+
+
+def test_weights_that_are_no_numbers_are_never_the_best(tmp_path):
+  best = checkpoints.BestCheckpoint(str(tmp_path / 'best'), 'AP', higher_is_better=True)
+  checkpoint = tf.train.Checkpoint(value=tf.Variable(1.0))
+  assert not best.maybe_export_checkpoint(checkpoint, {'AP': 0.0, 'validation_loss': float('nan')}, 10)
+  assert best.maybe_export_checkpoint(checkpoint, {'AP': 0.0, 'validation_loss': 1.0}, 20)
 
 
 def test_best_checkpoint_outlives_a_restart(tmp_path):

@@ -32,7 +32,17 @@ def observe(losses, compiled=True, start=0):
 
 
 def test_finite_losses_pass():
-  observe([1.0, 0.0, -5.0, 1e38]).check(1.0)
+  observe([1.0, 0.0, -5.0, nonfinite.LIMIT]).check(1.0)
+
+
+@pytest.mark.parametrize('huge', [1.1e6, 1e21, 1e38])
+@pytest.mark.parametrize('compiled', [True, False])
+def test_a_loss_that_explodes_but_stays_finite_is_found(huge, compiled):
+  guard = observe([1.0, 0.5, huge, 1.0, np.nan], compiled)
+  with pytest.raises(nonfinite.NonFiniteLossError) as error:
+    guard.check(1e20)
+  assert f'exploded to {huge:.3g} at step 3, on the batch of images 30, 31' in str(error.value)
+  assert error.value.step == 3
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
@@ -51,8 +61,9 @@ def test_a_bad_step_whose_mean_is_finite_is_found():
 
 
 def test_another_workers_loss():
-  with pytest.raises(nonfinite.NonFiniteLossError, match='another worker'):
-    observe([1.0]).check(float('nan'))
+  for loss in (float('nan'), float('inf'), 1e21):
+    with pytest.raises(nonfinite.NonFiniteLossError, match='another worker'):
+      observe([1.0]).check(loss)
 
 
 def test_long_batches_are_shortened():
