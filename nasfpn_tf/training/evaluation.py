@@ -141,9 +141,7 @@ class CocoEvaluator:
       self._seen.add(image_id)
       mine = keep[row]
       if not (np.isfinite(boxes[row, mine]).all() and np.isfinite(scores[row, mine]).all()):
-        raise NonFiniteDetectionsError(
-          f'The detections of image {image_id} are not finite: the model has diverged.'
-        )
+        raise NonFiniteDetectionsError(f'The detections of image {image_id} are not finite: the model has diverged.')
 
     categories = self._categories(classes[keep])
     known = categories >= 0

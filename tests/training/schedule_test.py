@@ -22,11 +22,12 @@ from nasfpn_tf.training import schedule
 def trainer(learning_rate, train_steps=1000, warmup=None):
   config = TrainerConfig(train_steps=train_steps)
   kind = learning_rate.pop('type')
+  options = {'warmup_steps': warmup, 'warmup_learning_rate': 0.0}
   config.optimizer_config.override(
     {
       'optimizer': {'type': 'sgd'},
       'learning_rate': {'type': kind, kind: learning_rate},
-      'warmup': {'type': 'linear', 'linear': {'warmup_steps': warmup, 'warmup_learning_rate': 0.0}} if warmup else {'type': None},
+      'warmup': {'type': 'linear', 'linear': options} if warmup else {'type': None},
     }
   )
   return config

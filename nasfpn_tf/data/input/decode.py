@@ -146,7 +146,9 @@ def _decode_image(encoded: tf.Tensor, where: list[str | tf.Tensor]) -> tf.Tensor
   message = 'the image is cut off or is no JPEG, PNG, GIF or BMP'
   with tf.control_dependencies([_require(decodes, message, where)]):
     is_small = _num_pixels(tf.identity(encoded)) <= images.MAX_PIXELS
-  with tf.control_dependencies([_require(is_small, f'the image has over {images.MAX_PIXELS} pixels: shrink it', where)]):
+  with tf.control_dependencies(
+    [_require(is_small, f'the image has over {images.MAX_PIXELS} pixels: shrink it', where)]
+  ):
     return _pixels(tf.identity(encoded))
 
 

@@ -34,8 +34,9 @@ def record(encoded, boxes=((0.25, 0.5, 0.5, 1.0),), labels=None, texts=None, **m
     'height': [32],
     'width': [48],
     'format': [b'jpeg'],
-    **{f'object/bbox/{side}': list(map(float, c)) for side, c in zip(('ymin', 'xmin', 'ymax', 'xmax'), columns)},
   }
+  for side, column in zip(('ymin', 'xmin', 'ymax', 'xmax'), columns, strict=True):
+    values[f'object/bbox/{side}'] = list(map(float, column))
   values |= {'object/class/label': labels} if labels is not None else {}
   values |= {'object/class/text': texts} if texts is not None else {}
   values |= {key.replace('__', '/'): value for key, value in more.items()}
