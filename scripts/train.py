@@ -60,7 +60,7 @@ def main(argv):
     if FLAGS.tpu:
       params.override({'runtime': {'tpu': FLAGS.tpu}})
     strategy.split_cpu(FLAGS.cpu_replicas)
-    metrics = trainer.run(params, FLAGS.mode, FLAGS.model_dir, checkpoint_path=FLAGS.checkpoint_path)
+    metrics = trainer.run(params, FLAGS.mode, FLAGS.model_dir, checkpoint_path=FLAGS.checkpoint_path, report=True)
   except failure.EXPECTED as error:
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
     sys.exit(f'train: {failure.message(error)}')

@@ -335,6 +335,12 @@ def write_json(path: str, value: Any) -> None:
   write_text(path, json.dumps(value, indent=2) + '\n')
 
 
+def read_json(path: str) -> Any:
+  """Returns the value in a JSON file; a ValueError where it is none."""
+  with tf.io.gfile.GFile(path) as file:
+    return json.loads(file.read())
+
+
 def write_text(path: str, text: str) -> None:
   """Writes a file in one step, so that a reader never sees half of it."""
   partial = f'{path}.partial'

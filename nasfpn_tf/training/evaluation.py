@@ -86,6 +86,7 @@ class CocoEvaluator:
     self._seen: set[int] = set()
     self._num_repeated = 0
     self._num_unlabelled = 0
+    self.matched: faster_coco_eval.COCOeval_faster | None = None  # Of the last `evaluate`.
     self._batches: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
 
   @property
@@ -149,6 +150,23 @@ class CocoEvaluator:
     images = np.broadcast_to(np.asarray(ids, np.int64)[:, None], keep.shape)[keep]
     self._batches.append((images[known], boxes[keep][known], scores[keep][known], categories[known].astype(np.int32)))
 
+  @property
+  def seen(self) -> frozenset[int]:
+    """Ids of the images seen so far."""
+    return frozenset(self._seen)
+
+  @property
+  def boxes(self) -> Sequence[Mapping[str, Any]]:
+    """COCO annotations of the ground truth."""
+    return self._ground_truth['annotations']
+
+  @property
+  def category_names(self) -> dict[int, str]:
+    """Name by category id; two categories of one name are told apart by their ids."""
+    names = {category['id']: str(category.get('name', category['id'])) for category in self._ground_truth['categories']}
+    uses = collections.Counter(names.values())
+    return {i: name if uses[name] == 1 else f'{name} ({i})' for i, name in names.items()}
+
   def detections(self) -> list[dict[str, Any]]:
     """All detections as a COCO results list: `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`."""
     if not self._batches:
@@ -184,7 +202,7 @@ class CocoEvaluator:
         'batch.'
       )
     with _no_collection():
-      coco = self._matched()
+      coco = self.matched = self._matched()
     names = ['AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10', f'ARmax{self._max_detections}']
     metrics = dict(zip([*names, 'ARs', 'ARm', 'ARl'], map(float, coco.stats[:12]), strict=True))
     if self._per_category:
@@ -206,12 +224,10 @@ class CocoEvaluator:
     return coco
 
   def _per_category_ap(self, coco: faster_coco_eval.COCOeval_faster) -> dict[str, float]:
-    """`AP/<name>` of the categories with ground truth; two categories of one name are told apart by their ids."""
-    names = {category['id']: str(category.get('name', category['id'])) for category in self._ground_truth['categories']}
-    uses = collections.Counter(names.values())
-    metrics = {}
+    """`AP/<name>` of the categories with ground truth."""
+    metrics, names = {}, self.category_names
     for k, category_id in enumerate(coco.params.catIds):
-      name = names[category_id] if uses[names[category_id]] == 1 else f'{names[category_id]} ({category_id})'
+      name = names[category_id]
       precision = coco.eval['precision'][:, :, k, 0, -1]  # [IoU, recall]; all areas, the most detections.
       if (precision > -1).any():
         metrics[f'AP/{name}'] = float(precision[precision > -1].mean())

@@ -73,6 +73,11 @@ class DetectionTask(retinanet.RetinaNetTask):
     self._exit_evaluators: list[evaluation.CocoEvaluator] = []
     self._pictures = None
 
+  @property
+  def evaluator(self) -> evaluation.CocoEvaluator:
+    """Of the last evaluation; an anytime detector's is that of its last exit."""
+    return self._evaluator
+
   def build_model(self) -> tf_keras.Model:
     """Builds the detector, with the parts frozen that the configuration wants frozen."""
     decay = self.task_config.losses.l2_weight_decay

@@ -43,6 +43,8 @@ from nasfpn_tf.training import (
   progress,
   recipe,
   registry_imports,  # noqa: F401  (registers task, backbones and decoders)
+  run_record,
+  run_report,
 )
 from nasfpn_tf.training import strategy as strategy_lib
 from nasfpn_tf.training.task import DetectionTask
@@ -60,6 +62,7 @@ def run(
   strategy: tf.distribute.Strategy | None = None,
   checkpoint_path: str | None = None,
   stream: TextIO | None = None,
+  report: bool = False,
 ) -> dict[str, float]:
   """Runs an experiment; a model_dir that holds checkpoints of it is continued.
 
@@ -71,6 +74,8 @@ def run(
     strategy: where to run; None: what `params.runtime` and TF_CONFIG say.
     checkpoint_path: evaluation only: a checkpoint, or a directory of them, in place of model_dir's newest.
     stream: where progress is shown; standard error by default.
+    report: also keep what tells of the run later: run.json, training_images.jpg, and after an evaluation
+      eval_details.json and report.html.
 
   Returns:
     The metrics of the last evaluation, e.g. `AP` and `AP50`; empty after 'train'.
@@ -103,7 +108,7 @@ def run(
   start = checkpoints.resolve(checkpoint_path) if checkpoint_path else None
   if start:
     checkpoints.check_function(start, completed.params.task.model)
-  return Runner(strategy, mode, completed, model_dir, start, stream).run()
+  return Runner(strategy, mode, completed, model_dir, start, stream, report and is_chief).run()
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
@@ -126,6 +131,7 @@ class Runner(train_lib.OrbitExperimentRunner):
     model_dir: str,
     checkpoint: str | None,
     stream: TextIO | None,
+    report: bool = False,
   ):
     """Builds model, optimizer and input, and restores the newest checkpoint or `checkpoint`."""
     self._recipe = completed
@@ -137,6 +143,11 @@ class Runner(train_lib.OrbitExperimentRunner):
     if 'train' in mode:
       self._train_progress = progress.TrainProgress(completed.params.trainer.train_steps, start_step, stream)
     self._preemption = preemption.Preemption()
+    self._writes_report = report
+    if report:
+      run_record.add(model_dir, mode, start_step)
+      if 'train' in mode:
+        run_record.draw_training_images(model_dir, completed.params)
     self._last_evaluation = time.monotonic()
     self._history = artifacts.History(model_dir, start_step if 'train' in mode else None) if self._is_chief else None
     task = DetectionTask(
@@ -316,6 +327,8 @@ class Runner(train_lib.OrbitExperimentRunner):
     if self._history:
       checkpoint = self._checkpoint_of(step)
       self._history.add_evaluation(metrics, step, checkpoint)
+    if self._writes_report:
+      run_report.write(self.model_dir, self.params, self.trainer.task.evaluator)
     if self._mode == 'train_and_eval':
       self._preemption.exit_if_told(self.controller.save_checkpoint)
 
