@@ -268,10 +268,7 @@ def _differences(then: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
 
 
 class CheckpointManager(tf.train.CheckpointManager):
-  """TensorFlow's manager that saves at the first chance after each multiple of the interval, and a step only once.
-
-  A run that was stopped saves the same steps as one in one go.
-  """
+  """TensorFlow's manager that counts the interval from the step it starts at, and saves a step only once."""
 
   _saved_step = 0
 
@@ -281,8 +278,8 @@ class CheckpointManager(tf.train.CheckpointManager):
 
   def save(self, checkpoint_number: int, check_interval: bool = True, options: Any = None) -> str | None:
     """Saves step `checkpoint_number`; None if it is saved already or, with `check_interval`, not due."""
-    interval = self.checkpoint_interval if check_interval else 1
-    if checkpoint_number // interval <= self._saved_step // interval:
+    due = self.checkpoint_interval if check_interval else 1
+    if checkpoint_number - self._saved_step < due:
       return None
     self._saved_step = checkpoint_number
     return super().save(checkpoint_number, check_interval=False, options=options)
