@@ -14,6 +14,7 @@
 
 """What is interrupted, and what must hold after each interruption and at the end."""
 
+import abc
 import hashlib
 import json
 import pathlib
@@ -28,7 +29,7 @@ from tests.training import rectangles
 _MODEL = {'decoder': {'feature_pyramid': {'topology': 'fpn'}}}
 
 
-class Case:
+class Case(abc.ABC):
   """A command in a directory of its own.
 
   `prepare` makes what the command starts from, `command` gives it, `check` looks at what an interruption has left,
@@ -39,19 +40,21 @@ class Case:
   codes = (0,)  # Beside the signal's: how a run that was told to stop may end.
   keeps_progress = False  # Whether the next run goes on in what the last has left; else each begins anew.
 
+  @abc.abstractmethod
   def prepare(self, directory: pathlib.Path) -> None:
     """Makes what there is before the command runs."""
 
+  @abc.abstractmethod
   def command(self, directory: pathlib.Path) -> list[str]:
     """The script and its flags."""
-    raise NotImplementedError
 
+  @abc.abstractmethod
   def check(self, directory: pathlib.Path) -> None:
     """Fails where an interruption has damaged anything."""
 
+  @abc.abstractmethod
   def result(self, directory: pathlib.Path) -> object:
     """What must be the same in the end."""
-    raise NotImplementedError
 
 
 def digests(directory: pathlib.Path, pattern: str) -> dict[str, str]:
