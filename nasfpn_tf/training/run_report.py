@@ -63,7 +63,7 @@ def _report(model_dir: str, params: cfg.ExperimentConfig, found: diagnosis.Diagn
   starts = checkpoints.read_json(os.path.join(model_dir, run_record.FILE))['starts']
   frequent = sorted(found.precision_of, key=lambda name: -_count(found.images, name))[:_MOST_CURVES]
   return run_page.RunReport(
-    title=f'Training run {os.path.basename(os.path.abspath(model_dir))}',
+    title=f'Training of {os.path.basename(os.path.abspath(model_dir))}',
     lead=(
       f'{params.task.model.backbone.type} backbone, {params.task.model.decoder.type} decoder, '
       f'{params.task.model.num_classes - 1} categories; evaluated at step {result["step"]} of '

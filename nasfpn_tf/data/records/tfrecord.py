@@ -18,6 +18,7 @@ Pictures are read, checked and written one after the other by a few threads, so 
 The same input gives the same bytes. Nothing appears under its final name before all of it is on disk (`staging`).
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -93,7 +94,7 @@ def write_tfrecords(
       'well: remove them or pass holdout_images.'
     )
   encode = functools.partial(_encode_file, image_dir)
-  with Staging(prefix) as staging:
+  with _explained(prefix), Staging(prefix) as staging:
     for part_prefix, part, part_problems in parts:
       staging.check_replaceable(part_prefix)
       write = _SetWriter(staging, os.path.basename(part_prefix), part, label_map, part_problems, max_boxes)
@@ -104,6 +105,19 @@ def write_tfrecords(
       write.json_files(labels)
     staging.commit([part_prefix for part_prefix, _, _ in parts])
   return Manifest.load(prefix + SUFFIX)
+
+
+@contextlib.contextmanager
+def _explained(prefix: str) -> Iterator[None]:
+  """Names what could not be written, and what became of what was there."""
+  try:
+    yield
+  except (tf.errors.OpError, OSError) as error:
+    what = getattr(error, 'strerror', None) or images.reason(error)
+    there = 'the set that was there is untouched' if os.path.exists(prefix + SUFFIX) else 'nothing is left of them'
+    raise DataError(
+      f'{prefix}: the records cannot be written ({what}); {there}. Make room and run it again.'
+    ) from error
 
 
 def describe(manifest: Manifest) -> str:
