@@ -14,7 +14,6 @@
 
 """The comparison of exits with detectors of their own as records, as a table, and as a plot."""
 
-import io
 import json
 import os
 import pathlib
@@ -22,8 +21,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import matplotlib
-from matplotlib.figure import Figure
+from nasfpn_tf.report import charts
 
 RECORDS, TABLE, PLOT = 'records.json', 'table.md', 'curve.svg'
 METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
@@ -129,17 +127,16 @@ def table(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
 
 
 def plot(rows: Sequence[Mapping[str, Any]]) -> str:
-  """SVG: AP over multiply-adds and over milliseconds; before these are known, over the number of pyramids."""
+  """Draws AP over multiply-adds and over milliseconds, before these are known over the number of pyramids, as SVG."""
   timed = all('latency_ms' in row for row in rows)
   axes_of = (
     [('multiply_adds_g', 'multiply-adds (G)'), ('latency', 'milliseconds in LiteRT')]
     if timed
     else [('exit_stage', 'pyramids')]
   )
-  with matplotlib.rc_context({'svg.hashsalt': 'nasfpn_tf', 'svg.fonttype': 'none', 'font.size': 10}):
-    figure = Figure(figsize=(5 * len(axes_of), 3.6), layout='tight')
-    axes = figure.subplots(1, len(axes_of), squeeze=False, sharey=True)
-    for (field, label), axis in zip(axes_of, axes[0], strict=True):
+  chart = charts.Chart(len(axes_of), 400 * len(axes_of), 300, sharey=True)
+  with charts.style():
+    for (field, label), axes in zip(axes_of, chart.axes, strict=True):
       for model in dict.fromkeys(row['model'] for row in rows):
         exits = sorted({row['exit_stage'] for row in rows if row['model'] == model})
         name = field
@@ -151,14 +148,12 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> str:
         low = [mean - min(of_exit.values()) for mean, of_exit in zip(means, values, strict=True)]
         high = [max(of_exit.values()) - mean for mean, of_exit in zip(means, values, strict=True)]
         style = {'marker': 'o', 'capsize': 3, 'linestyle': '--' if model == SEPARATE else '-'}
-        axis.errorbar(x, means, yerr=[low, high], label=_title(model), **style)
-      axis.set_xlabel(label)
-      axis.grid(alpha=0.3)
-    axes[0][0].set_ylabel('AP: mean, least and most of the seeds')
-    axes[0][0].legend()
-    text = io.StringIO()
-    figure.savefig(text, format='svg', metadata={'Date': None})
-  return text.getvalue()
+        axes.errorbar(x, means, yerr=[low, high], label=_title(model), **style)
+      axes.set_xlabel(label)
+      axes.margins(0.05)
+    chart.axes[0].set_ylabel('AP: mean, least and most of the seeds')
+  chart.legend()
+  return chart.svg()
 
 
 def _label(loss_weights: Sequence[float] | None) -> str:

@@ -115,24 +115,27 @@ def _evaluated(value):
 
 def plot(path, rows, along, of_what, of_memory):
   """Draws time and memory, measured, and what is predicted, scaled to meet the time at the last point."""
-  import matplotlib
-  from matplotlib import figure
+  from nasfpn_tf.report import charts
 
   values, predicted, times, memory = zip(*rows, strict=True)
-  drawing = figure.Figure(figsize=(8, 3.2), layout='constrained')
-  left, right = drawing.subplots(1, 2)
-  left.plot(values, times, marker='o', label='measured')
-  # Growth between the first point and the last: fixed costs are no part of the arithmetic.
-  slope = (times[-1] - times[0]) / ((predicted[-1] - predicted[0]) or 1)
-  left.plot(values, [times[0] + slope * (p - predicted[0]) for p in predicted], linestyle='--', label=f'by {of_what}')
-  right.plot(values, memory, marker='o', color='C2')
-  for axes, name in ((left, 'ms'), (right, of_memory)):
-    axes.set_xlabel(along)
-    axes.set_ylabel(name)
-    axes.set_ylim(bottom=0)
-  left.legend()
-  with matplotlib.rc_context({'svg.fonttype': 'none'}):
-    drawing.savefig(path, metadata={'Date': None} if path.endswith('.svg') else None)
+  chart = charts.Chart(2, 720, 280)
+  left, right = chart.axes
+  with charts.style():
+    left.plot(values, times, marker='o', label='time, measured')
+    # Growth between the first point and the last: fixed costs are no part of the arithmetic.
+    slope = (times[-1] - times[0]) / ((predicted[-1] - predicted[0]) or 1)
+    expected = [times[0] + slope * (p - predicted[0]) for p in predicted]
+    left.plot(values, expected, color=charts.SOFT, linestyle='--', label=f'time by {of_what}')
+    right.plot(values, memory, marker='o', color=charts.SERIES[2], label='memory, measured')
+    for axes, name in ((left, 'ms'), (right, of_memory)):
+      axes.set(xlabel=along, ylabel=name)
+      axes.margins(0.04, 0)
+      axes.xaxis.set_major_formatter(charts.tick)
+      axes.yaxis.set_major_formatter(charts.tick)
+  charts.round_limits(left.yaxis, 0, 1.02 * max(*times, *expected))
+  charts.round_limits(right.yaxis, 0, 1.02 * max(memory))
+  chart.legend()
+  chart.save(path)
 
 
 def main(argv):

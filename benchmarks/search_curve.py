@@ -24,45 +24,41 @@ import sys
 
 from absl import app, flags
 
-from nasfpn_tf.search.report import moving_average
+from nasfpn_tf.report import charts, curves
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('searches', [], 'NAME=SEARCH_DIR of each.')
 flags.DEFINE_integer('window', 20, 'Samples of the moving average.', lower_bound=1)
-flags.DEFINE_string('output', None, 'Picture to write: .svg or .png.', required=True)
+flags.DEFINE_string('output', None, 'File to write: .svg or .png.', required=True)
 
 
 def rewards_of(search_dir):
-  """The rewards of a search in the order of its samples."""
+  """Reads the rewards of a search, in the order of its samples."""
   with open(os.path.join(search_dir, 'trials.jsonl'), encoding='utf-8') as file:
     trials = sorted(map(json.loads, file), key=lambda trial: trial['id'])
   return [trial['measurement']['reward'] for trial in trials]
 
 
 def draw(searches, window, path):
-  """Writes the picture.
+  """Draws the curves into a file.
 
   Args:
     searches: rewards by the name of the search.
     window: of the moving average.
-    path: of the picture.
+    path: of the file.
   """
-  import matplotlib
-  from matplotlib import figure
-
-  drawing = figure.Figure(figsize=(8, 3.2), layout='constrained')
-  axes = drawing.subplots()
-  for number, (name, rewards) in enumerate(searches.items()):
-    color, samples = f'C{number}', range(1, len(rewards) + 1)
-    axes.plot(samples, rewards, '.', markersize=3, color=color, alpha=0.35)
-    axes.plot(samples, moving_average(rewards, window), color=color, label=f'{name}: mean of {window}')
-    axes.plot(samples, list(itertools.accumulate(rewards, max)), color=color, linestyle=':', label=f'{name}: best')
-  axes.set_xlabel('samples')
-  axes.set_ylabel('reward')
-  axes.set_ylim(bottom=0)
-  axes.legend()
-  with matplotlib.rc_context({'svg.fonttype': 'none'}):
-    drawing.savefig(path, metadata={'Date': None} if path.endswith('.svg') else None)
+  chart = charts.Chart(1, 720, 300)
+  (axes,) = chart.axes
+  with charts.style():
+    for (name, rewards), color in zip(searches.items(), itertools.cycle(charts.SERIES), strict=False):
+      samples = range(1, len(rewards) + 1)
+      curves.draw_dots(axes, samples, rewards, size=3, alpha=0.35, color=color)
+      axes.plot(samples, curves.moving_average(rewards, window), color=color, label=f'{name}: mean of {window}')
+      axes.plot(samples, curves.best_so_far(rewards), color=color, linestyle=':', label=f'{name}: best')
+    axes.set(xlabel='samples', ylabel='reward')
+  charts.round_limits(axes.yaxis, 0, max(max(rewards) for rewards in searches.values()))
+  chart.legend()
+  chart.save(path)
 
 
 def main(argv):

@@ -46,12 +46,12 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   from nasfpn_tf.config import loading
-  from nasfpn_tf.frontier import published, record, report
+  from nasfpn_tf.frontier import documents, published, record
 
   try:
     records = record.load(FLAGS.records)
     others = published.load(FLAGS.published, loading.config_names())
-    paths = report.write(FLAGS.output_dir, records, others, FLAGS.title, FLAGS.x)
+    paths = documents.write(FLAGS.output_dir, records, others, FLAGS.title, FLAGS.x)
   except (ValueError, OSError) as error:
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
     sys.exit(f'report_frontier: {error}')

@@ -17,11 +17,11 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from nasfpn_tf.frontier import pareto
 from nasfpn_tf.frontier.record import ModelRecord, RecordError
+from nasfpn_tf.report import pareto
 
 AXES = {
-  'latency_ms': 'milliseconds a picture',
+  'latency_ms': 'latency, ms',
   'multiply_adds_g': 'multiply-adds, G',
   'size_mb': 'size, MB',
   'params_m': 'parameters, M',

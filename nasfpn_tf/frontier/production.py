@@ -25,7 +25,7 @@ import yaml
 
 from nasfpn_tf.chain import steps
 from nasfpn_tf.config import loading
-from nasfpn_tf.frontier import plan, published, record, report
+from nasfpn_tf.frontier import documents, plan, published, record
 from nasfpn_tf.frontier.plan import FORMS, Point
 from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training import schedule
@@ -141,7 +141,7 @@ class Production:
     # In the order of the plan, whatever the files are called.
     order = {name: place for place, point in enumerate(plan.all_points()) for name in point.models(FORMS)}
     found.sort(key=lambda entry: order.get(entry.name, len(order)))
-    report.write(str(self.directory), found, published.load('mobile', loading.config_names()), title)
+    documents.write(str(self.directory), found, published.load('mobile', loading.config_names()), title)
     with open(self.directory / 'records.jsonl', 'w', encoding='utf-8') as file:
       file.writelines(entry.to_json() + '\n' for entry in found)
 

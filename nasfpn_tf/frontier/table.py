@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from nasfpn_tf.frontier.models import AXES, Front, Model, common_facts, front
 from nasfpn_tf.frontier.published import Published
 from nasfpn_tf.frontier.record import PARTS
+from nasfpn_tf.report.page import number
 
 SHOWN = ('latency_ms', 'multiply_adds_g', 'size_mb')  # The axes that get a frontier in print.
 SHORT = {'latency_ms': 'latency', 'multiply_adds_g': 'multiply-adds', 'size_mb': 'size'}
@@ -30,6 +31,7 @@ PART_NOTE = (
   'Milliseconds of a part are the difference between two graphs, one that ends behind it and one that ends before it;'
   ' they are timed in turns.'
 )
+PUBLISHED_HEADER = ('model', 'AP', 'split', 'multiply-adds, G', 'parameters, M', 'ms', 'device', 'source')
 PUBLISHED_NOTE = (
   'Published figures are AP on COCO, another data set than that of the models above: compare what they cost, and how AP'
   ' grows with it, not the AP itself.'
@@ -53,7 +55,7 @@ def markdown(title: str, models: Sequence[Model], settings: Sequence[str], publi
   for model in ordered:
     costs = [marked(model, axis, settings[0], fronts) for axis in AXES]
     rows.append([model.name, *accuracy(model), input_size(model), *costs, *map(number, details(model, settings[0]))])
-  lines += [*_table(header, rows), '', NOTE, '', '## What beats what', '', *_table(*beaten(ordered, fronts))]
+  lines += [*_table(header, rows), '', NOTE, '', '## Dominated models', '', *_table(*beaten(ordered, fronts))]
   for setting in settings:
     timed = [model for model in ordered if setting in model.timed]
     if setting != settings[0]:
@@ -61,13 +63,8 @@ def markdown(title: str, models: Sequence[Model], settings: Sequence[str], publi
     if any(model.timed[setting].parts_ms for model in timed):
       lines += ['', f'## Where the time goes: {setting}', '', *_parts(timed, setting), '', PART_NOTE]
   if published:
-    header = ['model', 'AP', 'split', 'multiply-adds, G', 'parameters, M', 'ms', 'device', 'source']
-    rows = []
-    for row in published:
-      numbers = map(number, (row.multiply_adds_g, row.params_m, row.latency_ms))
-      source = f'[{row.source}]({row.url})'
-      rows.append([row.name, f'{100 * row.ap:.1f}', row.split, *numbers, row.device, source])
-    lines += ['', '## Published', '', PUBLISHED_NOTE, '', *_table(header, rows)]
+    rows = [[*published_cells(row), f'[{row.source}]({row.url})'] for row in published]
+    lines += ['', '## Published', '', PUBLISHED_NOTE, '', *_table(PUBLISHED_HEADER, rows)]
   return '\n'.join(lines) + '\n'
 
 
@@ -85,11 +82,6 @@ def lead(models: Sequence[Model], settings: Sequence[str]) -> str:
 def by_ap(models: Iterable[Model]) -> list[Model]:
   """Those of the highest AP first, those without AP last."""
   return sorted(models, key=lambda model: -1.0 if model.ap is None else model.ap, reverse=True)
-
-
-def number(value: float | None) -> str:
-  """Three or four digits; '' for nothing."""
-  return '' if value is None else f'{value:.0f}' if value >= 1000 else f'{value:.3g}' if value < 100 else f'{value:.1f}'
 
 
 def marked(model: Model, axis: str, setting: str, fronts: Mapping[str, Front]) -> str:
@@ -126,6 +118,12 @@ def beaten(ordered: Sequence[Model], fronts: Mapping[str, Front]) -> tuple[list[
     if any(better):
       rows.append([model.name, *better])
   return ['dominated', *(f'on {SHORT[axis]} by' for axis in SHOWN)], rows
+
+
+def published_cells(row: Published) -> list[str]:
+  """Gives the cells of a published figure, without its source, which each document links in its own way."""
+  numbers = map(number, (row.multiply_adds_g, row.params_m, row.latency_ms))
+  return [row.name, f'{100 * row.ap:.1f}', row.split, *numbers, row.device]
 
 
 def _latencies(timed: Sequence[Model], setting: str) -> list[str]:

@@ -27,7 +27,7 @@ import nasfpn_tf
 from nasfpn_tf import processor, topology
 from nasfpn_tf.chain import steps
 from nasfpn_tf.quickstart import chain
-from nasfpn_tf.report import charts, detector, pictures
+from nasfpn_tf.report import curves, detector, pictures
 
 _SMOOTHING = 0.8
 _PACKAGES = ('tensorflow', 'tf_keras', 'tf-models-official', 'ai-edge-litert', 'numpy')
@@ -76,7 +76,7 @@ def write_report(quickstart: chain.Quickstart, results: Sequence[steps.Result]) 
   temporary.replace(quickstart.report)
 
 
-def loss_curves(history: Sequence[dict[str, Any]]) -> list[charts.Series]:
+def loss_curves(history: Sequence[dict[str, Any]]) -> list[curves.Series]:
   """Curves of the training loss and its two parts, the box loss with its weight."""
   x = [line['step'] for line in history]
   values = {
@@ -84,13 +84,13 @@ def loss_curves(history: Sequence[dict[str, Any]]) -> list[charts.Series]:
     'classification': [line['cls_loss'] for line in history],
     'boxes': [line['model_loss'] - line['cls_loss'] for line in history],
   }
-  return [charts.Series(name, x, y, smoothing=_SMOOTHING) for name, y in values.items() if history]
+  return [curves.Series(name, x, y, smoothing=_SMOOTHING) for name, y in values.items() if history]
 
 
-def accuracy_curves(history: Sequence[dict[str, Any]]) -> list[charts.Series]:
+def accuracy_curves(history: Sequence[dict[str, Any]]) -> list[curves.Series]:
   """AP, AP50 and AP75 of every evaluation; none where there was only one."""
   x = [line['step'] for line in history]
-  return [charts.Series(name, x, [line[name] for line in history]) for name in ('AP', 'AP50', 'AP75') if len(x) > 1]
+  return [curves.Series(name, x, [line[name] for line in history]) for name in ('AP', 'AP50', 'AP75') if len(x) > 1]
 
 
 def shown_command(command: Sequence[str]) -> str:

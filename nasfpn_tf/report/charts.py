@@ -12,133 +12,193 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Charts of lines and dots as inline SVG, coloured by the page's style sheet, so that they follow light and dark."""
+"""Draws the charts of all reports and documents with Matplotlib, as SVG for a file or for a page.
 
-import dataclasses
-import math
-from collections.abc import Sequence
+On a page a chart follows light and dark: its colors become variables of page.css.
+"""
 
-from nasfpn_tf.report import page
+import contextlib
+import hashlib
+import io
+import os
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from typing import Any
 
-_WIDTH, _HEIGHT = 480, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 24, 12, 44
+import matplotlib
+from matplotlib.figure import Figure
+
+from nasfpn_tf.report.templates import Raw
+
+INK, SOFT, LINE = '#1b2330', '#5c6675', '#dfe3e9'
+SERIES = ('#2456c9', '#d0661a', '#17865c', '#8c3fb5', '#b57900', '#0b7d8a')
+TEXT_SIZE = 12  # Pixels.
+# Color -> variable of page.css.
+_VARIABLES = {
+  INK: 'var(--ink)',
+  SOFT: 'var(--soft)',
+  LINE: 'var(--line)',
+  **{color: f'var(--s{number})' for number, color in enumerate(SERIES, start=1)},
+}
+_STYLE = {
+  'axes.autolimit_mode': 'round_numbers',  # An axis ends at a tick.
+  'axes.axisbelow': True,
+  'axes.edgecolor': LINE,
+  'axes.formatter.useoffset': False,
+  'axes.grid': True,
+  'axes.labelcolor': SOFT,
+  'axes.prop_cycle': matplotlib.cycler(color=SERIES),
+  'axes.spines.right': False,
+  'axes.spines.top': False,
+  'axes.xmargin': 0,
+  'axes.ymargin': 0,
+  'figure.constrained_layout.use': True,
+  'font.size': TEXT_SIZE,
+  'grid.color': LINE,
+  'legend.frameon': False,
+  'legend.labelcolor': SOFT,
+  'lines.dash_capstyle': 'round',
+  'lines.linewidth': 2,
+  'lines.solid_capstyle': 'round',
+  'path.simplify': False,  # It would drop the strokes of no length that dots are.
+  'svg.fonttype': 'none',
+  'svg.hashsalt': 'nasfpn_tf',
+  'text.parse_math': False,  # A name may have a $.
+  'xtick.color': SOFT,
+  'xtick.major.size': 0,
+  'ytick.color': SOFT,
+  'ytick.major.size': 0,
+}
+_SVG, _XLINK = 'http://www.w3.org/2000/svg', 'http://www.w3.org/1999/xlink'
 
 
-@dataclasses.dataclass(frozen=True)
-class Series:
-  """One curve.
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+  """Applies the one style of all charts to what Matplotlib makes within."""
+  with matplotlib.rc_context(_STYLE):
+    yield
+
+
+class Chart:
+  """Plots side by side that become one picture.
 
   Attributes:
-    name: as the legend says it.
-    x: increasing.
-    y: same length; values that are not finite interrupt the curve.
-    smoothing: weight of the past in a running mean, 0 is off. The raw values stay visible, faintly.
-    dots: points that nothing connects; x in any order.
+    figure: Matplotlib's.
+    axes: the plots, from left to right.
   """
 
-  name: str
-  x: Sequence[float]
-  y: Sequence[float]
-  smoothing: float = 0.0
-  dots: bool = False
+  def __init__(self, columns: int = 1, width: float = 480, height: float = 280, **options: Any):
+    """Makes empty plots; whoever draws into them does so within `style()`.
 
-  def __post_init__(self):
-    if len(self.x) != len(self.y):
-      raise ValueError(f'Series {self.name!r} has {len(self.x)} x and {len(self.y)} y values.')
+    Args:
+      columns: plots side by side.
+      width: of the whole, in pixels.
+      height: likewise.
+      **options: of Matplotlib's `Figure.subplots`, such as `sharey`.
+    """
+    with style():
+      self.figure = Figure(figsize=(width / 72, height / 72), dpi=72)  # A pixel is a point.
+      self.axes = list(self.figure.subplots(1, columns, squeeze=False, **options)[0])
+    self._attributes: list[dict[str, str]] = []
+
+  def mark(self, artist: Any, **attributes: str) -> None:
+    """Gives an artist attributes in the SVG of `inline`, by which style sheets and scripts find it.
+
+    Args:
+      artist: Matplotlib's.
+      **attributes: `class_` is `class`, `data_model` is `data-model`.
+    """
+    artist.set_gid(f'mark-{len(self._attributes)}')
+    self._attributes.append({key.rstrip('_').replace('_', '-'): value for key, value in attributes.items()})
+
+  def legend(self, columns: int = 4, handles: list[Any] | None = None) -> None:
+    """Puts a legend above the plots, of the given handles or of all artists with a label."""
+    with style():
+      if handles is None:
+        by_name = {}
+        for axes in self.axes:
+          for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            by_name.setdefault(name, handle)
+        handles, names = list(by_name.values()), list(by_name)
+      else:
+        names = [handle.get_label() for handle in handles]
+      if handles:
+        self.figure.legend(
+          handles, names, loc='outside upper left', ncols=min(columns, len(handles)), borderpad=0, columnspacing=1.2
+        )
+
+  def lay_out(self) -> None:
+    """Fixes sizes and scales, so that pixels can be computed from now on."""
+    with style():
+      self.figure.draw_without_rendering()
+      self.figure.set_layout_engine('none')
+
+  def svg(self, transparent: bool = False) -> str:
+    """Returns the picture as an SVG file; the same chart gives the same bytes."""
+    text = io.StringIO()
+    with style():
+      self.figure.savefig(text, format='svg', metadata={'Date': None}, transparent=transparent)
+    return text.getvalue()
+
+  def save(self, path: str | os.PathLike) -> None:
+    """Writes the picture to a file that ends with .svg or .png."""
+    with style():
+      is_svg = os.fspath(path).endswith('.svg')
+      self.figure.savefig(path, dpi=72 if is_svg else 144, metadata={'Date': None} if is_svg else None)
+
+  def inline(self, label: str) -> Raw:
+    """Returns the picture as an element of a page.
+
+    Args:
+      label: what the chart shows, for screen readers.
+    """
+    text = self.svg(transparent=True)
+    root = ElementTree.fromstring(text)
+    unique = hashlib.sha256(text.encode()).hexdigest()[:8]
+    for element in root.findall(f'{{{_SVG}}}metadata'):
+      root.remove(element)
+    for element in root.findall(f'{{{_SVG}}}defs'):
+      if element.find(f'{{{_SVG}}}style') is not None:  # It would hold for the whole page.
+        root.remove(element)
+    view = root.get('viewBox')
+    root.attrib.clear()
+    root.attrib.update({'class': 'chart', 'viewBox': view, 'role': 'img', 'aria-label': label})
+    for element in root.iter():
+      self._clean(element, unique)
+    ElementTree.register_namespace('', _SVG)
+    ElementTree.register_namespace('xlink', _XLINK)
+    return Raw(ElementTree.tostring(root, encoding='unicode'))
+
+  def _clean(self, element: ElementTree.Element, unique: str) -> None:
+    """Makes an element one of a page: no spaces, no fonts, colors that are variables, ids that are unique."""
+    if not (element.text or '').strip():
+      element.text = None
+    element.tail = None
+    name = element.get('id', '')
+    if element.tag == f'{{{_SVG}}}g':  # Nothing refers to a group; matplotlib.path and the like are its labels.
+      element.attrib.pop('id', None)
+    if name.startswith('mark-'):
+      element.attrib.update(self._attributes[int(name.removeprefix('mark-'))])
+    for key, value in element.items():
+      if key == 'style':
+        value = re.sub(r'font: (?:[a-z0-9]+ )*?([\d.]+px) [^;]*', r'font-size: \1', value)
+        value = re.sub('#[0-9a-f]{6}', lambda color: _VARIABLES.get(color[0], color[0]), value)
+      elif key == 'id':
+        value = f'{unique}-{value}'
+      elif key in (f'{{{_XLINK}}}href', 'clip-path'):
+        value = value.replace('#', f'#{unique}-')
+      element.set(key, value)
 
 
-def line_chart(series: Sequence[Series], x_label: str, y_label: str, y_min: float | None = 0.0) -> str:
-  """A chart of up to four series as HTML: legend and SVG.
-
-  A few extreme values (the first losses) may leave the picture: its upper limit is the 99th percentile of the values.
-  Not where there are dots: they are all in it.
-
-  Args:
-    series: the curves; those without a finite value are left out.
-    x_label: what is along the bottom.
-    y_label: what is up the side.
-    y_min: lower limit of the y axis; None takes it from the values.
-
-  Raises:
-    ValueError: nothing to draw, or more than four series.
-  """
-  series = [s for s in series if any(map(math.isfinite, s.y))]
-  if not 1 <= len(series) <= 4:
-    raise ValueError(f'A chart draws one to four series with values, got {len(series)}.')
-  curves = [_smooth(s.y, s.smoothing) for s in series]
-  values = sorted(v for curve in curves for v in curve if math.isfinite(v))
-  xs = [x for s in series for x in s.x]
-  dotted = any(s.dots for s in series)
-  top = values[-1] if dotted else max(values[math.ceil(0.99 * (len(values) - 1))], values[len(values) // 2])
-  x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(values[0] if y_min is None else y_min, top)
-  x_low, x_high = (x_ticks[0], x_ticks[-1]) if dotted else (min(xs), max(xs))
-  y_low, y_high = y_ticks[0], y_ticks[-1]
-
-  def place_x(x: float) -> float:
-    return _LEFT + (x - x_low) / ((x_high - x_low) or 1) * (_WIDTH - _LEFT - _RIGHT)
-
-  def place_y(y: float) -> float:
-    return _HEIGHT - _BOTTOM - (y - y_low) / ((y_high - y_low) or 1) * (_HEIGHT - _TOP - _BOTTOM)
-
-  parts = [f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{page.escape(y_label)}">']
-  for y in y_ticks:
-    parts.append(f'<path class="grid" d="M{_LEFT} {place_y(y):.1f}H{_WIDTH - _RIGHT}"/>')
-    parts.append(f'<text x="{_LEFT - 8}" y="{place_y(y) + 4.5:.1f}" text-anchor="end">{_number(y)}</text>')
-  for x in (x for x in x_ticks if x_low <= x <= x_high):
-    parts.append(f'<text x="{place_x(x):.1f}" y="{_HEIGHT - _BOTTOM + 19}" text-anchor="middle">{_number(x)}</text>')
-  middle = (_LEFT + _WIDTH - _RIGHT) / 2
-  parts.append(f'<text x="{middle:.0f}" y="{_HEIGHT - 5}" text-anchor="middle">{page.escape(x_label)}</text>')
-  inner = (_LEFT, 0, _WIDTH - _LEFT, _HEIGHT - _BOTTOM + 3)  # A nested svg clips what leaves the picture.
-  parts.append('<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">'.format(*inner))
-  for number, (s, curve) in enumerate(zip(series, curves, strict=True), start=1):
-    if s.smoothing:
-      parts.append(f'<path class="faint s{number}" d="{_path(s.x, s.y, place_x, place_y)}"/>')
-    kind, draw = ('dots', _dots) if s.dots else ('line', _path)
-    parts.append(f'<path class="{kind} s{number}" d="{draw(s.x, curve, place_x, place_y)}"/>')
-  parts.append('</svg></svg>')
-  legend = ''.join(f'<span><i class="s{n}"></i>{page.escape(s.name)}</span>' for n, s in enumerate(series, start=1))
-  caption = f'<figcaption>{page.escape(y_label)}</figcaption>'
-  return f'<figure><div class="legend">{legend}</div>{"".join(parts)}{caption}</figure>'
+def round_limits(axis: Any, low: float, high: float) -> None:
+  """Sets the limits of one of Matplotlib's axes to the ticks around a range."""
+  high = high if high > low else low + (abs(low) or 1.0)
+  with style():
+    low, high = axis.get_major_locator().view_limits(low, high)
+    axis.axes.set(**{f'{axis.axis_name}lim': (low, high)})
 
 
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-  """Round numbers that cover [low, high], about so many steps of 1, 2, 2.5 or 5 times a power of ten."""
-  span = high - low if high > low else abs(low) or 1.0
-  raw = span / about
-  power = 10.0 ** math.floor(math.log10(raw))
-  step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * (1 - 1e-9))
-  first, last = math.floor(low / step + 1e-9), math.ceil((low + span) / step - 1e-9)
-  return [round(i * step, 12) for i in range(first, last + 1)]
-
-
-def _smooth(values: Sequence[float], weight: float) -> list[float]:
-  """Running mean without the bias of its start; what is not finite stays as it is."""
-  smooth, mean, total = [], 0.0, 0.0
-  for value in values:
-    if math.isfinite(value):
-      mean, total = weight * mean + (1 - weight) * value, weight * total + (1 - weight)
-      smooth.append(mean / total)
-    else:
-      smooth.append(value)
-  return smooth
-
-
-def _path(x: Sequence[float], y: Sequence[float], place_x, place_y) -> str:
-  parts, pen_down = [], False
-  for a, b in zip(x, y, strict=True):
-    if math.isfinite(b):
-      parts.append(f'{"L" if pen_down else "M"}{place_x(a):.1f} {place_y(b):.1f}')
-    pen_down = math.isfinite(b)
-  return ''.join(parts)
-
-
-def _dots(x: Sequence[float], y: Sequence[float], place_x, place_y) -> str:
-  """Strokes of no length, which round ends make dots: a hundred thousand points are still a small file."""
-  pairs = ((a, b) for a, b in zip(x, y, strict=True) if math.isfinite(b))
-  return ''.join(f'M{place_x(a):.1f} {place_y(b):.1f}h0' for a, b in pairs)
-
-
-def _number(value: float) -> str:
-  if abs(value) >= 10000 and value % 1000 == 0:
-    return f'{value / 1000:g}k'
-  return f'{value:g}'
+def tick(value: float, position: int | None = None) -> str:
+  """Writes the number of a tick: 12k for 12000."""
+  return f'{value / 1000:g}k' if abs(value) >= 10000 and value % 1000 == 0 else f'{round(value, 9):g}'

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nasfpn_tf.report import page
+from nasfpn_tf.report.templates import fill
 
 _SPREAD_HEADER = ('', 'min', '1 %', '10 %', 'median', '90 %', '99 %', 'max')
 _CLASS_HEADER = ('class', 'label', 'id', 'boxes', 'pictures')
@@ -42,7 +43,7 @@ def html(summaries: Sequence[Mapping[str, Any]], problems: Sequence[str] = ()) -
   for summary in summaries:
     most = max([item['boxes'] for item in summary['classes']] or [1]) or 1
     bars = [
-      (*row, page.Raw(f'<span class="bar" style="width:{100 * item["boxes"] / most:.1f}%"></span>'))
+      (*row, fill('page.bar', width=f'{100 * item["boxes"] / most:.1f}%'))
       for row, item in zip(_classes(summary), summary['classes'], strict=True)
     ]
     body.append(

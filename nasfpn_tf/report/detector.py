@@ -12,17 +12,18 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The report of one detector from training to its exported forms, as `scripts/quickstart.py` writes it."""
+"""Builds the report of one detector, from its training to its exported formats, as `scripts/quickstart.py` shows it."""
 
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 
-from nasfpn_tf.report import charts, page, pictures
+from nasfpn_tf.report import curves, page, pictures
+from nasfpn_tf.report.templates import Raw, fill, join
 
 _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
 _MAX_FORMS = 6  # As many as detector.css has rules for.
-_ABSENT = page.Raw('&ndash;')
+_ABSENT = page.ABSENT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +83,8 @@ class DetectorReport:
   pictures: Sequence[Picture]
   score_threshold: float
   latency_note: str
-  loss: Sequence[charts.Series]
-  accuracy: Sequence[charts.Series]
+  loss: Sequence[curves.Series]
+  accuracy: Sequence[curves.Series]
   topology: str
   topology_note: str
   steps: Sequence[tuple[str, float, str]]
@@ -99,14 +100,14 @@ class DetectorReport:
 
 
 def render(report: DetectorReport) -> str:
-  """The report as one HTML file that needs nothing else."""
+  """Renders the report as one HTML file that needs no other."""
   blocks = [
     page.tiles(_headlines(report)),
-    page.section('Accuracy, size and speed of every form', _forms_table(report), note=_forms_note(report)),
+    page.section('Accuracy, size and speed of every format', _forms_table(report), note=_forms_note(report)),
     _pictures_section(report),
     _curves_section(report),
     _categories_section(report),
-    page.section('The feature pyramid', f'<div class="drawing">{report.topology}</div>', note=report.topology_note),
+    page.section('The feature pyramid', fill('page.drawing', svg=Raw(report.topology)), note=report.topology_note),
     page.section('How it was made', _steps_table(report)),
     _commands_section(report),
     page.section('Settings', page.folded('The whole configuration', page.code(report.settings))),
@@ -124,7 +125,7 @@ def _headlines(report: DetectorReport) -> dict[str, str]:
   if last is not first:
     values |= {f'AP, {last.name}': _percent(last.metrics['AP']), f'size, {last.name}': _size(last.size_bytes)}
     if last.latency_ms is not None:
-      values[f'per picture, {last.name}'] = f'{last.latency_ms:.1f} ms'
+      values[f'per image, {last.name}'] = f'{last.latency_ms:.1f} ms'
   return values
 
 
@@ -145,7 +146,7 @@ def _forms_table(report: DetectorReport) -> str:
 
 def _forms_note(report: DetectorReport) -> str:
   return (
-    'COCO metrics on the 0 to 100 scale, each form evaluated by running it on the whole validation split. '
+    'COCO metrics on the 0 to 100 scale, each format evaluated by running it on the whole validation split. '
     f'APs, APm, APl: objects under 32², under 96², and larger (pixels). Ratios are to {report.baseline}. '
     f'{report.latency_note}'
   )
@@ -154,41 +155,34 @@ def _forms_note(report: DetectorReport) -> str:
 def _pictures_section(report: DetectorReport) -> str:
   if not report.pictures:
     return ''
-  tabs, shots = [], []
-  for n, form in enumerate(report.forms):
-    checked = ' checked' if n == 0 else ''
-    tabs.append(
-      f'<input type="radio" name="form" id="form{n}"{checked}><label for="form{n}">{page.escape(form.name)}</label>'
-    )
+  tabs = [
+    fill('detector.tab', number=n, name=form.name, checked=Raw('' if n else ' checked'))
+    for n, form in enumerate(report.forms)
+  ]
+  shots = []
   for number, picture in enumerate(report.pictures):
     symbol, size = pictures.embed(picture.path, f'picture{number}')
-    views = [f'{symbol}<div class="two">', pictures.panel(f'picture{number}', size, picture.truth, 'ground truth')]
+    truth = pictures.panel(f'picture{number}', size, picture.truth, 'ground truth')
+    views = []
     for n, form in enumerate(report.forms):
       judged = pictures.judge(picture.truth, form.detections.get(picture.name, ()))
-      view = pictures.panel(f'picture{number}', size, judged, f'predictions of {form.name}')
-      views.append(f'<div class="by by{n}">{view}</div>')
-    views.append(f'</div><figcaption>{page.escape(picture.name)}</figcaption>')
-    shots.append(f'<figure>{"".join(views)}</figure>')
-  legend = (
-    '<div class="legend"><span><i class="truth"></i>left: ground truth</span>'
-    '<span><i class="good"></i>right: found (IoU ≥ 0.5, right category)</span>'
-    '<span><i class="bad"></i>false</span><span><i class="dashed"></i>missed</span></div>'
-  )
+      panel = pictures.panel(f'picture{number}', size, judged, f'predictions of {form.name}')
+      views.append(fill('detector.view', number=n, panel=panel))
+    shots.append(fill('detector.shot', symbol=symbol, truth=truth, views=views, name=picture.name))
   note = (
-    'Pictures of the validation split, which training never saw, taken in order and not selected. Predictions with a '
-    f'score of at least {report.score_threshold:g}; the number after the name is the score.'
+    'Images of the validation split, on which the detector was not trained, in order and not selected. Predictions with'
+    f' a score of at least {report.score_threshold:g}; the number after the name is the score.'
   )
-  body = f'{legend}<div class="tabs">{"".join(tabs)}<div class="shots">{"".join(shots)}</div></div>'
-  return page.section('Ground truth beside predictions', body, note=note)
+  return page.section('Ground truth beside predictions', fill('detector.shots', tabs=tabs, shots=shots), note=note)
 
 
 def _curves_section(report: DetectorReport) -> str:
   drawn = []
   if report.loss:
-    drawn.append(charts.line_chart(report.loss, 'training step', 'training loss'))
+    drawn.append(curves.line_chart(report.loss, 'training step', 'training loss'))
   if report.accuracy:
-    drawn.append(charts.line_chart(report.accuracy, 'training step', 'accuracy on the validation split'))
-  return page.section('Training', f'<div class="pair">{"".join(drawn)}</div>') if drawn else ''
+    drawn.append(curves.line_chart(report.accuracy, 'training step', 'accuracy on the validation split'))
+  return page.section('Training', fill('page.pair', blocks=drawn)) if drawn else ''
 
 
 def _categories_section(report: DetectorReport) -> str:
@@ -198,10 +192,10 @@ def _categories_section(report: DetectorReport) -> str:
     return ''
   rows = []
   for name in sorted(names, key=lambda name: -metrics[name]):
-    bar = page.Raw(f'<span class="bar" style="width:{max(metrics[name], 0) * 16:.2f}rem"></span>')
+    bar = fill('page.bar', width=f'{max(metrics[name], 0) * 16:.2f}rem')
     rows.append([name.removeprefix('AP/'), _percent(metrics[name]), bar])
   body = page.table(['category', 'AP', ''], rows, text_columns=(0, 2))
-  return page.section(f'AP of every category, {report.forms[0].name}', f'<div class="categories">{body}</div>')
+  return page.section(f'AP of every category, {report.forms[0].name}', fill('detector.categories', table=body))
 
 
 def _steps_table(report: DetectorReport) -> str:
@@ -210,8 +204,10 @@ def _steps_table(report: DetectorReport) -> str:
 
 
 def _commands_section(report: DetectorReport) -> str:
-  (what, everything), *parts = [(f'<p>{page.escape(what)}</p>', page.code(lines)) for what, lines in report.commands]
-  folded = page.folded('Step by step', ''.join(what + lines for what, lines in parts)) if parts else ''
+  (what, everything), *parts = [
+    (fill('page.paragraph', text=what), page.code(lines)) for what, lines in report.commands
+  ]
+  folded = page.folded('Step by step', join(block for part in parts for block in part)) if parts else Raw()
   return page.section('Do it again', what, everything, folded)
 
 

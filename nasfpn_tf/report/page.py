@@ -12,77 +12,88 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The page that every report is printed on: style sheet, sections, tables, tiles."""
+"""Builds the page that every report is printed on: sections, tables, headline figures."""
 
-import html
-import pathlib
 from collections.abc import Mapping, Sequence
 
-_ASSETS = pathlib.Path(__file__).parent
+from nasfpn_tf.report.templates import Raw, asset, escape, fill, join
+
+__all__ = ['Raw', 'asset', 'code', 'escape', 'folded', 'page', 'section', 'table', 'tiles']
+
+ABSENT = '\u2013'
 
 
-class Raw(str):
-  """Text that is HTML already and is not escaped again."""
-
-
-def escape(text: object) -> str:
-  """Text for HTML: everything but `Raw` is escaped."""
-  return text if isinstance(text, Raw) else html.escape(str(text))
-
-
-def asset(name: str) -> str:
-  """Reads a style sheet or a script that lies beside this module, such as 'frontier.js'."""
-  return (_ASSETS / name).read_text(encoding='utf-8')
-
-
-def page(title: str, lead: str, body: Sequence[str], styles: Sequence[str] = ()) -> str:
-  """A whole HTML document that needs no other file.
+def page(title: str, lead: str, body: Sequence[str], styles: Sequence[str] = ()) -> Raw:
+  """Builds a whole HTML document that needs no other file.
 
   Args:
     title: heading and window title.
     lead: one or two sentences under the heading.
-    body: the blocks of the page, HTML, from top to bottom.
+    body: the blocks of the page from top to bottom.
     styles: names of style sheets besides 'page.css'.
   """
-  blocks = '\n'.join(body)
-  style = ''.join(map(asset, ('page.css', *styles)))
-  return (
-    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-    f'<title>{escape(title)}</title>\n<style>\n{style}</style></head>\n'
-    f'<body><main>\n<header><h1>{escape(title)}</h1><p class="soft">{escape(lead)}</p></header>\n'
-    f'{blocks}\n</main></body></html>\n'
-  )
+  style = join(map(asset, ('page.css', *styles)))
+  return Raw(fill('page.document', title=title, lead=lead, style=style, blocks=_lines(body)) + '\n')
 
 
-def section(title: str, *blocks: str, note: str = '') -> str:
-  """A card with a heading, HTML blocks, and a small-print note."""
-  foot = f'<p class="note">{escape(note)}</p>' if note else ''
-  return f'<section><h2>{escape(title)}</h2>\n' + '\n'.join(blocks) + f'{foot}</section>'
+def section(title: str, *blocks: str, note: str = '') -> Raw:
+  """Builds a card with a heading, blocks, and a note in small print."""
+  foot = fill('page.note', text=note) if note else ''
+  return fill('page.section', title=title, blocks=_lines(blocks), note=foot)
 
 
-def tiles(values: Mapping[str, str]) -> str:
-  """Headline figures: what it is -> the figure."""
-  cells = ''.join(f'<div class="tile"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for k, v in values.items())
-  return f'<div class="tiles">{cells}</div>'
+def tiles(values: Mapping[str, str]) -> Raw:
+  """Builds the headline figures: what it is -> the figure."""
+  return fill('page.tiles', tiles=[fill('page.tile', name=name, value=value) for name, value in values.items()])
 
 
-def table(header: Sequence[object], rows: Sequence[Sequence[object]], text_columns: Sequence[int] = (0,)) -> str:
-  """A table; the columns numbered in `text_columns` are left-aligned and may wrap, the others are figures."""
+def table(
+  header: Sequence[object],
+  rows: Sequence[Sequence[object]],
+  text_columns: Sequence[int] = (0,),
+  kind: str = 'plain',
+  named: bool = False,
+) -> Raw:
+  """Builds a table.
 
-  def line(cells: Sequence[object], tag: str) -> str:
-    kinds = [' class="text"' if n in text_columns else '' for n in range(len(cells))]
-    return ''.join(f'<{tag}{kind}>{escape(cell)}</{tag}>' for kind, cell in zip(kinds, cells, strict=True))
+  Args:
+    header: heading of each column.
+    rows: cells of each row.
+    text_columns: columns that are left-aligned and may wrap; the others are figures.
+    kind: class of the table for style sheets and scripts.
+    named: whether scripts find a row by the text of its first cell.
+  """
 
-  body = '\n'.join(f'<tr>{line(row, "td")}</tr>' for row in rows)
-  return f'<div class="scroll"><table><thead><tr>{line(header, "th")}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+  def line(cells: Sequence[object], what: str) -> list[Raw]:
+    kinds = [f'page.text_{what}' if number in text_columns else f'page.{what}' for number in range(len(cells))]
+    return [fill(template, text=cell) for template, cell in zip(kinds, cells, strict=True)]
+
+  built = [
+    fill('page.named_row', name=row[0], cells=line(row, 'cell')) if named else fill('page.row', cells=line(row, 'cell'))
+    for row in rows
+  ]
+  return fill('page.table', kind=kind, header=line(header, 'heading'), rows=_lines(built))
 
 
-def code(text: str) -> str:
-  """Preformatted text: commands, configuration."""
-  return f'<pre>{escape(text.strip())}</pre>'
+def code(text: str) -> Raw:
+  """Builds preformatted text: commands, configuration."""
+  return fill('page.code', text=text.strip())
 
 
-def folded(summary: str, content: str) -> str:
-  """HTML that unfolds when its summary is clicked."""
-  return f'<details><summary>{escape(summary)}</summary>{content}</details>'
+def folded(summary: str, content: str) -> Raw:
+  """Builds what unfolds when its summary is clicked; `content` is a block."""
+  return fill('page.folded', summary=summary, content=content)
+
+
+def link(url: str, text: str) -> Raw:
+  """Builds a link."""
+  return fill('page.link', url=url, text=text)
+
+
+def number(value: float | None) -> str:
+  """Writes three or four digits; '' for None."""
+  return '' if value is None else f'{value:.0f}' if value >= 1000 else f'{value:.3g}' if value < 100 else f'{value:.1f}'
+
+
+def _lines(blocks: Sequence[str]) -> Raw:
+  return Raw('\n'.join(map(escape, blocks)))

@@ -12,11 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Annotated pictures for reports: a JPEG embedded once, boxes drawn over it as SVG as often as needed."""
+"""Shows images with boxes in reports: a JPEG is embedded once, boxes are drawn over it as SVG as often as needed."""
 
 import base64
 import dataclasses
-import html
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -24,13 +23,15 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from nasfpn_tf.report.templates import Raw, fill
+
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-  """A box on a picture.
+  """A box on an image.
 
   Attributes:
-    bbox: x, y, width, height in pixels of the original picture.
+    bbox: x, y, width, height in pixels of the original image.
     name: the category's name.
     score: a prediction's confidence; None for ground truth.
     kind: 'truth'; 'good' or 'bad' for a prediction that does or does not find an object; 'missed' for an object that no
@@ -44,7 +45,7 @@ class Box:
 
 
 def judge(truth: Sequence[Box], predictions: Sequence[Box], min_iou: float = 0.5) -> list[Box]:
-  """Predictions marked 'good' or 'bad', then the 'missed' objects.
+  """Marks predictions as 'good' or 'bad', and adds the 'missed' objects.
 
   As COCO matches at one IoU: the most confident prediction first, each takes the object of its category that it
   overlaps most among those still free.
@@ -61,24 +62,24 @@ def judge(truth: Sequence[Box], predictions: Sequence[Box], min_iou: float = 0.5
 
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:
-  """Intersection over union of two boxes given as x, y, width, height."""
+  """Computes the intersection over union of two boxes given as x, y, width, height."""
   width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
   height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
   shared = max(width, 0.0) * max(height, 0.0)
   return shared / max(a[2] * a[3] + b[2] * b[3] - shared, 1e-9)
 
 
-def embed(path: str | os.PathLike, name: str, max_side: int = 512, quality: int = 85) -> tuple[str, tuple[int, int]]:
-  """The picture as an SVG symbol to put on the page once, and its original size.
+def embed(path: str | os.PathLike, name: str, max_side: int = 512, quality: int = 85) -> tuple[Raw, tuple[int, int]]:
+  """Makes an image an SVG symbol to put on the page once; returns it and the image's original size.
 
   Args:
-    path: any picture that Pillow reads; it is turned as its EXIF says.
+    path: any image that Pillow reads; it is rotated as its EXIF says.
     name: id of the symbol, unique on the page.
-    max_side: larger pictures are scaled down to this.
+    max_side: larger images are scaled down to this.
     quality: of the JPEG.
 
   Returns:
-    HTML with the symbol, hidden; (width, height) of the original picture, which box coordinates refer to.
+    HTML with the symbol, hidden; (width, height) of the original image, which box coordinates refer to.
   """
   with Image.open(path) as opened:
     picture = ImageOps.exif_transpose(opened).convert('RGB')
@@ -87,15 +88,11 @@ def embed(path: str | os.PathLike, name: str, max_side: int = 512, quality: int 
   file = io.BytesIO()
   picture.save(file, 'JPEG', quality=quality)
   data = base64.b64encode(file.getvalue()).decode('ascii')
-  return (
-    f'<svg width="0" height="0" style="position:absolute" aria-hidden="true"><symbol id="{name}" '
-    f'viewBox="0 0 {width} {height}"><image width="{width}" height="{height}" href="data:image/jpeg;base64,{data}"/>'
-    '</symbol></svg>'
-  ), (width, height)
+  return fill('pictures.symbol', name=name, width=width, height=height, data=data), (width, height)
 
 
-def panel(name: str, size: tuple[int, int], boxes: Sequence[Box], title: str) -> str:
-  """One view of an embedded picture with boxes over it, as SVG.
+def panel(name: str, size: tuple[int, int], boxes: Sequence[Box], title: str) -> Raw:
+  """Draws boxes over an embedded image, as SVG.
 
   Args:
     name: the symbol of `embed`.
@@ -105,27 +102,20 @@ def panel(name: str, size: tuple[int, int], boxes: Sequence[Box], title: str) ->
   """
   width, height = size
   text_size = max(width, height) / 24
-  parts = [
-    f'<svg class="shot" viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(title)}">'
-    f'<use href="#{name}" width="{width}" height="{height}"/>'
-  ]
+  drawn = []
   for box in boxes:
     x, y, w, h = box.bbox
     label = box.name if box.score is None else f'{box.name} .{min(int(box.score * 100), 99):02d}'
-    # Above the box, or inside it where the picture ends; never beyond the right edge.
+    # Above the box, or inside it where the image ends; never beyond the right edge.
     text_y = y - text_size * 0.25 if y > text_size else y + text_size * 0.95
     text_x = max(0.0, min(x, width - text_size * 0.58 * len(label)))
-    hint = f'{label}, {box.kind}'
-    parts.append(
-      f'<g><title>{html.escape(hint)}</title>'
-      f'<rect class="b-{box.kind}" x="{x:.1f}" y="{y:.1f}" width="{max(w, 0):.1f}" height="{max(h, 0):.1f}"/>'
-      f'<text class="t-{box.kind}" x="{text_x:.1f}" y="{text_y:.1f}" font-size="{text_size:.1f}" '
-      f'stroke-width="{text_size / 5:.1f}">{html.escape(label)}</text></g>'
-    )
-  parts.append('</svg>')
-  return ''.join(parts)
+    pixels = {'x': x, 'y': y, 'width': max(w, 0), 'height': max(h, 0), 'text_x': text_x, 'text_y': text_y}
+    pixels |= {'size': text_size, 'stroke': text_size / 5}
+    shown = {key: f'{value:.1f}' for key, value in pixels.items()}
+    drawn.append(fill('pictures.box', kind=box.kind, label=label, hint=f'{label}, {box.kind}', **shown))
+  return fill('pictures.panel', name=name, width=width, height=height, title=title, boxes=drawn)
 
 
 def boxes_of(annotations: Sequence[Mapping[str, Any]], names: Mapping[int, str]) -> list[Box]:
-  """Ground truth boxes from COCO annotations, without crowds; `names` is by category id."""
+  """Makes boxes of COCO annotations, without crowds; `names` is by category id."""
   return [Box(tuple(a['bbox']), names[a['category_id']]) for a in annotations if not a.get('iscrowd', 0)]

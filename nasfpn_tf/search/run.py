@@ -16,7 +16,7 @@
 
 from collections.abc import Callable
 
-from nasfpn_tf.search import evaluators, executors, report, searchers, spaces
+from nasfpn_tf.search import evaluators, executors, searchers, spaces, summary
 from nasfpn_tf.search.config import SearchConfig
 from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.loop import Search
@@ -70,4 +70,4 @@ def run(config: SearchConfig, search_dir: str) -> bool:
 
 def _renderer(config: SearchConfig, space: SearchSpace) -> Callable[[Results], str]:
   identity = config.identity(space.to_json())
-  return lambda results: report.render(results, space, identity, config.max_trials)
+  return lambda results: summary.render(results, space, identity, config.max_trials)

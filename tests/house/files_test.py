@@ -16,6 +16,7 @@
 
 import ast
 import pathlib
+import re
 
 from tests.house import repository
 
@@ -89,6 +90,52 @@ def test_keras_is_tf_keras():
     if node.value.id in ('tf', 'tensorflow')
   ]
   assert not problems, 'tf_keras is what Model Garden is made of; tf.keras is Keras 3'
+
+
+# Not those that SVG has too: the drawings of topology/ are SVG. A single letter in brackets may be a placeholder.
+TAG = re.compile(
+  r'</?(?:body|br|button|code|details|div|figcaption|figure|footer|form|h[1-6]|head|header|html|img|input|label|li|link'
+  r'|main|meta|ol|option|pre|section|select|small|span|summary|table|tbody|td|th|thead|tr|ul)(?=[\s/>]|$)'
+  r'|</[abip]>|<[abip] [a-z]+=|<p>'
+)
+
+
+def tags(tree: ast.Module) -> list[tuple[int, str]]:
+  """Line and text of the strings with HTML in them that are no docstrings."""
+  documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+  docstrings = {
+    id(node.body[0].value)
+    for node in ast.walk(tree)
+    if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+  }
+  return [
+    (node.lineno, node.value)
+    for node in ast.walk(tree)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+    if TAG.search(node.value)
+  ]
+
+
+def test_html_is_in_files_of_report():
+  """Pages are made of nasfpn_tf/report/templates/*.html, which escape what is filled in; Python holds no HTML."""
+  paths = repository.python_files('nasfpn_tf', 'scripts', 'benchmarks')
+  problems = [f'{path}:{line}: {text[:60]!r}' for path in paths for line, text in tags(repository.tree(path))]
+  assert not problems, '\n'.join(['', *problems])
+
+
+def test_html_is_found_where_it_is():
+  for text in ("'<p>'", 'f\'<span class="x">{a}</span>\'', "f'<td>{a}'", '"</div>"', "'<a href=\"'", "f'{a}</b>'"):
+    assert tags(ast.parse(f'x = {text}')), text
+  for text in (
+    "'stage_<i>/cell_<j>'",
+    "'a <= b'",
+    "'x < p and y > 3'",
+    "'<path>'",
+    "'</title>'",
+    "'run > <name>.json'",
+  ):
+    assert not tags(ast.parse(f'x = {text}')), text
+  assert not tags(ast.parse('def f():\n  """Gives <b>nothing</b>."""'))
 
 
 def test_tests_stand_where_what_they_test_stands():

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from nasfpn_tf import topology
-from nasfpn_tf.report import charts, detector
+from nasfpn_tf.report import curves, detector
 from nasfpn_tf.report.pictures import Box
 
 _VOID = {'meta', 'input', 'br', 'hr', 'img', 'link'}
@@ -75,8 +75,8 @@ def report(tmp_path):
     pictures=shown,
     score_threshold=0.3,
     latency_note='Latency: the median of 50 pictures.',
-    loss=[charts.Series('loss', [1, 2, 3], [3.0, 2.0, 1.0], smoothing=0.5)],
-    accuracy=[charts.Series('AP', [1, 2], [0.1, 0.6])],
+    loss=[curves.Series('loss', [1, 2, 3], [3.0, 2.0, 1.0], smoothing=0.5)],
+    accuracy=[curves.Series('AP', [1, 2], [0.1, 0.6])],
     topology=topology.svg(topology.get('nas_fpn')),
     topology_note='Seven cells.',
     steps=[('Training', 471.2, '3000 steps'), ('Pictures', 9.44, '100 pictures')],

@@ -16,7 +16,7 @@
 
 import random
 
-from nasfpn_tf.frontier import pareto
+from nasfpn_tf.report import pareto
 
 
 def test_front_and_dominators():

@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Pareto frontiers: what nothing beats in both cost and AP, and what beats the others."""
+"""Finds Pareto frontiers: what nothing dominates in cost and AP, and what dominates the others."""
 
 from collections.abc import Mapping
 
 
 def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-  """Names of the points that no other dominates, cheapest first.
+  """Finds the points that no other dominates; returns their names, the cheapest first.
 
   A point dominates another if it costs no more, reaches no less, and differs in one of them.
 
@@ -34,7 +34,7 @@ def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def dominators(points: Mapping[str, tuple[float, float]]) -> dict[str, str]:
-  """{dominated point: the point of the front that beats it and reaches most, the cheapest of those}."""
+  """Finds what dominates the others: {name: the point of the front with the most AP that dominates it}."""
   on_front = front(points)
   found = {}
   for name, (cost, ap) in points.items():

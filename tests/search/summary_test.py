@@ -14,6 +14,7 @@
 
 """The report, and the other files that are made from the store."""
 
+import dataclasses
 import html.parser
 import json
 import re
@@ -22,11 +23,11 @@ import numpy as np
 import pytest
 
 from nasfpn_tf import topology
-from nasfpn_tf.search import report
+from nasfpn_tf.search import summary
 from nasfpn_tf.search.problems import SearchError, StorageFull
 from nasfpn_tf.search.storage.directory import SearchDirectory
 from nasfpn_tf.search.storage.outputs import Outputs
-from nasfpn_tf.search.trial import REUSED, Measurement, Trial
+from nasfpn_tf.search.trial import FAILED, REUSED, Measurement, Trial
 from tests.search.samples import IDENTITY, SPACE
 
 FULL_IDENTITY = {**IDENTITY, 'evaluator': {'name': 'a <kind> of'}}
@@ -63,7 +64,7 @@ class Checker(html.parser.HTMLParser):
 
 
 def rendered(given):
-  text = report.render(given, SPACE, FULL_IDENTITY, 10)
+  text = summary.render(given, SPACE, FULL_IDENTITY, 10)
   checker = Checker()
   checker.feed(text)
   assert not checker.open
@@ -77,7 +78,7 @@ def test_the_report_shows_what_was_found():
   assert 'a &lt;kind&gt; of' in text and '1.93e+15 architectures' in text
   assert re.search(r'out of &lt;memory&gt;</td><td>2</td><td>1<', text)
   assert text.count('<title>Feature pyramid searched_') == 2  # Trial 2 is the best, trial 0 was before.
-  dots = re.findall(r'class="dots s\d" d="([^"]*)"', text)
+  dots = re.findall(r'<g class="dots s\d"><path d="([^"]*)"', text)
   assert [path.count('M') for path in dots] == [4, 4]
 
 
@@ -91,19 +92,16 @@ def test_trials_without_a_cost_have_no_frontier():
 
 
 def test_frontier_holds_what_nothing_beats():
-  found = report.frontier([result for result in SOME if result[1].cost is not None])
-  assert [m.cost for _, m in found] == [30.0, 50.0, 90.0]
+  assert summary.frontier([result for result in SOME if result[1].status != FAILED]) == [0, 2, 5]
   tied = results(Measurement(0.2, cost=1.0), Measurement(0.3, cost=1.0), Measurement(0.3, cost=2.0))
-  assert [trial.id for trial, _ in report.frontier(tied)] == [1]
+  assert summary.frontier(tied) == [1]
+  again = [(dataclasses.replace(tied[1][0], id=7), Measurement(0.3, cost=1.0, status=REUSED))]
+  assert summary.frontier([*tied, *again]) == [1]
 
 
 def test_records_were_the_best_when_they_came():
   given = results(*map(Measurement, (0.0, 0.3, 0.3, 0.2, 0.5)))
-  assert [trial.id for trial, _ in report.records(given)] == [0, 1, 4]
-
-
-def test_moving_average():
-  assert report.moving_average([1, 2, 3, 6], 2) == pytest.approx([1, 1.5, 2.5, 4.5])
+  assert [trial.id for trial, _ in summary.records(given)] == [0, 1, 4]
 
 
 def test_the_files_follow_the_results(tmp_path):

@@ -16,12 +16,11 @@
 """Labels of the frontier's picture cover each other nowhere."""
 
 import itertools
-import random
 
 import pytest
 
 from nasfpn_tf.config import loading
-from nasfpn_tf.frontier import labels, models, plot, published, record
+from nasfpn_tf.frontier import documents, models, published, record, table
 from tests import testing
 from tests.frontier.samples import sample
 
@@ -44,7 +43,7 @@ def _dense():
 def test_no_label_of_the_picture_overlaps_another(records, which):
   gathered = models.gather(records())
   setting = models.settings(gathered)[0]
-  figure = plot.draw(gathered, setting, published.load(which, loading.config_names()))
+  figure = documents.draw(gathered, setting, published.load(which, loading.config_names())).figure
   figure.draw_without_rendering()
   panels = [axes for axes in figure.axes if axes.texts]
   assert len(panels) == 3
@@ -60,24 +59,7 @@ def test_no_label_of_the_picture_overlaps_another(records, which):
 def test_every_measured_model_on_a_frontier_has_its_label():
   gathered = models.gather(_measured())
   setting = models.settings(gathered)[0]
-  figure = plot.draw(gathered, setting, published.load('mobile', loading.config_names()))
+  figure = documents.draw(gathered, setting, published.load('mobile', loading.config_names())).figure
   labelled = [axes for axes in figure.axes if axes.texts]
-  for axes, axis in zip(labelled, plot.SHOWN, strict=True):
+  for axes, axis in zip(labelled, table.SHOWN, strict=True):
     assert {text.get_text() for text in axes.texts} == set(models.front(gathered, axis, setting).names)
-
-
-def test_places_are_disjoint_and_inside_even_where_there_is_no_room_for_all():
-  random.seed(0)
-  points = [(random.uniform(40, 60), random.uniform(40, 60)) for _ in range(200)]
-  frame = labels.Box(0, 0, 100, 100)
-  placed = labels.place(points, [(20, 6)] * len(points), frame)
-  found = [box for box in placed if box is not None]
-  assert 10 < len(found) < len(points)
-  assert not any(a.overlaps(b) for a, b in itertools.combinations(found, 2))
-  assert all(frame.contains(box) for box in found)
-
-
-def test_a_label_goes_where_it_covers_nothing():
-  right = labels.Box(52, 45, 90, 55)
-  (box,) = labels.place([(50, 50)], [(30, 6)], labels.Box(0, 0, 100, 100), [right])
-  assert box is not None and not box.overlaps(right)

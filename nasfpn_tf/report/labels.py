@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Places for the labels of points: none on another, none outside the frame, few on marks and lines."""
+"""Places the labels of points: none on another, none outside the frame, few on marks and lines."""
 
 import dataclasses
 import itertools
