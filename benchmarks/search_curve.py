@@ -57,6 +57,7 @@ def draw(searches, window, path):
       axes.plot(samples, curves.best_so_far(rewards), color=color, linestyle=':', label=f'{name}: best')
     axes.set(xlabel='samples', ylabel='reward')
   charts.round_limits(axes.yaxis, 0, max(max(rewards) for rewards in searches.values()))
+  axes.set_xlim(0, max(map(len, searches.values())))
   chart.legend()
   chart.save(path)
 
