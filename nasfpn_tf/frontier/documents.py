@@ -137,7 +137,7 @@ def _families(models: Sequence[Model]) -> list[str]:
 def _plot(
   models: Sequence[Model], axis: str, setting: str, published: Sequence[Published], before_setting: str = ' '
 ) -> trade_off.Plot:
-  """The plot of a cost: the models whose AP and cost are known, and what others have published."""
+  """Selects what the plot of a cost shows: the models whose AP and cost are known, and published figures."""
   families = _families(models)
   points = [
     trade_off.Point(model.name, cost, 100 * model.ap, families.index(model.last.family), is_quantized(model))
@@ -156,7 +156,7 @@ def _parts(record: ModelRecord) -> dict[str, float]:
 def _facts(
   models: Sequence[Model], settings: Sequence[str], published: Sequence[Published], axis: str
 ) -> dict[str, Any]:
-  """What the page's script says of the model that is pointed at."""
+  """Collects what the page's script says of the model that is pointed at."""
   common = models_lib.common_facts(models)
   fronts = {}
   for key in AXES:
@@ -192,7 +192,7 @@ def _facts(
 
 
 def _tables(models: Sequence[Model], settings: Sequence[str]) -> list[report.Table]:
-  """All models, and the dominated ones with what dominates them."""
+  """Tabulates all models, and the dominated ones with what dominates them."""
   ordered = table.by_ap(models)
   fronts = {axis: models_lib.front(models, axis, settings[0]) for axis in table.SHOWN}
   header = ['model', 'AP', 'AP50', 'input', *AXES.values(), 'p90, ms', 'first, ms', 'memory, MB', 'format']

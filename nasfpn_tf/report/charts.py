@@ -66,6 +66,7 @@ _STYLE = {
   'svg.hashsalt': 'nasfpn_tf',
   'text.parse_math': False,  # A name may have a $.
   'xtick.color': SOFT,
+  'xtick.major.pad': 6,
   'xtick.major.size': 0,
   'ytick.color': SOFT,
   'ytick.major.size': 0,

@@ -101,7 +101,10 @@ def draw_dots(axes, x: Sequence[float], y: Sequence[float], size: float = 4.5, a
   pairs = [(a, b) for a, b in zip(x, y, strict=True) if math.isfinite(b)]
   xs = [value for a, _ in pairs for value in (a, a, math.nan)]
   ys = [value for _, b in pairs for value in (b, b, math.nan)]
+  label = options.pop('label', None)
   (line,) = axes.plot(xs, ys, linewidth=size, solid_capstyle='round', alpha=alpha, **options)
+  if label:  # In the legend, a dot.
+    axes.plot([], [], 'o', markersize=size, markeredgewidth=0, label=label, **options)
   return line
 
 
