@@ -168,12 +168,13 @@ def _pictures_section(report: DetectorReport) -> str:
       judged = pictures.judge(picture.truth, form.detections.get(picture.name, ()))
       panel = pictures.panel(f'picture{number}', size, judged, f'predictions of {form.name}')
       views.append(fill('detector.view', number=n, panel=panel))
-    shots.append(fill('detector.shot', symbol=symbol, truth=truth, views=views, name=picture.name))
+    shots.append(fill('pictures.shot', symbol=symbol, views=[truth, *views], caption=picture.name))
   note = (
     'Images of the validation split, on which the detector was not trained, in order and not selected. Predictions with'
     f' a score of at least {report.score_threshold:g}; the number after the name is the score.'
   )
-  return page.section('Ground truth beside predictions', fill('detector.shots', tabs=tabs, shots=shots), note=note)
+  shown = fill('detector.tabs', tabs=tabs, shots=fill('pictures.shots', shots=shots))
+  return page.section('Ground truth beside predictions', fill('pictures.legend'), shown, note=note)
 
 
 def _curves_section(report: DetectorReport) -> str:

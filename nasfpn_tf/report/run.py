@@ -12,13 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The page of one training: what it reached, where it goes wrong, and how it was made."""
+"""Builds the page of one training: what it reached, where it goes wrong, and how it was made."""
 
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 
-from nasfpn_tf.report import charts, page, pictures
+from nasfpn_tf.report import curves, page, pictures
+from nasfpn_tf.report.templates import fill, join
 
 _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax100')
 _MAX_CURVES = 4  # As many as a chart draws.
@@ -64,8 +65,8 @@ class RunReport:
   lead: str
   metrics: Mapping[str, float]
   per_category: Mapping[str, float]
-  loss: Sequence[charts.Series]
-  accuracy: Sequence[charts.Series]
+  loss: Sequence[curves.Series]
+  accuracy: Sequence[curves.Series]
   recall: Sequence[float]
   precision: Mapping[str, Sequence[float]]
   precision_of: Mapping[str, Sequence[float]]
@@ -102,23 +103,23 @@ def render(report: RunReport) -> str:
 def _curves(report: RunReport) -> str:
   drawn = []
   if report.loss:
-    drawn.append(charts.line_chart(report.loss, 'training step', 'training loss'))
+    drawn.append(curves.line_chart(report.loss, 'training step', 'training loss'))
   if report.accuracy:
-    drawn.append(charts.line_chart(report.accuracy, 'training step', 'accuracy on the validation split'))
-  return page.section('Training', _pair(drawn)) if drawn else ''
+    drawn.append(curves.line_chart(report.accuracy, 'training step', 'accuracy on the validation split'))
+  return page.section('Training', fill('page.pair', blocks=drawn)) if drawn else ''
 
 
 def _precision(report: RunReport) -> str:
   drawn = []
-  for curves, label in (
+  for values_of, label in (
     (report.precision, 'precision, mean of all categories'),
     (dict(list(report.precision_of.items())[:_MAX_CURVES]), 'precision of a category, IoU 0.50'),
   ):
-    series = [charts.Series(name, report.recall, values) for name, values in curves.items()]
+    series = [curves.Series(name, report.recall, values) for name, values in values_of.items()]
     if series:
-      drawn.append(charts.line_chart(series, 'recall', label))
+      drawn.append(curves.line_chart(series, 'recall', label))
   note = 'How much of what is detected is right, over how much of what is there is detected.'
-  return page.section('Precision and recall', _pair(drawn), note=note) if drawn else ''
+  return page.section('Precision and recall', fill('page.pair', blocks=drawn), note=note) if drawn else ''
 
 
 def _categories(report: RunReport) -> str:
@@ -131,7 +132,7 @@ def _categories(report: RunReport) -> str:
 
 def _confusion(report: RunReport) -> str:
   rows = [
-    (name, *(count or page.Raw('') for count in counts))
+    (name, *(count or '' for count in counts))
     for name, counts in zip(report.confusion_names, report.confusion, strict=True)
   ]
   note = (
@@ -150,18 +151,10 @@ def _images(report: RunReport, title: str, images: Sequence[Image], kind: str) -
     name = f'{kind}{number}'
     symbol, size = pictures.embed(io.BytesIO(image.encoded), name)
     judged = pictures.judge(image.truth, image.predictions)
-    shots.append(
-      f'<figure>{symbol}<div class="two">{pictures.panel(name, size, image.truth, "ground truth")}'
-      f'{pictures.panel(name, size, judged, "predictions")}</div>'
-      f'<figcaption>{page.escape(image.name)}, F1 {image.f1:.2f}</figcaption></figure>'
-    )
-  legend = (
-    '<div class="legend"><span><i class="truth"></i>left: ground truth</span>'
-    '<span><i class="good"></i>right: found (IoU ≥ 0.5, right category)</span>'
-    '<span><i class="bad"></i>false</span><span><i class="dashed"></i>missed</span></div>'
-  )
+    views = [pictures.panel(name, size, image.truth, 'ground truth'), pictures.panel(name, size, judged, 'predictions')]
+    shots.append(fill('pictures.shot', symbol=symbol, views=views, caption=f'{image.name}, F1 {image.f1:.2f}'))
   note = f'By the F1 of their boxes, scores from {report.score_threshold:g}.'
-  return page.section(title, page.Raw(f'{legend}<div class="shots">{"".join(shots)}</div>'), note=note)
+  return page.section(title, fill('pictures.legend'), fill('pictures.shots', shots=shots), note=note)
 
 
 def _training_images(report: RunReport) -> str:
@@ -170,12 +163,8 @@ def _training_images(report: RunReport) -> str:
   symbol, (width, height) = pictures.embed(io.BytesIO(report.training_images), 'training', max_side=1600)
   view = pictures.panel('training', (width, height), (), 'training images')
   note = 'As the detector gets them: resized, augmented, with their boxes.'
-  return page.section('Training images', page.Raw(symbol + view), note=note)
-
-
-def _pair(drawn: Sequence[str]) -> page.Raw:
-  return page.Raw(f'<div class="pair">{"".join(drawn)}</div>')
+  return page.section('Training images', join([symbol, view]), note=note)
 
 
 def _percent(value: float) -> str:
-  return page.Raw('&ndash;') if value < 0 else f'{100 * value:.1f}'
+  return page.ABSENT if value < 0 else f'{100 * value:.1f}'

@@ -25,7 +25,7 @@ from official.core import config_definitions as cfg
 from nasfpn_tf.data.input import decode
 from nasfpn_tf.data.records import framing
 from nasfpn_tf.data.records.manifest import match_shards
-from nasfpn_tf.report import charts
+from nasfpn_tf.report import curves
 from nasfpn_tf.report import run as run_page
 from nasfpn_tf.training import artifacts, checkpoints, diagnosis, run_record
 from nasfpn_tf.training.evaluation import CocoEvaluator
@@ -71,9 +71,9 @@ def _report(model_dir: str, params: cfg.ExperimentConfig, found: diagnosis.Diagn
     ),
     metrics={key: value for key, value in result.items() if isinstance(value, float)},
     per_category=result['per_category'],
-    loss=[charts.Series('total loss', steps, [line['total_loss'] for line in train], smoothing=0.8)] if train else [],
+    loss=[curves.Series('total loss', steps, [line['total_loss'] for line in train], smoothing=0.8)] if train else [],
     accuracy=[
-      charts.Series(name, [line['step'] for line in evaluations], [line[name] for line in evaluations])
+      curves.Series(name, [line['step'] for line in evaluations], [line[name] for line in evaluations])
       for name in ('AP', 'AP50')
       if len(evaluations) > 1
     ],

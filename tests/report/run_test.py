@@ -17,7 +17,7 @@ import io
 
 from PIL import Image
 
-from nasfpn_tf.report import charts, pictures, run
+from nasfpn_tf.report import curves, pictures, run
 
 
 def test_a_page_shows_where_a_detector_goes_wrong():
@@ -31,7 +31,7 @@ def test_a_page_shows_where_a_detector_goes_wrong():
       lead='resnet',
       metrics={'AP': 0.5, 'AP50': 0.75, 'APl': -1.0},
       per_category={'cat <b>': 0.5},
-      loss=[charts.Series('total loss', [1, 2], [3.0, 2.0])],
+      loss=[curves.Series('total loss', [1, 2], [3.0, 2.0])],
       accuracy=[],
       recall=[0.0, 0.5, 1.0],
       precision={'IoU 0.50': [1.0, 0.5, 0.0]},
