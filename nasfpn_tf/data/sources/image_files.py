@@ -17,10 +17,35 @@
 import functools
 import os
 import re
+import unicodedata
+from collections.abc import Iterator
 
 from nasfpn_tf.data.sources import images
 
+# Directories that systems and tools make: none of their files is the user's.
+_OF_TOOLS = ('__MACOSX', '@eaDir', '$RECYCLE.BIN', 'System Volume Information', 'lost+found')
 _SPLIT = re.compile(r'(train|val|test)')
+
+
+def files_below(directory: str | os.PathLike[str]) -> Iterator[str]:
+  """Yields the files below a directory, relative to it, without hidden ones and those of tools.
+
+  A hidden `._1.jpg` is macOS's note on 1.jpg, a `.ipynb_checkpoints/1-checkpoint.jpg` a copy of it.
+  """
+  for parent, directories, files in os.walk(directory):
+    directories[:] = sorted(name for name in directories if is_of_user(name))
+    for file in sorted(filter(is_of_user, files)):
+      yield os.path.relpath(os.path.join(parent, file), directory)
+
+
+def is_of_user(name: str) -> bool:
+  """Whether a file or directory is one that a user has made, by its name."""
+  return not name.startswith('.') and name not in _OF_TOOLS
+
+
+def normal_form(name: str) -> str:
+  """Returns a name in the one form of Unicode in which equal names are equal: macOS writes accents apart."""
+  return unicodedata.normalize('NFC', name)
 
 
 class ImageDirectory:
@@ -46,6 +71,9 @@ class ImageDirectory:
     slashed = '/'.join(parts)
     if self._exists(slashed):
       return slashed
+    same = self._by_form.get(normal_form(slashed), ())
+    if same:
+      return same[0] if len(same) == 1 else name
     starts = [start for start in range(1, len(parts)) if not self._is_of_another_split(parts[:start])]
     ends = {'/'.join(parts[start:]) for start in starts}
     found = {end for end in ends if self._exists(end)}
@@ -72,8 +100,18 @@ class ImageDirectory:
   def _by_name(self) -> dict[str, list[str]]:
     """Paths relative to the directory, by their last part."""
     found: dict[str, list[str]] = {}
-    for directory, _, files in os.walk(self.path):
-      for file in files:
-        path = os.path.relpath(os.path.join(directory, file), self.path).replace(os.sep, '/')
-        found.setdefault(file, []).append(path)
+    for path in self._paths:
+      found.setdefault(path.rsplit('/', 1)[-1], []).append(path)
     return found
+
+  @functools.cached_property
+  def _by_form(self) -> dict[str, list[str]]:
+    """Paths relative to the directory, by their form in which equal names are equal."""
+    found: dict[str, list[str]] = {}
+    for path in self._paths:
+      found.setdefault(normal_form(path), []).append(path)
+    return found
+
+  @functools.cached_property
+  def _paths(self) -> list[str]:
+    return [path.replace(os.sep, '/') for path in files_below(self.path)]

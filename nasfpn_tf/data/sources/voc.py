@@ -24,7 +24,7 @@ from nasfpn_tf.data.sources import coco, images
 from nasfpn_tf.data.sources.annotations import flag, integer
 from nasfpn_tf.data.sources.categories import read_categories
 from nasfpn_tf.data.sources.coco import CocoDataset
-from nasfpn_tf.data.sources.image_files import ImageDirectory
+from nasfpn_tf.data.sources.image_files import ImageDirectory, is_of_user, normal_form
 from nasfpn_tf.data.sources.problems import DataError, Problems
 from nasfpn_tf.data.sources.text import read_text, reason
 
@@ -137,7 +137,9 @@ def _list(annotations: str, problems: Problems) -> tuple[str, list[str]]:
 
 
 def _stems(directory: str) -> list[str]:
-  return sorted(name.removesuffix('.xml') for name in os.listdir(directory) if name.endswith('.xml'))
+  return sorted(
+    name.removesuffix('.xml') for name in os.listdir(directory) if name.endswith('.xml') and is_of_user(name)
+  )
 
 
 def _stem(directory: str, name: str) -> str:
@@ -176,11 +178,9 @@ def _decoded(data: bytes) -> bytes | str:
 
 def _all_categories(directory: str, trees: Mapping[str, ElementTree.Element | None]) -> list[dict[str, Any]]:
   names = set()
-  for file in os.listdir(directory):
-    if file.endswith('.xml'):
-      stem = file.removesuffix('.xml')
-      root = trees[stem] if stem in trees else _parse(directory, stem, Problems())
-      names.update(item.findtext('name', '').strip() for item in (root.iter('object') if root is not None else ()))
+  for stem in _stems(directory):
+    root = trees[stem] if stem in trees else _parse(directory, stem, Problems())
+    names.update(item.findtext('name', '').strip() for item in (root.iter('object') if root is not None else ()))
   return [{'id': index, 'name': name} for index, name in enumerate(sorted(names - {''}), 1)]
 
 
@@ -188,7 +188,16 @@ def _find_image(image_dir: str, stem: str, named: str | None) -> str:
   """The picture's file name; that of the .xml file where the one it names is not there."""
   named = (named or '').strip().replace('\\', '/').rsplit('/', 1)[-1]
   candidates = [named, *(stem + end for extension in images.EXTENSIONS for end in (extension, extension.upper()))]
-  return next((name for name in candidates if name and os.path.isfile(os.path.join(image_dir, name))), named or stem)
+  there = next((name for name in candidates if name and os.path.isfile(os.path.join(image_dir, name))), None)
+  return there or _in_another_form(image_dir, candidates) or named or stem
+
+
+def _in_another_form(image_dir: str, names: Sequence[str]) -> str | None:
+  """The first of the files in a directory that has one of the names but for the form of Unicode."""
+  if all(name.isascii() for name in names) or not os.path.isdir(image_dir):
+    return None
+  files = {normal_form(file): file for file in os.listdir(image_dir)}
+  return next((files[normal_form(name)] for name in names if normal_form(name) in files), None)
 
 
 def _box(item: ElementTree.Element) -> list[float] | None:

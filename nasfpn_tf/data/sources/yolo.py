@@ -22,6 +22,7 @@ from typing import Any
 from nasfpn_tf.data.sources import coco, images
 from nasfpn_tf.data.sources.categories import read_categories, read_keypoints
 from nasfpn_tf.data.sources.coco import CocoDataset
+from nasfpn_tf.data.sources.image_files import files_below, normal_form
 from nasfpn_tf.data.sources.problems import DataError, Problems
 from nasfpn_tf.data.sources.text import read_text, reason
 
@@ -77,9 +78,12 @@ def read_yolo(
   value: dict[str, Any] = {'images': [], 'annotations': [], 'categories': list(categories)}
   origins: dict[int, str] = {}
   used = set()
+  label_files = {normal_form(path): path for path in _text_files(directory)}
   listed = _list(image_dir)
   for image_id, name in enumerate(listed, 1):
     labels = os.path.join(directory, os.path.splitext(name)[0] + '.txt')
+    if not os.path.exists(labels):
+      labels = label_files.get(normal_form(labels), labels)
     used.add(os.path.normpath(labels))
     try:
       width, height = images.read_size(os.path.join(image_dir, name))
@@ -96,7 +100,7 @@ def read_yolo(
       value['annotations'].append(
         {'id': identifier, 'image_id': image_id, 'category_id': numbers[0], 'bbox': _box(numbers[1:], width, height)}
       )
-  for path in _text_files(directory):
+  for path in label_files.values():
     if os.path.normpath(path) not in used and os.path.basename(path) != 'classes.txt':
       problems.add('unknown_image', path, f'no picture of this name in {image_dir}')
   if not value['images']:
@@ -119,20 +123,14 @@ def _label_directory(annotations: str, image_dir: str, problems: Problems) -> st
 
 def _list(image_dir: str) -> list[str]:
   """Pictures below the directory, relative to it, sorted."""
-  names = [
-    os.path.relpath(os.path.join(directory, file), image_dir)
-    for directory, _, files in os.walk(image_dir)
-    for file in files
-    if file.lower().endswith(images.EXTENSIONS)
-  ]
+  names = [name for name in files_below(image_dir) if name.lower().endswith(images.EXTENSIONS)]
   if not names:
     raise DataError(f'{image_dir}: no picture in it ({", ".join(images.EXTENSIONS)}).')
   return sorted(names)
 
 
 def _text_files(directory: str) -> list[str]:
-  found = [os.path.join(parent, file) for parent, _, files in os.walk(directory) for file in files]
-  return sorted(path for path in found if path.endswith('.txt'))
+  return sorted(os.path.join(directory, name) for name in files_below(directory) if name.endswith('.txt'))
 
 
 def _lines(
