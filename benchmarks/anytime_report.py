@@ -16,11 +16,11 @@
 
 import json
 import os
-import pathlib
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.report import charts
 
 RECORDS, TABLE, PLOT = 'records.json', 'table.md', 'curve.svg'
@@ -66,17 +66,13 @@ def write(directory: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str,
     rows: of `records`.
     facts: `config_file`, `params_override`, `train_steps`, and once exits are timed `threads`.
   """
-  os.makedirs(directory, exist_ok=True)
   files = {
     RECORDS: json.dumps({'format': 1, **facts, 'records': rows}, indent=1) + '\n',
     TABLE: table(rows, facts),
     PLOT: plot(rows),
   }
   for name, text in files.items():
-    path = pathlib.Path(directory) / name
-    partial = path.with_suffix('.partial')
-    partial.write_text(text, encoding='utf-8')
-    partial.replace(path)
+    whole_file.write_text(os.path.join(directory, name), text)
 
 
 def table(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ import tf_keras
 from absl import app, flags
 from official.vision.modeling.backbones import factory
 
-from nasfpn_tf import config, topology
+from nasfpn_tf import config, topology, whole_file
 from nasfpn_tf.data.records import manifest
 from nasfpn_tf.modeling import backbones  # noqa: F401  Registers the backbones.
 from nasfpn_tf.modeling.weights import pretrained
@@ -215,9 +215,7 @@ def run(neck: Neck, seed: int, params: Any, settings: Settings) -> dict[str, Any
   evaluation = json.loads((directory / 'run' / 'eval.json').read_text())
   values = {'neck': neck.label, **dataclasses.asdict(neck), 'seed': seed, 'step': evaluation['step']}
   values |= {name: evaluation[name] for name in _METRICS if name in evaluation}
-  temporary = record.with_suffix('.part')
-  temporary.write_text(json.dumps(values))
-  temporary.replace(record)
+  whole_file.write_json(record, values)
   return values
 
 

@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.chain import process
 
 _LAST_LINES = 15  # Lines of a log that are shown when its command fails.
@@ -167,10 +168,7 @@ class Chain:
       return {}
 
   def _write_stamp(self, name: str, content: Mapping[str, Any]) -> None:
-    path = self._stamps / f'{name}.json'
-    temporary = path.with_suffix('.tmp')
-    temporary.write_text(json.dumps(content), encoding='utf-8')
-    temporary.replace(path)
+    whole_file.write_json(self._stamps / f'{name}.json', content)
 
   def _say(self, text: str) -> None:
     self._stream.write(text + '\n')

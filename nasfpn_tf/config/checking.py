@@ -23,7 +23,7 @@ from typing import Any
 
 from nasfpn_tf.spelling import nearest
 
-__all__ = ['check', 'nearest']
+__all__ = ['check', 'mismatch', 'nearest']
 
 
 def check(params: Any, where: str = '') -> None:
@@ -45,8 +45,8 @@ def _type_problems(params: Any, where: str) -> Iterator[str]:
   for name in annotations:
     value = getattr(params, name)
     key = f'{where}.{name}' if where else name
-    if not _fits(value, annotations[name]):
-      yield f'{key} must be {_describe(annotations[name])}, not {value!r}.'
+    if found := mismatch(value, annotations[name]):
+      yield f'{key} {found}'
     elif dataclasses.is_dataclass(value):
       yield from _type_problems(value, key)
     elif isinstance(value, list | tuple):
@@ -58,6 +58,11 @@ def _type_problems(params: Any, where: str) -> Iterator[str]:
     if params.type is not None and params.type not in choices:
       key = f'{where}.type' if where else 'type'
       yield f'{key} {params.type!r} is unknown; {nearest(params.type, choices)}'
+
+
+def mismatch(value: Any, annotation: Any) -> str:
+  """Compares a value with a declared type; returns '' if it fits, else 'must be ..., not ...', to put behind a key."""
+  return '' if _fits(value, annotation) else f'must be {_describe(annotation)}, not {value!r}.'
 
 
 def _annotations(params: Any) -> dict[str, Any]:
@@ -80,13 +85,17 @@ def _fits(value: Any, annotation: Any) -> bool:
     return any(_fits(value, argument) for argument in arguments)
   if origin in (list, tuple) or annotation in (list, tuple) or getattr(origin, '__name__', '') == 'Sequence':
     # Model Garden stores a list where an override sets a tuple.
-    return isinstance(value, list | tuple) and (
-      not arguments or arguments[-1] is Ellipsis or all(_fits(v, arguments[0]) for v in value)
-    )
+    if not isinstance(value, list | tuple):
+      return False
+    if _is_fixed(annotation):
+      return len(value) == len(arguments) and all(map(_fits, value, arguments))
+    return not arguments or all(_fits(v, arguments[0]) for v in value)
   if annotation is type(None):
     return value is None
   if origin in (dict, collections.abc.Mapping):
-    return isinstance(value, collections.abc.Mapping) and all(_fits(inner, arguments[1]) for inner in value.values())
+    if not isinstance(value, collections.abc.Mapping):
+      return hasattr(value, 'as_dict')  # Model Garden makes a mapping a configuration.
+    return all(_fits(inner, arguments[1]) for inner in value.values())
   if not isinstance(annotation, type) or origin is not None:
     return True
   if annotation in (int, float) and isinstance(value, bool):
@@ -100,6 +109,12 @@ def _fits(value: Any, annotation: Any) -> bool:
   return True
 
 
+def _is_fixed(annotation: Any) -> bool:
+  """Tells whether a type is a tuple of so many elements, such as `tuple[int, int]`."""
+  arguments = typing.get_args(annotation)
+  return typing.get_origin(annotation) is tuple and bool(arguments) and arguments[-1] is not Ellipsis
+
+
 def _describe(annotation: Any) -> str:
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
   names = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'a string', type(None): 'null'}
@@ -109,6 +124,8 @@ def _describe(annotation: Any) -> str:
     return ' or '.join(_describe(argument) for argument in arguments)
   if origin in (dict, collections.abc.Mapping):
     return 'a mapping' if arguments[1] is Any else f'a mapping, each value {_describe(arguments[1])}'
+  if _is_fixed(annotation):
+    return f'a list of {len(arguments)}: {", ".join(map(_describe, arguments))}'
   if dataclasses.is_dataclass(annotation):
     return f'a section with keys of {annotation.__name__}'
   return f'a list, each element {_describe(arguments[0])}' if arguments else 'a list'

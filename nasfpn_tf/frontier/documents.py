@@ -15,10 +15,10 @@
 """Writes the documents about a frontier: an HTML page that needs no other file, an SVG and a Markdown document."""
 
 import os
-import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.frontier import models as models_lib
 from nasfpn_tf.frontier import table
 from nasfpn_tf.frontier.models import AXES, Model
@@ -63,15 +63,10 @@ def write(
     MARKDOWN: table.markdown(title, models, settings, published),
     HTML: report.render(gather(models, settings, published, title, axis)),
   }
-  os.makedirs(directory, exist_ok=True)
-  paths = []
+  paths = {name: os.path.join(directory, name) for name in texts}
   for name, text in texts.items():
-    path = pathlib.Path(directory) / name
-    temporary = path.with_suffix('.partial')
-    temporary.write_text(text, encoding='utf-8')
-    temporary.replace(path)
-    paths.append(str(path))
-  return paths
+    whole_file.write_text(paths[name], text)
+  return list(paths.values())
 
 
 def draw(models: Sequence[Model], setting: str, published: Sequence[Published]) -> charts.Chart:

@@ -19,12 +19,11 @@ import fcntl
 import json
 import math
 import os
-import types
-import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nasfpn_tf.artifacts import formats
+from nasfpn_tf.config import checking
 
 FORMAT = 1
 PARTS = ('backbone', 'neck', 'head', 'post_processing')
@@ -156,41 +155,26 @@ class ModelRecord:
       raise RecordError(f'a record is a JSON object, not {type(data).__name__}.')
     if data.get('format') != FORMAT:
       raise RecordError(f'format is {data.get("format")!r}; this version reads {FORMAT}.')
-    values = _checked(cls, {key: value for key, value in data.items() if key != 'format'}, '')
-    values['latency_ms'] = Latency(**_checked(Latency, values['latency_ms'], 'latency_ms.'))
+    values = {key: value for key, value in data.items() if key != 'format'}
+    if isinstance(values.get('latency_ms'), Mapping):
+      values['latency_ms'] = Latency(**_checked(Latency, values['latency_ms'], 'latency_ms.'))
+    values = _checked(cls, values, '')
     if values['input_size'] is not None:
       values['input_size'] = tuple(values['input_size'])
     return cls(**values)
 
 
 def _checked(cls: type, data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-  """The values of a dataclass as parsed, each of the type that its field declares."""
+  """Checks that the values of a dataclass are there, and each of the type that its field declares; returns them."""
   fields = {field.name: field.type for field in dataclasses.fields(cls)}
   if missing := [name for name in fields if name not in data]:
     raise RecordError(f'{prefix}{missing[0]} is missing.')
   if unknown := [name for name in data if name not in fields]:
     raise RecordError(f'{prefix}{unknown[0]} is unknown.')
   for name, kind in fields.items():
-    if not _fits(data[name], kind):
-      shown = kind.__name__ if isinstance(kind, type) else str(kind).replace('collections.abc.', '')
-      raise RecordError(f'{prefix}{name} is {data[name]!r}, not {shown}.')
+    if found := checking.mismatch(data[name], kind):
+      raise RecordError(f'{prefix}{name} {found}')
   return dict(data)
-
-
-def _fits(value: Any, kind: Any) -> bool:
-  """Whether parsed JSON is what a field of this type is written as."""
-  origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-  if kind is Any:
-    return True
-  if isinstance(kind, types.UnionType):
-    return any(_fits(value, argument) for argument in arguments)
-  if origin is Mapping:
-    return isinstance(value, Mapping) and all(_fits(entry, arguments[1]) for entry in value.values())
-  if origin is tuple:
-    return isinstance(value, list) and len(value) == len(arguments) and all(map(_fits, value, arguments))
-  if isinstance(value, bool):
-    return kind is bool
-  return isinstance(value, {float: (int, float), Latency: Mapping}.get(kind, kind))
 
 
 def append(path: str, record: ModelRecord) -> None:

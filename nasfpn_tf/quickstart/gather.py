@@ -24,7 +24,7 @@ from importlib import metadata
 from typing import Any
 
 import nasfpn_tf
-from nasfpn_tf import processor, topology
+from nasfpn_tf import processor, topology, whole_file
 from nasfpn_tf.chain import steps
 from nasfpn_tf.quickstart import chain
 from nasfpn_tf.report import curves, detector, pictures
@@ -71,9 +71,7 @@ def write_report(quickstart: chain.Quickstart, results: Sequence[steps.Result]) 
       environment=environment(),
     )
   )
-  temporary = quickstart.report.with_suffix('.tmp')
-  temporary.write_text(text, encoding='utf-8')
-  temporary.replace(quickstart.report)
+  whole_file.write_text(quickstart.report, text)
 
 
 def loss_curves(history: Sequence[dict[str, Any]]) -> list[curves.Series]:

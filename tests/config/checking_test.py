@@ -14,6 +14,8 @@
 """Tests of the check of a configuration's types."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from official.core import exp_factory
@@ -94,3 +96,23 @@ def test_wrong_values_are_named(overrides, message):
   whole.override(overrides)
   with pytest.raises(ValueError, match=message):
     checking.check(whole, 'top')
+
+
+@pytest.mark.parametrize(
+  ('value', 'annotation', 'message'),
+  [
+    ([320, 256], tuple[int, int], ''),
+    ([320], tuple[int, int], r'must be a list of 2: an integer, an integer, not [320].'),
+    ([320, '256'], tuple[int, int] | None, "must be a list of 2: an integer, an integer or null, not [320, '256']."),
+    ((1, 2, 3), tuple[int, ...], ''),
+    ((1, 'x'), tuple[int, ...], "must be a list, each element an integer, not (1, 'x')."),
+    ({'a': 1}, Mapping[str, float], ''),
+    ({'a': 'x'}, Mapping[str, float], "must be a mapping, each value a number, not {'a': 'x'}."),
+    ([1], dict[str, int], 'must be a mapping, each value an integer, not [1].'),
+    ({'a': object}, Mapping[str, Any], ''),
+    (3, Mapping[str, Any], 'must be a mapping, not 3.'),
+    (hyperparams.Config({'a': 1}), Mapping[str, int], ''),
+  ],
+)
+def test_values_are_compared_with_declared_types(value, annotation, message):
+  assert checking.mismatch(value, annotation) == message

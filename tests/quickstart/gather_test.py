@@ -77,7 +77,7 @@ def test_the_report_shows_what_the_files_say(quickstart):
   assert text.count('class="b-truth"') == 2
   assert text.count('class="b-good"') == 3  # Found by three of the four forms ...
   assert text.count('class="b-missed"') == 1 + 4  # ... and missed by the fourth; the second picture's by all.
-  assert not list(quickstart.output_dir.glob('*.tmp'))
+  assert not list(quickstart.output_dir.glob('*.partial'))
 
 
 def test_curves_of_the_losses_add_up():

@@ -17,6 +17,7 @@
 import fcntl
 import os
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.search.problems import SearchError, explained
 
 
@@ -61,13 +62,8 @@ class SearchDirectory:
 
   def write(self, path: str, text: str) -> None:
     """Replaces a file by `text`: whoever reads it sees all of the old one or all of the new one."""
-    partial = f'{path}.partial'
     with explained(path):
-      with open(partial, 'w', encoding='utf-8') as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-      os.replace(partial, path)
+      whole_file.write_text(path, text)
 
   def append(self, path: str, text: str) -> None:
     """Adds `text` to a file."""

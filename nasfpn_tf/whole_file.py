@@ -1,0 +1,41 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Writes a file as a whole: whoever reads it sees all of the old content or all of the new one, even after a crash."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+  """Writes text in UTF-8 beside the file, then puts it in the file's place; directories are made.
+
+  Raises:
+    OSError: it cannot be written; the file is as it was.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  partial = path.with_name(f'{path.name}.partial')
+  with open(partial, 'w', encoding='utf-8') as file:
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+  partial.replace(path)
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+  """Writes a value as JSON, as `write_text` does."""
+  write_text(path, json.dumps(value, indent=2) + '\n')
