@@ -17,10 +17,9 @@
 A row for each level, coarsest on top; a column for each cell, so that every arrow runs from left to right.
 """
 
-import html
 from collections.abc import Iterator
 
-from nasfpn_tf.topology import ops
+from nasfpn_tf.topology import figure_parts, ops
 from nasfpn_tf.topology.figure_routes import (
   BOX_GAP,
   BOX_WIDTH,
@@ -43,8 +42,8 @@ from nasfpn_tf.topology.spec import PyramidSpec
 _CORNER = 9
 _LEGEND_LINE = 26
 
-_INK, _LINE, _ATTENTION, _RESIDUAL = '#22303c', '#5b6b79', '#d9541e', '#7a4bb0'
-_FILLS = {'input': ('#fdeebf', '#d8a72c'), 'cell': ('#eef1f4', '#8a98a5'), 'output': ('#cfe3f8', '#3f7fbf')}
+_INK, _LINE, _ATTENTION, _RESIDUAL = figure_parts.INK, figure_parts.LINE, '#d9541e', '#7a4bb0'
+_FILLS = {'input': figure_parts.INPUT, 'cell': figure_parts.INNER, 'output': figure_parts.OUTPUT}
 _CELL = 'ReLU, 3x3 conv, BN'
 
 
@@ -57,25 +56,19 @@ def svg(spec: PyramidSpec, residual: bool = False) -> str:
   """
   layout = Layout(spec, residual)
   width = layout.column_x(len(spec.cells)) + PILL_WIDTH + MARGIN
-  name = html.escape(spec.name)
   found = arrows(layout)
   legend, legend_bottom = _legend(spec, found, width, TOP + ROW * spec.num_levels + 24)
   height = legend_bottom + 20
   markers = {'arrow': _LINE, 'attention': _ATTENTION, **({'residual': _RESIDUAL} if residual else {})}
   parts = [
-    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
-    ' font-family="Helvetica, Arial, sans-serif" text-anchor="middle">',
-    f'<title>Feature pyramid {name}</title>',
-    *(_marker(marker, color) for marker, color in markers.items()),
-    f'<rect width="{width:g}" height="{height:g}" fill="#ffffff"/>',
-    _text(MARGIN, 34, name, size=17, anchor='start', weight='bold'),
+    figure_parts.text(MARGIN, 34, spec.name, size=17, anchor='start', weight='bold'),
     *_rows(layout, width),
     *_paths(layout, found),
     *_features(layout),
     *legend,
-    '</svg>',
   ]
-  return '\n'.join(parts) + '\n'
+  definitions = [_marker(marker, color) for marker, color in markers.items()]
+  return figure_parts.document(f'Feature pyramid {spec.name}', width, height, parts, definitions)
 
 
 def _rounded(points: list[Point]) -> str:
@@ -113,7 +106,7 @@ def _features(layout: Layout) -> Iterator[str]:
   for feature, level in enumerate(spec.levels):
     y = layout.row_y(level)
     yield _box('input', INPUT_X - PILL_WIDTH / 2, y, PILL_WIDTH, f'P{level}', round_corner=HEIGHT / 2)
-    yield _text(INPUT_X - 12, y - HEIGHT / 2 - 6, str(feature), size=10, color='#7a8794')
+    yield figure_parts.text(INPUT_X - 12, y - HEIGHT / 2 - 6, str(feature), size=10, color=figure_parts.GREY)
     out_x = layout.column_x(len(spec.cells)) - PILL_WIDTH / 2
     yield _box('output', out_x, y, PILL_WIDTH, f'P{level}', round_corner=HEIGHT / 2)
   for index, cell in enumerate(spec.cells):
@@ -133,7 +126,7 @@ def _rows(layout: Layout, width: float) -> Iterator[str]:
     y = layout.row_y(level)
     if (layout.spec.max_level - level) % 2 == 0:
       yield f'<rect y="{y - ROW / 2:g}" width="{width:g}" height="{ROW}" fill="#f8f9fb"/>'
-    yield _text(MARGIN, y + 4, f'1/{2**level}', size=12, color='#7a8794', anchor='start')
+    yield figure_parts.text(MARGIN, y + 4, f'1/{2**level}', size=12, color=figure_parts.GREY, anchor='start')
 
 
 def _legend(spec: PyramidSpec, found: list[Arrow], width: float, y: float) -> tuple[list[str], float]:
@@ -156,7 +149,9 @@ def _legend(spec: PyramidSpec, found: list[Arrow], width: float, y: float) -> tu
     length = 34 + 6 * len(word)
     if x + length > width:
       x, y = float(MARGIN), y + _LEGEND_LINE
-    parts.append(f'<g transform="translate({x:g} {y:g})">{sign}{_text(31, 4, word, size=12, anchor="start")}</g>')
+    parts.append(
+      f'<g transform="translate({x:g} {y:g})">{sign}{figure_parts.text(31, 4, word, size=12, anchor="start")}</g>'
+    )
     x += length + 16
   return parts, y
 
@@ -176,7 +171,7 @@ def _line(arrow: Arrow, data: str = 'M0 0h26') -> str:
 def _operation(op: ops.MergeOp, x: float, y: float, radius: float = RADIUS) -> str:
   if op.figure_symbol == '+':
     return _plus(x, y, radius, _INK)
-  return _circle(x, y, radius, _INK) + _text(x, y + 3.8, html.escape(op.figure_symbol), size=11, weight='bold')
+  return _circle(x, y, radius, _INK) + figure_parts.text(x, y + 3.8, op.figure_symbol, size=11, weight='bold')
 
 
 def _plus(x: float, y: float, radius: float, color: str) -> str:
@@ -193,13 +188,8 @@ def _box(kind: str, x: float, y: float, width: float, words: str, round_corner: 
   color, rim = _FILLS[kind]
   return (
     f'<rect x="{x:g}" y="{y - HEIGHT / 2:g}" width="{width:g}" height="{HEIGHT}" rx="{round_corner:g}" fill="{color}"'
-    f' stroke="{rim}" stroke-width="1.4"/>' + _text(x + width / 2, y + 5, words, size=14)
+    f' stroke="{rim}" stroke-width="1.4"/>' + figure_parts.text(x + width / 2, y + 5, words, size=14)
   )
-
-
-def _text(x: float, y: float, words: str, size: int, color: str = _INK, anchor: str = '', weight: str = '') -> str:
-  extra = (f' text-anchor="{anchor}"' if anchor else '') + (f' font-weight="{weight}"' if weight else '')
-  return f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{color}"{extra}>{words}</text>'
 
 
 def _marker(name: str, color: str) -> str:

@@ -54,6 +54,14 @@ def config_packages() -> set[str]:
   return {'nasfpn_tf.' + str(parent).replace('/', '.') for parent in parents}
 
 
+def test_files_of_packages_are_package_data():
+  """Style sheets, scripts and templates are in the wheel; BUILD files are not."""
+  globs = {f'{package.replace(".", "/")}/{glob}' for package, of in SETUPTOOLS['package-data'].items() for glob in of}
+  paths = [path for path in repository.files() if path.startswith('nasfpn_tf/') and not path.endswith(('.py', 'BUILD'))]
+  missing = [path for path in paths if not any(pathlib.PurePosixPath(path).match(glob) for glob in globs)]
+  assert paths and not missing
+
+
 def test_packages_are_the_directories():
   packages = {path.removesuffix('/__init__.py').replace('/', '.') for path in repository.python_files('nasfpn_tf')}
   packages = {name for name in packages if not name.endswith('.py')}
