@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What the exits of a detector cost: multiply-adds, parameters, and milliseconds in LiteRT."""
+"""Measures what the exits of a detector cost: multiply-adds, parameters, and latency in LiteRT."""
 
 import json
 import os

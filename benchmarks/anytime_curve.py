@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What exits cost and reach beside detectors that were trained with so many pyramids: records, table, plot.
+"""Compares the exits of one detector with detectors trained separately, one for each number of pyramids.
 
 python -m benchmarks.anytime_curve --train=records/bccd_train,records/bccd_val --validation=records/bccd_test \
   --output_dir=runs/anytime_curve --seeds=0,1,2 --loss_weights=1,1,4
@@ -106,7 +106,7 @@ def plan(
 
 
 class Curve:
-  """The runs in a directory."""
+  """Trains and evaluates the runs of a comparison in one directory."""
 
   def __init__(self, directory: str, settings: Mapping[str, Any], common: Mapping[str, Any]):
     """Takes the place.

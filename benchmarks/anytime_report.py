@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The comparison of exits with detectors of their own as records, as a table, and as a plot."""
+"""Reports the comparison of exits with separately trained detectors: records, a table and a plot."""
 
 import json
 import os

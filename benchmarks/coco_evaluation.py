@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""COCO's box metrics of a whole split: ours against pycocotools, from arrays of detections to the twelve numbers.
+"""Compares COCO evaluation of a whole split with pycocotools, from arrays of detections to the twelve metrics.
 
 python -m benchmarks.coco_evaluation --num_images=5000 --detections=60 --runs=3
 

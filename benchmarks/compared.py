@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The detectors that comparisons of whole detectors are about."""
+"""Builds the detectors that are compared as a whole."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The forward pass of a pyramid as a function whose weights are constants."""
+"""Makes the forward pass of a pyramid a function whose weights are constants."""
 
 from collections.abc import Callable, Mapping
 

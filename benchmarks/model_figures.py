@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Figures of the models as they are built here, kept in a JSON file so that a document can show them at once."""
+"""Counts parameters and multiply-adds of the models in configs/, and keeps them in a JSON file for the documents."""
 
 import dataclasses
 import hashlib

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Model Garden's RetinaNet with NAS-FPN, set up as one of ours and on its weights, to measure against."""
+"""Builds Model Garden's RetinaNet with NAS-FPN with the settings and weights of one of ours, for comparison."""
 
 import tf_keras
 from official.vision.configs import retinanet

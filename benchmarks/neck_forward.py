@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The pyramid alone, forward: ours against Model Garden's NASFPN on the same weights.
+"""Compares the forward pass of the pyramid alone with Model Garden's NASFPN on the same weights.
 
 python -m benchmarks.neck_forward --num_filters=256 --num_repeats=7 --image_size=512
 python -m benchmarks.neck_forward --num_filters=64 --num_repeats=3 --separable --image_size=384
@@ -42,7 +42,7 @@ _RUNS = flags.DEFINE_integer('runs', 30, 'Counted calls of each side.', lower_bo
 
 
 class Convolutions(tf.Module):
-  """What no implementation of a pyramid can leave out: every cell's convolution, once each."""
+  """Computes what every implementation of a pyramid must: the convolution of each cell, once."""
 
   def __init__(self, pyramid, features):
     super().__init__()

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The pyramid alone, forward: ours against mmdetection's NASFPN in PyTorch.
+"""Compares the forward pass of the pyramid alone with mmdetection's NASFPN in PyTorch.
 
 pip install torch 'mmdet<4' mmengine 'mmcv-lite<2.2'
 python -m benchmarks.neck_mmdetection --num_filters=256 --num_repeats=7 --image_size=512

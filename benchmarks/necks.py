@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""NAS-FPNLite against stacked FPN and FPNLite: same backbone, schedule and multiply-adds, several seeds.
+"""Compares NAS-FPNLite with stacked FPN and FPNLite: same backbone, schedule and multiply-adds, several seeds.
 
 python -m benchmarks.necks --train=records/bccd_train --validation=records/bccd_val --output_dir=runs/necks
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From raw head outputs to detections: ours against Model Garden's 'v2' (its default) and 'batched'.
+"""Compares post-processing of raw head outputs with Model Garden's 'v2' (its default) and 'batched'.
 
 python -m benchmarks.postprocessing --image_size=640 --num_classes=91 --runs=20
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Peak memory and time of a training step with and without recomputation in the backward pass.
+"""Measures peak memory and time of a training step with and without recomputation in the backward pass.
 
 python -m benchmarks.recompute                                  # a small detector
 python -m benchmarks.recompute --model_id=50 --num_repeats=7 --num_filters=256 --num_classes=91 --image_size=640

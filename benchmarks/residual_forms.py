@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Which form of the residual connection between stacked pyramids trains best: same data, steps and seeds for each.
+"""Compares kinds of residual connection between stacked pyramids: same data, steps and seeds for each.
 
 python -m benchmarks.residual_forms --train=records/bccd_train,records/bccd_val --validation=records/bccd_test \
   --necks=nas_fpn:3x64 --steps=800 --output_dir=runs/residual_forms

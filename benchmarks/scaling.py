@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How time and memory grow with one dimension, beside what the arithmetic says.
+"""Measures how time and memory grow with one dimension, and compares them with the prediction from multiply-adds.
 
 python -m benchmarks.scaling --along=repeats --output=repeats.svg       # N: 1 to 7
 python -m benchmarks.scaling --along=filters                            # D

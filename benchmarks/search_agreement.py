@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How far the rewards of shared weights agree with those of children that are trained by themselves.
+"""Measures how far rewards by shared weights agree with rewards of separately trained children.
 
 python -m benchmarks.search_agreement --shared=digits_shared --alone=digits_proxy --work_dir=runs/agreement
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How many samples each searcher needs, on a reward that costs nothing and whose best is known.
+"""Measures how many samples each searcher needs on a synthetic reward whose optimum is known.
 
 python -m benchmarks.search_samples --num_cells=7 --num_seeds=10 --max_trials=2000
 

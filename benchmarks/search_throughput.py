@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How many trials a minute a search gets through store and local executor where an evaluation takes no time.
+"""Measures the trials per minute that store and local executor allow, with an evaluation that takes no time.
 
 python -m benchmarks.search_throughput --num_trials=1000 --num_workers=2
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Ours and a peer timed in turn, so that a machine whose speed drifts slows both: medians and ratios."""
+"""Times two implementations in turn, so that a machine whose speed drifts slows both: medians and ratios."""
 
 import dataclasses
 import json

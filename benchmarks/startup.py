@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How soon every script answers --help, against importing TensorFlow alone.
+"""Measures how long each script takes to answer --help, compared with importing TensorFlow.
 
 python -m benchmarks.startup --runs=5
 

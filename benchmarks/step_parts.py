@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a training step's time goes to: backbone, pyramid, head, and losses with the update.
+"""Measures the time of each part of a training step: backbone, pyramid, head, and losses with the update.
 
 python -m benchmarks.step_parts --model_id=50 --num_filters=256 --image_size=256
 python -m benchmarks.step_parts --backbone=mobilenet --num_filters=64 --separable --image_size=384

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A training step on made-up labels, to measure time and memory of the network apart from the input."""
+"""Builds a training step on synthetic labels, to measure time and memory of the network without the input."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

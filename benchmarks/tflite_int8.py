@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""An int8 TFLite file against the float one of the same detector: time on some numbers of threads, and COCO's AP.
+"""Compares an int8 .tflite with the float one of the same detector: latency by number of threads, and AP.
 
 python -m benchmarks.tflite_int8 --float=runs/float.tflite --int8=runs/int8.tflite --input_path='records/bccd_test-*'
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""COCO to TFRecords, time and peak memory: ours against Model Garden's `create_coco_tf_record`.
+"""Compares writing COCO as TFRecords with Model Garden's `create_coco_tf_record`: time and peak memory.
 
 python -m benchmarks.tfrecord_writing --num_images=20000
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A whole training step, decoding and labels included: ours against Model Garden's task.
+"""Compares a whole training step, decoding and labels included, with Model Garden's task.
 
 python -m benchmarks.training_step
 python -m benchmarks.training_step --kind=as_shipped --backbone=mobilenet --num_filters=64 --separable --image_size=384

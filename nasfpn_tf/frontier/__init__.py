@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What models reach and cost: records of measurements, Pareto frontiers, and their report."""
+"""Measures accuracy and cost of models, and reports their Pareto frontiers."""

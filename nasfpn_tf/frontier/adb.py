@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""LiteRT's benchmark_model on a connected Android device: runs it through adb and reads what it prints."""
+"""Runs LiteRT's benchmark_model on a connected Android device through adb, and reads its output."""
 
 import dataclasses
 import os

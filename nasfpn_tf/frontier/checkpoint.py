@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Measures the Keras model as a graph, its parts by graphs that end behind them, as differences."""
+"""Measures the Keras model as a graph; the time of a part is the difference of two graphs, cut before and after it."""
 
 from collections.abc import Mapping
 from typing import Any

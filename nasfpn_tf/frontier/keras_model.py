@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What the formats that TensorFlow runs have in common: its threads, and the counts of their Keras model."""
+"""Serves the formats that TensorFlow runs: sets its threads, and counts parameters and multiply-adds."""
 
 from collections.abc import Sequence
 from typing import Any

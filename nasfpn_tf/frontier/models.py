@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Records put together: one model a name, what it costs on each axis, and what is on each Pareto frontier."""
+"""Groups records by model, and finds the Pareto frontier for each kind of cost."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence

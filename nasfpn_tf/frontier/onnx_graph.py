@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What an .onnx computes: multiply-adds and weights. It keeps no names of layers, so it is one part: the network."""
+"""Counts multiply-adds and weights of an .onnx, as one part: the file has no names of layers."""
 
 import math
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Which detectors a frontier is made of, and what each changes in the configuration that they have in common."""
+"""Plans the detectors of a frontier, and what each changes in the configuration that they share."""
 
 import dataclasses
 import fnmatch
@@ -32,7 +32,7 @@ FORMS = {'float': 'none', 'int8': 'int8'}
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-  """One training, of which every exit and every form is a model of the frontier.
+  """A training; each of its exits in each format is a model of the frontier.
 
   Attributes:
     pyramid: a key of `TOPOLOGIES`.

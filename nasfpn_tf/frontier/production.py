@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Makes a frontier: trains, exports and measures its points, one after the other, and reports after each."""
+"""Makes a frontier: trains, exports and measures its points one by one, and updates the report after each."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ _SPLITS = ('train', 'val', 'test')
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """What all points have in common. A directory is for one of them.
+  """What all points share; a directory belongs to one `Settings`.
 
   Attributes:
     config_file: the configuration that the points change.
@@ -57,7 +57,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Measuring:
-  """How finished models are measured; may change from run to run.
+  """How finished models are measured; this may change between runs.
 
   Attributes:
     forms: keys of `plan.FORMS`.

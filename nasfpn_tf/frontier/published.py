@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What others have published of mobile and larger detectors, with the source of every figure."""
+"""Lists published accuracy and cost of mobile and larger detectors, each with its source."""
 
 import dataclasses
 import pathlib
@@ -27,7 +27,7 @@ _ZOO = 'https://github.com/tensorflow/models/blob/master/research/object_detecti
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-  """One row of somebody's table; COCO's 80 classes.
+  """A published result on the 80 classes of COCO.
 
   Attributes:
     name: of the model.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""One measurement of one model form: a line of JSON that `benchmark.py` writes and `report_frontier.py` reads."""
+"""Defines the record of one measurement: a line of JSON that `benchmark.py` writes and `report_frontier.py` reads."""
 
 import dataclasses
 import fcntl
@@ -30,7 +30,7 @@ PARTS = ('backbone', 'neck', 'head', 'post_processing')
 
 
 class RecordError(ValueError):
-  """A record, or a file of records, is not what it should be; the message names the file, the line and the key."""
+  """Raised for an invalid record; the message names the file, the line and the key."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True)
 class ModelRecord:
-  """What one form of a model reaches and costs, and how that was measured.
+  """Accuracy and cost of a model in one format, and how they were measured.
 
   Attributes:
     name: what reports call it; records of one name are one model, measured more than once or on several devices.

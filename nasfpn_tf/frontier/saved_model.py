@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Measures the signature of a SavedModel that takes decoded images; TensorFlow arranges its graph as a whole."""
+"""Measures the signature of a SavedModel that takes decoded images, as a whole: TensorFlow optimizes across parts."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The frontier as Markdown: models, what beats what, where the time goes, and what others have published."""
+"""Writes the frontier as Markdown: models, which of them are dominated, time by part, published figures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Measures a .tflite in LiteRT; its parts by files that are cut off behind them, as differences."""
+"""Measures a .tflite in LiteRT; the time of a part is the difference of two files, cut before and after it."""
 
 import os
 import tempfile

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a .tflite computes, part by part: multiply-adds, weights, and the file cut off behind a part.
+"""Analyzes a .tflite part by part: counts multiply-adds and weights, and cuts the file after a part.
 
 The converter names tensors after the layers they come from, so an operator belongs to the pyramid or the head if its
 output is named after one. Operators without such a name go with what they read; those behind the head are

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Time and memory of something that is run again and again, in the process that asks."""
+"""Measures time and memory of repeated calls in this process."""
 
 import contextlib
 import statistics
@@ -59,7 +59,7 @@ def differences(ends: Mapping[str, float]) -> dict[str, float]:
 
 
 class PeakMemory:
-  """What a process takes at most, more than it had to begin with.
+  """Measures how far the memory of this process grows at its peak.
 
   Linux says how much a process had at most, and can be asked to start over; elsewhere nothing is known.
   """

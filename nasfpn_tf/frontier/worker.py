@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A process of its own that runs one model: python -m nasfpn_tf.frontier.worker REQUEST.json RESULT.json
+"""Runs one model in its own process: python -m nasfpn_tf.frontier.worker REQUEST.json RESULT.json
 
 Only what the format needs is loaded, so that what the process takes is the model's. The request has `benchmark`
 ('module:function' that measures), `predictor`, `runtime`, `path`, `exit_stage`, `checkpoint`, `threads`, `runs` and

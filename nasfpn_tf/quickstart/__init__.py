@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From nothing to a trained, exported and measured detector: the chain behind `scripts/quickstart.sh`."""
+"""Trains, exports and measures a first detector on generated images: the steps of `scripts/quickstart.sh`."""

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The quickstart's steps: images, records, training, exports, evaluation of every format."""
+"""Defines the steps of the quickstart: images, records, training, exports, evaluation of every format."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ SCORE_THRESHOLD = 0.4  # Of the boxes in them.
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-  """How much of everything.
+  """Sizes of the data set, and changes to the configuration.
 
   Attributes:
     train_images: images to train on.
@@ -83,7 +83,7 @@ class Form:
 
 
 class Quickstart:
-  """Where everything lies under one output directory, and the steps that make it."""
+  """Lays out the files of a quickstart in one directory, and lists the steps that make them."""
 
   def __init__(self, output_dir: pathlib.Path, scale: Scale = FULL):
     """Plans a run; nothing is written."""

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Gathers what the quickstart's steps left in files and prints the report of it."""
+"""Gathers the results of the quickstart's steps from their files, and writes the report."""
 
 import json
 import os

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Runs the quickstart and says what came of it."""
+"""Runs the quickstart, and lists the files that it made."""
 
 import pathlib
 import sys

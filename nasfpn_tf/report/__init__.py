@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Self-contained HTML reports: one file, no network, light and dark, phone and desktop."""
+"""Builds HTML reports: one file each, no network, light and dark, phone and desktop."""

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The report on a data set: text for a console, a page for a browser.
+"""Builds the report on a data set: text for a console, a page for a browser.
 
 Both take the summaries that `data.statistics.summarize` gives, one a split, and the list of problems found.
 """
@@ -28,7 +28,7 @@ _CLASS_HEADER = ('class', 'label', 'id', 'boxes', 'pictures')
 
 
 def text(summaries: Sequence[Mapping[str, Any]], problems: Sequence[str] = ()) -> str:
-  """The report as plain text; `problems` are the lines to list at its end."""
+  """Writes the report as plain text; `problems` are the lines to list at its end."""
   lines = []
   for summary in summaries:
     lines += [_title(summary), *(f'  {name:<32} {value}' for name, value in _facts(summary)), '']
@@ -38,7 +38,7 @@ def text(summaries: Sequence[Mapping[str, Any]], problems: Sequence[str] = ()) -
 
 
 def html(summaries: Sequence[Mapping[str, Any]], problems: Sequence[str] = ()) -> str:
-  """The report as a self-contained HTML page, with a histogram of the classes."""
+  """Builds the report as a self-contained HTML page, with a histogram of the classes."""
   body = []
   for summary in summaries:
     most = max([item['boxes'] for item in summary['classes']] or [1]) or 1

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The search for architectures: spaces, searchers, evaluators, a resumable loop (arXiv 1904.07392, sec. 3 and 4).
+"""Searches for architectures: spaces, searchers, evaluators, a resumable loop (arXiv 1904.07392, sec. 3 and 4).
 
-What code of one's own is written against lies here: `space.SearchSpace`, `trial.Trial` and `trial.Measurement`,
-`problems.SearchError`. The rooms import downwards only:
+Public interfaces for extensions: `space.SearchSpace`, `trial.Trial` and `trial.Measurement`,
+`problems.SearchError`. The packages import downwards only:
 
   run        a search from its configuration to its results
   loop       propose, evaluate, observe

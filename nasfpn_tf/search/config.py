@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The configuration of a search: a YAML file, with what the command line lays on top."""
+"""Reads the configuration of a search: a YAML file, and overrides from the command line."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _NAMES = {'space': 'nasfpn', 'searcher': 'ppo', 'evaluator': 'proxy', 'executor'
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig:
-  """What a search is, and how it is run.
+  """Configuration of a search and of how it is run.
 
   What it is stays the same for all runs in a directory: `space`, `searcher`, `evaluator`, `seed`, `reuse_rewards`. The
   rest may change from run to run.

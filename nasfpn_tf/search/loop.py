@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The search itself: propose, evaluate, observe, until there are enough trials."""
+"""Runs the search loop: propose, evaluate, observe, until there are enough trials."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ from nasfpn_tf.search.trial import FAILED, Results
 
 
 class Search:
-  """One run of a search, from where the store stands to the end.
+  """One run of a search, from the state of its store to the end.
 
   Whatever happens is in the store before anything is done about it, so that a run that ends in any way at all is gone
   on with by the next: a trial that was under way is evaluated again in its own directory, one that has been measured

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What ends a search with one line instead of a stack trace."""
+"""Defines the errors that end a search with one line instead of a stack trace."""
 
 import contextlib
 import errno
@@ -20,14 +20,14 @@ from collections.abc import Iterator
 
 
 class SearchError(ValueError):
-  """A search that cannot go on as it is told to; the message names the file or the key and says what to do.
+  """Raised where a search cannot continue; the message names the file or the key and says what to do.
 
   What has been found by then is in the search directory. A trial that fails is no such error: it is a `Measurement`.
   """
 
 
 class StorageFull(SearchError):
-  """No room for what has to be kept; everything written before is whole."""
+  """Raised where the disk is full; everything written before is intact."""
 
   def __init__(self, path: str):
     """`path` is what could not be written."""
@@ -37,7 +37,7 @@ class StorageFull(SearchError):
 
 
 class DamagedStore(SearchError):
-  """A store that holds something else than a search has written; it is left as it is."""
+  """Raised for a store with contents that no search wrote; the file is left as it is."""
 
   def __init__(self, path: str, found: object):
     """`path` is the file, `found` what is wrong with it."""

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A search from its configuration to its results: what `scripts/search.py` calls."""
+"""Runs a search from its configuration to its results; `scripts/search.py` calls it."""
 
 from collections.abc import Callable
 

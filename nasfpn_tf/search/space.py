@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a search searches: architectures as sequences of decisions, with the illegal ones masked.
+"""Defines search spaces: architectures as sequences of decisions, with the illegal ones masked.
 
 A space is one class. It says which decisions there are, how many legal sequences begin with a given prefix, and how a
 sequence becomes an architecture; masks, sizes, uniform samples and enumerations follow from the counts.

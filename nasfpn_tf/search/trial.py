@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""One sample of a search and what came of it: two frozen values, each one line of JSON."""
+"""Defines trials and their measurements: two frozen values, each one line of JSON."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ FAILED = 'failed'  # Reward 0, with a reason.
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-  """A proposal: what to evaluate, before anything is known about it.
+  """A proposed architecture, before its evaluation.
 
   Attributes:
     id: its number in the search, from 0 in the order of proposals.
@@ -72,7 +72,7 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-  """What an evaluation found.
+  """The result of an evaluation.
 
   Attributes:
     reward: what the searcher maximises; finite and not negative, 0 where the trial failed.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""One set of weights for all pyramids of a space.
+"""Holds one set of weights for all pyramids of a space.
 
 A merging cell's convolution does not depend on which features it merges, nor on their levels, so the cell at one
 position of one repeat has the same convolution in every pyramid. The batch norm after it is one for each output level,

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The child network of a trial: what an evaluator is told to train, with the trial's architecture in it."""
+"""Configures the child network of a trial: the training of an evaluator with the trial's architecture."""
 
 import dataclasses
 import errno

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Who evaluates: what every evaluator of a search is, and what names one in a search."""
+"""Defines the interface of evaluators, and how a search names one."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Latency of a detector on this machine: its TFLite form without post-processing, which no architecture changes."""
+"""Measures the latency of a detector on this machine, as a .tflite without post-processing."""
 
 import statistics
 import time

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The proxy task: a child is trained for a short while and its AP on the held-out split is the reward.
+"""Evaluates by the proxy task: trains a child briefly; its AP on the held-out split is the reward.
 
 The paper's (arXiv 1904.07392, sec. 4.1): ResNet-10, 3 repeats, 512 pixels, 10 epochs, learning rate 0.08 divided by 10
 at epoch 8, AP on 7,392 training images set apart: configs/search/nasfpn_coco_paper.yaml.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From the name of an evaluator in a configuration to the function."""
+"""Finds the evaluator that a configuration names."""
 
 import importlib
 import importlib.util

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The reward of a trial: AP, or AP weighed against a cost."""
+"""Computes the reward of a trial: AP, or AP weighed against a cost."""
 
 import dataclasses
 import math

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Weight sharing, for a search on one machine: children are judged with weights that they have inherited, not trained.
+"""Evaluates by weight sharing, for searches on one machine: children inherit their weights instead of being trained.
 
 All children share one bank of weights (`bank.Bank`). Training it, one child drawn uniformly from the space for each
 step, alternates with evaluating the proposed children as they come. A child then costs a few steps and one evaluation

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Where trials are evaluated: what the loop hands to an executor, and what comes back."""
+"""Defines the interface of executors: the jobs that the loop submits, and their outcomes."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """How a job ended: just one of the four.
+  """How a job ended; exactly one of the four is set.
 
   Attributes:
     attempt: of the job.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Evaluation in processes of this machine: the executor that needs nothing set up."""
+"""Evaluates trials in processes on this machine; no setup is needed."""
 
 import selectors
 import time

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A worker process as its owner sees it: hand in a job, read how it ended, notice when it is gone."""
+"""Controls a worker process: submits a job, reads its outcome, notices when the process has died."""
 
 import contextlib
 import dataclasses

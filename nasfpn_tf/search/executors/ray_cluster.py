@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Evaluation on a Ray cluster: the executor for more than one machine. Ray is the extra `[ray]` of this package.
+"""Evaluates trials on a Ray cluster, for more than one machine. Ray is the extra `[ray]` of this package.
 
 A job is a Ray task that looks after one worker process on its node. The loop, not Ray, decides what is tried again, so
 that each attempt is in the store. Work directories have to be on a file system that all nodes see.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From the part of a configuration that names an executor to the executor."""
+"""Builds the executor that a configuration names."""
 
 import inspect
 from collections.abc import Mapping

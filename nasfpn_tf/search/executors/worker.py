@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What runs in a worker process: jobs come in on standard input, outcomes go out on a pipe, one line of JSON each.
+"""Runs in a worker process: reads jobs from standard input, writes outcomes to a pipe, one line of JSON each.
 
 python -m nasfpn_tf.search.executors.worker FD, as `process.WorkerProcess` starts it. When the other side goes away,
 however it ends, a worker that is at work ends at once with everything it has started.

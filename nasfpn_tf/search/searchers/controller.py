@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The controller: a recurrent network that writes architectures down decision by decision.
+"""Defines the controller: a recurrent network that samples architectures decision by decision.
 
 One LSTM layer of 100 units and one softmax a decision, as in NASNet (arXiv 1707.07012, appendix A), which NAS-FPN takes
 its controller from (arXiv 1904.07392, sec. 3). Illegal choices are masked, so every sequence it can write is legal and
@@ -46,7 +46,7 @@ _in_one_thread = threadpoolctl.ThreadpoolController().wrap(limits=1, user_api='b
 
 @dataclasses.dataclass(frozen=True)
 class Forward:
-  """What the controller says of a batch of sequences, and what its backward pass needs.
+  """Outputs of the controller for a batch of sequences, and what its backward pass needs.
 
   Attributes:
     log_probs: `[batch, steps]`, log probability of each token given those before it.

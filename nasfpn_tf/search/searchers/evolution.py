@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Regularized evolution: mutations of the best among the newest (arXiv 1802.01548)."""
+"""Searches by regularized evolution: mutates the best of the newest architectures (arXiv 1802.01548)."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from nasfpn_tf.search.trial import Results, Trial
 
 
 class RegularizedEvolution:
-  """Evolution that forgets the oldest, not the worst (arXiv 1802.01548, algorithm 1).
+  """Evolution that removes the oldest architecture, not the worst (arXiv 1802.01548, algorithm 1).
 
   A tournament among the newest `population_size` architectures picks the parent; the child differs in one decision,
   and in those after it that the change has made illegal.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The paper's searcher: a recurrent controller trained by PPO (arXiv 1904.07392, sec. 3)."""
+"""Searches as the paper does: a recurrent controller trained by PPO (arXiv 1904.07392, sec. 3)."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ from nasfpn_tf.search.trial import Results, Trial
 
 
 class PolicySearch:
-  """The paper's: a recurrent controller draws architectures, PPO makes it draw better ones (sec. 3)."""
+  """A recurrent controller samples architectures; PPO trains it by their rewards (sec. 3)."""
 
   def __init__(self, space: SearchSpace, seed: int = 0, **options: Any):
     """Begins with fresh weights.

@@ -70,7 +70,7 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Learner:
-  """All that learning changes.
+  """The state that training changes.
 
   Attributes:
     weights: the controller's.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Random search: the baseline of every other searcher."""
+"""Searches at random: the baseline for other searchers."""
 
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.searchers.searcher import trial_rng
@@ -21,7 +21,7 @@ from nasfpn_tf.search.trial import Results, Trial
 
 
 class RandomSearch:
-  """Architectures drawn uniformly from the space, whatever came before."""
+  """Draws architectures uniformly from the space, independent of rewards."""
 
   def __init__(self, space: SearchSpace, seed: int = 0):
     """Keeps the space; trial i is drawn by `trial_rng(seed, i)`."""

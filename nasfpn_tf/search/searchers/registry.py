@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From the part of a configuration that names a searcher to the searcher."""
+"""Builds the searcher that a configuration names."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Who proposes: what every searcher of a search can do."""
+"""Defines the interface of searchers."""
 
 from typing import Protocol
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A reward that costs nothing and whose best is known, to measure searchers by."""
+"""Defines a synthetic reward whose optimum is known, to compare searchers."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ from nasfpn_tf.search.space import SearchSpace
 
 
 class Likeness:
-  """How much a sequence is like a hidden one: the share of equal tokens, and of equal cells, half and half.
+  """Similarity to a hidden sequence: the mean of the shares of equal tokens and of equal cells.
 
   The hidden sequence itself has 1, and nothing else has 95 %: a pyramid of 7 cells with one token wrong has 0.91. Whole
   cells count so that tokens do not contribute independently of each other.

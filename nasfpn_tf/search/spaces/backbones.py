@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""SpineNet's search space: scale-permuted backbones (arXiv 1912.05027, sec. 3)."""
+"""Defines SpineNet's search space: scale-permuted backbones (arXiv 1912.05027, sec. 3)."""
 
 import functools
 import math

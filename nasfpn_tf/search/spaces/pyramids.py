@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""NAS-FPN's search space: the merging cells of a feature pyramid (arXiv 1904.07392, sec. 3.1)."""
+"""Defines NAS-FPN's search space: the merging cells of a feature pyramid (arXiv 1904.07392, sec. 3.1)."""
 
 import math
 from collections.abc import Sequence

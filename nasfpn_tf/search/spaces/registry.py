@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From the part of a configuration that names a search space to the space."""
+"""Builds the search space that a configuration names."""
 
 import importlib
 import inspect

@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a search keeps: the directory, the store that is its truth, and the files that are made from it."""
+"""Stores a search: its directory, its database, and the files derived from the database."""

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What has to hold in a store before a search goes on with it: whole pages, all rows, rows that fit together.
+"""Checks a store before a search continues with it: intact pages, all rows, consistent rows.
 
 Whatever a disk, a copy or an editor has done to the file is said here, in one line, before anything is written to it.
 """

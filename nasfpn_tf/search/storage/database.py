@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The sqlite file under a search's store: made or checked, queries, transactions, whose search it is."""
+"""Opens the sqlite file of a search's store: creates or checks it, runs queries and transactions."""
 
 import contextlib
 import json

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A search directory: where everything of one search lies, and who may write there."""
+"""Manages the directory of a search: the paths of its files, and the lock for writing."""
 
 import fcntl
 import os
@@ -22,7 +22,7 @@ from nasfpn_tf.search.problems import SearchError, explained
 
 
 class SearchDirectory:
-  """`search.sqlite` is the truth; `trials.jsonl`, `best.json` and `report.html` are made from it.
+  """The files of a search: `search.sqlite`, and `trials.jsonl`, `best.json` and `report.html`, derived from it.
 
   Held by one coordinator at a time.
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The files of a search directory that are made from its store, kept up to date while the search runs."""
+"""Keeps the files that are derived from the store up to date while the search runs."""
 
 import contextlib
 import json

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The tables of a store, and what sqlite says in the words of a search."""
+"""Defines the tables of a store, and explains errors of sqlite."""
 
 import contextlib
 import sqlite3

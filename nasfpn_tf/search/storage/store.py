@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The truth about a search: one sqlite file with its trials, attempts, rewards and the searcher's state.
+"""Stores a search in one sqlite file: its trials, attempts, rewards and the searcher's state.
 
 Everything else in a search directory is made from it. Each change is one transaction, on disk when it returns: a
 process that is killed leaves a store that the next one goes on from.
@@ -34,7 +34,7 @@ MEASURED, PREEMPTED, LOST, ORPHANED = 'measured', 'preempted', 'lost', 'orphaned
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-  """The right to evaluate a trial, as long as its lease is renewed."""
+  """The right to evaluate a trial while its lease is renewed."""
 
   attempt: int
   trial: Trial
