@@ -1,0 +1,57 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Finds the format of a data set, makes splits where it has none, and writes each split as COCO JSON (docs/fit.md).
+
+split_dataset.py --data=my_images --output_dir=my_splits/annotations
+"""
+
+import os
+import sys
+
+from absl import app, flags
+
+from nasfpn_tf.data.sources import formats
+from nasfpn_tf.data.sources.problems import DataError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('data', None, 'Directory of the images and their annotations: COCO, Pascal VOC or YOLO.')
+flags.DEFINE_enum('format', None, list(formats.FORMATS), 'Of the annotations; unset: found.')
+flags.DEFINE_string('output_dir', None, 'Gets train.json, val.json and test.json; splits.json is written one above.')
+flags.DEFINE_integer('seed', 0, 'Of the choice of validation images.')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  from nasfpn_tf.fit.dataset import format as format_lib
+  from nasfpn_tf.fit.dataset import prepare
+
+  try:
+    parts = format_lib.find(FLAGS.data, FLAGS.format)
+    earlier = prepare.load_earlier(os.path.join(os.path.dirname(os.path.abspath(FLAGS.output_dir)), prepare.SPLITS))
+    prepared = prepare.prepare(FLAGS.data, parts, FLAGS.seed, earlier)
+    prepare.write(prepared, FLAGS.output_dir)
+  except (DataError, OSError) as error:
+    sys.exit(f'split_dataset: {error}')
+  print(f'format: {parts[0].format}\n{prepare.describe(prepared)}')
+
+
+def run():
+  """Console entry point."""
+  flags.mark_flags_as_required(['data', 'output_dir'])
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()
