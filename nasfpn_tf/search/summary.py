@@ -43,7 +43,7 @@ def render(results: Results, space: SearchSpace, identity: Mapping[str, Any], ma
 
 def gather(results: Results, space: SearchSpace, identity: Mapping[str, Any], max_trials: int) -> report.SearchReport:
   """Gathers what the report shows; see `render`."""
-  state = 'Done' if len(results) >= max_trials else 'Running'
+  state = 'Done' if len(results) >= max_trials else 'In progress'
   good = [(trial, measurement) for trial, measurement in results if measurement.status != FAILED]
   return report.SearchReport(
     title=f'Search in the space {space.name}',

@@ -105,6 +105,6 @@ def test_told_to_stop(command, tmp_path):
   _, said = search.communicate()
   assert search.returncode == 42
   assert 'search: stopped; the same command goes on with' in said
-  assert 'Under way: 3 of 6 trials' in (tmp_path / 'run' / 'report.html').read_text()
+  assert 'In progress: 3 of 6 trials' in (tmp_path / 'run' / 'report.html').read_text()
   done = run(command('pauses'))
   assert done.returncode == 0, done.stderr
