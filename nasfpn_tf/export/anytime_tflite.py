@@ -109,7 +109,7 @@ def _refine_function(exported: anytime_module.AnytimeModule, exit_stage: int):
 def converter(exported: module.DetectionModule, functions: Mapping[str, Any]) -> Iterator[tf.lite.TFLiteConverter]:
   """A converter of several signatures, which the public one takes from a SavedModel alone."""
   with tempfile.TemporaryDirectory() as directory:
-    tf.saved_model.save(exported, directory, dict(functions), module.SAVE_OPTIONS)
+    tf.saved_model.save(exported, directory, dict(functions), module.NO_GRADIENTS)
     yield tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(functions))
 
 

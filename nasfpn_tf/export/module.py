@@ -33,8 +33,10 @@ from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import freezing
 from nasfpn_tf.modeling import postprocess
 
-# A detector that is exported computes no gradients, and swish's own cannot be saved out of a frozen graph.
-SAVE_OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+# A graph that computes no gradients; swish's own cannot be saved out of a frozen one.
+NO_GRADIENTS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+# Upsampling and swish have gradients of their own: without them nobody can train on what is loaded.
+WITH_GRADIENTS = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
 _DEFAULT_KEY = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 

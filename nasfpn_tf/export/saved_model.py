@@ -94,7 +94,8 @@ def export_saved_model(
   os.makedirs(partial)
   try:
     exported.assets = [tf.saved_model.Asset(path) for path in _write_descriptions(partial, source)]
-    tf.saved_model.save(exported, partial, exported.signatures(input_type), module.SAVE_OPTIONS)
+    gradients = module.NO_GRADIENTS if frozen else module.WITH_GRADIENTS
+    tf.saved_model.save(exported, partial, exported.signatures(input_type), gradients)
     if frozen:
       _write_weights(partial, source)
     del exported  # Together with its copies of the constants, before those that the checks make.

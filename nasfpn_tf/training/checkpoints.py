@@ -27,6 +27,7 @@ import yaml
 from absl import logging
 
 from nasfpn_tf import topology
+from nasfpn_tf.artifacts import layout
 from nasfpn_tf.config import safe_yaml
 
 NAME = 'ckpt'
@@ -126,22 +127,24 @@ def set_aside(directory: str, step: int) -> str | None:
 
 
 def resolve(path: str) -> str:
-  """The checkpoint that `path` names: a checkpoint, or a directory whose newest whole one is meant.
+  """The checkpoint that `path` names: a checkpoint, a directory whose newest whole one is meant, or a SavedModel of ours.
 
   Raises:
-    ValueError: there is none.
+    ValueError: there is none, or it is damaged.
   """
   if tf.io.gfile.isdir(path):
-    found = newest_intact(path) or tf.train.latest_checkpoint(path)
+    exported = layout.find_saved_model(path)
+    found = layout.saved_model_checkpoint(exported) if exported else newest_intact(path)
     if not found:
       raise ValueError(
         f'There is no checkpoint in {path}: train first, or give the model_dir of a training that has saved.'
       )
-    return found
+    path = found
   path = path.removesuffix('.index')
   if not tf.io.gfile.exists(path + '.index'):
     raise ValueError(
-      f'{path} is no checkpoint: {path}.index does not exist. Give a model_dir, or a checkpoint without its .index.'
+      f'{path} is no checkpoint: {path}.index does not exist. Give a model_dir, a SavedModel, or a checkpoint without'
+      ' its .index.'
     )
   return path
 
