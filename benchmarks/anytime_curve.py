@@ -39,9 +39,10 @@ import yaml
 from absl import app, flags
 
 from benchmarks import anytime_costs, anytime_report
+from nasfpn_tf import failure
 from nasfpn_tf.chain import process
 from nasfpn_tf.data.records import manifest
-from nasfpn_tf.training import checkpoints, failure, schedule
+from nasfpn_tf.training import checkpoints, schedule
 from nasfpn_tf.training import params as params_lib
 
 FLAGS = flags.FLAGS
@@ -172,7 +173,7 @@ class Curve:
     command = [sys.executable, '-m', 'scripts.train', f'--mode={mode}', *arguments]
     if process.run(command, log, sys.stderr):
       lines = log.read_text(encoding='utf-8', errors='replace').splitlines()[-5:]
-      raise RuntimeError('\n'.join([f'{run.name} failed; the end of {log}:', *lines]))
+      raise failure.ExpectedError('\n'.join([f'{run.name} failed; the end of {log}:', *lines]))
 
 
 def _read_json(path: pathlib.Path) -> Any:
@@ -224,7 +225,7 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ends the training that runs, too.
-  try:
+  with failure.told('anytime_curve', 'interrupted; the same command continues'):
     curve, runs, facts = curve_of_flags()
     results = {run: metrics for run in runs if (metrics := curve.result(run)) is not None}
     for number, run in enumerate(runs, start=1):
@@ -241,12 +242,6 @@ def main(argv):
     separate = {run.num_pyramids: str(curve.path(run)) for run in first if run.loss_weights is None}
     costs = anytime_costs.measure(FLAGS.output_dir, with_exits, separate, FLAGS.validation, **options)
     anytime_report.write(FLAGS.output_dir, anytime_report.records(results, costs), {**facts, **options})
-  except failure.EXPECTED as error:
-    sys.exit(f'anytime_curve: {failure.message(error)}')
-  except RuntimeError as error:
-    sys.exit(f'anytime_curve: {error}')
-  except KeyboardInterrupt:
-    sys.exit('anytime_curve: interrupted; the same command continues')
   print((pathlib.Path(FLAGS.output_dir) / anytime_report.TABLE).read_text(encoding='utf-8'))
 
 

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from benchmarks import model_figures, model_table
+from nasfpn_tf import failure
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('output', None, 'Markdown file to write; unset: print.')
@@ -34,7 +35,7 @@ flags.DEFINE_bool('rebuild_all', False, 'Build and measure every model: some min
 
 
 def main(argv: Sequence[str]) -> None:
-  try:
+  with failure.told('models'):
     if len(argv) > 1:
       raise ValueError(f'unexpected argument {argv[1]!r}; options begin with --.')
     text = _document()
@@ -43,8 +44,6 @@ def main(argv: Sequence[str]) -> None:
         file.write(text)
     else:
       print(text, end='')
-  except (ValueError, OSError) as e:
-    sys.exit(f'models: {e}')
 
 
 def _document() -> str:

@@ -38,11 +38,10 @@ import tf_keras
 from absl import app, flags
 from official.vision.modeling.backbones import factory
 
-from nasfpn_tf import config, topology, whole_file
+from nasfpn_tf import config, failure, topology, whole_file
 from nasfpn_tf.data.records import manifest
 from nasfpn_tf.modeling import backbones  # noqa: F401  Registers the backbones.
 from nasfpn_tf.modeling.weights import pretrained
-from nasfpn_tf.training import failure
 from nasfpn_tf.training import params as params_lib
 
 FLAGS = flags.FLAGS
@@ -316,10 +315,8 @@ def settings_of_flags() -> Settings:
 
 def main(argv):
   del argv
-  try:
+  with failure.told('necks'):
     compare(settings_of_flags())
-  except failure.EXPECTED as error:
-    sys.exit(f'necks: {failure.message(error)}')
   print((pathlib.Path(FLAGS.output_dir) / 'necks.md').read_text())
 
 

@@ -29,14 +29,13 @@ import json
 import pathlib
 import re
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import app, flags
 
 from benchmarks import necks, residual_training
-from nasfpn_tf.training import failure
+from nasfpn_tf import failure
 
 FLAGS = flags.FLAGS
 
@@ -90,10 +89,8 @@ def compare(settings: necks.Settings, forms: Sequence[str]) -> list[dict[str, An
 
 def main(argv):
   del argv
-  try:
+  with failure.told('residual_forms'):
     compare(necks.settings_of_flags(), [form.strip() for form in FLAGS.forms])
-  except failure.EXPECTED as error:
-    sys.exit(f'residual_forms: {failure.message(error)}')
   print((pathlib.Path(FLAGS.output_dir) / 'forms.md').read_text())
 
 

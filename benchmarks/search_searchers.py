@@ -31,9 +31,9 @@ import sys
 
 from absl import app, flags
 
+from nasfpn_tf import failure
 from nasfpn_tf.search import config as config_lib
 from nasfpn_tf.search import run as run_lib
-from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.trial import FAILED
 
 FLAGS = flags.FLAGS
@@ -99,7 +99,7 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   results, work_dir = [], pathlib.Path(FLAGS.work_dir)
-  try:
+  with failure.told('search_searchers'):
     config = config_lib.load(FLAGS.search_config, FLAGS.params_override)
     for seed in FLAGS.seeds:
       for searcher in FLAGS.searchers:
@@ -109,8 +109,6 @@ def main(argv):
         results.append(summarise(searcher, int(seed), search_dir))
         (work_dir / 'results.json').write_text(json.dumps(results) + '\n', encoding='utf-8')
         (work_dir / 'results.md').write_text(markdown(results), encoding='utf-8')
-  except SearchError as e:
-    sys.exit(f'search_searchers: {e}')
   print(f'\n{markdown(results)}')
 
 

@@ -91,6 +91,7 @@ FORMER = {
   'search.store': 'search.storage.store',
   'search.synthetic': 'search.searchers.synthetic',
   'search.worker': 'search.executors.worker',
+  'training.failure': 'failure',
 }
 
 _PACKAGE = __name__.rpartition('.')[0]

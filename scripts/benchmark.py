@@ -21,8 +21,6 @@ A .tflite, a SavedModel, the model_dir of a training or an .onnx: parameters, mu
 image and of the parts of the network, memory, and with --input_path COCO's metrics.
 """
 
-import sys
-
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
@@ -41,6 +39,7 @@ def define_flags():
   flags.DEFINE_list('facts', [], 'What else to keep, such as train_steps=600: key=value, comma between.')
   flags.DEFINE_integer('threads', 1, 'Threads of the runtime.', lower_bound=1)
   flags.DEFINE_integer('runs', 50, 'How many images are timed.', lower_bound=1)
+  flags.DEFINE_bool('trust', False, 'Load a SavedModel whose graph could read or write files, too.')
   flags.DEFINE_bool('adb', False, "Time a .tflite on a connected Android device, by LiteRT's benchmark_model.")
   flags.DEFINE_string('adb_serial', None, 'Which device; unset: the only one.')
   flags.DEFINE_string('adb_binary', None, 'benchmark_model for the device, copied there; unset: it is there already.')
@@ -52,12 +51,12 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf import failure
   from nasfpn_tf.frontier import adb, benchmark, record
-  from nasfpn_tf.training import failure
 
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)
-  try:
+  with failure.told('benchmark'):
     if not FLAGS.records.endswith('.jsonl'):
       raise ValueError(f'--records={FLAGS.records}: the name must end in .jsonl, a record a line.')
     device = adb.connect(FLAGS.adb_serial, FLAGS.adb_binary, FLAGS.adb_flag) if FLAGS.adb else None
@@ -72,13 +71,11 @@ def main(argv):
       name=FLAGS.name,
       family=FLAGS.family,
       facts=record.parse_facts(FLAGS.facts),
+      trust=FLAGS.trust,
       device=device,
     )
     found = benchmark.measure(options)
     record.append(FLAGS.records, found)
-  except failure.EXPECTED as error:
-    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
-    sys.exit(f'benchmark: {failure.message(error)}')
   print(record.describe(found))
 
 

@@ -22,6 +22,7 @@ import sys
 
 from absl import app, flags
 
+from nasfpn_tf import failure
 from nasfpn_tf.data.sources.problems import DataError
 
 FLAGS = flags.FLAGS
@@ -42,10 +43,8 @@ flags.DEFINE_integer('num_workers', 0, 'Threads that decode images; 0: one a cor
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
-  try:
+  with failure.told('check_dataset', lines=True):
     num_serious = _check()
-  except (DataError, OSError, ValueError) as error:
-    sys.exit(f'check_dataset: {error}')
   if num_serious:
     sys.exit(f'check_dataset: {num_serious} problems, see above.')
 

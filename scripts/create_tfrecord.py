@@ -17,12 +17,10 @@
 create_tfrecord.py --annotations=instances_train.json --image_dir=images --output_prefix=records/train
 """
 
-import sys
-
 from absl import app, flags
 
+from nasfpn_tf import failure
 from nasfpn_tf.data.sources import coco, formats
-from nasfpn_tf.data.sources.problems import DataError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum('format', 'coco', list(formats.FORMATS), 'What the annotations are.')
@@ -58,7 +56,7 @@ def main(argv):
   from nasfpn_tf.data.records import tfrecord
 
   tf.config.set_visible_devices([], 'GPU')  # Pictures are decoded on the CPU; a training may have the GPU.
-  try:
+  with failure.told('create_tfrecord', lines=True):
     dataset = formats.read_dataset(
       FLAGS.format,
       FLAGS.annotations,
@@ -78,8 +76,6 @@ def main(argv):
       strict=FLAGS.strict,
       num_workers=FLAGS.num_workers or None,
     )
-  except (DataError, OSError) as error:
-    sys.exit(f'create_tfrecord: {error}')
   print(tfrecord.describe(manifest))
   unused = [category['name'] for category in dataset.unused_categories]
   if unused and dataset.num_annotations and not FLAGS.categories:

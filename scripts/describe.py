@@ -20,14 +20,13 @@ python scripts/describe.py --topology=nas_fpn --residual --svg=nas_fpn_residual.
 python scripts/describe.py --topology=bifpn --dot | dot -Tpdf -o bifpn.pdf
 """
 
-import os
 import pathlib
 import sys
 from collections.abc import Sequence
 
 from absl import app, flags
 
-from nasfpn_tf import topology
+from nasfpn_tf import failure, topology
 
 _TOPOLOGY = flags.DEFINE_string(
   'topology', 'nas_fpn', f'Catalogue name ({", ".join(topology.names())}), path of a .json file, or inline JSON.'
@@ -57,7 +56,7 @@ stack of any depth begins as the identity. The additions cost no parameter and n
 
 
 def main(argv: Sequence[str]) -> None:
-  try:
+  with failure.told('describe'):
     if len(argv) > 1:
       raise ValueError(f'unexpected argument {argv[1]!r}; options begin with --.')
     spec = topology.resolve(_TOPOLOGY.value, _MIN_LEVEL.value, _MAX_LEVEL.value)
@@ -67,10 +66,6 @@ def main(argv: Sequence[str]) -> None:
       path.parent.mkdir(parents=True, exist_ok=True)
       path.write_text(topology.svg(spec, _RESIDUAL.value), encoding='utf-8')
       print(f'Figure written to {path}.', file=sys.stderr)
-  except BrokenPipeError:  # The reader, `head` perhaps, has what it wanted.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-  except (ValueError, OSError) as e:
-    sys.exit(f'describe: {e}')
 
 
 def _description(spec: topology.PyramidSpec) -> str:

@@ -20,7 +20,7 @@ evaluate.py --model=detector.tflite --input_path='records/val-*' --output_dir=ev
 import os
 import sys
 
-from absl import app, flags, logging
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, or the model_dir of a training.')
@@ -30,6 +30,7 @@ flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in 
 flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: evaluate this exit; unset: the last.')
 flags.DEFINE_multi_string('images', [], 'Images to annotate too: files, directories, patterns, .txt lists.')
 flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection in the annotated images.')
+flags.DEFINE_bool('trust', False, 'Load a SavedModel whose graph could read or write files, too.')
 flags.DEFINE_string('output_dir', None, 'Gets evaluation.json, and with --images what predict.py writes.')
 
 
@@ -37,12 +38,12 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   # After the flags are read: TensorFlow takes seconds to load.
-  from nasfpn_tf import predict
+  from nasfpn_tf import failure, predict
   from nasfpn_tf.predict import measurement
-  from nasfpn_tf.training import checkpoints, failure
+  from nasfpn_tf.training import checkpoints
 
-  try:
-    predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path)
+  with failure.told('evaluate'):
+    predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path, FLAGS.trust)
     if FLAGS.exit_stage is not None:
       predictor = predict.AtExit(predictor, FLAGS.exit_stage)
     result = measurement.measure(predictor, FLAGS.model, FLAGS.input_path, FLAGS.annotations)
@@ -52,9 +53,6 @@ def main(argv):
       for path, reason in predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold).items():
         print(f'{path}: {reason}', file=sys.stderr)
     checkpoints.write_json(os.path.join(FLAGS.output_dir, measurement.RESULT), result)
-  except failure.EXPECTED as error:
-    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
-    sys.exit(f'evaluate: {failure.message(error)}')
   latency = '' if result['latency_ms'] is None else f', {result["latency_ms"]:.1f} ms per picture'
   print(f'AP {result["AP"]:.4f}, AP50 {result["AP50"]:.4f} on {result["num_images"]} pictures{latency}')
 

@@ -20,7 +20,6 @@ The files are loaded again and compared with the model before they get their nam
 """
 
 import os
-import sys
 
 from absl import app, flags, logging
 
@@ -53,13 +52,13 @@ def main(argv):
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   if bool(FLAGS.model) == bool(FLAGS.config_file):
     raise app.UsageError('give --model, or --config_file with --checkpoint_path.')
-  from nasfpn_tf import predict  # After the flags are read: TensorFlow takes seconds to load.
+  # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf import failure, predict
   from nasfpn_tf.export import saved_model, source
-  from nasfpn_tf.training import failure
 
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)
-  try:
+  with failure.told('export_saved_model'):
     size = source.parse_size(FLAGS.input_image_size)
     detector = source.load(FLAGS.model or FLAGS.config_file, FLAGS.checkpoint_path, FLAGS.params_override, size)
     if FLAGS.exit_stage is not None:
@@ -73,9 +72,6 @@ def main(argv):
       batch_size=FLAGS.batch_size,
       images=[predict.read_image(file) for file in predict.find_images(FLAGS.images)[:4]],
     )
-  except failure.EXPECTED as error:
-    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
-    sys.exit(f'export_saved_model: {failure.message(error)}')
   print(f'{os.path.abspath(path)}: gives what the model gives')
 
 

@@ -23,7 +23,6 @@ The file is run and compared with the model before it gets its name; its JSON fi
 
 import functools
 import os
-import sys
 
 from absl import app, flags, logging
 
@@ -73,14 +72,13 @@ def main(argv):
       f'--quant_type={FLAGS.quant_type} needs --calibration_tfrecord: the validation records, e.g. records/val.'
     )
   # After the flags are read: TensorFlow takes seconds to load.
-  from nasfpn_tf import predict
+  from nasfpn_tf import failure, predict
   from nasfpn_tf.data.records import manifest
   from nasfpn_tf.export import calibration, source, tflite
-  from nasfpn_tf.training import failure
 
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)
-  try:
+  with failure.told('export_tflite'):
     options = tflite.Options(
       quant_type=FLAGS.quant_type,
       nms=FLAGS.nms,
@@ -107,9 +105,6 @@ def main(argv):
         model = predict.AtExit(model, FLAGS.exit_stage)
       accept = functools.partial(predict.compare_ap, model, FLAGS.evaluation_tfrecord, FLAGS.max_ap_drop)
     facts = tflite.export_tflite(detector, FLAGS.tflite_path, options, images, accept)
-  except failure.EXPECTED as error:
-    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
-    sys.exit(f'export_tflite: {failure.message(error)}')
   errors = ', '.join(f'{name} {error:.2g}' for name, error in facts['max_error'].items())
   print(f'{os.path.abspath(FLAGS.tflite_path)}: {facts["size_bytes"] / 1e6:.2f} MB, largest errors: {errors}')
   print('operators: ' + ', '.join(f'{count} {name}' for name, count in facts['ops'].items()))

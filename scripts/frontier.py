@@ -21,9 +21,8 @@ Points and models that are done are skipped; the same command goes on where it w
 
 import os
 import signal
-import sys
 
-from absl import app, flags, logging
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 
@@ -54,22 +53,19 @@ def define_flags():
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  from nasfpn_tf import failure
   from nasfpn_tf.frontier import plan
 
-  try:
+  with failure.told('frontier', 'stopped; the same command goes on from here.', lines=True):
     points = plan.choose(FLAGS.points)
     if FLAGS.list:
       print('\n'.join(f'{point.name}: {", ".join(point.models(FLAGS.forms))}' for point in points))
       return
     _run(points)
-  except KeyboardInterrupt:
-    sys.exit('\nfrontier: stopped; the same command goes on from here.')
-  except (ValueError, OSError, RuntimeError) as error:
-    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
-    sys.exit(f'frontier: {error}')
 
 
 def _run(points):
+  from nasfpn_tf import failure
   from nasfpn_tf.data.records import manifest
   from nasfpn_tf.frontier import production
 
@@ -92,7 +88,7 @@ def _run(points):
   frontier = production.Production(FLAGS.output_dir, settings, measuring)
   failures = frontier.run(points, FLAGS.measure_again, FLAGS.title)
   if failures:
-    raise RuntimeError('\n'.join([f'{len(failures)} failed; the same command tries them again:', *failures]))
+    raise failure.ExpectedError('\n'.join([f'{len(failures)} failed; the same command tries them again:', *failures]))
   print(f'{frontier.directory}/frontier.html')
 
 

@@ -17,10 +17,9 @@
 make_digits.py --output_dir=digits
 """
 
-import sys
-
 from absl import app, flags
 
+from nasfpn_tf import failure
 from nasfpn_tf.data.sources import digits
 
 FLAGS = flags.FLAGS
@@ -34,7 +33,7 @@ flags.DEFINE_integer('seed', 0, 'Of every draw.')
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
-  try:
+  with failure.told('make_digits'):
     paths = digits.make_digits(
       FLAGS.output_dir,
       num_train=FLAGS.num_train,
@@ -42,8 +41,6 @@ def main(argv):
       seed=FLAGS.seed,
       image_size=FLAGS.image_size,
     )
-  except (ValueError, OSError) as error:
-    sys.exit(f'make_digits: {error}')
   print(f'Training: {paths.train_annotations}, validation: {paths.val_annotations}')
 
 

@@ -43,13 +43,10 @@ flags.DEFINE_string('output', None, 'The YAML file to write.')
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
-  from nasfpn_tf.data.sources.problems import DataError
-  from nasfpn_tf.training import failure
+  from nasfpn_tf import failure
 
-  try:
+  with failure.told('plan'):
     _plan()
-  except (DataError, *failure.EXPECTED) as error:
-    sys.exit(f'plan: {failure.message(error)}')
 
 
 def _plan() -> None:

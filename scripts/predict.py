@@ -32,6 +32,7 @@ flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint or a 
 flags.DEFINE_multi_string(
   'images', [], 'Images: files, directories, patterns, or a .txt with one per line; also arguments without a flag.'
 )
+flags.DEFINE_bool('trust', False, 'Load a SavedModel whose graph could read or write files, too.')
 flags.DEFINE_string('output_dir', None, 'Where annotated images and detections.json go.')
 flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection.', lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: run this exit; unset: the last.')
@@ -46,14 +47,14 @@ def main(argv):
   references = [*FLAGS.images, *argv[1:]]
   if not references:
     raise app.UsageError('give pictures with --images.')
-  from nasfpn_tf import predict  # After the flags are read: TensorFlow takes seconds to load.
-  from nasfpn_tf.training import failure
+  # After the flags are read: TensorFlow takes seconds to load.
+  from nasfpn_tf import failure, predict
 
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)
-  try:
+  with failure.told('predict'):
     paths = predict.find_images(references)
-    predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path)
+    predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path, FLAGS.trust)
     if FLAGS.deadline_ms is not None and FLAGS.exit_stage is not None:
       raise ValueError('--exit_stage and --deadline_ms are two ways to choose an exit: give one.')
     if FLAGS.exit_stage is not None:
@@ -61,9 +62,6 @@ def main(argv):
     elif FLAGS.deadline_ms is not None:
       predictor = predict.Deadline(predictor, FLAGS.deadline_ms)
     failures = predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold)
-  except failure.EXPECTED as error:
-    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
-    sys.exit(f'predict: {failure.message(error)}')
   print(f'{len(paths) - len(failures)} pictures: {os.path.abspath(FLAGS.output_dir)}')
   if FLAGS.deadline_ms is not None:
     print(predictor.summary())

@@ -19,11 +19,10 @@ quickstart.sh makes the environment first and then calls this. A second run goes
 
 import pathlib
 import signal
-import sys
 
 from absl import app, flags
 
-from nasfpn_tf.chain import steps
+from nasfpn_tf import failure
 from nasfpn_tf.quickstart import chain
 from nasfpn_tf.quickstart import run as quickstart_run
 
@@ -39,12 +38,8 @@ def main(argv):
     signal.signal(number, signal.default_int_handler)  # As Ctrl-C: the step that runs is ended in order.
   default = chain.PROJECT / ('quickstart/smoke' if FLAGS.smoke else 'quickstart')
   output_dir = pathlib.Path(FLAGS.output_dir).resolve() if FLAGS.output_dir else default
-  try:
+  with failure.told('quickstart', 'stopped; run it again to go on from here.', lines=True):
     quickstart_run.run(chain.Quickstart(output_dir, chain.SMOKE if FLAGS.smoke else chain.FULL))
-  except steps.StepError as error:
-    sys.exit(f'quickstart: {error}')
-  except KeyboardInterrupt:
-    sys.exit('\nquickstart: stopped; run it again to go on from here.')
 
 
 def run():

@@ -19,9 +19,7 @@ report_frontier.py --records=records.jsonl --output_dir=report
 Writes frontier.html, which needs no other file and no network, frontier.md and frontier.svg.
 """
 
-import sys
-
-from absl import app, flags, logging
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 
@@ -45,16 +43,14 @@ def define_flags():
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+  from nasfpn_tf import failure
   from nasfpn_tf.config import loading
   from nasfpn_tf.frontier import documents, published, record
 
-  try:
+  with failure.told('report_frontier'):
     records = record.load(FLAGS.records)
     others = published.load(FLAGS.published, loading.config_names())
     paths = documents.write(FLAGS.output_dir, records, others, FLAGS.title, FLAGS.x)
-  except (ValueError, OSError) as error:
-    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
-    sys.exit(f'report_frontier: {error}')
   print('\n'.join(paths))
 
 

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from nasfpn_tf import failure
 from nasfpn_tf.config import loading
 from nasfpn_tf.search import config as config_lib
 from nasfpn_tf.search import run as run_lib
@@ -48,7 +49,7 @@ _MAX_TRIALS = flags.DEFINE_integer(
 
 
 def main(argv: Sequence[str]) -> None:
-  try:
+  with failure.told('search', f'interrupted twice; the same command goes on with {_SEARCH_DIR.value}.'):
     if len(argv) > 1:
       raise SearchError(f'unexpected argument {argv[1]!r}; options begin with --.')
     config = config_lib.load(_SEARCH_CONFIG.value, _PARAMS_OVERRIDE.value)
@@ -62,10 +63,6 @@ def main(argv: Sequence[str]) -> None:
     space = spaces.build(config.space)
     print(f'Space {space.name}: {space.size():,} architectures of {space.num_steps} decisions ({space.size():.3g}).')
     done = run_lib.run(config, _SEARCH_DIR.value)
-  except SearchError as e:
-    sys.exit(f'search: {e}')
-  except KeyboardInterrupt:
-    sys.exit(f'search: interrupted twice; the same command goes on with {_SEARCH_DIR.value}.')
   if not done:
     print(f'search: stopped; the same command goes on with {_SEARCH_DIR.value}.', file=sys.stderr)
     sys.exit(_STOPPED)

@@ -23,7 +23,6 @@ The same command resumes a run that was stopped. --mode=eval evaluates the lates
 import logging as std_logging
 import os
 import signal
-import sys
 
 from absl import app, flags, logging
 
@@ -46,8 +45,9 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   # After the flags are read: TensorFlow takes seconds to load.
-  from nasfpn_tf.training import failure, strategy, trainer
+  from nasfpn_tf import failure
   from nasfpn_tf.training import params as params_lib
+  from nasfpn_tf.training import strategy, trainer
 
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)
@@ -55,17 +55,14 @@ def main(argv):
   config_files = FLAGS.config_file
   if not config_files and FLAGS.mode == 'eval' and os.path.exists(os.path.join(FLAGS.model_dir, 'params.yaml')):
     config_files = [FLAGS.model_dir]
-  try:
+  with failure.told(
+    'train', f'interrupted; the same command continues from the newest checkpoint in {FLAGS.model_dir}'
+  ):
     params = params_lib.load_params(FLAGS.experiment, config_files, FLAGS.params_override)
     if FLAGS.tpu:
       params.override({'runtime': {'tpu': FLAGS.tpu}})
     strategy.split_cpu(FLAGS.cpu_replicas)
     metrics = trainer.run(params, FLAGS.mode, FLAGS.model_dir, checkpoint_path=FLAGS.checkpoint_path, report=True)
-  except failure.EXPECTED as error:
-    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
-    sys.exit(f'train: {failure.message(error)}')
-  except KeyboardInterrupt:
-    sys.exit(f'train: interrupted; the same command continues from the newest checkpoint in {FLAGS.model_dir}')
   if metrics:
     print(trainer.metrics_table(metrics))
   print(f'Results: {os.path.abspath(FLAGS.model_dir)}')

@@ -25,7 +25,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from nasfpn_tf.artifacts import layout
+from nasfpn_tf.artifacts import layout, saved_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Format:
     benchmark: 'module:function' that measures a model in a process of its own, see `nasfpn_tf.frontier.worker`.
     runtime: package whose installed version is written to records.
     takes_checkpoint: whether the caller can choose among several checkpoints.
+    check: function that raises a ValueError where the model at a path could do more than compute.
     facts: function from the path to what the exporter recorded: `quant_type` and `params`, where known.
   """
 
@@ -56,6 +57,7 @@ class Format:
   benchmark: str = 'nasfpn_tf.frontier.any_predictor:measure'
   runtime: str = 'nasfpn_tf'
   takes_checkpoint: bool = False
+  check: Callable[[str], None] = lambda path: None
   facts: Callable[[str], dict[str, Any]] = lambda path: {}
 
   def find(self, path: str) -> str | None:
@@ -156,6 +158,7 @@ register(
     predictor='nasfpn_tf.predict.saved_model:SavedModelPredictor',
     benchmark='nasfpn_tf.frontier.saved_model:measure',
     runtime='tensorflow',
+    check=saved_model.check_operators,
     facts=lambda path: {'quant_type': 'none'},
   )
 )

@@ -28,13 +28,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
-from nasfpn_tf import whole_file
+from nasfpn_tf import failure, whole_file
 from nasfpn_tf.chain import process
 
 _LAST_LINES = 15  # Lines of a log that are shown when its command fails.
 
 
-class StepError(RuntimeError):
+class StepError(failure.ExpectedError):
   """A step failed; the message has the command, the end of its log and how to resume."""
 
 

@@ -97,6 +97,7 @@ def load(
       checkpoint = layout.saved_model_checkpoint(directory)
     except FileNotFoundError:
       if not os.path.isdir(reference):
+        loading.find_config(reference)  # Says where there is no such file and no such name.
         raise ValueError(
           f'{reference}: a configuration has no weights to export; give a checkpoint too, or a model_dir or SavedModel.'
         ) from None

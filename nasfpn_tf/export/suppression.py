@@ -91,11 +91,12 @@ def builtin(model: Any, input_size: Sequence[int]) -> Tail:
   top_k = min(settings.pre_nms_top_k, num_anchors * settings.num_classes)
 
   def tail(box_encodings, class_logits):
-    logits, pairs = tf.math.top_k(tf.reshape(class_logits, [-1]), top_k)
+    # With all sides given, so that a file whose input was resized to several images does not load.
+    logits, pairs = tf.math.top_k(tf.reshape(class_logits, [num_anchors * settings.num_classes]), top_k)
     scores = tf.sigmoid(logits)
     classes = tf.math.floormod(pairs, settings.num_classes)
     index = tf.math.floordiv(pairs, settings.num_classes)
-    encodings = tf.gather(tf.reshape(box_encodings, [-1, 4]), index)
+    encodings = tf.gather(tf.reshape(box_encodings, [num_anchors, 4]), index)
     boxes = _decode(encodings, anchors_at(index), settings.box_coder_weights)
     boxes = tf.clip_by_value(boxes, 0.0, size)
     apart = boxes if settings.use_class_agnostic_nms else boxes + _tile_of(classes, settings.num_classes, size)

@@ -54,6 +54,7 @@ class Options:
     name: what reports call it; None: by its path.
     family: see `ModelRecord`.
     facts: see `ModelRecord`.
+    trust: run a SavedModel whose graph could read or write files, too.
     device: an Android device to time a .tflite on; None: this machine.
   """
 
@@ -67,6 +68,7 @@ class Options:
   name: str | None = None
   family: str = ''
   facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  trust: bool = False
   device: adb.Device | None = None
 
 
@@ -80,6 +82,8 @@ def measure(options: Options) -> ModelRecord:
   form, path = formats.locate(options.model)
   if options.device is not None and form.name != 'tflite':
     raise ValueError(f'{path}: LiteRT on a device runs a .tflite only; export_tflite.py makes one.')
+  if not options.trust:
+    form.check(path)
   facts = form.facts(path)
   if options.device is None:
     with tempfile.TemporaryDirectory() as directory:
@@ -169,7 +173,7 @@ def first_picture(input_path: str | None) -> np.ndarray:
 def _evaluate(form: formats.Format, path: str, options: Options) -> dict[str, Any]:
   if form.predictor is None:
     raise ValueError(f'{path}: {form.description} has no suppression to evaluate: leave --input_path out.')
-  predictor = predict.load_predictor(path, options.checkpoint)
+  predictor = predict.load_predictor(path, options.checkpoint, options.trust)
   if options.exit_stage is not None:
     predictor = predict.AtExit(predictor, options.exit_stage)
   return measurement.measure(predictor, path, options.input_path, options.annotations)

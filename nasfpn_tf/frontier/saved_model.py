@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf.artifacts import layout, signatures
+from nasfpn_tf.artifacts import layout, saved_model, signatures
 from nasfpn_tf.frontier import keras_model, timing
 from nasfpn_tf.frontier.fitting import fit
 
@@ -29,7 +29,7 @@ def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
   """Measures what a request asks for; see `worker`. There are no parts."""
   keras_model.limit_threads(request['threads'])
   memory = timing.PeakMemory()
-  loaded = tf.saved_model.load(request['path'])
+  loaded = saved_model.load(request['path'])
   key = signatures.exit_key(request['exit_stage']) or signatures.IMAGE_TENSOR
   if key not in loaded.signatures:
     raise ValueError(f'has no signature {key}; was it made by export_saved_model.py?')

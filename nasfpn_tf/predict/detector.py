@@ -84,6 +84,7 @@ def load(
   score_threshold: float = SCORE_THRESHOLD,
   exit_stage: int | None = None,
   deadline_ms: float | None = None,
+  trust: bool = False,
 ) -> Detector:
   """Loads a trained detector that takes image files, arrays and PIL images.
 
@@ -100,13 +101,14 @@ def load(
     score_threshold: least score of a detection, 0 to 1; a call may give another.
     exit_stage: of an anytime detector: run this exit; None: the last.
     deadline_ms: of an anytime detector: stop refining so that an image's boxes are there after so many milliseconds.
+    trust: load a SavedModel whose graph could read or write files, too; see `artifacts.saved_model`.
 
   Raises:
     FileNotFoundError: there is nothing of the kind at `path`.
     ValueError: it is there but broken or not made by this project, or an argument is out of range.
   """
   _checked(score_threshold)
-  predictor = choose_exit(load_predictor(os.fspath(path), checkpoint), exit_stage, deadline_ms)
+  predictor = choose_exit(load_predictor(os.fspath(path), checkpoint, trust), exit_stage, deadline_ms)
   return Detector(predictor, score_threshold)
 
 

@@ -19,17 +19,18 @@ from nasfpn_tf.predict import shipped
 from nasfpn_tf.predict.predictor import Predictor
 
 
-def load_predictor(path: str, checkpoint: str | None = None) -> Predictor:
+def load_predictor(path: str, checkpoint: str | None = None, trust: bool = False) -> Predictor:
   """Loads a detector in whatever format it is.
 
   Args:
     path: a .tflite, a SavedModel or the directory of its versions (the highest is taken), a model_dir of a training, or
       the name of a detector that comes with the package (`shipped.DETECTORS`).
     checkpoint: of a model_dir: prefix of a checkpoint; None: its best.
+    trust: load a SavedModel whose graph could read or write files, too; see `artifacts.saved_model`.
 
   Raises:
     FileNotFoundError: there is nothing of the kind.
-    ValueError: it is there but broken, not made by this project, or of a format without NMS.
+    ValueError: it is there but broken, not made by this project, not safe to load, or of a format without NMS.
   """
   try:
     entry, path = formats.locate(shipped.path_of(path))
@@ -37,5 +38,7 @@ def load_predictor(path: str, checkpoint: str | None = None) -> Predictor:
     raise FileNotFoundError(f'{str(error).rstrip(".")}{shipped.described()}.') from error
   if entry.predictor is None:
     raise ValueError(f'{path}: {entry.description} has no NMS, so it gives no detections; benchmark.py can time it.')
+  if not trust:
+    entry.check(path)
   make = formats.load(entry.predictor)
   return make(path, checkpoint) if entry.takes_checkpoint else make(path)

@@ -17,7 +17,7 @@
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf.artifacts import signatures
+from nasfpn_tf.artifacts import saved_model, signatures
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.predict.predictor import Predictor
 
@@ -30,7 +30,7 @@ class SavedModelPredictor(Predictor):
 
   def __init__(self, directory: str):
     """Loads the SavedModel in `directory`; a ValueError where it is another's."""
-    loaded = tf.saved_model.load(directory)
+    loaded = saved_model.load(directory)
     self._run, raw = (loaded.signatures.get(name) for name in (signatures.IMAGE_TENSOR, signatures.RAW))
     self._loaded = loaded  # A signature does not keep its variables alive.
     if self._run is None or raw is None or 'detection_boxes' not in self._run.structured_outputs:

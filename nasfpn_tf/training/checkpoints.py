@@ -19,7 +19,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import tensorflow as tf
@@ -127,7 +127,7 @@ def set_aside(directory: str, step: int) -> str | None:
 
 
 def resolve(path: str) -> str:
-  """The checkpoint that `path` names: a checkpoint, a directory whose newest whole one is meant, or a SavedModel of ours.
+  """The checkpoint that `path` names: a checkpoint, a directory whose newest whole one is meant, or a SavedModel.
 
   Raises:
     ValueError: there is none, or it is damaged.
@@ -135,6 +135,7 @@ def resolve(path: str) -> str:
   if tf.io.gfile.isdir(path):
     exported = layout.find_saved_model(path)
     found = layout.saved_model_checkpoint(exported) if exported else newest_intact(path)
+    found = found or tf.train.latest_checkpoint(path)
     if not found:
       raise ValueError(
         f'There is no checkpoint in {path}: train first, or give the model_dir of a training that has saved.'
@@ -162,11 +163,8 @@ def check_architecture(directory: str, model_config: Any) -> None:
   path = os.path.join(directory, 'params.yaml')
   if not available(directory) or not tf.io.gfile.exists(path):
     return
-  then = _model_of(path)
-  now = model_config.as_dict()
-  different = [
-    f'{key} is {a!r} there and {b!r} here' for key, a, b in _differences(_relevant(then), _relevant(now), 'task.model')
-  ]
+  then, now = _read_model(path, _relevant), _relevant(model_config.as_dict())
+  different = [f'{key} is {a!r} there and {b!r} here' for key, a, b in _differences(then, now, 'task.model')]
   if different:
     raise ValueError(
       f'{directory} holds checkpoints of another architecture: {"; ".join(different)}. Use another model_dir, or the '
@@ -190,8 +188,7 @@ def check_function(checkpoint: str, model_config: Any) -> None:
   path = _description_of(checkpoint)
   if path is None:
     return
-  then = _function(_model_of(path))
-  now = _function(model_config.as_dict())
+  then, now = _read_model(path, _function), _function(model_config.as_dict())
   different = [
     f'decoder.feature_pyramid.{key} is {then[key]!r} there and {now[key]!r} here'
     for key in then.keys() & now.keys()  # Other decoders have other variables.
@@ -204,6 +201,18 @@ def check_function(checkpoint: str, model_config: Any) -> None:
     )
 
 
+def _read_model(path: str, part: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+  """Reads `part` of the model's configuration in a params.yaml; a ValueError names the file that is another thing."""
+  try:
+    with tf.io.gfile.GFile(path) as file:
+      return part(safe_yaml.load(file.read())['task']['model'])
+  except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
+    problem = ' '.join(f'{type(error).__name__}: {error}'.split())
+    raise ValueError(
+      f'{path}: not the params.yaml that a training writes ({problem}); put the original back.'
+    ) from error
+
+
 def _function(model: Mapping[str, Any]) -> dict[str, Any]:
   """What of a model's pyramid decides what it computes, but not which variables it has; empty without a pyramid."""
   decoder = model['decoder']
@@ -213,17 +222,6 @@ def _function(model: Mapping[str, Any]) -> dict[str, Any]:
   spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
   # What was trained before there were residual stacks has none.
   return {'topology': f'{spec.name} ({spec.digest})', 'residual': pyramid.get('residual', False)}
-
-
-def _model_of(path: str) -> dict[str, Any]:
-  """Reads `task.model` of a params.yaml; a `ValueError` names the file where there is none."""
-  try:
-    with tf.io.gfile.GFile(path) as file:
-      return dict(safe_yaml.load(file.read())['task']['model'])
-  except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-    unreadable = isinstance(error, yaml.YAMLError | UnicodeDecodeError)
-    problem = ' '.join(str(error).split()) if unreadable else 'it has no task.model'
-    raise ValueError(f'{path}: {problem}. The training wrote this file: restore it from a copy.') from error
 
 
 def _description_of(checkpoint: str) -> str | None:

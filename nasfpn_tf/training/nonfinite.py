@@ -16,12 +16,14 @@
 
 import tensorflow as tf
 
+from nasfpn_tf import failure
+
 # A detector's loss begins below some thousands, and what has got beyond this does not come back: 1e21 was seen for the
 # rest of a run.
 LIMIT = 1e6
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(failure.ExpectedError):
   """The training loss is infinite, not a number, or has exploded; the message names step and images.
 
   Attributes:

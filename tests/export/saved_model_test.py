@@ -22,6 +22,7 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 import yaml
 
 from nasfpn_tf import topology
@@ -84,6 +85,28 @@ def test_variable_weights(forms, detector, tmp_path):
   assert len(loaded.signatures['serving_default'].variables) == len(detector.model.variables)
   assert source.load(path).origin.endswith('1/variables/variables')
   assert os.listdir(os.path.join(path, 'assets.extra')) == ['tf_serving_warmup_requests']
+  _train_a_step(loaded, detector.input_size)
+
+
+def _train_a_step(loaded, input_size):
+  """What is loaded can be trained on: every weight has a gradient, and a step makes the loss smaller."""
+  function = loaded.signatures['raw']
+  inputs = tf.random.stateless_uniform([2, *input_size, 3], [1, 2], 0.0, 255.0)
+
+  def loss():
+    outputs = function(inputs=inputs)
+    return sum(tf.reduce_mean(outputs[name] ** 2) for name in ('box_encodings', 'class_logits'))
+
+  weights = [variable for variable in function.variables if variable.trainable]
+  with tf.GradientTape() as tape:
+    before = loss()
+  gradients = tape.gradient(before, weights)
+  for weight, gradient in zip(weights, gradients, strict=True):
+    assert gradient is not None, weight.name
+    assert np.isfinite(gradient.numpy()).all(), weight.name
+  assert sum(np.abs(gradient).max() > 0 for gradient in gradients) > 0.9 * len(gradients)
+  tf_keras.optimizers.SGD(1e-3).apply_gradients(zip(gradients, weights, strict=True))
+  assert loss() < before
 
 
 @pytest.mark.parametrize('weights', ['frozen', 'variable'])
@@ -92,6 +115,8 @@ def test_swish_which_has_a_gradient_of_its_own(forms, weights, tmp_path):
   picture = read_image(str(forms.pictures / '0.jpg'))
   path = saved_model.export_saved_model(detector, str(tmp_path), weights=weights, images=[picture])
   assert source.load(path).params.task.model.norm_activation.activation == 'swish'
+  if weights == 'variable':
+    _train_a_step(tf.saved_model.load(path), detector.input_size)
 
 
 def test_large_models_keep_variables(forms, detector, monkeypatch, tmp_path):

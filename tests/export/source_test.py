@@ -38,6 +38,12 @@ def test_a_configuration_alone_has_no_weights():
     source.load('r50_nasfpn_7x256_640')
 
 
+@pytest.mark.parametrize('reference', ['runs/none', 'none/c.yaml', 'none.tflite'])
+def test_a_path_that_does_not_exist_is_named(reference):
+  with pytest.raises(FileNotFoundError, match=f'{reference}.* is no file'):
+    source.load(reference)
+
+
 def test_model_dir_with_all_it_carries(forms):
   detector = source.load(forms.model_dir)
   assert detector.origin.endswith('run/ckpt-120')

@@ -206,3 +206,15 @@ def test_post_process_has_no_soft_nms(forms, tmp_path):
   with pytest.raises(ValueError, match='soft_nms_sigma'):
     tflite.export_tflite(soft, str(tmp_path / 'x.tflite'), tflite.Options(nms='post_process'))
   assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['float', 'fp16', 'int8'])
+def test_a_file_resized_to_other_images_refuses(forms, name):
+  interpreter = Interpreter(forms.tflite(name))
+  (details,) = interpreter.get_input_details()
+  height, width = details['shape'][1:3]
+  for shape in ([2, height, width, 3], [1, 2 * height, width, 3], [1, height // 2, width // 2, 3]):
+    interpreter = Interpreter(forms.tflite(name))
+    interpreter.resize_tensor_input(details['index'], shape)
+    with pytest.raises(RuntimeError, match='failed to prepare'):
+      interpreter.allocate_tensors()

@@ -227,5 +227,36 @@ def test_what_changes_no_weight_may_change(model_dir, change):
   checkpoints.check_architecture(str(directory), params.task.model)
 
 
+@pytest.mark.parametrize(
+  'text', ['task: {model: 3}', 'task: [', '- 1', "task: {model: {backbone: {type: 'resnet'}}}", '\0']
+)
+def test_a_params_yaml_of_something_else_is_named(model_dir, text):
+  directory, params = model_dir
+  (directory / 'params.yaml').write_text(text)
+  for check, path in (
+    (checkpoints.check_architecture, str(directory)),
+    (checkpoints.check_function, str(directory / 'ckpt-10')),
+  ):
+    with pytest.raises(ValueError, match=r'params.yaml: not the params.yaml that a training writes'):
+      check(path, params.task.model)
+
+
+@pytest.mark.parametrize('weights', ['variables/variables', 'assets.extra/weights'])
+def test_a_saved_model_names_its_checkpoint(tmp_path, weights):
+  version = tmp_path / 'exported' / '2'
+  path = version / weights
+  path.parent.mkdir(parents=True)
+  tf.train.Checkpoint(value=tf.Variable(1.0)).write(str(path))
+  (version / 'saved_model.pb').touch()
+  for reference in (version, version.parent):
+    assert checkpoints.resolve(str(reference)) == str(path)
+
+
+def test_a_saved_model_without_a_checkpoint_is_named(tmp_path):
+  (tmp_path / 'saved_model.pb').touch()
+  with pytest.raises(ValueError, match='variables is no checkpoint'):
+    checkpoints.resolve(str(tmp_path))
+
+
 def test_a_new_model_dir_is_fine(tmp_path):
   checkpoints.check_architecture(str(tmp_path), exp_factory.get_exp_config('nasfpn_retinanet').task.model)

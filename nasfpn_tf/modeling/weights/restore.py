@@ -18,13 +18,15 @@ two graphs are walked side by side first, so nothing is assigned unless everythi
 """
 
 import collections
+import contextlib
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from google.protobuf import message
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from nasfpn_tf.modeling.weights.load_report import LoadReport
@@ -35,6 +37,19 @@ _AVERAGE_SLOT = 'average'  # The name that Model Garden's ExponentialMovingAvera
 
 class NonFiniteWeightsError(ValueError):
   """A checkpoint with weights that are NaN or infinite."""
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+  """Turns what TensorFlow and protobuf raise on a damaged checkpoint into a ValueError that names it."""
+  try:
+    yield
+  except (tf.errors.OpError, message.DecodeError, RuntimeError, LookupError, UnicodeDecodeError) as error:
+    problem = ' '.join((str(error).strip() or type(error).__name__).split())
+    raise ValueError(
+      f'checkpoint {path!r} cannot be read, it is damaged or incomplete ({problem[:200]}): copy it again, or use'
+      ' another one.'
+    ) from error
 
 
 def restore(model: tf_keras.Model, path: str, use_average: bool = False) -> LoadReport:
@@ -51,8 +66,9 @@ def restore(model: tf_keras.Model, path: str, use_average: bool = False) -> Load
     ValueError: naming the first variables that are missing or have another shape, on either side, or that are NaN or
       infinite.
   """
-  reader, graph = _open(path)
-  found = _compare(model.checkpoint_items, reader, graph)
+  with _reading(path):
+    reader, graph = _open(path)
+    found = _compare(model.checkpoint_items, reader, graph)
   problems = [
     *(problem for _, problem in found.missing),
     *(f'{name} of the checkpoint is not in the model' for name in found.unused),
@@ -85,8 +101,9 @@ def restore_parts(
     ValueError: naming the first variables of `must_fit` that are missing or have another shape, or any that are NaN or
       infinite; nothing is set then.
   """
-  reader, graph = _open(path)
-  found = _compare(items, reader, graph)
+  with _reading(path):
+    reader, graph = _open(path)
+    found = _compare(items, reader, graph)
   problems = [problem for part, problem in found.missing if must_fit is None or part in must_fit]
   if problems:
     raise ValueError(f'checkpoint {path!r}: {_first(problems)}')
@@ -95,11 +112,12 @@ def restore_parts(
 
 def children(path: str) -> dict[str, tuple[str, ...]]:
   """{name: names of its parts} of the items that a checkpoint holds; raises as `restore`."""
-  _, graph = _open(path)
-  return {
-    item.local_name: tuple(part.local_name for part in graph.nodes[item.node_id].children)
-    for item in graph.nodes[0].children
-  }
+  with _reading(path):
+    _, graph = _open(path)
+    return {
+      item.local_name: tuple(part.local_name for part in graph.nodes[item.node_id].children)
+      for item in graph.nodes[0].children
+    }
 
 
 def _open(path: str):
@@ -158,7 +176,8 @@ def _compare(items: Mapping[str, Any], reader, graph) -> _Comparison:
 def _assign(path: str, reader, graph, found: _Comparison, averages: Mapping[int, int] | None = None) -> LoadReport:
   """Sets the variables of the pairs, from the nodes of their averages where these are given."""
   nodes = [(averages or {}).get(node_id, node_id) for _, _, node_id in found.pairs]
-  values = [reader.get_tensor(_value_key(graph, node_id)) for node_id in nodes]
+  with _reading(path):
+    values = [reader.get_tensor(_value_key(graph, node_id)) for node_id in nodes]
   bad = [
     variable.name
     for (_, variable, _), value in zip(found.pairs, values, strict=True)

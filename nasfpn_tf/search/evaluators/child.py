@@ -25,7 +25,7 @@ from typing import Any
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import config as config_lib
-from nasfpn_tf import topology
+from nasfpn_tf import failure, topology
 from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import cost as cost_lib
 from nasfpn_tf.modeling import detector, validation
@@ -34,7 +34,7 @@ from nasfpn_tf.search.evaluators.reward import Reward
 from nasfpn_tf.search.problems import SearchError, StorageFull
 from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement
-from nasfpn_tf.training import checkpoints, failure, recipe
+from nasfpn_tf.training import checkpoints, recipe
 from nasfpn_tf.training import params as params_lib
 
 _COSTS = ('multiply_adds', 'latency_ms')

@@ -30,10 +30,11 @@ import tensorflow as tf
 import tf_keras
 from official.core import config_definitions as cfg
 
+from nasfpn_tf import failure
 from nasfpn_tf.search.evaluators import child as child_lib
 from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement, Trial
-from nasfpn_tf.training import failure, strategy, trainer
+from nasfpn_tf.training import strategy, trainer
 
 MODEL_DIR = 'child'
 
@@ -65,7 +66,9 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
     metrics = trainer.run(params, 'train_and_eval', model_dir, strategy=_strategy(json.dumps(params.runtime.as_dict())))
     ap = metrics['AP']
     measurement = Measurement(reward(ap, cost), ap, cost, time.monotonic() - started)
-  except (*failure.EXPECTED, MemoryError) as e:
+  except Exception as e:
+    if not failure.is_expected(e):
+      raise
     measurement = child_lib.failure_of(e, time.monotonic() - started, work_dir)
   finally:
     # The worker goes on to the next child.

@@ -35,14 +35,14 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import performance
 
-from nasfpn_tf import topology
+from nasfpn_tf import failure, topology
 from nasfpn_tf.search.evaluators import child as child_lib
 from nasfpn_tf.search.evaluators.bank import Bank
 from nasfpn_tf.search.evaluators.child import ChildConfig
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement, Trial
-from nasfpn_tf.training import checkpoints, failure, loop, optimizer, preemption, recipe
+from nasfpn_tf.training import checkpoints, loop, optimizer, preemption, recipe
 from nasfpn_tf.training.task import DetectionTask
 
 BANK_DIR = 'shared_weights'
@@ -101,7 +101,9 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
     return Measurement(child.reward_function()(ap, cost), ap, cost, time.monotonic() - started)
   except SearchError:
     raise
-  except (*failure.EXPECTED, MemoryError) as e:
+  except Exception as e:
+    if not failure.is_expected(e):
+      raise
     return child_lib.failure_of(e, time.monotonic() - started, work_dir)
 
 

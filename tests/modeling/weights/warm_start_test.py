@@ -156,3 +156,28 @@ def test_weights_that_are_not_finite_are_refused(trained, tmp_path):
 def test_unknown_parts_are_refused(trained, checkpoint):
   with pytest.raises(ValueError, match=r"\['neck'\] is no part of the model: it is all, fitting, or a list of"):
     warm_start.start(trained, checkpoint, ['backbone', 'neck'])
+
+
+@pytest.mark.parametrize('suffix', ['.index', '.data-00000-of-00001'])
+@pytest.mark.parametrize('cut', [0.0, 0.5, 0.99])
+def test_a_damaged_checkpoint_is_named(tmp_path, suffix, cut):
+  model = build()
+  path = write(model, tmp_path)
+  file = tmp_path / f'ckpt-1{suffix}'
+  content = file.read_bytes()
+  file.write_bytes(content[: int(cut * len(content))])
+  before = [variable.numpy() for variable in model.variables]
+  with pytest.raises(ValueError, match=r'ckpt-1. cannot be read, it is damaged or incomplete'):
+    restore.restore(model, path)
+  assert_same(before, [variable.numpy() for variable in model.variables])
+
+
+def test_a_flipped_byte_is_found(tmp_path):
+  model = build()
+  path = write(model, tmp_path)
+  file = tmp_path / 'ckpt-1.data-00000-of-00001'
+  content = bytearray(file.read_bytes())
+  content[1000] ^= 4
+  file.write_bytes(content)
+  with pytest.raises(ValueError, match='cannot be read, it is damaged'):
+    restore.restore(model, path)

@@ -1,0 +1,93 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The one place where commands end because of what they were given: one line and no stack trace.
+
+Wrong parameters, files that are missing or damaged, a full disk, too little memory, a training that diverges: none of
+that is the program's fault. Whatever else is raised is one, and keeps its stack trace.
+"""
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+
+from absl import logging
+
+# What TensorFlow and gin add to a message: the graph's nodes, the call that failed inside of which.
+_ADDED = re.compile(r'\n\s*\[\[|\n\s*In call to configurable|\n\nOriginal stack trace|\[Op:|\nDetected at node')
+_NODE = re.compile(r'\{\{(?:function_)?node [^}]*\}\}\s*')
+_OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
+
+
+class ExpectedError(RuntimeError):
+  """Something that a run may fail of without being at fault itself."""
+
+
+@contextlib.contextmanager
+def told(program: str, interrupted: str | None = None, lines: bool = False) -> Iterator[None]:
+  """Ends `program` with status 1 and one line if what is inside raises an expected error.
+
+  Args:
+    program: its name, which the line begins with.
+    interrupted: the line after Ctrl-C; None: Python's own.
+    lines: keep the line breaks of messages, for commands that list several problems.
+
+  Example:
+    with failure.told('predict'):
+      predictor = predict.load_predictor(FLAGS.model)
+  """
+  try:
+    yield
+  except BrokenPipeError:  # The reader, `head` perhaps, has what it wanted.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
+  except KeyboardInterrupt:
+    if interrupted is None:
+      raise
+    sys.exit(f'\n{program}: {interrupted}')
+  except Exception as error:
+    if not is_expected(error):
+      raise
+    logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
+    sys.exit(f'{program}: {str(error) if lines and str(error) and not _is_tensorflow(error) else message(error)}')
+
+
+def is_expected(error: BaseException) -> bool:
+  """Whether an error is of the kinds that end a command with one line."""
+  return isinstance(error, ValueError | OSError | MemoryError | RecursionError | ExpectedError) or _is_tensorflow(error)
+
+
+def message(error: BaseException) -> str:
+  """The message of `error` without what the machinery around it has added, on one line."""
+  text = error.message if _is_tensorflow(error) else str(error)
+  text = re.sub(r'^Graph execution error:\s*', '', text)
+  if text.startswith('Detected at node'):
+    # The node's definition and stack come first, the cause after them.
+    text = text.rsplit('\n\n', 1)[-1] if '\n\n' in text else text
+  text = ' '.join(_ADDED.split(text, maxsplit=1)[0].split())
+  text = _OBJECT.sub(r'\1', _NODE.sub('', text))
+  if isinstance(error, MemoryError):
+    return f'not enough memory{f": {text}" if text else ""}; use a smaller input or batch, or close other programs.'
+  if isinstance(error, RecursionError):
+    return f'a file or an option is nested too deeply ({text}).'
+  return text or type(error).__name__
+
+
+def _is_tensorflow(error: BaseException) -> bool:
+  """Whether it is one of TensorFlow's `errors.OpError`; by name, since commands start without TensorFlow."""
+  return any(
+    base.__name__ == 'OpError' and base.__module__.partition('.')[0] == 'tensorflow' for base in type(error).__mro__
+  )

@@ -1,0 +1,93 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Errors are told in one line, without the machinery around them."""
+
+import pytest
+import tensorflow as tf
+
+from nasfpn_tf import failure
+
+
+@pytest.mark.parametrize(
+  'text, line',
+  [
+    ('simple', 'simple'),
+    ("levels differ\n  In call to configurable 'Trainer' (<class 'x'>)", 'levels differ'),
+    ('Record 7 of x.tfrecord\n\t [[{{node parse}}]] [Op:IteratorGetNext] name: ', 'Record 7 of x.tfrecord'),
+    ('', 'ValueError'),
+  ],
+)
+def test_message(text, line):
+  assert failure.message(ValueError(text)) == line
+
+
+def test_an_error_of_a_graph_keeps_its_cause():
+  @tf.function
+  def fails(x):
+    with tf.control_dependencies([tf.debugging.assert_less(x, 3, message='box 5 of image 17 is upside down')]):
+      return tf.identity(x)
+
+  with pytest.raises(tf.errors.InvalidArgumentError) as error:
+    fails(tf.constant(4))
+  message = failure.message(error.value)
+  assert 'box 5 of image 17 is upside down' in message
+  assert '\n' not in message and 'node' not in message and 'File' not in message
+
+
+def _raise(error):
+  raise error
+
+
+@pytest.mark.parametrize(
+  'error, line',
+  [
+    (ValueError('c.yaml: no number'), 'try: c.yaml: no number'),
+    (FileNotFoundError(2, 'No such file', 'a.json'), "try: [Errno 2] No such file: 'a.json'"),
+    (MemoryError(), 'try: not enough memory; use a smaller input or batch, or close other programs.'),
+    (RecursionError('maximum'), 'try: a file or an option is nested too deeply (maximum).'),
+    (failure.ExpectedError('one\ntwo'), 'try: one two'),
+    (tf.errors.DataLossError(None, None, 'a.tfrecord: cut [[{{node x}}]]'), 'try: a.tfrecord: cut [[x]]'),
+    (
+      tf.errors.InvalidArgumentError(None, None, '{{function_node __wrapped__DecodeJpeg_device_}} a.jpg is broken'),
+      'try: a.jpg is broken',
+    ),
+    (ValueError('<_io.BytesIO object at 0x7f00> is no image'), 'try: _io.BytesIO is no image'),
+  ],
+)
+def test_expected_errors_end_a_command_with_one_line(error, line):
+  with pytest.raises(SystemExit) as ended, failure.told('try'):
+    _raise(error)
+  if isinstance(error, tf.errors.DataLossError):
+    assert str(ended.value.code).startswith('try: a.tfrecord: cut')
+  else:
+    assert ended.value.code == line
+
+
+def test_lines_are_kept_where_a_command_lists_problems():
+  with pytest.raises(SystemExit, match='try: one\ntwo'), failure.told('try', lines=True):
+    _raise(ValueError('one\ntwo'))
+
+
+@pytest.mark.parametrize('error', [KeyError('x'), AttributeError('x'), TypeError('x')])
+def test_a_fault_of_the_program_keeps_its_stack_trace(error):
+  with pytest.raises(type(error)), failure.told('try'):
+    _raise(error)
+
+
+def test_ctrl_c():
+  with pytest.raises(SystemExit, match='try: go on'), failure.told('try', 'go on'):
+    _raise(KeyboardInterrupt())
+  with pytest.raises(KeyboardInterrupt), failure.told('try'):
+    _raise(KeyboardInterrupt())
