@@ -205,12 +205,14 @@ def _read_model(path: str, part: Callable[[dict[str, Any]], dict[str, Any]]) -> 
   """Reads `part` of the model's configuration in a params.yaml; a ValueError names the file that is another thing."""
   try:
     with tf.io.gfile.GFile(path) as file:
-      return part(safe_yaml.load(file.read())['task']['model'])
+      content = safe_yaml.load(file.read())
+    task = content.get('task') if isinstance(content, dict) else None
+    if not isinstance(task, dict) or not isinstance(task.get('model'), dict) or not task['model']:
+      raise ValueError('it has no task.model')
+    return part(task['model'])
   except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
-    problem = ' '.join(f'{type(error).__name__}: {error}'.split())
-    raise ValueError(
-      f'{path}: not the params.yaml that a training writes ({problem}); put the original back.'
-    ) from error
+    problem = ' '.join(str(error).split()) if isinstance(error, yaml.YAMLError | ValueError) else repr(error)
+    raise ValueError(f'{path}: not what a training writes, {problem}; restore it from a copy.') from error
 
 
 def _function(model: Mapping[str, Any]) -> dict[str, Any]:

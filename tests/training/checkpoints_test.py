@@ -237,7 +237,7 @@ def test_a_params_yaml_of_something_else_is_named(model_dir, text):
     (checkpoints.check_architecture, str(directory)),
     (checkpoints.check_function, str(directory / 'ckpt-10')),
   ):
-    with pytest.raises(ValueError, match=r'params.yaml: not the params.yaml that a training writes'):
+    with pytest.raises(ValueError, match=r'params.yaml: not what a training writes'):
       check(path, params.task.model)
 
 
