@@ -86,9 +86,8 @@ def load(directory: str) -> Any:
     ValueError: it is damaged, or TensorFlow cannot load it; the message names the directory.
   """
   import tensorflow as tf  # Formats are looked up without it.
-  from google.protobuf import message
 
-  damaged = (tf.errors.OpError, message.DecodeError, OSError, RuntimeError, LookupError, ValueError, TypeError)
+  damaged = (tf.errors.OpError, OSError, RuntimeError, LookupError, ValueError, TypeError)
   try:
     return tf.saved_model.load(directory)
   except (*damaged, AttributeError, AssertionError) as error:
@@ -99,7 +98,6 @@ def load(directory: str) -> Any:
 
 
 def _read(directory: str) -> Any:
-  from google.protobuf import message
   from tensorflow.core.protobuf import saved_model_pb2
 
   path = os.path.join(directory, layout.SAVED_MODEL)
@@ -107,7 +105,7 @@ def _read(directory: str) -> Any:
     content = file.read()
   try:
     return saved_model_pb2.SavedModel.FromString(content)
-  except message.DecodeError as error:
+  except Exception as error:  # The parser has a class of its own, in a package that only TensorFlow requires.
     raise ValueError(f'{path}: not a SavedModel, or damaged ({error}); copy or export it again.') from error
 
 

@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from google.protobuf import message
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from nasfpn_tf.modeling.weights.load_report import LoadReport
@@ -44,7 +43,7 @@ def _reading(path: str) -> Iterator[None]:
   """Turns what TensorFlow and protobuf raise on a damaged checkpoint into a ValueError that names it."""
   try:
     yield
-  except (tf.errors.OpError, message.DecodeError, RuntimeError, LookupError, UnicodeDecodeError) as error:
+  except (tf.errors.OpError, RuntimeError, LookupError, UnicodeDecodeError) as error:
     problem = ' '.join((str(error).strip() or type(error).__name__).split())
     raise ValueError(
       f'checkpoint {path!r} cannot be read, it is damaged or incomplete ({problem[:200]}): copy it again, or use'
@@ -127,7 +126,11 @@ def _open(path: str):
   reader = tf.train.load_checkpoint(path)
   if not reader.has_tensor(_GRAPH_KEY):
     raise ValueError(f'checkpoint {path!r} is not of TensorFlow 2: it holds no object graph.')
-  return reader, trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(_GRAPH_KEY))
+  serialized = reader.get_tensor(_GRAPH_KEY)
+  try:
+    return reader, trackable_object_graph_pb2.TrackableObjectGraph.FromString(serialized)
+  except Exception as error:  # The parser has a class of its own, in a package that only TensorFlow requires.
+    raise LookupError(f'the graph of objects: {error}') from error
 
 
 @dataclasses.dataclass
