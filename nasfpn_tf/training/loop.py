@@ -233,7 +233,7 @@ def configured_rates(optimizer: Any) -> Iterator[None]:
   """
   inner = _real_optimizer(optimizer)
   rates = [*getattr(inner, '_hyper', {}).values(), getattr(inner, '_learning_rate', None)]
-  before = [(rate, rate.numpy()) for rate in rates if isinstance(rate, tf.Variable)]
+  before = [(rate, rate.numpy()) for rate in rates if hasattr(rate, 'assign')]
   yield
   for rate, value in before:
     rate.assign(value)

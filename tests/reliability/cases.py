@@ -264,6 +264,43 @@ class Search(Case):
     return [(line['id'], line['architecture'], line['measurement']['reward']) for line in lines], best
 
 
+class Frontier(Case):
+  """frontier.py trains, exports and measures one model."""
+
+  name = 'frontier'
+  codes = (0, 1)
+  keeps_progress = True
+
+  def prepare(self, directory):
+    prefix = rectangles.write(directory, num_images=4, num_shards=1)
+    params = rectangles.experiment(
+      prefix, task={'train_data': {'seed': 3}, 'model': {'anchor': {'anchor_size': 3.0}}}, trainer={'train_steps': 4}
+    )
+    (directory / 'tiny.yaml').write_text(json.dumps(params.as_dict()))
+
+  def command(self, directory):
+    return [
+      'frontier.py',
+      f'--output_dir={directory}/out',
+      f'--train={directory}/set',
+      f'--validation={directory}/set',
+      f'--config_file={directory}/tiny.yaml',
+      '--steps=4',
+      '--runs=2',
+      '--forms=float',
+      '--points=fpnlite_1x48_256',
+    ]
+
+  def check(self, directory):
+    path = directory / 'out' / 'records.jsonl'
+    if path.exists():
+      assert all(json.loads(line) for line in path.read_text().splitlines())
+
+  def result(self, directory):
+    assert (directory / 'out' / 'frontier.html').exists()
+    return [(line['name'], line['metrics']) for line in _lines(directory / 'out' / 'records.jsonl')]
+
+
 def _lines(path: pathlib.Path) -> list[dict]:
   """The whole lines of a history."""
   return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith('\n')]

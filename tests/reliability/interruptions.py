@@ -31,13 +31,15 @@ import time
 
 from tests.reliability import cases, processes
 
-SHARES = {
-  'writing records': 3,
-  'training': 3,
-  'evaluation': 1,
-  'export to SavedModel': 1,
-  'export to LiteRT': 1,
-  'search': 3,
+# Case and how often it is interrupted in relation to the others.
+CASES = {
+  cases.Records: 3,
+  cases.Training: 3,
+  cases.Evaluation: 1,
+  cases.SavedModel: 1,
+  cases.TFLite: 1,
+  cases.Search: 3,
+  cases.Frontier: 1,
 }
 
 
@@ -85,7 +87,7 @@ def _difference(expected: object, actual: object) -> str:
 
 def shares(count: int, names: list[str]) -> dict[str, int]:
   """How often each case is interrupted: `count` in all."""
-  weights = {name: SHARES[name] for name in names}
+  weights = {case.name: weight for case, weight in CASES.items() if case.name in names}
   given = {name: count * weight // sum(weights.values()) for name, weight in weights.items()}
   for name in names[: count - sum(given.values())]:
     given[name] += 1
@@ -106,10 +108,7 @@ def train_once(directory: pathlib.Path) -> None:
 
 
 def main(argv: list[str]) -> int:
-  known = {
-    case.name: case
-    for case in (cases.Records, cases.Training, cases.Evaluation, cases.SavedModel, cases.TFLite, cases.Search)
-  }
+  known = {case.name: case for case in CASES}
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--signal', choices=['KILL', 'TERM'], default='KILL')
   parser.add_argument('--count', type=int, default=50)
