@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from nasfpn_tf import failure
+from nasfpn_tf import failure, startup
 from nasfpn_tf.config import loading
 from nasfpn_tf.search import config as config_lib
 from nasfpn_tf.search import run as run_lib
@@ -71,6 +71,7 @@ def main(argv: Sequence[str]) -> None:
 
 def run() -> None:
   """Console entry point."""
+  startup.end_at_sigterm('search')
   flags.mark_flags_as_required(['search_config', 'search_dir'])
   app.run(main)
 

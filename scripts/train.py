@@ -22,9 +22,10 @@ The same command resumes a run that was stopped. --mode=eval evaluates the lates
 
 import logging as std_logging
 import os
-import signal
 
 from absl import app, flags, logging
+
+from nasfpn_tf import startup
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('experiment', None, 'Registered experiment that the files change; default: the one they name.')
@@ -68,14 +69,8 @@ def main(argv):
   print(f'Results: {os.path.abspath(FLAGS.model_dir)}')
 
 
-def _stop_at_once(unused_number, unused_frame):
-  """Ends a run that is told to stop before its first step or after its last: there is nothing to save."""
-  os.write(2, b'train: told to stop; the same command starts again\n')
-  os._exit(42)  # The code of preemption.EXIT_CODE, whose module takes seconds to load.
-
-
 def run():
-  signal.signal(signal.SIGTERM, _stop_at_once)
+  startup.end_at_sigterm('train')
   flags.mark_flag_as_required('model_dir')
   app.run(main)
 

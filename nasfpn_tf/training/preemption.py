@@ -22,7 +22,9 @@ from types import FrameType
 import tensorflow as tf
 from absl import logging
 
-EXIT_CODE = 42  # As TensorFlow's own handler: restart the job, it is no failure.
+from nasfpn_tf import startup
+
+EXIT_CODE = startup.RESTART
 
 
 class Preemption:

@@ -29,6 +29,7 @@ FLOORS = {
   'failure': 0,
   'safe_json': 0,
   'spelling': 0,
+  'startup': 0,
   'processor': 0,
   'whole_file': 0,
   'former_names': 0,

@@ -76,14 +76,15 @@ def test_a_typo_is_one_line(config_file, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
-def test_a_signal_while_it_starts_asks_for_a_restart(tmp_path):
-  """Before TensorFlow is loaded and any handler of the run's own is there."""
+@pytest.mark.parametrize('script', ['train', 'search'])
+def test_a_signal_while_it_starts_asks_for_a_restart(script):
+  """Before any handler of the run's own is there."""
   code = (
-    'import os, signal, sys; from scripts import train; '
-    'train.app.run = lambda main: os.kill(os.getpid(), signal.SIGTERM); train.run(); print("goes on")'
+    f'import os, signal, sys; from scripts import {script} as script; script.flags.mark_flags_as_required = print; '
+    'script.app.run = lambda main: os.kill(os.getpid(), signal.SIGTERM); script.run(); print("goes on")'
   )
   done = subprocess.run(
     [sys.executable, '-c', code], cwd=testing.repo_root(), capture_output=True, text=True, timeout=60
   )
-  assert done.returncode == 42 and not done.stdout
-  assert done.stderr == 'train: told to stop; the same command starts again\n'
+  assert done.returncode == 42 and 'goes on' not in done.stdout
+  assert done.stderr == f'{script}: told to stop; the same command starts again\n'

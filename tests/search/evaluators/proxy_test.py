@@ -114,7 +114,7 @@ def test_children_that_cannot_be_trained_fail_with_the_reason(prefix, tmp_path, 
   diverging['params_override']['trainer']['optimizer_config']['learning_rate']['constant']['learning_rate'] = 1e30
   measurement = proxy.evaluate(trial(), str(tmp_path / 'nan'), diverging)
   assert (measurement.status, measurement.reward) == ('failed', 0.0)
-  assert 'NaN' in measurement.reason and measurement.seconds > 0
+  assert 'NonFiniteLossError: The loss exploded to ' in measurement.reason and measurement.seconds > 0
 
   def out_of_memory(*unused_arguments, **unused_options):
     raise MemoryError('no room')
