@@ -39,10 +39,10 @@ def main(argv):
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   # After the flags are read: TensorFlow takes seconds to load.
   from nasfpn_tf import failure, predict
-  from nasfpn_tf.predict import measurement
+  from nasfpn_tf.predict import measurement, stopping
   from nasfpn_tf.training import checkpoints
 
-  with failure.told('evaluate'):
+  with stopping.ends('evaluate'), failure.told('evaluate'):
     predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path, FLAGS.trust)
     if FLAGS.exit_stage is not None:
       predictor = predict.AtExit(predictor, FLAGS.exit_stage)
@@ -50,7 +50,8 @@ def main(argv):
     os.makedirs(FLAGS.output_dir, exist_ok=True)
     if FLAGS.images:
       paths = predict.find_images(FLAGS.images)
-      for path, reason in predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold).items():
+      outcome = predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold)
+      for path, reason in outcome.failures.items():
         print(f'{path}: {reason}', file=sys.stderr)
     checkpoints.write_json(os.path.join(FLAGS.output_dir, measurement.RESULT), result)
   latency = '' if result['latency_ms'] is None else f', {result["latency_ms"]:.1f} ms per picture'

@@ -12,17 +12,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-r"""Finds objects in images with a checkpoint, a SavedModel or a .tflite: docs/deploy.md.
+r"""Finds objects in images and videos with a checkpoint, a SavedModel or a .tflite: docs/predict.md.
 
-predict.py --model=runs/cells --images='pictures/*.jpg' --output_dir=found
+predict.py --model=my_detector --images=pictures --output_dir=found
 
-predict.py --model=exported/anytime --images=pictures --output_dir=found --deadline_ms=40
+predict.py --model=exported/anytime --images=camera:0 --output_dir=found --deadline_ms=40
 
-Writes an annotated JPEG per image and detections.json for all. Exits with 1 if an image could not be read.
+Writes an annotated JPEG per image and detections.json for all, and per video an annotated .mp4 and a .jsonl with a line
+a frame. Exits with 1 if an image could not be read, with 130 after Ctrl-C; what was found until then is kept.
 """
 
 import os
 import sys
+from collections.abc import Mapping
 
 from absl import app, flags, logging
 
@@ -30,44 +32,79 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'model_dir of a training, a SavedModel or the directory of its versions, a .tflite.')
 flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint or a directory of some; unset: the best.')
 flags.DEFINE_multi_string(
-  'images', [], 'Images: files, directories, patterns, or a .txt with one per line; also arguments without a flag.'
+  'images',
+  [],
+  'Images and videos: files, directories, patterns, camera:0, or a .txt with one per line; also arguments without a'
+  ' flag.',
 )
+flags.DEFINE_bool('recursive', False, 'Search the sub-directories of directories, too.')
 flags.DEFINE_bool('trust', False, 'Load a SavedModel whose graph could read or write files, too.')
-flags.DEFINE_string('output_dir', None, 'Where annotated images and detections.json go.')
+flags.DEFINE_string('output_dir', None, 'Where the results go; not a directory of the images.')
 flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection.', lower_bound=0.0, upper_bound=1.0)
+flags.DEFINE_integer('max_frames', None, 'Of each video: stop after so many frames.', lower_bound=1)
 flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: run this exit; unset: the last.')
 flags.DEFINE_float(
   'deadline_ms',
   None,
   'Of an anytime detector: stop refining so that the boxes of an image are there after so many milliseconds.',
 )
+_NAMED = 10  # More are counted only.
 
 
 def main(argv):
   references = [*FLAGS.images, *argv[1:]]
   if not references:
-    raise app.UsageError('give pictures with --images.')
+    raise app.UsageError('give images with --images.')
   # After the flags are read: TensorFlow takes seconds to load.
-  from nasfpn_tf import failure, predict
+  from nasfpn_tf import failure
+  from nasfpn_tf.predict import stopping
 
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)
-  with failure.told('predict'):
-    paths = predict.find_images(references)
-    predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path, FLAGS.trust)
-    if FLAGS.deadline_ms is not None and FLAGS.exit_stage is not None:
-      raise ValueError('--exit_stage and --deadline_ms are two ways to choose an exit: give one.')
-    if FLAGS.exit_stage is not None:
-      predictor = predict.AtExit(predictor, FLAGS.exit_stage)
-    elif FLAGS.deadline_ms is not None:
-      predictor = predict.Deadline(predictor, FLAGS.deadline_ms)
-    failures = predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold)
-  print(f'{len(paths) - len(failures)} pictures: {os.path.abspath(FLAGS.output_dir)}')
+  with stopping.ends('predict'), failure.told('predict'):
+    unreadable = _predict(references)
+  if unreadable:
+    sys.exit(1)
+
+
+def _predict(references: list[str]) -> bool:
+  """Predicts everything; returns whether something could not be read."""
+  from nasfpn_tf import predict
+  from nasfpn_tf.predict import detector, results
+
+  found = predict.find_inputs(references, FLAGS.recursive, FLAGS.output_dir)
+  _tell('files are passed over', found.skipped)
+  # Before the model is loaded, which takes a while.
+  videos = results.name_targets(found.videos, FLAGS.output_dir, '.mp4')
+  predictor = detector.choose_exit(
+    predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path, FLAGS.trust), FLAGS.exit_stage, FLAGS.deadline_ms
+  )
+  failures, done = dict(found.missing), []
+  if found.images:
+    outcome = predict.predict_files(predictor, found.images, FLAGS.output_dir, FLAGS.score_threshold)
+    failures.update(outcome.failures)
+    done.append(f'{outcome.num_done} images')
+    _tell('images are animated or have pages, the first was taken', {k: f'{n}' for k, n in outcome.animated.items()})
+  for video, target in videos.items():
+    try:
+      count = predict.predict_video(predictor, video, FLAGS.output_dir, FLAGS.score_threshold, target, FLAGS.max_frames)
+      done.append(f'{count} frames of {video}')
+    except ValueError as error:
+      failures[video] = str(error).removeprefix(f'{video}: ')
+  print(f'{", ".join(done) or "nothing"}: {os.path.abspath(FLAGS.output_dir)}')
   if FLAGS.deadline_ms is not None:
     print(predictor.summary())
-  if failures:
-    lines = [f'{path}: {reason}' for path, reason in failures.items()]
-    sys.exit('\n'.join([f'predict: {len(failures)} of {len(paths)} pictures could not be read:', *lines]))
+  num_inputs = len(found.images) + len(found.videos) + len(found.missing)
+  _tell(f'of {num_inputs} inputs could not be read', failures, named=len(failures))
+  return bool(failures)
+
+
+def _tell(what: str, paths: Mapping[str, str], named: int = _NAMED) -> None:
+  """Says on stderr how many paths are `what`, and names them with the reason."""
+  if paths:
+    lines = [f'{path}: {reason}' for path, reason in list(paths.items())[:named]]
+    more = [f'and {len(paths) - named} more'] if len(paths) > named else []
+    print('\n  '.join([f'predict: {len(paths)} {what}:', *lines, *more]), file=sys.stderr)
 
 
 def run():

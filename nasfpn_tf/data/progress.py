@@ -25,12 +25,12 @@ Item = TypeVar('Item')
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def track(items: Iterable[Item], total: int, what: str, enabled: bool = True) -> Iterator[Item]:
+def track(items: Iterable[Item], total: int | None, what: str, enabled: bool = True) -> Iterator[Item]:
   """Yields `items` and tells on stderr how far they are.
 
   Args:
     items: anything to iterate.
-    total: how many there will be.
+    total: how many there will be; None: nobody knows.
     what: what is counted, e.g. 'train: pictures'.
     enabled: False says nothing.
   """
@@ -46,4 +46,5 @@ def track(items: Iterable[Item], total: int, what: str, enabled: bool = True) ->
     now = time.monotonic()
     if count == total or now - told >= SECONDS_BETWEEN_LINES:
       told = now
-      print(f'{what} {count}/{total}, {count / max(now - start, 1e-9):.0f}/s', file=sys.stderr, flush=True)
+      of_total = '' if total is None else f'/{total}'
+      print(f'{what} {count}{of_total}, {count / max(now - start, 1e-9):.0f}/s', file=sys.stderr, flush=True)

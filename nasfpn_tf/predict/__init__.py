@@ -28,24 +28,30 @@ from nasfpn_tf.predict.deadline import Deadline
 from nasfpn_tf.predict.detections import Detections
 from nasfpn_tf.predict.detector import Detector, load
 from nasfpn_tf.predict.evaluation import compare_ap, evaluate_records
-from nasfpn_tf.predict.files import find_images, predict_files
+from nasfpn_tf.predict.files import Outcome, predict_files
+from nasfpn_tf.predict.inputs import Inputs, find_images, find_inputs
 from nasfpn_tf.predict.loading import load_predictor
 from nasfpn_tf.predict.predictor import Predictor, State
 from nasfpn_tf.predict.reading import as_image, read_image
+from nasfpn_tf.predict.video import predict_video
 
 __all__ = [
   'AtExit',
   'Deadline',
   'Detections',
   'Detector',
+  'Inputs',
+  'Outcome',
   'Predictor',
   'State',
   'as_image',
   'compare_ap',
   'evaluate_records',
   'find_images',
+  'find_inputs',
   'load',
   'load_predictor',
   'predict_files',
+  'predict_video',
   'read_image',
 ]

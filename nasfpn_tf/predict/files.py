@@ -12,89 +12,90 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Picture files in, annotated pictures and a JSON file out."""
+"""Image files in, annotated images and a JSON file out."""
 
-import glob
-import json
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from nasfpn_tf.data import progress
 from nasfpn_tf.data.sources import images
-from nasfpn_tf.data.sources.text import read_text
-from nasfpn_tf.predict import drawing
+from nasfpn_tf.predict import drawing, reading, results, stopping
 from nasfpn_tf.predict.detections import Detections
 from nasfpn_tf.predict.predictor import Predictor
-from nasfpn_tf.predict.reading import read_image
 
 RESULTS = 'detections.json'
-_SUFFIXES = images.EXTENSIONS
 
 
-def find_images(references: Sequence[str]) -> list[str]:
-  """Picture files, in order and each once.
+@dataclasses.dataclass
+class Outcome:
+  """What became of the images.
 
-  Args:
-    references: files, directories (their pictures, not those further down), glob patterns ('**' goes down), and .txt
-      files with one of these a line.
-
-  Raises:
-    FileNotFoundError: one of them gives no picture.
+  Attributes:
+    num_done: images whose results are written.
+    failures: {path: reason} of those that could not be read.
+    animated: {path: number of frames} of those of which the first frame was taken.
   """
-  found = {}
-  for reference in references:
-    if reference.endswith('.txt') and os.path.isfile(reference):
-      paths = find_images([line.strip() for line in read_text(reference).splitlines() if line.strip()])
-    elif os.path.isdir(reference):
-      names = sorted(name for name in os.listdir(reference) if name.lower().endswith(_SUFFIXES))
-      paths = [os.path.join(reference, name) for name in names]
-    elif os.path.isfile(reference):
-      paths = [reference]
-    else:
-      paths = [path for path in sorted(glob.glob(reference, recursive=True)) if path.lower().endswith(_SUFFIXES)]
-    if not paths:
-      raise FileNotFoundError(f'{reference}: no picture ({", ".join(_SUFFIXES)}).')
-    found.update(dict.fromkeys(paths))
-  return list(found)
+
+  num_done: int = 0
+  failures: dict[str, str] = dataclasses.field(default_factory=dict)
+  animated: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-def predict_files(
-  predictor: Predictor, paths: Sequence[str], output_dir: str, score_threshold: float = 0.3
-) -> dict[str, str]:
-  """Writes an annotated JPEG for every picture and `detections.json` for all.
+def predict_files(predictor: Predictor, paths: Sequence[str], output_dir: str, score_threshold: float = 0.3) -> Outcome:
+  """Writes an annotated JPEG for every image and `detections.json` for all, which is complete after every image.
 
   Args:
     predictor: the detector.
-    paths: picture files.
-    output_dir: where to; made where it does not exist. Existing files of the same names are replaced.
+    paths: image files.
+    output_dir: where to; made where it does not exist. What an earlier call wrote there is replaced, nothing else.
     score_threshold: least score of a detection that is kept.
 
   Returns:
-    {path: reason} of the pictures that could not be read; they are left out.
+    How many are done, and which could not be read; these are left out.
 
   Raises:
-    ValueError: an annotated picture would replace its original.
+    ValueError: a file of someone else's is in the way, or `output_dir` is a directory of the images.
+    OSError: a result cannot be written; the message says how many are done.
+    Stopped: Ctrl-C or SIGTERM; the message says how many are done.
   """
-  targets = _target_names(paths, output_dir)
+  targets = results.name_targets(paths, output_dir, '.jpg')
+  summary = os.path.join(output_dir, RESULTS)
+  for target in (summary, *targets.values()):
+    results.check_replaceable(target)
   os.makedirs(output_dir, exist_ok=True)
-  results, failures = [], {}
-  for path in progress.track(paths, len(paths), 'predict: pictures'):
-    try:
-      image = read_image(path)
-    except images.ImageError as error:
-      failures[path] = str(error)
-      continue
-    found = predictor(image).above(score_threshold)
-    drawing.annotate(image, found.boxes, found.classes, found.captions(), found.scores).save(targets[path], quality=92)
-    results.append({'image': path, 'width': image.shape[1], 'height': image.shape[0], **_to_json(predictor, found)})
-  with open(os.path.join(output_dir, RESULTS), 'w', encoding='utf-8') as file:
-    json.dump(results, file, indent=1)
-    file.write('\n')
-  return failures
+  outcome = Outcome()
+  try:
+    with results.ResultFile(summary) as file:
+      for path in progress.track(paths, len(paths), 'predict: images'):
+        try:
+          image, num_frames = reading.read_first_frame(path)
+        except images.ImageError as error:
+          outcome.failures[path] = str(error)
+          continue
+        if num_frames > 1:
+          outcome.animated[path] = num_frames
+        found = predictor(image).above(score_threshold)
+        annotated = drawing.annotate(image, found.boxes, found.classes, found.captions(), found.scores)
+        results.save_annotated(annotated, targets[path])
+        entry = {'image': path, 'annotated': os.path.basename(targets[path])}
+        size = {'width': image.shape[1], 'height': image.shape[0]}
+        file.add({**entry, **size, **to_json(predictor, found)})
+        outcome.num_done = file.count
+  except KeyboardInterrupt as error:
+    raise stopping.Stopped(f'{_done(outcome, paths)}, see {summary}.') from error
+  except OSError as error:
+    reason = error.strerror or type(error).__name__
+    raise OSError(
+      f'{error.filename or output_dir}: cannot be written: {reason}. {_done(outcome, paths)}, see {summary}; make room'
+      ' or choose another output_dir.'
+    ) from error
+  return outcome
 
 
-def _to_json(predictor: Predictor, found: Detections) -> dict[str, Any]:
+def to_json(predictor: Predictor, found: Detections) -> dict[str, Any]:
+  """Returns `detections` as JSON has them, boxes as x, y, width, height; and `exit_stage` where there is one."""
   rows = []
   for box, score, label in zip(found.boxes, found.scores, found.classes, strict=True):
     ymin, xmin, ymax, xmax = box.tolist()
@@ -112,17 +113,5 @@ def _to_json(predictor: Predictor, found: Detections) -> dict[str, Any]:
   return {**reached, 'detections': rows}
 
 
-def _target_names(paths: Sequence[str], output_dir: str) -> dict[str, str]:
-  """{picture: file for the annotated one}; pictures of one name from several directories are numbered."""
-  targets, used = {}, set()
-  for path in paths:
-    stem = name = os.path.splitext(os.path.basename(path))[0]
-    number = 1
-    while name.lower() in used:
-      number += 1
-      name = f'{stem}-{number}'
-    used.add(name.lower())
-    targets[path] = os.path.join(output_dir, name + '.jpg')
-    if os.path.realpath(targets[path]) in map(os.path.realpath, paths):
-      raise ValueError(f'{targets[path]} is one of the pictures: choose an output_dir without them.')
-  return targets
+def _done(outcome: Outcome, paths: Sequence[str]) -> str:
+  return f'{outcome.num_done} of {len(paths)} images are done'

@@ -36,13 +36,18 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
   Raises:
     ImageError: it cannot be read; the message says why, without the path.
   """
-  path = os.fspath(path)
+  return read_first_frame(path)[0]
+
+
+def read_first_frame(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
+  """Returns an image as `read_image` does, and how many frames or pages its file has."""
   try:
     with open(path, 'rb') as file:
       data = file.read()
   except (OSError, ValueError) as error:  # A ValueError is a name that no file can have.
     raise images.missing(error) from error
-  return tf.io.decode_image(images.encode(data).data, channels=3, expand_animations=False).numpy()
+  pixels = tf.io.decode_image(images.encode(data).data, channels=3, expand_animations=False).numpy()
+  return pixels, images.count_frames(data)
 
 
 def as_image(image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:

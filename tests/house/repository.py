@@ -28,6 +28,7 @@ ROOT = testing.repo_root()
 # which a test is skipped.
 DISTRIBUTIONS = {
   'PIL': 'pillow',
+  'cv2': 'opencv-python-headless',
   'absl': 'absl-py',
   'ai_edge_litert': 'ai-edge-litert',
   'faster_coco_eval': 'faster-coco-eval',

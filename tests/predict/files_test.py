@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tests of picture files in and results out."""
+"""Tests of image files in and results out."""
 
 import json
 import os
@@ -48,13 +48,14 @@ def _save(path, size=(40, 30), **options):
 def test_results_and_annotated_pictures(tmp_path):
   paths = [_save(tmp_path / 'a' / 'x.png'), _save(tmp_path / 'b' / 'x.jpg', (100, 80)), str(tmp_path / 'a' / 'bad.jpg')]
   (tmp_path / 'a' / 'bad.jpg').write_bytes(b'not a picture')
-  failures = predict.predict_files(Corners(), paths, str(tmp_path / 'out'), score_threshold=0.5)
+  failures = predict.predict_files(Corners(), paths, str(tmp_path / 'out'), score_threshold=0.5).failures
   assert list(failures) == [paths[2]]
   assert 'not a picture' in failures[paths[2]]
   assert sorted(os.listdir(tmp_path / 'out')) == ['detections.json', 'x-2.jpg', 'x.jpg']
   results = json.loads((tmp_path / 'out' / 'detections.json').read_text())
   assert results[0] == {
     'image': paths[0],
+    'annotated': 'x.jpg',
     'width': 40,
     'height': 30,
     'detections': [{'box': [0.0, 0.0, 20.0, 15.0], 'score': 0.9, 'label': 1, 'category_id': 40, 'name': 'top'}],
@@ -107,7 +108,7 @@ def test_pictures_are_found(tmp_path):
 @pytest.mark.parametrize('reference', ['absent.jpg', 'absent/*.jpg', 'empty'])
 def test_no_pictures(tmp_path, reference):
   (tmp_path / 'empty').mkdir()
-  with pytest.raises(FileNotFoundError, match='no picture'):
+  with pytest.raises(FileNotFoundError, match='no image'):
     predict.find_images([str(tmp_path / reference)])
 
 

@@ -16,8 +16,10 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 from PIL import Image
 
@@ -43,8 +45,8 @@ def test_pictures_of_which_one_is_broken(forms, tmp_path):
     '--score_threshold=0',
   )
   assert result.returncode == 1
-  assert f'2 pictures: {tmp_path}/out' in result.stdout
-  assert '1 of 3 pictures could not be read' in result.stderr
+  assert f'2 images: {tmp_path}/out' in result.stdout
+  assert '1 of 3 inputs could not be read' in result.stderr
   assert f'{pictures}/broken.jpg: not a picture' in result.stderr
   assert 'Traceback' not in result.stderr
   results = json.loads((tmp_path / 'out' / 'detections.json').read_text())
@@ -56,7 +58,7 @@ def test_pictures_of_which_one_is_broken(forms, tmp_path):
 def test_no_pictures(tmp_path):
   result = _run('--model=absent', '--images=absent/*.jpg', f'--output_dir={tmp_path}/out')
   assert result.returncode == 1
-  assert 'predict: absent/*.jpg: no picture' in result.stderr
+  assert 'predict: absent/*.jpg: no image' in result.stderr
   assert 'Traceback' not in result.stderr
   assert not (tmp_path / 'out').exists()
 
@@ -71,3 +73,24 @@ def test_a_tflite_of_another_tool(tmp_path):
   )
   assert 'Traceback' not in result.stderr
   assert not (tmp_path / 'out').exists()
+
+
+def test_ctrl_c_keeps_what_was_found(forms, tmp_path):
+  (tmp_path / 'in').mkdir()
+  for number in range(2000):
+    (tmp_path / 'in' / f'{number:04}.jpg').symlink_to(forms.pictures / '0.jpg')
+  command = [sys.executable, str(testing.repo_root() / 'scripts' / 'predict.py'), f'--model={forms.tflite("float")}']
+  command += [f'--images={tmp_path}/in', f'--output_dir={tmp_path}/out']
+  child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+  results = tmp_path / 'out' / 'detections.json'
+  deadline = time.monotonic() + 120
+  while not results.exists():
+    assert time.monotonic() < deadline and child.poll() is None
+    time.sleep(0.02)
+  child.send_signal(signal.SIGINT)
+  errors = child.communicate(timeout=60)[1]
+  count = len(json.loads(results.read_text()))
+  assert child.returncode == 130, errors
+  assert f'predict: stopped: {count} of 2000 images are done, see {results}.' in errors
+  assert 0 < count < 2000 and len(list((tmp_path / 'out').glob('*.jpg'))) == count
+  assert 'Traceback' not in errors

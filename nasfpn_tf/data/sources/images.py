@@ -28,6 +28,7 @@ from PIL import Image, UnidentifiedImageError
 
 from nasfpn_tf.data.sources.problems import DataError
 
+_NODE = re.compile(r'\{\{.*?\}\}\s*| \[Op:\w*\].*')  # What TensorFlow adds to a message.
 JPEG_QUALITY = 95
 MAX_PIXELS = 178_956_970  # Beyond, Pillow takes a picture for an attack: 0.5 GB decoded, often of a small file.
 _RATIO = 8  # libjpeg's largest.
@@ -46,6 +47,8 @@ _UPRIGHT = {
 
 # Formats that Pillow reads and that hold photographs.
 _FORMATS = ('AVIF', 'BMP', 'DIB', 'GIF', 'JPEG', 'JPEG2000', 'MPO', 'PNG', 'PPM', 'TGA', 'TIFF', 'WEBP')
+# What files without a known name are tried as: DIB and TGA have no signature, MPO is opened as a JPEG.
+_BY_CONTENT = tuple(name for name in _FORMATS if name not in ('DIB', 'TGA', 'MPO'))
 EXTENSIONS = tuple(sorted(end for end, name in Image.registered_extensions().items() if name in _FORMATS))
 
 
@@ -117,6 +120,24 @@ def encode(data: bytes, width: int | None = None, height: int | None = None) -> 
     data, plain = _to_jpeg(pixels), 'jpeg'
   _verify(data, plain, declared)
   return EncodedImage(data, plain, declared[0], declared[1], change)
+
+
+def is_image(path: str) -> bool:
+  """Whether a file is an image by its content, whatever its name."""
+  try:
+    with Image.open(path, formats=_BY_CONTENT):
+      return True
+  except Exception:  # See `_open`.
+    return False
+
+
+def count_frames(data: bytes) -> int:
+  """How many frames or pages an image file has; 1 for a photograph with a preview or a second view (MPO)."""
+  image = _open(data)
+  try:
+    return 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
+  except Exception:  # A broken frame after the first, which has been read.
+    return 1
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -262,5 +283,7 @@ def _size(size: tuple[int, int]) -> str:
 
 def reason(error: Exception) -> str:
   """The first line of what a decoder says, shortened."""
-  text = str(getattr(error, 'message', error)).splitlines()
+  if isinstance(error, UnidentifiedImageError):  # Its message is the address of an object of ours.
+    return 'its content is of no known image format'
+  text = _NODE.sub('', str(getattr(error, 'message', error))).splitlines()
   return text[0][:160] if text and text[0] else type(error).__name__

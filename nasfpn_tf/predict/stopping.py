@@ -1,0 +1,56 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a run that is stopped says, by Ctrl-C or SIGTERM, and its exit code."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+
+
+class Stopped(KeyboardInterrupt):
+  """Ctrl-C or SIGTERM after part of the work; the message says how much is done and where it lies."""
+
+
+class Terminated(KeyboardInterrupt):
+  """SIGTERM."""
+
+
+@contextlib.contextmanager
+def ends(program: str) -> Iterator[None]:
+  """Ends `program` with one line and the usual exit code on Ctrl-C and SIGTERM, while it is entered.
+
+  Args:
+    program: its name, which the line begins with.
+  """
+
+  def stop(unused_signal, unused_frame):
+    raise Terminated
+
+  before = signal.signal(signal.SIGTERM, stop)
+  try:
+    yield
+  except KeyboardInterrupt as error:
+    reason = f'stopped: {error}' if isinstance(error, Stopped) else 'stopped before there was a result.'
+    print(f'{program}: {reason}', file=sys.stderr)
+    sys.exit(exit_code(error))
+  finally:
+    signal.signal(signal.SIGTERM, before)
+
+
+def exit_code(error: KeyboardInterrupt) -> int:
+  """Returns 130 for Ctrl-C and 143 for SIGTERM, as shells expect it."""
+  number = signal.SIGTERM if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated) else signal.SIGINT
+  return 128 + number
