@@ -35,7 +35,7 @@ COSTS = 'costs.json'
 def measure(
   directory: str, anytime_dir: str, separate_dirs: Mapping[int, str], input_path: str, threads: int, runs: int
 ) -> list[dict[str, Any]]:
-  """Costs of every exit; they are kept in `directory`, and not measured again if nothing has changed.
+  """Measures the costs of every exit, or reads them from `directory` if nothing has changed.
 
   The ways to an exit take turns, so that whatever else the machine does falls on all of them.
 
@@ -43,13 +43,13 @@ def measure(
     directory: gets costs.json.
     anytime_dir: model_dir of an anytime detector.
     separate_dirs: {number of pyramids: model_dir of a detector with so many}, for some of the exits.
-    input_path: records, whose first picture is run.
+    input_path: records, whose first image is run.
     threads: of LiteRT.
     runs: how often each exit is timed; medians are taken.
 
   Returns:
     For each exit `exit_stage`, `multiply_adds_g` and `params_m` of the detector with so many pyramids, and in
-    milliseconds, for one picture and with post-processing, `latency_ms` of the exit at once, `refined_latency_ms` of
+    milliseconds, for one image and with post-processing, `latency_ms` of the exit at once, `refined_latency_ms` of
     coming to it step by step, `separate_latency_ms` of the detector with so many pyramids where there is one.
   """
   path = os.path.join(directory, COSTS)
@@ -107,7 +107,7 @@ def _refined(interpreter: Interpreter, exit_stage: int, pixels: np.ndarray) -> C
 
 
 def _time(ways: Mapping[Any, Callable[[], Any]], runs: int) -> dict[Any, float]:
-  """Median milliseconds of each way; the first run of each does not count."""
+  """Times each way: median milliseconds; the first run of each does not count."""
   seconds = {name: [] for name in ways}
   for turn in range(runs + 1):
     for name, way in ways.items():

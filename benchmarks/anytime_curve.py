@@ -70,7 +70,7 @@ class Run:
     return f'anytime_{"-".join(f"{weight:g}" for weight in self.loss_weights) or "equal"}_seed{self.seed}'
 
   def override(self) -> dict[str, Any]:
-    """What it changes in the configuration."""
+    """Returns the changes to the configuration."""
     anytime = {'enabled': self.loss_weights is not None, 'loss_weights': list(self.loss_weights or ())}
     pyramids = {'feature_pyramid': {'num_repeats': self.num_pyramids}}
     return {'task': {'model': {'anytime': anytime, 'decoder': pyramids}, 'train_data': {'seed': self.seed}}}
@@ -79,7 +79,7 @@ class Run:
 def plan(
   num_pyramids: int, seeds: Sequence[int], weights: Sequence[tuple[float, ...]], separate: Sequence[int] = ()
 ) -> list[Run]:
-  """All runs, one seed after the other, so that whatever has finished can be compared.
+  """Lists all runs, seed by seed, so that the finished ones can be compared at any time.
 
   Args:
     num_pyramids: exits of the anytime detector.
@@ -122,11 +122,11 @@ class Curve:
     self._common = common
 
   def path(self, run: Run) -> pathlib.Path:
-    """Its model_dir."""
+    """Returns the model_dir of the run."""
     return self._directory / run.name
 
   def result(self, run: Run) -> dict[str, float] | None:
-    """Its metrics at the last step, None if it has not finished.
+    """Returns the metrics at the last step, or None if the run has not finished.
 
     Raises:
       ValueError: a run of this name was begun with other settings.
@@ -189,7 +189,7 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def define_flags() -> None:
-  """Not done on import: other programs have flags of the same names."""
+  """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_string('config_file', 'bccd_mobilenetv2_nasfpnlite_3x64_384x512', 'Configuration; as of train.py.')
   flags.DEFINE_string('params_override', None, 'Changes to the configuration in every run; as of train.py.')
   flags.DEFINE_list('train', None, 'Prefixes of the training records.')
@@ -206,7 +206,7 @@ def define_flags() -> None:
 
 
 def curve_of_flags() -> tuple[Curve, list[Run], dict[str, Any]]:
-  """What the flags ask for: the directory, its runs, and what the report says of them all."""
+  """Reads the flags: the directory, its runs, and the facts that the report states once."""
   weights = [tuple(float(weight) for weight in given.split(',')) for given in FLAGS.loss_weights]
   params = params_lib.load_params(config_files=FLAGS.config_file, params_override=FLAGS.params_override)
   pyramids = FLAGS.pyramids or params.task.model.decoder.get().num_repeats

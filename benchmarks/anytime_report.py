@@ -32,7 +32,7 @@ COSTS = ('multiply_adds_g', 'params_m', 'latency_ms', 'refined_latency_ms', 'sep
 def records(
   results: Mapping[Any, Mapping[str, float]], costs: Iterable[Mapping[str, Any]] = ()
 ) -> list[dict[str, Any]]:
-  """One record for each exit of each run.
+  """Makes a record of each exit of each run.
 
   Args:
     results: {run: metrics}; a run has `num_pyramids`, `loss_weights` and `seed`.
@@ -76,7 +76,7 @@ def write(directory: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str,
 
 
 def table(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
-  """Markdown: what the exits reach and cost, what they lose or gain by being trained together, and other weights."""
+  """Writes Markdown: AP and cost of each exit, the effect of joint training, and other loss weights."""
   exits = sorted({row['exit_stage'] for row in rows})
   seeds = sorted({row['seed'] for row in rows})
   changes = f' with `{facts["params_override"]}`' if facts.get('params_override') else ''
@@ -111,7 +111,7 @@ def table(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
   if 'threads' in facts:
     lines += [
       '',
-      f'Milliseconds a picture in LiteRT, float, {facts["threads"]} thread(s), post-processing included; medians.',
+      f'Milliseconds an image in LiteRT, float, {facts["threads"]} thread(s), post-processing included; medians.',
       '',
       '| pyramids | parameters (M) | exit at once | by refining | trained separately |',
       '|---|---|---|---|---|',
@@ -165,18 +165,18 @@ def _title(model: str) -> str:
 
 
 def _values(rows: Sequence[Mapping[str, Any]], model: str, exit_stage: int) -> dict[int, float]:
-  """{seed: AP}."""
+  """Returns {seed: AP}."""
   return {row['seed']: row['AP'] for row in rows if row['model'] == model and row['exit_stage'] == exit_stage}
 
 
 def _differences(rows: Sequence[Mapping[str, Any]], exit_stage: int) -> list[float]:
-  """AP as an exit minus AP trained separately, of each seed that has both."""
+  """Returns AP as an exit minus AP trained separately, of each seed that has both."""
   exits, separate = (_values(rows, model, exit_stage) for model in (EQUAL, SEPARATE))
   return [exits[seed] - separate[seed] for seed in exits if seed in separate]
 
 
 def _finding(rows: Sequence[Mapping[str, Any]], last: int) -> str:
-  """What being trained together costs the last exit, and how sure that is."""
+  """States what joint training costs the last exit, and with which uncertainty."""
   gain = _differences(rows, last)
   if len(gain) < 2:
     return 'With fewer than two seeds nothing can be said about the last exit.'

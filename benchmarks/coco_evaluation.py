@@ -39,7 +39,7 @@ _SIDE = 500
 
 
 def data_set(rng, num_images, num_classes, num_detections):
-  """(COCO annotations, batches of detections as `CocoEvaluator.add` takes them); about half of them hit an object."""
+  """Makes (COCO annotations, batches of detections for `CocoEvaluator.add`); about half of them hit an object."""
   truth = {
     'images': [{'id': i + 1, 'height': _SIDE, 'width': _SIDE} for i in range(num_images)],
     'annotations': [],
@@ -73,7 +73,7 @@ def data_set(rng, num_images, num_classes, num_detections):
 
 
 def ours(truth, batches):
-  """The twelve metrics by our evaluator."""
+  """Computes the twelve metrics by our evaluator."""
   evaluator = evaluation.CocoEvaluator(truth, per_category=False)
   for batch in batches:
     evaluator.add(*batch)
@@ -81,7 +81,7 @@ def ours(truth, batches):
 
 
 def pycocotools(truth, batches):
-  """The twelve metrics by pycocotools, which takes detections as rows of an array, too."""
+  """Computes the twelve metrics by pycocotools, which also takes detections as rows of an array."""
   rows = []
   for (image_id,), _, boxes, scores, labels in batches:
     boxes = boxes[0]  # Sides in their precision, as ours takes them.

@@ -50,7 +50,7 @@ def main(argv):
 
 
 def _column(predictor: predict.Predictor, truth: dict, entry: dict) -> tuple[Image.Image, Image.Image]:
-  """One image with its ground truth, and with what the detector finds."""
+  """Draws one image with its ground truth, and with its detections."""
   image = predict.read_image(str(pathlib.Path(_IMAGE_DIR.value, entry['file_name'])))
   names = {category['id']: category['name'] for category in truth['categories']}
   labels = {label['id']: number for number, label in predictor.labels.items()}
@@ -64,7 +64,7 @@ def _column(predictor: predict.Predictor, truth: dict, entry: dict) -> tuple[Ima
 
 
 def _stack(rows: list[tuple[str, list[Image.Image]]]) -> Image.Image:
-  """Rows of images of one width, each row under its title."""
+  """Stacks rows of images of one width, each row under its title."""
   scaled = [(title, [_scale(image) for image in images]) for title, images in rows]
   heights = [_TITLE_HEIGHT + max(image.height for image in images) for _, images in scaled]
   figure = Image.new('RGB', (_WIDTH.value * len(scaled[0][1]), sum(heights)), 'white')

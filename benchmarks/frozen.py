@@ -24,7 +24,7 @@ from tensorflow.python.framework import convert_to_constants
 def inference(
   layer: tf_keras.layers.Layer, features: Mapping[str, tf.Tensor], frozen: bool = True
 ) -> Callable[[], list[tf.Tensor]]:
-  """A call of the layer on these features, compiled as far as TensorFlow does by itself.
+  """Returns a compiled call of the layer on these features with its weights as constants.
 
   Args:
     layer: takes and gives {level: `[batch, height_l, width_l, channels]`}.

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""JPEG TFRecords to labelled training batches: ours against Model Garden's `retinanet_input.Parser`.
+"""JPEG TFRecords to labeled training batches: ours against Model Garden's `retinanet_input.Parser`.
 
 python -m benchmarks.input_pipeline --image_size=640 --num_images=512 --runs=5
 
-Both sides decode, flip, jitter the scale, crop, normalise and label pictures of 640x480 with eight boxes on average;
+Both sides decode, flip, jitter the scale, crop, normalize and label images of 640x480 with eight boxes on average;
 each call is one pass over all of them but the first batch, with which the pipeline is set up. Without the random part,
 images and targets of both must be the same. The last row is the floor: decoding alone.
 """
@@ -36,8 +36,8 @@ from nasfpn_tf.data.input.labels import BACKGROUND, AnchorLabeler
 from nasfpn_tf.data.records import manifest, tfrecord
 
 _IMAGE_SIZE = flags.DEFINE_integer('image_size', 640, "Side of the network's input, a multiple of 128.")
-_NUM_IMAGES = flags.DEFINE_integer('num_images', 512, 'Pictures in a pass, a multiple of the batch size.')
-_NUM_BOXES = flags.DEFINE_integer('num_boxes', 8, 'Mean number of boxes in a picture.')
+_NUM_IMAGES = flags.DEFINE_integer('num_images', 512, 'Images in a pass, a multiple of the batch size.')
+_NUM_BOXES = flags.DEFINE_integer('num_boxes', 8, 'Mean number of boxes in an image.')
 _BATCH = flags.DEFINE_integer('batch', 8, 'Images in a batch.')
 _SCALES = flags.DEFINE_list('scales', ['0.8', '1.2'], 'Least and greatest scale.')
 _DTYPE = flags.DEFINE_enum('dtype', 'float32', ['float32', 'bfloat16'], 'Of the images.')
@@ -45,7 +45,7 @@ _RUNS = flags.DEFINE_integer('runs', 5, 'Counted passes of each side.', lower_bo
 
 
 def ours(files, size, is_training):
-  """One pass over the records with this project's pipeline."""
+  """Reads the records once with this project's pipeline."""
   low, high = map(float, _SCALES.value)
   parser = pipeline.RecordParser(
     (size, size),
@@ -59,7 +59,7 @@ def ours(files, size, is_training):
 
 
 def model_garden(files, size, is_training):
-  """The same with Model Garden's decoder and parser, as its input reader joins them."""
+  """Reads the records once with Model Garden's decoder and parser, joined as in its input reader."""
   low, high = map(float, _SCALES.value) if is_training else (1.0, 1.0)
   parser = retinanet_input.Parser(
     [size, size],
@@ -81,7 +81,7 @@ def model_garden(files, size, is_training):
 
 
 def decoding(files, size, is_training):
-  """The floor: the pictures alone, decoded as TensorFlow does."""
+  """Decodes the images alone: a lower bound of the time."""
   del size, is_training
   dataset = pipeline.read_records(files, is_training=False)
   feature = {'image/encoded': tf.io.FixedLenFeature([], tf.string)}
@@ -89,7 +89,7 @@ def decoding(files, size, is_training):
   def decode(record, shard):
     del shard
     image = tf.io.decode_jpeg(tf.io.parse_single_example(record, feature)['image/encoded'])
-    return image[:1]  # A copy of the whole picture is no part of decoding it.
+    return image[:1]  # A copy of the whole image is no part of decoding it.
 
   dataset = dataset.map(decode, tf.data.AUTOTUNE).batch(_BATCH.value, drop_remainder=True)
   return dataset.prefetch(tf.data.AUTOTUNE)
@@ -98,7 +98,7 @@ def decoding(files, size, is_training):
 def require_same(our_batch, their_batch):
   """Ends the benchmark unless images, targets and weights of the two are the same."""
   (images, labels), (expected_images, expected) = our_batch, their_batch
-  # The two normalise before and after resizing.
+  # The two normalize before and after resizing.
   difference = np.abs(images.astype(np.float32) - expected_images.astype(np.float32)).max()
   side_by_side.require(difference < (1e-3 if _DTYPE.value == 'float32' else 0.05), f'images differ by {difference}.')
   num_anchors, num_other, num_positive = 0, 0, 0

@@ -48,7 +48,7 @@ class Figures:
 
 
 def measure(model_config: config.Detector) -> Figures:
-  """Builds a model and counts; the weights are those of initialisation."""
+  """Builds a model and counts; the weights are those of initialization."""
   model_config = _without_what_is_not_counted(model_config)
   tf_keras.backend.clear_session()
   model = detector.build_detector(model_config)
@@ -62,7 +62,7 @@ def measure(model_config: config.Detector) -> Figures:
 
 
 def model_config(name: str) -> config.Detector:
-  """The model of a configuration."""
+  """Returns the model of a configuration."""
   return params_lib.load_params(config_files=name).task.model
 
 
@@ -75,12 +75,12 @@ def digest(model: config.Detector) -> str:
 
 
 def _without_what_is_not_counted(model: config.Detector) -> config.Detector:
-  """The model without the weights it starts from and without synchronisation, which needs replicas."""
+  """Removes pretrained weights and synchronized batch norm, which needs replicas, from a model's configuration."""
   return pretrained.without_pretrained_weights(model).replace(norm_activation={'use_sync_bn': False})
 
 
 def _difference(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-  """What is not as by default; of a choice only the section that is chosen."""
+  """Returns what differs from the defaults; of a one-of configuration only the chosen section."""
   chosen = {'type', values.get('type')} if 'type' in values and isinstance(values.get('type'), str) else set(values)
   result = {}
   for key in sorted(set(values) & chosen):
@@ -95,7 +95,7 @@ def _difference(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, A
 
 
 def load(path: str | pathlib.Path) -> dict[str, Figures]:
-  """{config name: figures} of a file that `save` wrote; empty if there is none."""
+  """Reads {config name: figures} from a file that `save` wrote; empty if there is none."""
   path = pathlib.Path(path)
   if not path.exists():
     return {}

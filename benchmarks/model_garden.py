@@ -35,19 +35,19 @@ class CorrectedNASFPN(nasfpn.NASFPN):
 
 
 def decoder_class(kind: str) -> type[nasfpn.NASFPN]:
-  """The decoder of one of `KINDS`."""
+  """Returns the decoder of one of `KINDS`."""
   return CorrectedNASFPN if kind == 'corrected' else nasfpn.NASFPN
 
 
 def same_network(num_filters: int, kind: str) -> bool:
-  """Whether the peer computes what ours does, so that it can have our weights."""
+  """Tells whether Model Garden's model computes the same as ours, so that it can take our weights."""
   return kind == 'corrected' or num_filters == 256
 
 
 def task_config(ours: config.DetectionTask) -> retinanet.RetinaNetTask:
-  """Model Garden's configuration of a task of ours, whose decoder is NAS-FPN itself.
+  """Converts a task of ours with a NAS-FPN decoder to Model Garden's configuration.
 
-  Batch norm is not synchronised, as ours is not on one replica: that makes it faster.
+  Batch norm is not synchronized, as ours is not on one replica: that makes it faster.
   """
   model, pyramid = ours.model.as_dict(), ours.model.decoder.feature_pyramid
   task = retinanet.RetinaNetTask()
@@ -63,7 +63,7 @@ def task_config(ours: config.DetectionTask) -> retinanet.RetinaNetTask:
 
 
 def build_model(task: retinanet.RetinaNetTask, kind: str, batch_size: int | None = None) -> RetinaNetModel:
-  """Model Garden's model of its task, with the decoder of one of `KINDS`."""
+  """Builds Model Garden's model of its task, with the decoder of one of `KINDS`."""
   model, norm = task.model, task.model.norm_activation
   decay = task.losses.l2_weight_decay
   regularizer = tf_keras.regularizers.l2(decay / 2.0) if decay else None

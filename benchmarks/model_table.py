@@ -29,26 +29,33 @@ _FAMILIES = (
 )
 _INTRODUCTION = """# Models
 
-Every model of this table is one file of `configs/`; its name is what `load_detector` and `--config_file` take. The file
-holds the recipe as well. No weights come with the project, and the AP is that of the source: none of these was trained
-here.
-
-Params are trainable ones in millions, as most sources count them; where a source counts the moving statistics of the
-batch norms too, so does the row. Multiply-adds are those of the convolutions and matrix products of backbone, pyramid
-and head for one image, in thousand millions; sources call them FLOPs. Of a model with several exits the figures are
-those of the last one. Ratio is built / published. Both figures agree with the published one within 0.5 % beyond its
-rounding, except where a note says why not. One published row has no file: AmoebaNet with NAS-FPN at 1536 px (50.7 AP
-val, 209M params, 3045G multiply-adds: arXiv 1911.09070, table 2); its sizes are not published, and none that was tried
-fits ([reproduction.md](reproduction.md)).
-
-Written by
+This page lists the published models that have a configuration in `configs/`, with their published AP and with their
+published and built sizes. The name of a model is what `load_detector` and `--config_file` take; its file also holds the
+training recipe. To train one on COCO:
 
 ```bash
-python -m benchmarks.models --output=docs/models.md --figures=docs/models.json
+python scripts/train.py --config_file=r50_nasfpn_7x256_640 --model_dir=runs/coco \\
+  --params_override='task.train_data.input_path=records/train-*,task.validation_data.input_path=records/val-*'
 ```
 
-which takes the published figures from the key `published` of the configurations, and the built ones from `models.json`;
-`--rebuild` builds the models whose architecture is not the one measured there, `--rebuild_all` all of them.
+None of these models was trained here, and the project has no weights for them: AP is that of the source.
+
+| column | meaning |
+|---|---|
+| params | trainable parameters in millions; with the moving statistics of batch norms where the source counts them |
+| multiply-adds | of backbone, pyramid and (last) head for one image, in billions; sources call them FLOPs |
+| ratio | built / published; within 0.5 % of 1 beyond the rounding of the published figure, or a note says why not |
+
+One published model has no file: AmoebaNet with NAS-FPN at 1536 px (50.7 AP val, 209M params, 3045G multiply-adds: arXiv
+1911.09070, table 2). Its filters and repeats are not published, and none that was tried fits
+([reproduction.md](reproduction.md)).
+
+The published figures come from the key `published` of the configurations, the built ones from `models.json`. After a
+change, write this page again with:
+
+```bash
+python -m benchmarks.models --output=docs/models.md --figures=docs/models.json   # --rebuild: measure changed models
+```
 """
 _HEAD = """| model | AP | params, M: published | built | ratio | multiply-adds, G: published | built | ratio | source |
 |---|---|---|---|---|---|---|---|---|
@@ -56,7 +63,7 @@ _HEAD = """| model | AP | params, M: published | built | ratio | multiply-adds, 
 
 
 def names() -> list[str]:
-  """Configurations of models for COCO; others take their classes from the user's records."""
+  """Lists the configurations of models for COCO; others take their classes from the user's records."""
   return [
     name
     for name, path in sorted(loading.config_names().items())
@@ -65,13 +72,13 @@ def names() -> list[str]:
 
 
 def published() -> dict[str, tuple[Published, ...]]:
-  """{name: what was published of it} of `names`."""
+  """Reads {name: published figures} of `names`."""
   paths = loading.config_names()
   return {name: read(paths[name]) for name in names()}
 
 
 def markdown(of: Mapping[str, Sequence[Published]], figures: Mapping[str, Figures]) -> str:
-  """The document.
+  """Writes docs/models.md.
 
   Args:
     of: what was published of the models to list.
@@ -96,7 +103,7 @@ def markdown(of: Mapping[str, Sequence[Published]], figures: Mapping[str, Figure
 
 
 def _rows(name: str, of: Sequence[Published], figures: Figures, notes: list[str]) -> list[str]:
-  """A row a source, one row for a model of which nothing was published."""
+  """Yields a row for each source, or one row for a model without published figures."""
   multiply_adds = sum(figures.multiply_adds.values()) / 1e9
   if not of:
     trainable = sum(figures.trainable.values()) / 1e6
@@ -126,24 +133,24 @@ def _link(name: str) -> str:
 
 
 def _mark(note: str, notes: list[str]) -> str:
-  """The number of a note, which is added if it is new."""
+  """Returns the number of a note; adds the note if it is new."""
   if note not in notes:
     notes.append(note)
   return f' ({notes.index(note) + 1})'
 
 
 def _compared(published: str, built: float, mark: str) -> list[str]:
-  """Published, built, ratio."""
+  """Returns the cells published, built and ratio."""
   return [published, significant(built), f'{built / float(published):.3f}{mark}' if published else '']
 
 
 def significant(value: float) -> str:
-  """Four digits or more: 0.9807, 33.81, 561.0, 1040.7."""
+  """Formats a number with at least four digits: 0.9807, 33.81, 561.0, 1040.7."""
   return f'{value:.1f}' if value >= 1000 else f'{value:#.4g}' if value >= 1 else f'{value:.4f}'
 
 
 def agrees(published: str, built: float, tolerance: float = 0.005) -> bool:
-  """Whether a figure is the published one within a tolerance beyond the rounding of what is printed."""
+  """Tells whether a figure equals the published one, within a tolerance beyond its rounding."""
   half_unit = 0.5 * 10.0 ** -len(published.partition('.')[2])
   return abs(built - float(published)) <= half_unit + tolerance * float(published)
 
@@ -151,6 +158,6 @@ def agrees(published: str, built: float, tolerance: float = 0.005) -> bool:
 def drift(
   of: Mapping[str, Sequence[Published]], figures: Mapping[str, Figures], digests: Mapping[str, str]
 ) -> list[str]:
-  """Models whose figures are missing or of another architecture than the configuration has now, and figures of none."""
+  """Lists models whose figures are missing or outdated, and figures that belong to no model."""
   stale = [name for name in of if name not in figures or figures[name].digest != digests[name]]
   return sorted([*stale, *(set(figures) - set(of))])

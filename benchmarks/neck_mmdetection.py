@@ -48,7 +48,7 @@ _RUNS = flags.DEFINE_integer('runs', 30, 'Counted calls of each side.', lower_bo
 
 
 def nasfpn_class():
-  """mmdetection's class, without the compiled operations that its packages load and the pyramid does not use.
+  """Imports mmdetection's class without the compiled operations that its packages load and the pyramid does not use.
 
   Raises:
     SystemExit: a package is missing.

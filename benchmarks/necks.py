@@ -103,7 +103,7 @@ class Neck:
 
 
 def plan(texts: Sequence[str], model: config.Detector, input_filters: Mapping[str, int]) -> list[Neck]:
-  """The pyramids, with their cost.
+  """Lists the pyramids and their cost.
 
   Args:
     texts: 'topology:REPEATSxFILTERS'; after the first also 'topology:REPEATS', with the even number of filters that
@@ -143,7 +143,7 @@ def _neck(
   model: config.Detector,
   input_filters: Mapping[str, int],
 ) -> Neck:
-  """A pyramid with its cost and that of the head."""
+  """Returns a pyramid with its cost and the cost of the head."""
   stack = {'num_repeats': num_repeats, 'num_filters': num_filters, 'input_filters': input_filters}
   stack['separable'] = model.decoder.feature_pyramid.use_separable_conv
   head = {
@@ -161,7 +161,7 @@ def _neck(
 
 
 def overrides(neck: Neck, seed: int, settings: Settings) -> dict[str, Any]:
-  """What one run changes in the common configuration."""
+  """Returns the changes of a run to the common configuration."""
   pyramid = {'topology': neck.topology, 'num_repeats': neck.num_repeats, 'num_filters': neck.num_filters}
   task = {
     'model': {'decoder': {'feature_pyramid': pyramid}, 'head': {'num_filters': 0}},
@@ -219,7 +219,7 @@ def run(neck: Neck, seed: int, params: Any, settings: Settings) -> dict[str, Any
 
 
 def markdown(records: Sequence[Mapping[str, Any]]) -> str:
-  """Mean, standard deviation and every seed's AP, by pyramid."""
+  """Writes a table of mean, standard deviation and every seed's AP by pyramid."""
   lines = [
     '| pyramid | params, M | multiply-adds, M | AP: mean | standard deviation | of each seed | AP50: mean |',
     '|---|---|---|---|---|---|---|',
@@ -246,7 +246,7 @@ def _input_filters(model: config.Detector) -> dict[str, int]:
 
 
 def prepare(settings: Settings) -> tuple[Any, list[Neck]]:
-  """The experiment that the runs have in common, and the pyramids to compare.
+  """Prepares the experiment that all runs share, and the pyramids to compare.
 
   Raises:
     ValueError: the configuration is not one that this can vary.
@@ -267,7 +267,7 @@ def prepare(settings: Settings) -> tuple[Any, list[Neck]]:
 
 
 def compare(settings: Settings) -> list[dict[str, Any]]:
-  """Does what the module says; returns the records."""
+  """Trains and evaluates all runs; returns the records."""
   params, necks = prepare(settings)
   records = []
   for seed in settings.seeds:  # Every pyramid has a run before one has two.
@@ -281,7 +281,7 @@ def compare(settings: Settings) -> list[dict[str, Any]]:
 
 
 def define_flags() -> None:
-  """Not done on import: other programs have flags of the same names."""
+  """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_string('train', None, 'Prefix of the training records.')
   flags.DEFINE_string('validation', None, 'Prefix of the records to evaluate on.')
   flags.DEFINE_string('output_dir', None, 'Where runs, records.json and necks.md go.')
@@ -300,7 +300,7 @@ def define_flags() -> None:
 
 
 def settings_of_flags() -> Settings:
-  """What the flags of `define_flags` say."""
+  """Reads the flags of `define_flags`."""
   return Settings(
     train=FLAGS.train,
     validation=FLAGS.validation,

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Pictures to measure on: COCO JSON and JPEGs of the usual size, cut from the photographs of the embedded data set."""
+"""Images to measure on: COCO JSON and JPEGs of the usual size, cut from the photographs of the embedded data set."""
 
 import io
 import json
@@ -35,14 +35,14 @@ def write_coco(
 
   Args:
     directory: for `images/` and `annotations.json`.
-    count: how many pictures; up to 32 are distinct.
-    height: of every picture.
-    width: of every picture.
-    num_boxes: mean number of boxes in a picture; each has from half to three halves of it.
+    count: how many images; up to 32 are distinct.
+    height: of every image.
+    width: of every image.
+    num_boxes: mean number of boxes in an image; each has from half to three halves of it.
     seed: of the draws.
 
   Returns:
-    (directory of the pictures, path of the annotations).
+    (directory of the images, path of the annotations).
   """
   image_dir = pathlib.Path(directory, 'images')
   annotations = pathlib.Path(directory, 'annotations.json')
@@ -73,7 +73,7 @@ def write_coco(
 
 
 def random_boxes(rng: np.random.Generator, count: int, height: int, width: int) -> list[list[float]]:
-  """`count` boxes yxyx in whole pixels, sides log-uniform from 10 pixels to 0.7 of the picture's."""
+  """Draws `count` boxes, yxyx in whole pixels, sides log-uniform from 10 pixels to 0.7 of the image's."""
   limits = np.log([0.7 * height, 0.7 * width])
   sides = np.round(np.exp(rng.uniform(np.log(10.0), limits, [count, 2])))
   corners = np.round(rng.uniform(0, [height, width] - sides))

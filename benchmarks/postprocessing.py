@@ -46,7 +46,7 @@ _TOLERANCE = 0.0005  # Of AP, 0 to 1.
 
 
 def raw_outputs(rng, anchors, num_classes, objects):
-  """(class logits, encoded boxes) by level of one image, and how many pairs are over the threshold of 0.05.
+  """Makes (class logits, encoded boxes) by level of an image; also returns how many pairs exceed 0.05.
 
   Logits are those of the best trained: N(-6, 1.3) where nothing is, and up to 3 for the class of an object, by overlap.
   """
@@ -79,7 +79,7 @@ def _iou(anchors, boxes):
 
 
 def average_precision(detect, batches, objects, num_classes):
-  """AP of `detect` in all images."""
+  """Computes the AP of `detect` on all images."""
   truth = {'images': [], 'annotations': [], 'categories': [{'id': i, 'name': str(i)} for i in range(1, num_classes)]}
   for i, of_image in enumerate(objects):
     truth['images'].append({'id': i + 1})

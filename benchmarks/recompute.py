@@ -43,7 +43,7 @@ _MEMORY_TO_REACH, _TIME_TO_REACH = 0.5, 1.35
 
 
 def model_config(parts):
-  """The detector, with these of its parts recomputed."""
+  """Returns the detector's configuration with the given parts recomputed."""
   return {
     'num_classes': _NUM_CLASSES.value,
     'input_size': [_IMAGE_SIZE.value, _IMAGE_SIZE.value, 3],

@@ -41,7 +41,7 @@ FLAGS = flags.FLAGS
 
 
 def markdown(records: Sequence[Mapping[str, Any]]) -> str:
-  """Mean, standard deviation and every seed's AP, by pyramid and form."""
+  """Writes a table of mean, standard deviation and every seed's AP by pyramid and form."""
   lines = [
     '| pyramid | form | AP: mean | standard deviation | of each seed | AP50: mean |',
     '|---|---|---|---|---|---|',
@@ -57,7 +57,7 @@ def markdown(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def compare(settings: necks.Settings, forms: Sequence[str]) -> list[dict[str, Any]]:
-  """Does what the module says; returns the records.
+  """Trains and evaluates all runs; returns the records.
 
   Args:
     settings: what is trained, and on what.

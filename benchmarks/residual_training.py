@@ -62,7 +62,7 @@ class _AddingStage(PyramidStage):
 
 
 def build(form: str, *args, **kwargs) -> FeaturePyramid:
-  """A `FeaturePyramid` in one of `FORMS`, not yet built; arguments as that layer's."""
+  """Creates a `FeaturePyramid` in one of `FORMS`, not yet built; arguments as of that layer."""
   in_cells = form.startswith(('cell', 'later'))
   pyramid = FeaturePyramid(*args, **{**kwargs, 'residual': in_cells})
   outputs = [(cell, spec) for stage in pyramid.stages for cell, spec in zip(stage.cells, stage.spec.cells, strict=True)]

@@ -48,7 +48,7 @@ flags.DEFINE_integer('seed', 0, 'Of the draw of the architectures.')
 
 
 def measure(name, config, trials, seed_offset=0):
-  """The measurements of all trials, and the seconds that this process and those before it spent on them."""
+  """Returns the measurements of all trials, and the seconds that this and earlier processes spent on them."""
   path = os.path.join(FLAGS.work_dir, f'{name}.jsonl')
   known = {}
   if os.path.exists(path):

@@ -48,7 +48,7 @@ ENOUGH = 0.95
 
 
 def search(searcher, reward, max_trials):
-  """(samples until 95 % of the best or None, best reward)."""
+  """Searches; returns the number of samples until 95 % of the best, or None, and the best reward."""
   best = 0.0
   for trial_id in range(max_trials):
     (trial,) = searcher.propose(trial_id, 1)

@@ -49,7 +49,7 @@ PREEMPTED = 42
 
 
 def configure(config, searcher, seed):
-  """The search of one searcher; the evaluator, its seed included, is the same for all."""
+  """Returns the search of one searcher; the evaluator, its seed included, is the same for all."""
   evaluator = {'seed': config.seed, **config.evaluator}
   if evaluator['name'] == 'shared':
     bank_dir = os.path.abspath(os.path.join(FLAGS.work_dir, 'shared_weights'))
@@ -61,7 +61,7 @@ def configure(config, searcher, seed):
 
 
 def summarise(searcher, seed, search_dir):
-  """What came of a search, from its trials.jsonl."""
+  """Summarizes a search from its trials.jsonl."""
   with open(os.path.join(search_dir, 'trials.jsonl'), encoding='utf-8') as file:
     trials = sorted(map(json.loads, file), key=lambda trial: trial['id'])
   rewards = [trial['measurement']['reward'] for trial in trials]
@@ -82,7 +82,7 @@ def summarise(searcher, seed, search_dir):
 
 
 def markdown(results):
-  """The table of what is known so far."""
+  """Writes the table of the results so far."""
   lines = [
     '| searcher | seed | trials | architectures | failed | mean reward | of the last quarter | best | found in trial |',
     '|---|---|---|---|---|---|---|---|---|',

@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A SavedModel that takes encoded pictures: ours against Model Garden's export of the same weights.
+"""A SavedModel that takes encoded images: ours against Model Garden's export of the same weights.
 
 python -m benchmarks.serving
 python -m benchmarks.serving --backbone=mobilenet --num_filters=64 --num_repeats=3 --separable --image_size=384
 
-One picture of 640x480 in a request, from JPEG bytes to detections. Model Garden's export is made with its fastest
+One image of 640x480 in a request, from JPEG bytes to detections. Model Garden's export is made with its fastest
 suppression ('batched') and, at widths other than 256, with its decoder corrected. Its weights are variables, which
 is all it offers; ours are timed frozen, the default, and as variables. All must detect the same. The last row is the
 floor: our network alone, from pixels to boxes and scores of all anchors, with nothing decoded or suppressed.
@@ -124,7 +124,7 @@ def main(argv):
 def _require_same(ours, theirs, image_info):
   """Ends the benchmark unless the best detections are the same.
 
-  Model Garden's boxes are in pixels of the network's input and reach into its padding; ours end with the picture.
+  Model Garden's boxes are in pixels of the network's input and reach into its padding; ours end with the image.
   """
   count = int(ours['num_detections'])
   side_by_side.require(count >= 10, f'only {count} detections: nothing to compare.')

@@ -75,7 +75,7 @@ def interleave(
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-  """Median of the ratios, call by call."""
+  """Returns the median of the ratios, call by call."""
   return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
@@ -104,13 +104,13 @@ def report(samples: Mapping[str, Samples], reach: Mapping[str, float] | None = N
 
 
 def machine() -> str:
-  """Processor, cores that this process may use, and how busy the machine is now."""
+  """Describes the processor, the cores that this process may use, and the current load."""
   load = f', load {os.getloadavg()[0]:.1f}' if hasattr(os, 'getloadavg') else ''
   return f'{processor.name()}, {processor.num_cores()} cores{load}'
 
 
 def run_side(module: str, side: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-  """What one side hands to `hand_back` in a process of its own, which gets this one's flags and `--side`.
+  """Runs one side in its own process, with this one's flags and `--side`; returns what it gives to `hand_back`.
 
   Args:
     module: that is run, such as 'benchmarks.recompute'.
@@ -134,12 +134,12 @@ def hand_back(result: Mapping[str, Any]) -> None:
 
 
 def peak_bytes() -> int:
-  """Most memory that this process has had at once."""
+  """Returns the peak memory of this process."""
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def children_peak_bytes() -> int:
-  """Most memory that one of this process's finished children has had at once."""
+  """Returns the highest peak memory among this process's finished children."""
   return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 

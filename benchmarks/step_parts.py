@@ -38,7 +38,7 @@ _RUNS = flags.DEFINE_integer('runs', 15, 'Counted calls of each.', lower_bound=1
 
 
 def parts(model_config, batch):
-  """By name, a call that runs the step up to this part; the last is the whole step."""
+  """Returns {part: function that runs the step up to this part}; the last is the whole step."""
   import tensorflow as tf
 
   model, whole = synthetic_step.build(model_config, batch)

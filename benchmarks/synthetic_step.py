@@ -21,7 +21,7 @@ from benchmarks import side_by_side
 
 
 def make_batch(size: int, batch: int) -> tuple[Any, dict[str, Any]]:
-  """Noise and labels for it, every anchor one of the first class."""
+  """Makes a batch of noise with labels that assign every anchor to the first class."""
   import tensorflow as tf
 
   sides = {str(level): size >> level for level in range(3, 8)}
@@ -36,7 +36,7 @@ def make_batch(size: int, batch: int) -> tuple[Any, dict[str, Any]]:
 
 
 def build(model_config: Mapping[str, Any], batch: int) -> tuple[Any, Callable[[], float]]:
-  """A detector and its training step: forward, losses, gradients and an update, which returns the loss.
+  """Builds a detector and its training step: forward, losses, gradients and update; the step returns the loss.
 
   Args:
     model_config: changes to the default detector's configuration, `num_classes` and a square `input_size` among them.

@@ -16,7 +16,7 @@
 
 python -m benchmarks.tflite_int8 --float=runs/float.tflite --int8=runs/int8.tflite --input_path='records/bccd_test-*'
 
-The files are what export_tflite.py writes. AP is that of all pictures of the records; int8 may lose one point.
+The files are what export_tflite.py writes. AP is that of all images of the records; int8 may lose one point.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ _MOST_LOST = 0.01  # Of AP, 0 to 1.
 
 
 def caller(path, num_threads):
-  """A call of the file on one picture of noise."""
+  """Returns a function that runs the file on one image of noise."""
   runner = Interpreter(path, num_threads=num_threads).get_signature_runner()
   detail = runner.get_input_details()['inputs']
   picture = np.random.default_rng(0).uniform(0, 255, detail['shape']).astype(detail['dtype'])

@@ -17,7 +17,7 @@
 python -m benchmarks.tfrecord_writing --num_images=20000
 
 Model Garden's is run twice: as it is (a pool of processes, which hands all records to the first before one is written)
-and with --num_processes=0. Memory is that of the largest process. Both must write the same pictures and boxes.
+and with --num_processes=0. Memory is that of the largest process. Both must write the same images and boxes.
 """
 
 import pathlib
@@ -29,7 +29,7 @@ from absl import app, flags
 
 from benchmarks import pictures, side_by_side
 
-_NUM_IMAGES = flags.DEFINE_integer('num_images', 20000, 'Pictures of 640x480.', lower_bound=1)
+_NUM_IMAGES = flags.DEFINE_integer('num_images', 20000, 'Images of 640x480.', lower_bound=1)
 _NUM_SHARDS = flags.DEFINE_integer('num_shards', 8, 'TFRecord files.')
 _RUNS = flags.DEFINE_integer('runs', 1, 'Counted runs of each side.', lower_bound=1)
 _CHECKED = flags.DEFINE_integer('checked', 200, 'Records that are compared.')
@@ -44,7 +44,7 @@ print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN
 
 
 def run(command):
-  """(seconds, peak bytes) of a command."""
+  """Runs a command; returns (seconds, peak bytes)."""
   done = subprocess.run([sys.executable, '-c', _WATCH, *command], stdout=subprocess.PIPE, text=True)
   if done.returncode:
     raise SystemExit(f'{" ".join(command)} failed.')
@@ -53,7 +53,7 @@ def run(command):
 
 
 def read(prefix, count):
-  """{id: (picture, boxes)} of the ids 1 to `count`."""
+  """Reads {id: (image, boxes)} of the ids 1 to `count`."""
   import tensorflow as tf
 
   found = {}
@@ -93,8 +93,8 @@ def main(argv):
       for name, command in commands.items():
         results[name].append(run(command))
     written = [read(f'{directory}/{name}', _CHECKED.value) for name in ('ours', 'theirs')]
-  side_by_side.require(written[0] and written[0] == written[1], 'the records hold other pictures or boxes.')
-  print(f'{side_by_side.machine()}; {_NUM_IMAGES.value} pictures, {len(written[0])} compared')
+  side_by_side.require(written[0] and written[0] == written[1], 'the records hold other images or boxes.')
+  print(f'{side_by_side.machine()}; {_NUM_IMAGES.value} images, {len(written[0])} compared')
   print('| side | s | peak MiB | ours / this: time | memory |\n|---|---|---|---|---|')
   ours = min(results['ours'])
   for name, measured in results.items():

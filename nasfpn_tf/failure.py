@@ -66,12 +66,12 @@ def told(program: str, interrupted: str | None = None, lines: bool = False) -> I
 
 
 def is_expected(error: BaseException) -> bool:
-  """Whether an error is of the kinds that end a command with one line."""
+  """Tells whether an error is of the kinds that end a command with one line."""
   return isinstance(error, ValueError | OSError | MemoryError | RecursionError | ExpectedError) or _is_tensorflow(error)
 
 
 def message(error: BaseException) -> str:
-  """The message of `error` without what the machinery around it has added, on one line."""
+  """Returns the message of `error` without what the machinery around it has added, on one line."""
   text = error.message if _is_tensorflow(error) else str(error)
   text = re.sub(r'^Graph execution error:\s*', '', text)
   if text.startswith('Detected at node'):
@@ -87,7 +87,7 @@ def message(error: BaseException) -> str:
 
 
 def _is_tensorflow(error: BaseException) -> bool:
-  """Whether it is one of TensorFlow's `errors.OpError`; by name, since commands start without TensorFlow."""
+  """Tells whether it is one of TensorFlow's `errors.OpError`; by name, since commands start without TensorFlow."""
   return any(
     base.__name__ == 'OpError' and base.__module__.partition('.')[0] == 'tensorflow' for base in type(error).__mro__
   )

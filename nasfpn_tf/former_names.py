@@ -103,12 +103,12 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
   def find_spec(
     self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
   ) -> importlib.machinery.ModuleSpec | None:
-    """See the base class."""
+    """See base class."""
     name = fullname.removeprefix(f'{_PACKAGE}.')
     return importlib.util.spec_from_loader(fullname, self) if name != fullname and name in FORMER else None
 
   def exec_module(self, module: types.ModuleType) -> None:
-    """See the base class."""
+    """See base class."""
     name = module.__name__.removeprefix(f'{_PACKAGE}.')
     sys.modules[module.__name__] = importlib.import_module(f'{_PACKAGE}.{FORMER[name]}')
 

@@ -27,7 +27,7 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-  """Not done on import: other programs have flags of the same names."""
+  """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, the model_dir of a training, or an .onnx.')
   flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint in place of its best.')
   flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: this exit; unset: the last.', lower_bound=1)
@@ -35,7 +35,7 @@ def define_flags():
   flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
   flags.DEFINE_string('records', None, 'File to add the record to, .jsonl.')
   flags.DEFINE_string('name', None, 'What reports call the model; unset: by its path.')
-  flags.DEFINE_string('family', '', 'Models of one family have one colour in reports.')
+  flags.DEFINE_string('family', '', 'Models of one family have one color in reports.')
   flags.DEFINE_list('facts', [], 'What else to keep, such as train_steps=600: key=value, comma between.')
   flags.DEFINE_integer('threads', 1, 'Threads of the runtime.', lower_bound=1)
   flags.DEFINE_integer('runs', 50, 'How many images are timed.', lower_bound=1)

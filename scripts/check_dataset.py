@@ -55,7 +55,7 @@ def _check() -> int:
   from nasfpn_tf.data.records import check, statistics
   from nasfpn_tf.report import dataset
 
-  tf.config.set_visible_devices([], 'GPU')  # Pictures are decoded on the CPU; a training may have the GPU.
+  tf.config.set_visible_devices([], 'GPU')  # Images are decoded on the CPU; a training may have the GPU.
   annotations = FLAGS.annotations or [None] * len(FLAGS.input_path)
   if len(annotations) != len(FLAGS.input_path):
     raise DataError(f'{len(annotations)} --annotations for {len(FLAGS.input_path)} --input_path; give one for each.')
@@ -86,7 +86,7 @@ def _check() -> int:
 
 
 def _model():
-  """The anchors of the configured model, and the number of boxes per image that its input takes."""
+  """Reads the anchors of the configured model, and the number of boxes per image that its input takes."""
   from nasfpn_tf.data.input.anchors import AnchorGrid
   from nasfpn_tf.training import params
 

@@ -55,7 +55,7 @@ def main(argv):
 
   from nasfpn_tf.data.records import tfrecord
 
-  tf.config.set_visible_devices([], 'GPU')  # Pictures are decoded on the CPU; a training may have the GPU.
+  tf.config.set_visible_devices([], 'GPU')  # Images are decoded on the CPU; a training may have the GPU.
   with failure.told('create_tfrecord', lines=True):
     dataset = formats.read_dataset(
       FLAGS.format,

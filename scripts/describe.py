@@ -76,7 +76,7 @@ def _description(spec: topology.PyramidSpec) -> str:
 
 
 def _costs(spec: topology.PyramidSpec) -> str:
-  """A table of parameters and multiply-adds: projection, one pyramid, the stack, the head."""
+  """Writes a table of parameters and multiply-adds: projection, one pyramid, the stack, the head."""
   height, width = size = _image_size()
   repeats, filters, separable = _NUM_REPEATS.value, _NUM_FILTERS.value, _SEPARABLE.value
   given = _input_filters(spec)
@@ -137,7 +137,7 @@ def _integers(flag: str, texts: Sequence[str]) -> list[int]:
 
 
 def run() -> None:
-  """Console entry point."""
+  """Runs the program: console entry point."""
   app.run(main)
 
 

@@ -54,8 +54,8 @@ def main(argv):
       for path, reason in outcome.failures.items():
         print(f'{path}: {reason}', file=sys.stderr)
     checkpoints.write_json(os.path.join(FLAGS.output_dir, measurement.RESULT), result)
-  latency = '' if result['latency_ms'] is None else f', {result["latency_ms"]:.1f} ms per picture'
-  print(f'AP {result["AP"]:.4f}, AP50 {result["AP50"]:.4f} on {result["num_images"]} pictures{latency}')
+  latency = '' if result['latency_ms'] is None else f', {result["latency_ms"]:.1f} ms per image'
+  print(f'AP {result["AP"]:.4f}, AP50 {result["AP50"]:.4f} on {result["num_images"]} images{latency}')
 
 
 def run():

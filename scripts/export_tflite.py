@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-r"""Exports a trained detector as TFLite, in float or quantised: docs/deploy.md.
+r"""Exports a trained detector as TFLite, in float or quantized: docs/deploy.md.
 
 export_tflite.py --saved_model_dir=exported/cells --tflite_path=cells.tflite
 export_tflite.py --saved_model_dir=exported/cells --tflite_path=cells_int8.tflite --quant_type=int8 \
@@ -53,7 +53,7 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
 flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')
-flags.DEFINE_float('tolerance', None, 'Largest error of a score; unset: 0.001 in float, more when quantised.')
+flags.DEFINE_float('tolerance', None, 'Largest error of a score; unset: 0.001 in float, more when quantized.')
 flags.DEFINE_string(
   'evaluation_tfrecord', None, 'Records on which the AP of the file is compared with that of the model.'
 )

@@ -28,7 +28,7 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-  """Not done on import: other programs have flags of the same names."""
+  """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_string('output_dir', None, 'Gets points/, records/ and frontier.html, .md, .svg.')
   flags.DEFINE_string(
     'data_dir', None, 'annotations/instances_{train,val,test}.json and images/: trains on two, AP on test.'

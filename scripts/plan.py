@@ -76,7 +76,7 @@ def _plan() -> None:
 
 
 def run():
-  """Console entry point."""
+  """Runs the program: console entry point."""
   flags.mark_flags_as_required(['input_path', 'output'])
   app.run(main)
 

@@ -14,7 +14,7 @@
 
 r"""Finds objects in images and videos with a checkpoint, a SavedModel or a .tflite: docs/predict.md.
 
-predict.py --model=my_detector --images=pictures --output_dir=found
+predict.py --model=my_detector --images=photos --output_dir=found
 
 predict.py --model=exported/anytime --images=camera:0 --output_dir=found --deadline_ms=40
 

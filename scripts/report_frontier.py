@@ -25,7 +25,7 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-  """Not done on import: other programs have flags of the same names."""
+  """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_multi_string(
     'records', [], 'Records of benchmark.py: a .jsonl, or a directory of them; may be repeated.'
   )

@@ -48,7 +48,7 @@ def main(argv):
 
 
 def run():
-  """Console entry point."""
+  """Returns console entry point."""
   flags.mark_flags_as_required(['data', 'output_dir'])
   app.run(main)
 

@@ -31,7 +31,7 @@ def track(items: Iterable[Item], total: int | None, what: str, enabled: bool = T
   Args:
     items: anything to iterate.
     total: how many there will be; None: nobody knows.
-    what: what is counted, e.g. 'train: pictures'.
+    what: what is counted, e.g. 'train: images'.
     enabled: False says nothing.
   """
   if not enabled:

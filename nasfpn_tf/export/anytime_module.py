@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""An anytime detector as TensorFlow Serving sees it: a signature for each exit, and those that refine step by step.
+"""Defines the signatures of an anytime detector in a SavedModel: one per exit, and those that refine step by step.
 
-Every part of the network is one function that the signatures call, so the graphs are stored once, as the weights are.
+Every part of the network is one function that the signatures call, so graphs and weights are stored once.
 """
 
 import dataclasses
@@ -41,14 +41,14 @@ def build(
   keep_aspect_ratio: bool = True,
   frozen: bool = False,
 ) -> module.DetectionModule:
-  """The module of a detector, with exits or without."""
+  """Builds the module of a detector, with or without exits."""
   kind = AnytimeModule if isinstance(model, anytime.AnytimeRetinaNet) else module.DetectionModule
   return kind(model, input_size, batch_size, keep_aspect_ratio, frozen)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Parts:
-  """The functions. Were they attributes of the module, each would be stored a second time, for Python.
+  """Functions of the parts; as attributes of the module each would be stored a second time.
 
   Attributes:
     begin: backbone and first pyramid.
@@ -64,10 +64,10 @@ class _Parts:
 
 
 class AnytimeModule(module.DetectionModule):
-  """An anytime detector with its preprocessing, ready for `tf.saved_model.save`; called plainly it is the last exit.
+  """Anytime detector with its preprocessing, ready for `tf.saved_model.save`; a plain call runs to the last exit.
 
   Attributes:
-    num_exits: how many exits there are.
+    num_exits: number of exits.
     feature_specs: {'level_<l>': shape and type} of the features between two pyramids.
   """
 
@@ -105,17 +105,17 @@ class AnytimeModule(module.DetectionModule):
     return _Parts(begin, shared[: len(later)], shared[len(later) :], self._suppression(model))
 
   def signatures(self, input_type: str = 'image_bytes') -> dict[str, Callable]:
-    """The signatures by name: those of a `DetectionModule`, which are the last exit, and those of the exits.
+    """Returns the signatures by name: those of `DetectionModule`, for the last exit, and those of the exits.
 
     Args:
       input_type: see `DetectionModule.signatures`.
 
     Returns:
-      Also `exit_<k>`, which takes and gives what `image_tensor` does; and, to compute nothing twice, `begin` (from
-      what `image_tensor` takes to a state of exit 1), `refine_<k>` (from a state of exit k - 1 to one of exit k) and
-      `detect_<k>` (from a state of exit k to what `image_tensor` gives). A state is `level_<l>` float32 [batch,
+      Also `exit_<k>`, with the input and outputs of `image_tensor`; and, to reuse what was computed, `begin` (from
+      the input of `image_tensor` to a state of exit 1), `refine_<k>` (from a state of exit k - 1 to one of exit k) and
+      `detect_<k>` (from a state of exit k to the outputs of `image_tensor`). A state is `level_<l>` float32 [batch,
       height_l, width_l, num_filters] for each level, `image_info` float32 [batch, 4, 2], and int32 [batch] `exit_stage`
-      and `model_key`, which names the weights.
+      and `model_key`, which identifies the weights.
     """
     pictures = {'inputs': tf.TensorSpec([self._batch_size, None, None, 3], tf.uint8, name='inputs')}
     state = {
@@ -135,25 +135,25 @@ class AnytimeModule(module.DetectionModule):
     return {**super().signatures(input_type), **added}
 
   def begin(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The state of exit 1 for pictures (uint8 [batch, height, width, 3])."""
+    """Computes the state of exit 1 from images (uint8 [batch, height, width, 3])."""
     images, image_info = self._letterbox(lambda image: image, inputs)
     return self._state(self._parts.begin(images), image_info, 1)
 
   def raw(self, inputs: tf.Tensor, exit_stage: int | None = None) -> dict[str, tf.Tensor]:
-    """As `DetectionModule.raw`, of an exit, by default the last."""
+    """Runs `DetectionModule.raw` up to an exit, by default the last."""
     exit_stage = exit_stage or self.num_exits
     return self.raw_of(self._features(preprocess.normalize(inputs), exit_stage), exit_stage)
 
   def raw_of(self, features: Features, exit_stage: int) -> dict[str, tf.Tensor]:
-    """As `raw`, from the features after `exit_stage` pyramids."""
+    """Computes the outputs of `raw` from the features after `exit_stage` pyramids."""
     return self._raw(self._parts.heads[exit_stage - 1](features))
 
   def begin_normalized(self, images: tf.Tensor) -> Features:
-    """Features after the first pyramid, of normalised images [batch, input height, input width, 3]."""
+    """Computes the features after the first pyramid from normalized images [batch, input height, input width, 3]."""
     return self._parts.begin(images)
 
   def refine(self, features: Features, exit_stage: int) -> Features:
-    """Features after `exit_stage` pyramids from those after one less."""
+    """Computes the features after `exit_stage` pyramids from those after one fewer."""
     return self._parts.stages[exit_stage - 2](features)
 
   def _refine_function(self, exit_stage: int) -> Callable[..., dict[str, tf.Tensor]]:
@@ -194,7 +194,7 @@ class AnytimeModule(module.DetectionModule):
     return {**features, IMAGE_INFO: image_info, **facts}
 
   def _checked(self, state: Mapping[str, tf.Tensor], exit_stage: int, name: str) -> Features:
-    """The features of a state, which must be of this model, of one batch and of `exit_stage`."""
+    """Returns the features of a state after checking its model, batch and `exit_stage`."""
     features = {level: state[level] for level in self.feature_specs}
     checks = [
       tf.debugging.assert_equal(state[MODEL_KEY], self._model_key, f'{name}: the state is of another model.'),

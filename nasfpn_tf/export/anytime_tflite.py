@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The signatures of an anytime detector in a .tflite: one for each exit, and those that refine step by step.
+"""Defines the signatures of an anytime detector in a .tflite: one per exit, and those that refine step by step.
 
-`exit_<k>` takes a picture and gives detections as a file with one exit does. `begin` takes a picture and gives a state
+`exit_<k>` takes an image and returns detections like a file with one exit. `begin` takes an image and returns a state
 of exit 1, `refine_<k>` takes a state of exit k - 1 and gives one of exit k, `detect_<k>` takes a state of exit k and
 gives detections. A state is `level_<l>` float32 [1, height_l, width_l, num_filters] for each level, also in int8 files.
 """
@@ -36,13 +36,13 @@ Function = Callable[..., Mapping[str, tf.Tensor]]
 
 
 def num_exits(model: Any) -> int | None:
-  """How many exits a detector has; None if it is none with exits."""
+  """Returns the number of exits of a detector, or None if it has no exits."""
   return model.num_exits if isinstance(model, anytime.AnytimeRetinaNet) else None
 
 
 @contextlib.contextmanager
 def shared_kernels(model: anytime.AnytimeRetinaNet) -> Iterator[None]:
-  """Functions that are traced meanwhile have the kernels of shared heads once; the last exit is as fast as without.
+  """Makes functions traced in this context store the kernels of shared heads once; the last exit is as fast as without.
 
   The head of every other exit takes a multiplication and an addition behind each convolution instead.
   """
@@ -53,12 +53,12 @@ def shared_kernels(model: anytime.AnytimeRetinaNet) -> Iterator[None]:
 
 
 def exit_function(exported: module.DetectionModule, tail: Function, dtype: tf.DType, exit_stage: int | None = None):
-  """The function from a picture to detections.
+  """Returns the function from an image to detections.
 
   Args:
     exported: the detector.
     tail: from `box_encodings` and `class_logits` to detections; see `suppression`.
-    dtype: of the picture.
+    dtype: of the image.
     exit_stage: None: of a detector with one exit.
   """
 
@@ -72,7 +72,7 @@ def exit_function(exported: module.DetectionModule, tail: Function, dtype: tf.DT
 
 
 def functions(exported: anytime_module.AnytimeModule, tail: Function, dtype: tf.DType) -> dict[str, Any]:
-  """The concrete functions of all signatures by name; arguments as of `exit_function`."""
+  """Returns the concrete functions of all signatures by name; arguments as of `exit_function`."""
   states = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in exported.feature_specs.items()}
 
   @tf.function(input_signature=[exported.picture_spec(dtype)])
@@ -107,14 +107,14 @@ def _refine_function(exported: anytime_module.AnytimeModule, exit_stage: int):
 
 @contextlib.contextmanager
 def converter(exported: module.DetectionModule, functions: Mapping[str, Any]) -> Iterator[tf.lite.TFLiteConverter]:
-  """A converter of several signatures, which the public one takes from a SavedModel alone."""
+  """Creates a converter of several signatures; TensorFlow's public API has one only for a SavedModel."""
   with tempfile.TemporaryDirectory() as directory:
     tf.saved_model.save(exported, directory, dict(functions), module.NO_GRADIENTS)
     yield tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(functions))
 
 
 def samples(functions: Mapping[str, Any], picture: np.ndarray) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-  """What calibrates every signature with a picture: its name and its arguments."""
+  """Yields the calibration sample of every signature for an image: its name and its arguments."""
   inputs = {'inputs': picture}
   state = None
   for k in range(1, signatures.count_exits(functions) + 1):

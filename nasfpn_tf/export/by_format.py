@@ -27,13 +27,13 @@ from nasfpn_tf.export.source import Source
 def export_model(
   source: Source, path: str, format_name: str | None = None, images: Sequence[np.ndarray] = (), **options: Any
 ) -> str:
-  """Writes a detector in a format; returns where it lies.
+  """Exports a detector in a format; returns the path of the result.
 
   Args:
     source: the detector.
     path: the file, or the directory of versions.
     format_name: as `formats.names` lists them; None: by the suffix of `path`, without one a SavedModel.
-    images: uint8 [height, width, 3], to check and, where the format is quantised, to calibrate with.
+    images: uint8 [height, width, 3], to check and, where the format is quantized, to calibrate with.
     **options: of the format's exporter.
 
   Raises:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Pictures for quantisation, from TFRecords and through the preprocessing of serving."""
+"""Loads images for calibrating quantization from TFRecords, preprocessed as in serving."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,27 +24,27 @@ from nasfpn_tf.data.input import decode, preprocess
 from nasfpn_tf.data.records import framing, manifest
 from nasfpn_tf.export import verification
 
-MIN_IMAGES = 10  # Fewer distinct pictures leave the ranges of rare features to chance.
+MIN_IMAGES = 10  # Fewer distinct images leave the ranges of rare features to chance.
 
 
 def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.ndarray]:
-  """Distinct pictures of TFRecords, from the first on, spread evenly over the shards.
+  """Loads distinct images from TFRecords, spread evenly over the shards, beginning with the first of each.
 
   Args:
     input_path: the records, as `create_tfrecord.py` wrote them; validation rather than training data, which the
       network has seen.
-    max_images: how many at most.
+    max_images: maximum number of images.
 
   Returns:
     uint8 [height, width, 3] arrays, RGB, of any size.
 
   Raises:
     FileNotFoundError: `input_path` names no file.
-    ValueError: there are fewer than `MIN_IMAGES` distinct pictures, or a file or a record is broken.
+    ValueError: there are fewer than `MIN_IMAGES` distinct images, or a file or a record is broken.
   """
   shards = manifest.match_shards(input_path)
   framing.check_files(shards)
-  # Which pictures are taken must not depend on timing: no parallel interleave.
+  # Which images are taken must not depend on timing: no parallel interleave.
   records = tf.data.Dataset.from_tensor_slices(shards).interleave(
     lambda shard: tf.data.TFRecordDataset(shard).map(lambda record: (record, shard)), cycle_length=len(shards)
   )
@@ -61,21 +61,21 @@ def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.nda
     raise ValueError(f'{input_path}: {error.message.splitlines()[0]}') from error
   if len(images) < MIN_IMAGES:
     raise ValueError(
-      f'{input_path}: {len(images)} distinct pictures are too few to calibrate with; at least {MIN_IMAGES} are needed, '
+      f'{input_path}: {len(images)} distinct images are too few to calibrate with; at least {MIN_IMAGES} are needed, '
       'a hundred are better.'
     )
   return images
 
 
 def count_distinct(images: Sequence[np.ndarray]) -> int:
-  """How many pictures there are, equal ones counted once."""
+  """Counts distinct images."""
   return len({_digest(image) for image in images})
 
 
 def to_inputs(
   images: Sequence[np.ndarray], input_size: Sequence[int], keep_aspect_ratio: bool = True
 ) -> list[np.ndarray]:
-  """Letterboxed pictures, float32 [1, input height, input width, 3], 0 to 255, mean colour in the padding."""
+  """Letterboxes images to float32 [1, input height, input width, 3], 0 to 255, mean color in the padding."""
   size = tuple(input_size[:2])
   letterboxed = (preprocess.letterbox(tf.constant(image), size, keep_aspect_ratio)[0] for image in images)
   return [verification.to_pixels(image)[tf.newaxis].numpy() for image in letterboxed]

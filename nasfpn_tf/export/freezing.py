@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Variables to constants: a CPU runs such a graph faster, for TensorFlow folds batch norm and arranges kernels once."""
+"""Converts variables to constants, which runs faster on CPUs: TensorFlow folds batch norms and packs kernels once."""
 
 import collections
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ _SMALL_BYTES = 1024  # Up to here a constant takes hardly more than what would r
 
 
 def freeze(functions: Sequence[tf.types.experimental.GenericFunction]) -> list[Callable[..., Any]]:
-  """`tf.function`s with one input signature each, with the present values of their variables for constants.
+  """Freezes `tf.function`s with one input signature each: their variables become constants.
 
   What several of them have in common, as heads that share kernels do, is stored once, in a function that they call.
 
@@ -45,14 +45,14 @@ def freeze(functions: Sequence[tf.types.experimental.GenericFunction]) -> list[C
 
 
 def _constants(function: Any) -> dict[str, bytes]:
-  """{name: serialised value} of the constants that are worth sharing."""
+  """Returns {name: serialized value} of the constants that are worth sharing."""
   nodes = (node for node in function.graph.as_graph_def().node if node.op == 'Const')
   values = {node.name: node.attr['value'].SerializeToString(deterministic=True) for node in nodes}
   return {name: value for name, value in values.items() if len(value) > _SMALL_BYTES}
 
 
 def _rebuilt(function: Any, common: Sequence[bytes], given: Callable[[], Sequence[tf.Tensor]]) -> Any:
-  """A frozen function that takes the constants in `common` from `given`, and names no gradients of its own.
+  """Rebuilds a frozen function so that it takes the constants in `common` from `given` and has no custom gradients.
 
   Those could not be saved, and whoever loads the graph would be warned of it.
   """
@@ -77,7 +77,7 @@ def _rebuilt(function: Any, common: Sequence[bytes], given: Callable[[], Sequenc
 
 
 def _of_structure(frozen: Any, concrete: Any) -> Callable[..., Any]:
-  """`frozen`, which takes and gives flat lists, as `concrete` is called."""
+  """Wraps `frozen`, which takes and returns flat lists, in the structure of `concrete`."""
 
   def call(*args: Any) -> Any:
     outputs = frozen(*tf.nest.flatten(args))

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What is inside a .tflite."""
+"""Inspects the content of a .tflite: operators, signatures and tensors."""
 
 import collections
 import re
@@ -28,7 +28,7 @@ _ALLOWED_CUSTOM_OPS = (POST_PROCESS,)
 
 
 def count_ops(content: bytes) -> dict[str, int]:
-  """How often each operator occurs, custom ones by their own names, the most frequent first."""
+  """Counts the occurrences of each operator, the most frequent first; custom operators go by their own names."""
   model = _read(content)
   counts = collections.Counter(_name(model, op) for graph in model.subgraphs for op in graph.operators)
   return dict(counts.most_common())
@@ -56,13 +56,13 @@ def check_portable(content: bytes) -> None:
 
 
 def raw_outputs(content: bytes, signature_key: str | None = None) -> tuple[int, int, bool, int]:
-  """Tensors that enter the suppression of a signature (None: of the only one).
+  """Finds the tensors that enter the NMS of a signature (None: of the only one).
 
   Returns:
     Indices of box encodings and class predictions, whether these are logits, and the index of their graph.
 
   Raises:
-    ValueError: there is no suppression in the file.
+    ValueError: the file has no NMS.
   """
   model = _read(content)
   keys = {definition.signatureKey.decode(): definition.subgraphIndex for definition in model.signatureDefs}
@@ -78,7 +78,7 @@ def raw_outputs(content: bytes, signature_key: str | None = None) -> tuple[int, 
       # [1, num_anchors, 4], as opposed to the decoded boxes of the candidates.
       boxes = next(index for index in joined if len(graph.tensors[index].shape) == 3)
       return boxes, logits, True, graph_index
-  raise ValueError('The file has no suppression that raw outputs could be read in front of.')
+  raise ValueError('The file has no NMS before which raw outputs could be read.')
 
 
 def names_outside_network(content: bytes) -> list[str]:
@@ -124,7 +124,7 @@ def names_from_scopes(content: bytes, scopes: Collection[str]) -> list[str]:
 
 
 def signature(content: bytes, signature_key: str | None = None) -> dict[str, Sequence[Mapping[str, Any]]]:
-  """`inputs` and `outputs` of a signature (None: the only one): name, shape and dtype of each."""
+  """Describes the `inputs` and `outputs` of a signature (None: the only one): name, shape and dtype of each."""
   from ai_edge_litert.interpreter import Interpreter
 
   interpreter = Interpreter(model_content=content)

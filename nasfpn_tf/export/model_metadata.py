@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""TFLite model metadata: labels, normalisation and the order of the boxes in the file, as MediaPipe Tasks reads them.
+"""TFLite model metadata: labels, normalization and the order of the boxes in the file, as MediaPipe Tasks reads them.
 
 Two parts: a flatbuffer of schema `metadata_schema.fbs` (identifier M001,
 https://ai.google.dev/edge/litert/conversion/tensorflow/metadata) in a buffer of the model, and a ZIP archive with the
@@ -88,7 +88,7 @@ def label_lines(labels: Sequence[Mapping[str, Any]], num_classes: int) -> list[s
 
 
 def add(content: bytes, names: Sequence[str], description: str = '') -> bytes:
-  """Adds the metadata to a .tflite whose first graph takes one picture, 0 to 255.
+  """Adds the metadata to a .tflite whose first graph takes one image, 0 to 255.
 
   Args:
     content: of the file; metadata in it is replaced.
@@ -131,7 +131,7 @@ def _model_table(outputs: Sequence[str], description: str) -> _Table:
   picture = _Table(
     'TensorMetadata',
     name='image',
-    description='RGB picture, 0 to 255; the model normalises it.',
+    description='RGB image, 0 to 255; the model normalizes it.',
     content=_Table(
       'Content', content_properties_type=_IMAGE, content_properties=_Table('ImageProperties', color_space=_RGB)
     ),

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A detector as TensorFlow Serving sees it: pictures of any size in, boxes in their own pixels out.
+"""Wraps a detector for serving: images of any size in, boxes in pixels of these images out.
 
-Model Garden's `DetectionModule` is not subclassed: it makes `tf.saved_model.save` serialise every Keras layer with its
-call functions, none of which serving uses, it takes only encoded pictures of one size per request, and its boxes stay
+Model Garden's `DetectionModule` is not subclassed: it makes `tf.saved_model.save` serialize every Keras layer with its
+call functions, none of which serving uses, it takes only encoded images of one size per request, and its boxes stay
 in pixels of the network's input. Its names are kept: signatures `image_tensor`, `image_bytes` and `tf_example`, input
 `inputs`, outputs `detection_boxes`, `detection_scores`, `detection_classes`, `num_detections` and `image_info`.
 """
@@ -59,9 +59,9 @@ class DetectionModule(tf.Module):
 
     Args:
       model: the detector.
-      input_size: height and width of the network's input; pictures are letterboxed to it.
-      batch_size: number of pictures in a request; None: any number.
-      keep_aspect_ratio: False stretches pictures instead, for a model that was trained so.
+      input_size: height and width of the network's input; images are letterboxed to it.
+      batch_size: number of images in a request; None: any number.
+      keep_aspect_ratio: False stretches images instead, for a model that was trained so.
       frozen: store the weights as constants of the graph, where TensorFlow folds and rearranges them beforehand; then
         the module tracks no variable.
     """
@@ -84,14 +84,14 @@ class DetectionModule(tf.Module):
     )
 
   def signatures(self, input_type: str = 'image_bytes') -> dict[str, Callable]:
-    """The signatures by name.
+    """Returns the signatures by name.
 
     Args:
       input_type: the one of `INPUT_TYPES` that is also `serving_default`.
 
     Returns:
       `image_tensor` (uint8 [batch, height, width, 3], RGB), `image_bytes` (string [batch], JPEG, PNG, GIF or BMP) and
-      `tf_example` (string [batch], serialised, the picture in 'image/encoded') give what `detect` gives; `raw`
+      `tf_example` (string [batch], serialized, the image in 'image/encoded') give what `detect` gives; `raw`
       (float32 [batch, input height, input width, 3]) gives what `raw` gives.
 
     Raises:
@@ -110,28 +110,28 @@ class DetectionModule(tf.Module):
     return {**functions, _DEFAULT_KEY: functions[input_type]}
 
   def detect(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Detections in pictures of one size.
+    """Finds objects in images of one size.
 
     Args:
       inputs: uint8 [batch, height, width, 3], RGB, any height and width.
 
     Returns:
-      `detection_boxes` float32 [batch, N, 4] (ymin, xmin, ymax, xmax in pixels of the picture), `detection_scores`
+      `detection_boxes` float32 [batch, N, 4] (ymin, xmin, ymax, xmax in pixels of the image), `detection_scores`
       float32 [batch, N], `detection_classes` int32 [batch, N] (labels, from 1), all best first and zero after
       `num_detections` int32 [batch]; `image_info` float32 [batch, 4, 2] (original size, scaled size, scale, offset).
     """
     return self._map(lambda image: image, inputs)
 
   def detect_bytes(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Detections in encoded pictures (string [batch]), which may differ in size; returns what `detect` returns."""
+    """Finds objects in encoded images (string [batch]), which may differ in size; returns what `detect` returns."""
     return self._map(_decode, inputs)
 
   def detect_examples(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Detections in serialised tf.train.Examples (string [batch]); returns what `detect` returns."""
+    """Finds objects in serialized tf.train.Examples (string [batch]); returns what `detect` returns."""
     return self._map(lambda example: _decode(_encoded(example)), inputs)
 
   def raw(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """What the heads say, before non-maximum suppression; static shapes and no decoding, for other runtimes.
+    """Computes the outputs of the heads before NMS, with static shapes and without image decoding, for other runtimes.
 
     Args:
       inputs: float32 [batch, input height, input width, 3], RGB, 0 to 255, letterboxed: scaled to fit, at the top
@@ -145,11 +145,11 @@ class DetectionModule(tf.Module):
     return self._raw(self._parts.network(preprocess.normalize(inputs)))
 
   def picture_spec(self, dtype: tf.DType) -> tf.TensorSpec:
-    """One letterboxed picture, `inputs`."""
+    """Returns the TensorSpec of one letterboxed image, `inputs`."""
     return tf.TensorSpec([1, *self._input_size, 3], dtype, name='inputs')
 
   def _raw(self, outputs: Mapping[str, Mapping[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
-    """What `raw` gives, from the outputs of the heads."""
+    """Computes the outputs of `raw` from the outputs of the heads."""
     heads = outputs['cls_outputs'], outputs['box_outputs'], self._anchors
     logits, encodings, _ = postprocess.flatten_levels(*heads)
     boxes, scores = postprocess.decode_raw(*heads, box_coder_weights=self._box_coder_weights)
@@ -164,7 +164,7 @@ class DetectionModule(tf.Module):
     return self._detect(*self._letterbox(to_image, inputs))
 
   def _letterbox(self, to_image: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Images and image_info of a request; every picture is letterboxed by itself, so they may differ in size."""
+    """Letterboxes the images of a request, each by itself since sizes may differ; returns them and image_info."""
     return tf.map_fn(
       lambda element: preprocess.letterbox(to_image(element), self._input_size, self._keep_aspect_ratio),
       inputs,
@@ -172,7 +172,7 @@ class DetectionModule(tf.Module):
     )
 
   def _build_parts(self, model: tf_keras.Model) -> Any:
-    """The functions that signatures are made of; closures, for an attribute would track the model's Keras layers."""
+    """Builds the functions behind the signatures, as closures since attributes would track Keras layers."""
 
     def network(images: tf.Tensor) -> Mapping[str, Mapping[str, tf.Tensor]]:
       outputs = model(images, training=False)
@@ -182,7 +182,7 @@ class DetectionModule(tf.Module):
     return types.SimpleNamespace(network=shared, suppress=self._suppression(model))
 
   def _suppression(self, model: tf_keras.Model) -> Callable:
-    """The function from the outputs of the heads to detections."""
+    """Returns the function from the outputs of the heads to detections."""
 
     def suppress(outputs: Mapping[str, Mapping[str, tf.Tensor]], image_info: tf.Tensor) -> dict[str, tf.Tensor]:
       anchors = {level: tf.tile(boxes, [tf.shape(image_info)[0], 1, 1, 1]) for level, boxes in self._anchors.items()}
@@ -192,7 +192,7 @@ class DetectionModule(tf.Module):
     return tf.function(suppress)
 
   def _shared(self, *parts: tuple[Callable, Any]) -> list[Callable]:
-    """Functions that signatures call without copying them, with their variables, or with constants if frozen.
+    """Wraps functions so that signatures call them without copying, with variables or, if frozen, with constants.
 
     Args:
       *parts: each function with the specification of its argument.
@@ -204,7 +204,7 @@ class DetectionModule(tf.Module):
     return self._parts.suppress(self._parts.network(images), image_info)
 
   def _to_original(self, outputs: Mapping[str, tf.Tensor], image_info: tf.Tensor) -> dict[str, tf.Tensor]:
-    """A model's detections as the signatures give them."""
+    """Converts a model's detections to the outputs of the signatures."""
     return {
       'detection_boxes': to_original(outputs['detection_boxes'], image_info),
       'detection_scores': outputs['detection_scores'],
@@ -215,13 +215,13 @@ class DetectionModule(tf.Module):
 
 
 def to_original(boxes: tf.Tensor, image_info: tf.Tensor) -> tf.Tensor:
-  """Takes boxes [batch, N, 4] (yxyx) from pixels of the network's input to pixels of the picture, clipped to it."""
+  """Converts boxes [batch, N, 4] (yxyx) from pixels of the network's input to pixels of the image and clips them."""
   size, scale, offset = (tf.tile(image_info[:, i : i + 1], [1, 1, 2]) for i in (0, 2, 3))
   return tf.clip_by_value((boxes + offset) / scale, 0.0, size)
 
 
 def anchor_boxes(model: tf_keras.Model, input_size: Sequence[int]) -> dict[str, tf.Tensor]:
-  """Anchors {level: [1, height_l, width_l, 4 * anchors_per_location]}, yxyx in pixels of the network's input."""
+  """Computes anchors {level: [1, height_l, width_l, 4 * anchors_per_location]}, yxyx in pixels of the input."""
   config = model.get_config()
   generator = anchor.build_anchor_generator(
     config['min_level'], config['max_level'], config['num_scales'], config['aspect_ratios'], config['anchor_size']
@@ -230,9 +230,9 @@ def anchor_boxes(model: tf_keras.Model, input_size: Sequence[int]) -> dict[str, 
 
 
 def variable_tree(trackable: Any) -> tf.Module:
-  """The variables below a Keras object, in its shape as checkpoints see it but with plain nodes for the layers.
+  """Copies the variables of a Keras object into plain nodes with the structure that checkpoints use.
 
-  Saving plain nodes skips the serialisation of Keras layers, which takes most of the time and of the file.
+  Saving plain nodes skips the serialization of Keras layers, which takes most of the time and of the file.
   """
   view, nodes = tf.train.TrackableView(trackable), {}
 

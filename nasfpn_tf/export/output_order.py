@@ -28,7 +28,7 @@ from nasfpn_tf.export import sharing
 
 
 def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int] | None]) -> bytes:
-  """Gives the outputs of every signature their order, and their shapes.
+  """Sets the order and the shapes of the outputs of every signature.
 
   The converter leaves the outputs of a custom operator without shape: LiteRT's Interpreter finds it out, its
   CompiledModel and its JavaScript API cannot.
@@ -56,7 +56,7 @@ def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int] | None]) -> b
 
 
 def _ascend(model: Any, definition: Any) -> None:
-  """Makes the outputs of a signature trade places, so that their indices ascend, and follows them everywhere."""
+  """Swaps the output tensors of a signature so that their indices ascend, and updates all references."""
   graph = model.subgraphs[definition.subgraphIndex]
   before = [entry.tensorIndex for entry in definition.outputs]
   if len(set(before)) < len(before):

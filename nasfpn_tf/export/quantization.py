@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Post-training quantisation to int8, calibrated with pictures: what becomes integers and what stays in float."""
+"""Quantizes to int8 after training, calibrated with images; decides what stays in float."""
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -22,22 +22,22 @@ import tensorflow as tf
 
 from nasfpn_tf.export import metadata
 
-# Calibrated arguments of a function, one picture each.
+# Calibrated arguments of a function, one image each.
 Dataset = Callable[[], Iterable[Sequence[np.ndarray]]]
 
-# In float: a quantised sigmoid has steps of 1/256, and where the levels are joined decoding and suppression begin.
-# TOPK_V2 is part of the suppression; having two outputs it is not found by name.
+# In float: a quantized sigmoid has steps of 1/256, and where the levels are joined decoding and NMS begin.
+# TOPK_V2 is part of the NMS; having two outputs it is not found by name.
 _FLOAT_OPS = ['CONCATENATION', 'LOGISTIC', 'TOPK_V2']
 
 
 def quantize(converter: tf.lite.TFLiteConverter, dataset: Dataset, float_scopes: Collection[str] = ()) -> bytes:
-  """Quantises to int8 what gains by it; normalisation, `_FLOAT_OPS` and whatever follows the heads stay in float.
+  """Quantizes to int8 except normalization, `_FLOAT_OPS` and everything after the heads, which stay in float.
 
-  The converter's own switch quantises all or nothing; its debugger takes exceptions.
+  The converter's own switch quantizes all or nothing; its debugger takes exceptions.
 
   Args:
     converter: with `optimizations` set.
-    dataset: gives the calibration pictures.
+    dataset: gives the calibration images.
     float_scopes: names of layers that stay in float, too, with whatever follows them.
   """
   converter.representative_dataset = dataset
@@ -55,7 +55,7 @@ def quantize(converter: tf.lite.TFLiteConverter, dataset: Dataset, float_scopes:
 
 
 def quantize_whole(converter: tf.lite.TFLiteConverter, dataset: Dataset, input_dtype: tf.DType) -> bytes:
-  """Quantises everything from the picture (`input_dtype`) to uint8 outputs, for processors that know integers alone."""
+  """Quantizes everything from the image (`input_dtype`) to uint8 outputs, for integer-only processors."""
   converter.representative_dataset = dataset
   converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
   converter.inference_input_type = input_dtype
@@ -64,7 +64,7 @@ def quantize_whole(converter: tf.lite.TFLiteConverter, dataset: Dataset, input_d
 
 
 def with_full_range(inputs: np.ndarray) -> np.ndarray:
-  """A picture whose first pixels are 0 and 255, so that calibration gives a uint8 input the scale 1."""
+  """Sets the first pixels of an image to 0 and 255, so that calibration gives a uint8 input the scale 1."""
   inputs = inputs.copy()
   inputs[0, 0, 0], inputs[0, 0, 1] = 0.0, 255.0
   return inputs

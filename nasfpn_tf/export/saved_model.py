@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""SavedModels in TensorFlow Serving's layout, checked against the Keras model before they get their name.
+"""Exports SavedModels in TensorFlow Serving's layout, verified against the Keras model before they are published.
 
 `export_dir/<version>/` holds saved_model.pb and variables/ (frozen: the weights are in saved_model.pb, and once more in
 assets.extra/ for whoever wants to export again or to train on), and beside them, and again as assets, params.yaml (the
@@ -54,8 +54,8 @@ def export_saved_model(
 ) -> str:
   """Writes `export_dir/<version>` and returns its path.
 
-  The files are made in a hidden directory, loaded, run on `images` and compared with the model; only then do they get
-  their name, so a server that watches `export_dir` sees whole, checked versions alone.
+  The files are written to a hidden directory, loaded, run on `images` and compared with the model, and renamed only
+  then, so that a server that watches `export_dir` sees only complete, verified versions.
 
   Args:
     source: the detector.
@@ -64,16 +64,16 @@ def export_saved_model(
     input_type: signature that is also `serving_default`, one of `signatures.INPUT_TYPES`.
     weights: 'frozen' stores them as constants of the graph, which is faster on CPUs, 'variable' as variables; 'auto' is
       'frozen' unless the constants of all signatures come to more than `MOST_FROZEN_BYTES`.
-    batch_size: number of pictures in a request; None: any number.
-    images: uint8 [height, width, 3] pictures to check with; without any, two photographs.
+    batch_size: number of images in a request; None: any number.
+    images: uint8 [height, width, 3] images to check with; without any, two photographs.
 
   Raises:
     FileExistsError: the version exists.
-    VerificationError: weights are not finite, or the export says something else than the model. Nothing is left.
-    ValueError: an argument that cannot be.
+    VerificationError: weights are not finite, or the export disagrees with the model. Nothing is left behind.
+    ValueError: an argument is invalid.
   """
   if '://' in export_dir:
-    raise ValueError(f'{export_dir}: exports are checked on a local disk before they get their name; copy them there.')
+    raise ValueError(f'{export_dir}: exports are verified on a local disk; export to one and copy the result there.')
   version = layout.next_version(export_dir) if version is None else version
   if weights not in WEIGHTS:
     raise ValueError(f'weights {weights!r} is not one of {", ".join(WEIGHTS)}.')
@@ -124,7 +124,7 @@ def export_saved_model(
     if made_parent and not os.listdir(export_dir):
       os.rmdir(export_dir)
     raise
-  logging.info('%s: agrees with the model on %d pictures, %s', target, len(reference.images), errors)
+  logging.info('%s: agrees with the model on %d images, %s', target, len(reference.images), errors)
   return target
 
 
@@ -148,27 +148,27 @@ def _write_descriptions(directory: str, source: Source) -> list[str]:
 
 
 def _constants_bytes(source: Source) -> int:
-  """Size of the weights as constants of every signature."""
+  """Returns the size in bytes of the weights as constants of every signature."""
   size = sum(variable.dtype.size * variable.shape.num_elements() for variable in source.model.variables)
   return size * (4 + 3 * getattr(source.model, 'num_exits', 0))
 
 
 def _write_weights(directory: str, source: Source) -> None:
-  """A checkpoint with the names that a SavedModel with variables has."""
+  """Writes a checkpoint with the names that a SavedModel with variables uses."""
   tree = {name: module.variable_tree(item) for name, item in source.model.checkpoint_items.items()}
   os.makedirs(os.path.join(directory, layout.EXTRA), exist_ok=True)
   tf.train.Checkpoint(**tree).write(os.path.join(directory, layout.FROZEN_WEIGHTS))
 
 
 def _requests(image: np.ndarray, batch_size: int | None) -> dict[str, dict[str, tf.Tensor]]:
-  """A request for each signature that takes pictures."""
+  """Builds a request for each signature that takes images."""
   return {
     name: {'inputs': tf.constant(np.stack([value] * (batch_size or 1)))} for name, value in _forms_of(image).items()
   }
 
 
 def _forms_of(image: np.ndarray) -> dict[str, Any]:
-  """A picture as each of `signatures.INPUT_TYPES` takes it."""
+  """Converts an image to each of `signatures.INPUT_TYPES`."""
   encoded = tf.io.encode_png(image).numpy()
   example = tf.train.Example()
   example.features.feature['image/encoded'].bytes_list.value.append(encoded)
@@ -215,7 +215,7 @@ def _verify_exits(directory: str, source: Source, images: Sequence[np.ndarray], 
 
 
 def _plain(value: Any) -> Any:
-  """Tuples as lists, as YAML's safe loader wants them."""
+  """Converts tuples to lists, which YAML's safe loader needs."""
   if isinstance(value, Mapping):
     return {key: _plain(item) for key, item in value.items()}
   return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Stores once what is in a .tflite several times, above all where it has a graph for each of several signatures."""
+"""Removes duplicates from a .tflite, above all from files with a graph for each of several signatures."""
 
 import collections
 from collections.abc import Hashable
@@ -27,7 +27,7 @@ _ALIGNMENT_BYTES = 16  # Of weights; the format demands it (force_align), the ge
 
 
 def pack(model: Any) -> bytes:
-  """The content of a file; tensors, operators, and the vectors and tables in them are in it once where they are equal.
+  """Serializes a model so that equal tensors, operators, vectors and tables are stored once.
 
   Args:
     model: what flatbuffer_utils has read; it cannot be used afterwards.
@@ -50,10 +50,10 @@ def pack(model: Any) -> bytes:
 
 
 def share_buffers(content: bytes) -> bytes:
-  """Stores equal weights of several graphs once, and no names of what lies between the inputs and outputs of a graph.
+  """Stores equal weights of several graphs once, and drops the names of inner tensors.
 
   The names are long, for each is the list of the layers that were fused, and there are as many copies as signatures.
-  What differs in the quantisation parameters of equal weights by no more than rounding becomes the same.
+  What differs in the quantization parameters of equal weights by no more than rounding becomes the same.
   """
   model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
   first, buffers = {b'': 0}, model.buffers[:1]  # Buffer 0 is the empty one by convention.
@@ -87,21 +87,21 @@ class _Once:
     self._offset = None
 
   def Pack(self, builder: flatbuffers.Builder) -> int:
-    """Its offset in the file; the name is that of the generated classes."""
+    """Writes the table; returns its offset. The generated classes define the method's name."""
     if self._offset is None:
       self._offset = self._table.Pack(builder)
     return self._offset
 
 
 class _Builder(flatbuffers.Builder):
-  """Writes equal vectors once: of quantisation parameters, zero points are mostly zeros, and shapes repeat."""
+  """Writes equal vectors once: of quantization parameters, zero points are mostly zeros, and shapes repeat."""
 
   def __init__(self):
     super().__init__(1024)
     self._vectors = {}
 
   def CreateNumpyVector(self, x: np.ndarray) -> int:
-    """Its offset in the file; the name is that of the base class."""
+    """Writes the vector; returns its offset. The base class defines the method's name."""
     key = _content(x)
     if key not in self._vectors:
       if x.dtype == np.uint8:
@@ -111,7 +111,7 @@ class _Builder(flatbuffers.Builder):
 
 
 def _first_like(parameters: Any, seen: list[Any]) -> Any:
-  """The first of `seen` that `parameters` differ from in nothing but the rounding of scales; new ones are appended."""
+  """Returns the first of `seen` that equals `parameters` up to the rounding of scales; appends new ones."""
   for other in seen:
     if _nearly_equal(other, parameters):
       return other
@@ -128,7 +128,7 @@ def _nearly_equal(one: Any, other: Any) -> bool:
 
 
 def _content(value: Any) -> Hashable:
-  """Something hashable that is equal where the content of `value` is."""
+  """Converts `value` to a hashable that is equal for equal content."""
   if isinstance(value, _Once):
     return id(value)
   if isinstance(value, np.ndarray):

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Where an export gets its model from: a training, a configuration with a checkpoint, or a SavedModel of ours."""
+"""Loads the model to export: from a training, a configuration with a checkpoint, or a SavedModel of this project."""
 
 import dataclasses
 import os
@@ -53,11 +53,11 @@ class Source:
 
   @property
   def keep_aspect_ratio(self) -> bool:
-    """Whether pictures are letterboxed rather than stretched."""
+    """Whether images are letterboxed rather than stretched."""
     return self.params.task.validation_data.parser.keep_aspect_ratio
 
   def at_exit(self, exit_stage: int) -> 'Source':
-    """The detector of the first `exit_stage` pyramids of an anytime detector, as one that has no other exits.
+    """Returns the detector of the first `exit_stage` pyramids of an anytime detector, without other exits.
 
     Raises:
       ValueError: it is no anytime detector, or has no such exit.
@@ -112,7 +112,7 @@ def load(
 
 
 def parse_size(sides: Sequence[str] | None) -> tuple[int, int] | None:
-  """Height and width from the texts of a flag, a single one being the side of a square; None stays None."""
+  """Parses height and width from the values of a flag; a single value is the side of a square, None stays None."""
   if not sides:
     return None
   if len(sides) > 2 or not all(side.strip().isdigit() for side in sides):
@@ -121,7 +121,7 @@ def parse_size(sides: Sequence[str] | None) -> tuple[int, int] | None:
 
 
 def read_labels(directory: str, params: cfg.ExperimentConfig) -> Sequence[Mapping[str, Any]]:
-  """The labels.json beside a model, or those of the training records' manifest, or numbers.
+  """Reads the labels from the labels.json beside a model, from the manifest of its training records, or numbers them.
 
   Raises:
     ValueError: labels.json is not of the known form, or has labels that the model does not have.

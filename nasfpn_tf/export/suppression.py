@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From raw outputs to detections inside a .tflite, in two ways.
+"""Adds NMS to a .tflite: from raw outputs to detections, in two ways.
 
-`builtin` repeats the model's own post-processing for one picture in builtin operators: the same candidates, the same
+`builtin` repeats the model's own post-processing for one image in builtin operators: the same candidates, the same
 clipping, the same boxes. `post_process` is the custom operator TFLite_Detection_PostProcess, for runtimes and
 accelerators that want it. It suppresses before it clips, takes every candidate, and its multi-threaded kernel leaves a
 class out: with T threads, the class of label T + 1 is never found if there are more than T classes
@@ -46,11 +46,11 @@ class Settings:
     num_classes: without background.
     score_threshold: detections of this score or less are dropped.
     iou_threshold: a box that overlaps a better one of its class by more is dropped.
-    max_detections: kept of a picture.
+    max_detections: kept of an image.
     pre_nms_top_k: (anchor, class) pairs that are looked at; `post_process` looks at all.
     box_coder_weights: four weights, None for ones.
-    soft_nms_sigma: 0 for plain suppression.
-    use_class_agnostic_nms: suppress across classes.
+    soft_nms_sigma: 0 for hard NMS.
+    use_class_agnostic_nms: whether NMS acts across classes.
   """
 
   num_classes: int
@@ -64,7 +64,7 @@ class Settings:
 
   @classmethod
   def of(cls, model: Any) -> 'Settings':
-    """Those of a detector."""
+    """Reads the settings of a detector."""
     options = model.detection_generator.get_config()
     return cls(
       num_classes=int(model.head.get_config()['num_classes']) - 1,
@@ -79,12 +79,12 @@ class Settings:
 
 
 def raw(box_encodings: tf.Tensor, class_logits: tf.Tensor) -> dict[str, tf.Tensor]:
-  """No suppression: `box_encodings` [1, num_anchors, 4] and `class_scores` [1, num_anchors, num_classes]."""
+  """Skips NMS: `box_encodings` [1, num_anchors, 4] and `class_scores` [1, num_anchors, num_classes]."""
   return {'box_encodings': box_encodings, 'class_scores': tf.sigmoid(class_logits)}
 
 
 def builtin(model: Any, input_size: Sequence[int]) -> Tail:
-  """The function from `box_encodings` and `class_logits` of one picture to detections, in builtin operators."""
+  """Returns the function from `box_encodings` and `class_logits` of an image to detections, in builtin operators."""
   settings = Settings.of(model)
   anchors_at, num_anchors = _anchor_function(model, input_size)
   size = np.tile(np.asarray(input_size, np.float32), 2)
@@ -117,7 +117,7 @@ def builtin(model: Any, input_size: Sequence[int]) -> Tail:
 
 
 def post_process(model: Any, input_size: Sequence[int]) -> Tail:
-  """The function that the converter replaces by TFLite_Detection_PostProcess with the model's settings.
+  """Returns the function that the converter replaces by TFLite_Detection_PostProcess with the model's settings.
 
   Raises:
     ValueError: the model's post-processing has no counterpart there.
@@ -158,7 +158,7 @@ def post_process(model: Any, input_size: Sequence[int]) -> Tail:
 
 
 def _non_max_suppression(boxes, scores, settings):
-  """Indices [max_detections] of the boxes that are kept, their scores, and how many they are."""
+  """Returns the indices [max_detections] of the kept boxes, their scores and their number."""
   options = {
     'boxes': boxes,
     'scores': scores,
@@ -177,9 +177,9 @@ def _non_max_suppression(boxes, scores, settings):
 
 
 def _tile_of(classes: tf.Tensor, num_classes: int, size: np.ndarray) -> tf.Tensor:
-  """[num, 4], what moves boxes of different classes apart: every class gets a tile of a square grid.
+  """Returns offsets [num, 4] that separate boxes of different classes: every class gets a tile of a square grid.
 
-  In a row of tiles the last of 90 classes would lie 90 pictures away, where float32 rounds corners to 1/100 pixel.
+  In a row of tiles the last of 90 classes would lie 90 images away, where float32 rounds corners to 1/100 pixel.
   """
   side = int(np.ceil(np.sqrt(num_classes)))
   row, column = tf.math.floordiv(classes, side), tf.math.floormod(classes, side)
@@ -187,7 +187,7 @@ def _tile_of(classes: tf.Tensor, num_classes: int, size: np.ndarray) -> tf.Tenso
 
 
 def _with_area(boxes: tf.Tensor, index: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-  """[num, 4], a unit box outside the picture, one for each anchor and class, in place of every box without area.
+  """Replaces every box without area in [num, 4] by a unit box outside the image, one for each anchor and class.
 
   LiteRT's operator tells by the overlap with itself that it has kept a box, so it keeps one without area for ever. By
   itself it still overlaps nothing, as in the model.
@@ -198,7 +198,7 @@ def _with_area(boxes: tf.Tensor, index: tf.Tensor, classes: tf.Tensor) -> tf.Ten
 
 
 def _decode(encodings: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float] | None) -> tf.Tensor:
-  """As `box_ops.decode_boxes`, but for anchors of `_center_size_anchors` and in fewer operators."""
+  """Decodes like `box_ops.decode_boxes`, but for anchors of `_center_size_anchors` and in fewer operators."""
   if weights:
     encodings = encodings / np.asarray(weights, np.float32)
   centers = encodings[:, :2] * anchors[:, 2:] + anchors[:, :2]
@@ -207,13 +207,13 @@ def _decode(encodings: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float] |
 
 
 def _anchor_function(model: Any, input_size: Sequence[int]) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
-  """Anchors by their numbers, and how many there are.
+  """Returns a function that computes anchors from their indices, and the number of anchors.
 
-  A table of all anchors would be as large as many a network's weights, and the converter would quantise it with them.
+  A table of all anchors would be as large as many a network's weights, and the converter would quantize it with them.
   Anchors repeat from cell to cell, so tables of one cell a level do.
 
   Returns:
-    A function from numbers int32 [num] to [num, 4]: y and x of the centre, height, width, in pixels of the input.
+    A function from numbers int32 [num] to [num, 4]: y and x of the center, height, width, in pixels of the input.
 
   Raises:
     ValueError: the input is no multiple of the coarsest stride.
@@ -222,7 +222,7 @@ def _anchor_function(model: Any, input_size: Sequence[int]) -> tuple[Callable[[t
   kinds = levels[0].shape[-1] // 4
   cells = [_center_size(level[0, 0].reshape(-1, 4)) for level in levels]
   sizes = np.concatenate([cell[:, 2:] for cell in cells])
-  strides = np.array([2 * cell[0, :2] for cell in cells])  # The first cell's centre lies half a stride inside.
+  strides = np.array([2 * cell[0, :2] for cell in cells])  # The first cell's center lies half a stride inside.
   widths = np.array([level.shape[1] for level in levels], np.int32)
   counts = [level.size // 4 for level in levels]
   first = np.cumsum([0, *counts[:-1]]).astype(np.int32)
@@ -243,7 +243,7 @@ def _anchor_function(model: Any, input_size: Sequence[int]) -> tuple[Callable[[t
 
 
 def _center_size_anchors(model: Any, input_size: Sequence[int]) -> np.ndarray:
-  """All anchors float32 [num_anchors, 4]: y and x of the centre, height, width, in pixels of the input."""
+  """Computes all anchors, float32 [num_anchors, 4]: y and x of the center, height, width, in pixels of the input."""
   levels = sorted(module.anchor_boxes(model, input_size).items(), key=_level_number)
   return _center_size(np.concatenate([boxes.numpy().reshape(-1, 4) for _, boxes in levels]))
 

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""TFLite files: static shape, builtin operators, run and compared with the Keras model before they get their name.
+"""Exports TFLite files with static shapes and builtin operators, verified against the Keras model.
 
-A file takes one letterboxed picture, [1, height, width, 3], RGB, 0 to 255; normalisation is inside. It gives
-detections, or, without suppression, the scores and box encodings of all anchors; see `suppression`.
+A file takes one letterboxed image, [1, height, width, 3], RGB, 0 to 255; normalization is inside. It returns
+detections, or, without NMS, the scores and box encodings of all anchors; see `suppression`.
 """
 
 import contextlib
@@ -63,12 +63,12 @@ class Options:
 
   Attributes:
     quant_type: 'none' (float32), 'fp16' (weights in half precision), 'dynamic' (weights in int8, activations in float),
-      'int8' (both in int8, with calibration; normalisation and whatever follows the heads in float) or
+      'int8' (both in int8, with calibration; normalization and whatever follows the heads in float) or
       'int8_float_heads' (the same, but the heads in float as well).
-    nms: 'builtin' (the model's suppression in builtin operators), 'post_process' (TFLite_Detection_PostProcess) or
+    nms: 'builtin' (the model's NMS in builtin operators), 'post_process' (TFLite_Detection_PostProcess) or
       'none' (the file gives `box_encodings` and `class_scores`).
     input_dtype: 'float32' or 'uint8'.
-    output_dtype: 'float32', or 'uint8' for 'int8' without suppression: then nothing at all is in float.
+    output_dtype: 'float32', or 'uint8' for 'int8' without NMS: then nothing at all is in float.
     tolerance: largest error of a score; None: `SCORE_TOLERANCE`.
   """
 
@@ -87,11 +87,11 @@ class Options:
       if getattr(self, name) not in DTYPES:
         raise ValueError(f'{name} {getattr(self, name)!r} is not one of {", ".join(DTYPES)}.')
     if self.is_whole and (self.quant_type != 'int8' or self.nms != 'none'):
-      raise ValueError("output_dtype 'uint8' goes with quant_type 'int8' and nms 'none' only: suppression is in float.")
+      raise ValueError("output_dtype 'uint8' goes with quant_type 'int8' and nms 'none' only: NMS is in float.")
 
   @property
   def is_whole(self) -> bool:
-    """Whether everything is quantised, from the picture to the outputs."""
+    """Whether everything is quantized, from the image to the outputs."""
     return self.output_dtype == 'uint8'
 
 
@@ -108,16 +108,16 @@ def export_tflite(
     source: the detector.
     tflite_path: file to write, '.tflite'; an existing one is replaced once the new one has passed.
     options: how to convert.
-    images: uint8 [height, width, 3] pictures; int8 is calibrated with them, and the first few check the result.
+    images: uint8 [height, width, 3] images; int8 is calibrated with them, and the first few check the result.
       Without any, two photographs check it.
     accept: called with the path of the finished file before it gets its name; may raise, then nothing is left. What it
       returns goes into the JSON file, too.
 
   Returns:
-    What the JSON file holds: size, operators, signature, quantisation, labels, post-processing, errors.
+    What the JSON file holds: size, operators, signature, quantization, labels, post-processing, errors.
 
   Raises:
-    VerificationError: weights are not finite, or the file says something else than the model. Nothing is written.
+    VerificationError: weights are not finite, or the file disagrees with the model. Nothing is written.
     ValueError: an argument that cannot be.
   """
   options = options or Options()
@@ -126,7 +126,7 @@ def export_tflite(
   num_distinct = calibration.count_distinct(images) if options.quant_type in CALIBRATED else 0
   if options.quant_type in CALIBRATED and num_distinct < calibration.MIN_IMAGES:
     raise ValueError(
-      f'{options.quant_type} needs distinct pictures to calibrate with, at least {calibration.MIN_IMAGES}, and there'
+      f'{options.quant_type} needs distinct images to calibrate with, at least {calibration.MIN_IMAGES}, and there'
       f' are {num_distinct}.'
     )
   num_exits = anytime_tflite.num_exits(source.model)
@@ -136,7 +136,7 @@ def export_tflite(
   best = float(expected.class_scores.max())
   if options.quant_type in CALIBRATED and best <= expected.score_threshold:
     raise verification.VerificationError(
-      f'{source.origin}: the model finds nothing in the calibration pictures (best score {best:.2g} in those that were'
+      f'{source.origin}: the model finds nothing in the calibration images (best score {best:.2g} in those that were'
       ' looked at): it is not trained, or they are of another kind.'
     )
   inputs = calibration.to_inputs(images, source.input_size, source.keep_aspect_ratio)
@@ -181,13 +181,13 @@ def export(source: Source, path: str, *, images: Sequence[np.ndarray] = (), **op
 def convert(
   model: Any, input_size: Sequence[int], options: Options, calibration_inputs: Sequence[np.ndarray] = ()
 ) -> bytes:
-  """The content of a .tflite.
+  """Converts a detector to the content of a .tflite.
 
   Args:
     model: the detector.
     input_size: height and width.
     options: how to convert.
-    calibration_inputs: float32 [1, height, width, 3] pictures, 0 to 255, for 'int8'.
+    calibration_inputs: float32 [1, height, width, 3] images, 0 to 255, for 'int8'.
   """
   exported = anytime_module.build(model, input_size, batch_size=1)
   tail = {
@@ -238,7 +238,7 @@ def convert(
 def run(
   content: bytes, inputs: np.ndarray, exit_stage: int | None = None, stepwise: bool = False
 ) -> dict[str, np.ndarray]:
-  """Runs a file on one letterboxed picture.
+  """Runs a file on one letterboxed image.
 
   Args:
     content: the file's content.
@@ -279,7 +279,7 @@ def _head_names(model: Any) -> list[str]:
 
 
 def _anchors(model: Any) -> dict[str, Any]:
-  """What the anchors follow from, for clients that decode the raw outputs."""
+  """Returns the parameters of the anchors, for clients that decode the raw outputs."""
   config = model.get_config()
   return {key: config[key] for key in ('min_level', 'max_level', 'num_scales', 'aspect_ratios', 'anchor_size')}
 
@@ -287,7 +287,7 @@ def _anchors(model: Any) -> dict[str, Any]:
 def _verify(
   content: bytes, expected: verification.Reference, options: Options, exit_stage: int | None = None
 ) -> dict[str, float]:
-  """Runs the file, or one exit of it, on the reference's pictures; returns the largest error of each raw output."""
+  """Runs the file, or one exit of it, on the reference's images; returns the largest error of each raw output."""
   if exit_stage is None:
     return _verify_way(content, expected, options)
   ways = [_verify_way(content, expected, options, exit_stage, stepwise) for stepwise in (False, True)]
@@ -305,7 +305,7 @@ def _verify_way(content, expected, options, exit_stage=None, stepwise=False):
   }
   tolerance = options.tolerance or SCORE_TOLERANCE[options.quant_type]
   verification.check_errors({'class_scores': errors['class_scores']}, tolerance, what)
-  # A picture rounded to whole numbers is another picture.
+  # An image rounded to whole numbers is another image.
   exact = options.quant_type == 'none' and options.input_dtype == 'float32'
   limit = verification.TOLERANCE if exact else np.finfo(np.float32).max
   verification.check_errors({'box_encodings': errors['box_encodings']}, limit, what)
@@ -318,7 +318,7 @@ def _verify_way(content, expected, options, exit_stage=None, stepwise=False):
 def _to_original(
   outputs: Mapping[str, np.ndarray], expected: verification.Reference, row: int
 ) -> dict[str, np.ndarray]:
-  """Detections in pixels of the picture, classes from 1."""
+  """Converts detections to pixels of the image and classes from 1."""
   found = signatures.detections_of(outputs)
   boxes = found['boxes'] * np.tile(expected.inputs.shape[1:3], 2)
   boxes = module.to_original(boxes[np.newaxis].astype(np.float32), expected.image_info[row : row + 1])[0].numpy()
@@ -328,7 +328,7 @@ def _to_original(
 def _write(
   path: str, content: bytes, facts: Mapping[str, Any], accept: Callable[[str], Mapping[str, Any]] | None
 ) -> Mapping[str, Any]:
-  """Both files or none: the sidecar first, the model under its name last. Returns the facts."""
+  """Writes both files or none, the JSON file first; returns its content."""
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
   partial = os.path.splitext(path)[0] + '.partial.tflite'
   try:

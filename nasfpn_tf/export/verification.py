@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Does an exported file say what the Keras model says? Asked of every export before it is called one."""
+"""Compares exported files with the Keras model before they are published."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -35,20 +35,20 @@ _SAME_IOU = 0.99
 
 
 class VerificationError(ValueError):
-  """An export that does not agree with its model."""
+  """An export disagrees with its model."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-  """What the Keras model says about some pictures.
+  """Outputs of the Keras model for some images.
 
   Attributes:
-    images: the pictures, uint8 [height, width, 3] each.
-    inputs: the letterboxed pictures, float32 [n, input height, input width, 3], 0 to 255, mean colour in the padding.
+    images: the images, uint8 [height, width, 3] each.
+    inputs: the letterboxed images, float32 [n, input height, input width, 3], 0 to 255, mean color in the padding.
     image_info: float32 [n, 4, 2], how they were letterboxed, see `preprocess.geometry`.
     box_encodings: float32 [n, num_anchors, 4].
     class_logits: float32 [n, num_anchors, num_classes - 1], without background.
-    detections: one dictionary a picture: boxes [k, 4] (yxyx in the picture's pixels), scores [k], classes [k].
+    detections: one dictionary an image: boxes [k, 4] (yxyx in the image's pixels), scores [k], classes [k].
     score_threshold: of the model's post-processing.
     max_detections: of the model's post-processing.
   """
@@ -75,7 +75,7 @@ class Reference:
 
 
 def reference(source: Source, images: Sequence[np.ndarray] = ()) -> Reference:
-  """Runs the Keras model on pictures (uint8 [height, width, 3] each), one by one; without any, on two photographs."""
+  """Runs the Keras model on images (uint8 [height, width, 3] each), one by one; without any, on two photographs."""
   model, input_size = source.model, source.input_size
   check_finite(model, source.origin)
   images = list(images) or sample_images()
@@ -103,7 +103,7 @@ def reference(source: Source, images: Sequence[np.ndarray] = ()) -> Reference:
 
 
 def to_pixels(images: tf.Tensor) -> tf.Tensor:
-  """Undoes `preprocess.normalize`: 0 to 255 again, the zeros of the padding become the mean colour."""
+  """Undoes `preprocess.normalize`: 0 to 255 again, the zeros of the padding become the mean color."""
   return images * tf.constant(preprocess.STDDEV) + tf.constant(preprocess.MEAN)
 
 
@@ -118,7 +118,7 @@ def check_finite(model: tf_keras.Model, origin: str = 'The model') -> None:
 
 
 def max_error(expected: np.ndarray, actual: np.ndarray) -> float:
-  """Largest absolute difference; NaN where either has one. A VerificationError where the shapes differ."""
+  """Returns the largest absolute difference, NaN if either side has one; VerificationError if the shapes differ."""
   if expected.shape != actual.shape:
     raise VerificationError(f'The export gives shape {list(actual.shape)}, the model {list(expected.shape)}.')
   return float(np.max(np.abs(expected.astype(np.float64) - actual), initial=0.0))
@@ -132,7 +132,7 @@ def check_errors(errors: Mapping[str, float], tolerance: float, what: str) -> No
 
 
 def check_detections(expected: Reference, row: int, actual: Mapping[str, np.ndarray], what: str) -> None:
-  """Raises a VerificationError if the detections of `what` in a picture are not the model's; see `count_unmatched`."""
+  """Raises a VerificationError if the detections of `what` in an image are not the model's; see `count_unmatched`."""
   wanted = expected.detections[row]
   full = len(wanted['scores']) >= expected.max_detections
   # Where the list is full, what follows the last one was cut off, too.
@@ -140,14 +140,14 @@ def check_detections(expected: Reference, row: int, actual: Mapping[str, np.ndar
   unmatched = count_unmatched(wanted, actual, floor)
   if unmatched:
     raise VerificationError(
-      f'{what} and the Keras model disagree in {unmatched} of {len(wanted["scores"])} detections in picture {row + 1}.'
+      f'{what} and the Keras model disagree in {unmatched} of {len(wanted["scores"])} detections in image {row + 1}.'
     )
 
 
 def count_unmatched(
   expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], floor: float, tolerance: float = TOLERANCE
 ) -> int:
-  """How many detections of one picture the other side lacks.
+  """Counts the detections of an image that have no counterpart on the other side.
 
   Two detections are the same if they agree in class, their scores differ by no more than `tolerance` and their boxes
   overlap by an IoU of 0.99. Those whose score is within `tolerance` of `floor` may be on one side only: rounding
@@ -170,7 +170,7 @@ def count_unmatched(
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-  """[n, m] IoU of boxes [n, 4] and [m, 4], yxyx; two equal boxes without area overlap fully."""
+  """Computes the IoU [n, m] of boxes [n, 4] and [m, 4], yxyx; two equal boxes without area overlap fully."""
   corner = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
   shared = np.prod(np.maximum(corner, 0.0), axis=-1)
   area_a, area_b = (np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1) for boxes in (a, b))
@@ -180,7 +180,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def sample_images() -> list[np.ndarray]:
-  """Two photographs (uint8, 427 x 640) that scikit-learn carries, for exports that come with no pictures."""
+  """Returns two photographs (uint8, 427 x 640) from scikit-learn, for exports without images."""
   from sklearn import datasets
 
   return list(datasets.load_sample_images().images)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Requests that TensorFlow Serving runs before it calls a version ready, so that no user waits for the first one.
+"""Writes warm-up requests, which TensorFlow Serving runs before a version is ready, so that no user waits for tracing.
 
 TensorFlow Serving reads them from `assets.extra/tf_serving_warmup_requests`, a TFRecord of its PredictionLog messages
 (https://www.tensorflow.org/tfx/serving/saved_model_warmup). They are encoded here: the package that has the messages
@@ -51,7 +51,7 @@ def write(saved_model_dir: str, model_name: str, requests: Mapping[str, Mapping[
 
 
 def prediction_log(model_name: str, signature: str, inputs: Mapping[str, tf.Tensor]) -> bytes:
-  """A serialised PredictionLog with one PredictRequest."""
+  """Serializes a PredictionLog with one PredictRequest."""
   model = _field(_MODEL_NAME, model_name.encode()) + _field(_MODEL_SIGNATURE, signature.encode())
   request = _field(_REQUEST_MODEL, model)
   for name, value in inputs.items():
@@ -61,7 +61,7 @@ def prediction_log(model_name: str, signature: str, inputs: Mapping[str, tf.Tens
 
 
 def _field(number: int, payload: bytes) -> bytes:
-  """A field of text, bytes or a message: tag, length, payload."""
+  """Encodes a field of text, bytes or a message: tag, length, payload."""
   return _varint(number << 3 | 2) + _varint(len(payload)) + payload
 
 

@@ -65,7 +65,7 @@ class Output:
 
 
 def connect(serial: str | None = None, binary: str | None = None, flags: Sequence[str] = ()) -> Device:
-  """The device, with benchmark_model on it.
+  """Connects to the device and puts benchmark_model on it.
 
   Args:
     serial: which device; None: the only one.
@@ -106,10 +106,10 @@ def connect(serial: str | None = None, binary: str | None = None, flags: Sequenc
 def measure(
   device: Device, content: bytes, graph: TFLiteGraph, threads: int, runs: int, signature_key: str | None = None
 ) -> dict[str, Any]:
-  """Latency and memory of a .tflite on the device, and its parts, by files that are cut off behind them.
+  """Measures latency and memory of a .tflite on the device, and of its parts by files truncated after them.
 
   Raises:
-    ValueError: benchmark_model failed there; with its last words.
+    ValueError: benchmark_model failed on the device; the message has the end of its output.
   """
   files = {'whole': content}
   if graph.has_parts:

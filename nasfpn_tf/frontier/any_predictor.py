@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Measures whatever can predict: how long an image takes, from its pixels to its boxes."""
+"""Measures any predictor: time from the pixels of an image to its boxes."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Measures one form of a model: what it reaches on records, what it weighs, and what it takes to run."""
+"""Measures one format of a model: AP on records, size, latency and memory."""
 
 import dataclasses
 import hashlib
@@ -47,7 +47,7 @@ class Options:
     model: a .tflite, a SavedModel or the directory of its versions, a model_dir of a training, an .onnx.
     checkpoint: of a model_dir; None: its best.
     exit_stage: of an anytime detector; None: the last.
-    input_path: records to evaluate on, whose first picture is timed; None: no AP, and noise is timed.
+    input_path: records to evaluate on, whose first image is timed; None: no AP, and noise is timed.
     annotations: of these; None: beside them.
     threads: that the runtime may use.
     runs: that count.
@@ -110,7 +110,7 @@ def measure(options: Options) -> ModelRecord:
     runtime=result['runtime'],
     peak_memory_bytes=result['peak_memory_bytes'],
     metrics={key: evaluated[key] for key in _METRICS if key in evaluated},
-    evaluated_on=f'{_set_name(options.input_path)} ({evaluated["num_images"]} pictures)' if evaluated else '',
+    evaluated_on=f'{_set_name(options.input_path)} ({evaluated["num_images"]} images)' if evaluated else '',
     facts=dict(options.facts),
   )
 
@@ -152,7 +152,7 @@ def run_worker(form: formats.Format, path: str, options: Options, directory: str
 
 
 def first_picture(input_path: str | None) -> np.ndarray:
-  """uint8 [height, width, 3], the first picture of records; noise where there are none.
+  """Returns the first image of records, uint8 [height, width, 3], or noise without records.
 
   Raises:
     FileNotFoundError: no such records.
@@ -167,7 +167,7 @@ def first_picture(input_path: str | None) -> np.ndarray:
       return record.image
   except tf.errors.OpError as error:
     raise ValueError(f'{input_path}: {error.message.splitlines()[0]}') from error
-  raise ValueError(f'{input_path}: the records have no picture.')
+  raise ValueError(f'{input_path}: the records have no image.')
 
 
 def _evaluate(form: formats.Format, path: str, options: Options) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _evaluate(form: formats.Format, path: str, options: Options) -> dict[str, An
 
 
 def _on_device(path: str, options: Options) -> dict[str, Any]:
-  """What the worker gives, of an Android device."""
+  """Measures on an Android device; returns what the worker returns."""
   with open(path, 'rb') as file:
     content = file.read()
   key = signatures.exit_key(options.exit_stage)
@@ -204,7 +204,7 @@ def _digest(path: str) -> str | None:
 
 
 def _set_name(input_path: str) -> str:
-  """What a set of records is called, wherever it lies."""
+  """Names a set of records independently of its directory."""
   names = [os.path.basename(pattern).removesuffix('-*') for pattern in manifest.split_patterns(input_path)]
   return ', '.join(names)
 

@@ -23,7 +23,7 @@ MEAN_COLOR = (124, 116, 104)  # Pads, as everywhere in the project; rounded.
 
 
 def fit(picture: np.ndarray, size: Sequence[int]) -> np.ndarray:
-  """A uint8 picture letterboxed to [height, width, 3]."""
+  """Letterboxes a uint8 image to [height, width, 3]."""
   height, width = size
   scale = min(height / picture.shape[0], width / picture.shape[1])
   inner = max(1, round(scale * picture.shape[1])), max(1, round(scale * picture.shape[0]))

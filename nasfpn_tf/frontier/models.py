@@ -53,7 +53,7 @@ class Model:
     return self.evaluated and self.evaluated.ap
 
   def cost(self, axis: str, setting: str) -> float | None:
-    """What it costs on an axis of `AXES`; None where that is not known."""
+    """Returns the cost on an axis of `AXES`, or None if unknown."""
     if axis == 'latency_ms':
       return self.timed[setting].latency_ms.typical if setting in self.timed else None
     if axis == 'size_mb':
@@ -74,7 +74,7 @@ class Front:
 
 
 def gather(records: Iterable[ModelRecord]) -> list[Model]:
-  """The models, in the order of their first records.
+  """Collects the models of records, in the order of their first records.
 
   A record replaces earlier ones of the same name and setting. Where a file was measured again after it had changed,
   nothing is kept of what it was before.
@@ -99,7 +99,7 @@ def gather(records: Iterable[ModelRecord]) -> list[Model]:
 
 
 def settings(models: Iterable[Model]) -> list[str]:
-  """Where models were timed, the setting of most models first."""
+  """Lists the settings in which models were timed, the most frequent first."""
   counts: dict[str, int] = {}
   for model in models:
     for setting in model.timed:
@@ -108,7 +108,7 @@ def settings(models: Iterable[Model]) -> list[str]:
 
 
 def front(models: Iterable[Model], axis: str, setting: str) -> Front:
-  """The Pareto frontier on an axis, of the models whose AP and cost are known."""
+  """Computes the Pareto frontier on an axis, of the models whose AP and cost are known."""
   points = {
     model.name: (cost, model.ap)
     for model in models
@@ -118,6 +118,6 @@ def front(models: Iterable[Model], axis: str, setting: str) -> Front:
 
 
 def common_facts(models: Sequence[Model]) -> dict[str, object]:
-  """Facts that all models share."""
+  """Returns the facts that all models share."""
   first = models[0].last.facts if models else {}
   return {key: value for key, value in first.items() if all(model.last.facts.get(key) == value for model in models)}

@@ -41,7 +41,7 @@ def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
     raise ValueError(f'ONNX Runtime cannot load it: {error}') from error
   (details, *others) = session.get_inputs()
   if others or len(details.shape) != 4 or details.shape[-1] != 3 or details.type != 'tensor(float)':
-    raise ValueError(f'takes {details.type} {details.shape}, not float pictures [batch, height, width, 3].')
+    raise ValueError(f'takes {details.type} {details.shape}, not float images [batch, height, width, 3].')
   inputs = {details.name: fit(picture, details.shape[1:3])[np.newaxis].astype(np.float32)}
   alone = timing.take_turns({'whole': lambda: session.run(None, inputs)}, request['runs'])['whole']
   result = {'peak_memory_bytes': memory.bytes(), 'latency_ms': alone}

@@ -36,19 +36,19 @@ class OnnxGraph:
       self._shapes.setdefault(value.name, tuple(side.dim_value for side in shape.dim))
 
   def multiply_adds(self) -> dict[str, int]:
-    """Of convolutions and matrix products for one picture."""
+    """Counts the multiply-adds of convolutions and matrix products for one image."""
     total = 0
     for node in self._nodes:
       outputs = self._shapes.get(node.output[0], (0,))
       if node.op_type == 'Conv':
-        # Kernels are [filters, channels of a group, height, width]; a batch of any size counts as one picture.
+        # Kernels are [filters, channels of a group, height, width]; a batch of any size counts as one image.
         total += math.prod(outputs[1:]) * math.prod(self._shapes[node.input[1]][1:])
       elif node.op_type in ('Gemm', 'MatMul'):
         total += math.prod(outputs) * self._shapes[node.input[0]][-1]
     return {'network': total}
 
   def params(self) -> int:
-    """How many numbers are in the kernels and biases of convolutions and matrix products, shared ones once."""
+    """Counts the values in kernels and biases of convolutions and matrix products, shared ones once."""
     nodes = (node for node in self._nodes if node.op_type in ('Conv', 'Gemm', 'MatMul'))
     used = {name for node in nodes for name in node.input[1:3]}
     return sum(math.prod(self._shapes[name]) for name in used & self._weights)

@@ -56,7 +56,7 @@ class Point:
 
   @property
   def family(self) -> str:
-    """Its colour in the report."""
+    """Its color in the report."""
     return FAMILIES[self.pyramid] + (' exits' if self.anytime else '')
 
   @property
@@ -65,7 +65,7 @@ class Point:
     return tuple(k for k in REPEATS if k <= self.num_repeats) if self.anytime else (None,)
 
   def models(self, forms: Iterable[str]) -> dict[str, tuple[str, int | None]]:
-    """{name of a model: (its form, its exit)}, one for each exit and form (keys of `FORMS`)."""
+    """Returns {name of a model: (its format, its exit)} for each exit and format (keys of `FORMS`)."""
     found = {}
     for exit_stage in self.exits:
       for form in forms:
@@ -74,13 +74,13 @@ class Point:
     return found
 
   def input_size(self, base_size: Sequence[int]) -> tuple[int, int]:
-    """(height, width) with the proportions of `base_size`, the sides rounded up to the stride of the coarsest level."""
+    """Returns (height, width) with the proportions of `base_size`, rounded up to the stride of the coarsest level."""
     stride = 2**MAX_LEVEL
     height = self.width * base_size[0] / base_size[1]
     return math.ceil(height / stride) * stride, math.ceil(self.width / stride) * stride
 
   def override(self, model: Any) -> dict[str, Any]:
-    """What it changes in the section `task.model` that is given; anchors keep their size in the picture."""
+    """Returns the changes to the given section `task.model`; anchors keep their size in the image."""
     height, width = self.input_size(model.input_size)
     scale = min(height / model.input_size[0], width / model.input_size[1])
     pyramid = {
@@ -101,7 +101,7 @@ class Point:
 
 
 def all_points() -> list[Point]:
-  """The whole plan, the most telling ones first: a frontier that is stopped early says something, too."""
+  """Lists the whole plan, the most informative points first, so that a frontier stopped early is useful, too."""
   points = [
     Point(pyramid, repeats, filters, width)
     for filters in FILTERS
@@ -114,7 +114,7 @@ def all_points() -> list[Point]:
 
 
 def choose(patterns: Iterable[str]) -> list[Point]:
-  """The points whose names match one of the patterns; 'all' is the whole plan, 'small' a part for an afternoon.
+  """Selects the points whose names match a pattern; 'all' is the whole plan, 'small' a part for an afternoon.
 
   Raises:
     ValueError: a pattern that matches nothing.

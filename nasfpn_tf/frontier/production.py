@@ -146,7 +146,7 @@ class Production:
       file.writelines(entry.to_json() + '\n' for entry in found)
 
   def overrides(self, point: Point) -> dict[str, Any]:
-    """What a point changes in the configuration."""
+    """Returns the changes of a point to the configuration."""
     task = {
       'model': point.override(self._params.task.model),
       'train_data': {'input_path': self._settings.train, 'seed': self._settings.seed},
@@ -238,7 +238,7 @@ def make_records(data_dir: str, output_dir: str, stream: TextIO | None = None) -
   """Writes a data set's three splits as records; returns those to train on and those to validate on.
 
   Args:
-    data_dir: has annotations/instances_train.json, _val and _test, COCO JSON, and the pictures in images/.
+    data_dir: has annotations/instances_train.json, _val and _test, COCO JSON, and the images in images/.
     output_dir: gets data/.
     stream: where progress is told.
 

@@ -52,7 +52,7 @@ class Published:
   url: str
 
   def cost(self, axis: str) -> float | None:
-    """What it costs on an axis of `models.AXES`."""
+    """Returns the cost on an axis of `models.AXES`."""
     return getattr(self, axis, None)
 
 
@@ -68,7 +68,7 @@ LATENCIES = tuple(
 
 
 def load(which: str, configs: Mapping[str, pathlib.Path]) -> list[Published]:
-  """Published figures: those that configurations cite, and latencies on phones.
+  """Loads published figures: those that configurations cite, and latencies on phones.
 
   Args:
     which: one of `CHOICES`; 'mobile' leaves out what no phone runs.

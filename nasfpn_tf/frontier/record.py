@@ -35,7 +35,7 @@ class RecordError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-  """Milliseconds of one picture.
+  """Milliseconds of one image.
 
   Attributes:
     median: the middle one; None where the tool that measured gives only the mean.
@@ -72,23 +72,23 @@ class ModelRecord:
   Attributes:
     name: what reports call it; records of one name are one model, measured more than once or on several devices.
     form: its format, one of `formats.names()`.
-    family: models of one family have one colour, e.g. the kind of their pyramid; '' if it has none.
+    family: models of one family have one color, e.g. the kind of their pyramid; '' if it has none.
     quantization: how weights and activations are stored, e.g. 'none', 'int8'; None where nothing says.
     exit_stage: of an anytime detector; None: it has no exits, or it is the last.
     digest: of the file's content, for forms that are one file; None else.
     input_size: (height, width) of the network's input.
     params: numbers in the weights. In files that fold batch norms into the kernels these are not counted.
-    multiply_adds: of convolutions and matrix products, for one picture, by part; 'network' where parts are not told
+    multiply_adds: of convolutions and matrix products, for one image, by part; 'network' where parts are not told
       apart.
     size_bytes: of the file, the directory, or the weights in a checkpoint.
-    latency_ms: of one picture, from the network's input to detections (or to what the form gives).
+    latency_ms: of one image, from the network's input to detections (or to what the form gives).
     parts_ms: the same by part, where the form allows; {} else.
     threads: that the runtime could use.
     device: what it ran on.
     runtime: what ran it, with its version.
     peak_memory_bytes: what loading and running took at most, without the runtime's own libraries.
     metrics: COCO's, 0 to 1; {} where it was not evaluated.
-    evaluated_on: name of the records and how many pictures they have; '' where it was not evaluated.
+    evaluated_on: name of the records and how many images they have; '' where it was not evaluated.
     facts: whatever else is worth keeping, such as the training budget: text or numbers.
   """
 
@@ -141,12 +141,12 @@ class ModelRecord:
     return f'{self.device}, {self.threads} thread{"s" if self.threads > 1 else ""}'
 
   def to_json(self) -> str:
-    """One line."""
+    """Writes the record as one line of JSON."""
     return json.dumps({'format': FORMAT, **dataclasses.asdict(self)})
 
   @classmethod
   def from_dict(cls, data: Any) -> 'ModelRecord':
-    """The record of parsed JSON.
+    """Creates a record from parsed JSON.
 
     Raises:
       RecordError: naming the key that is missing, unknown or of another type.
@@ -192,7 +192,7 @@ def append(path: str, record: ModelRecord) -> None:
 
 
 def load(paths: Iterable[str]) -> list[ModelRecord]:
-  """All records of files, a record a line; a directory stands for its .jsonl files.
+  """Loads all records of files, one per line; a directory stands for its .jsonl files.
 
   Raises:
     FileNotFoundError: a path does not exist, or a directory has no such file.
@@ -232,7 +232,7 @@ def _load_file(path: str) -> list[ModelRecord]:
 
 
 def parse_facts(texts: Iterable[str]) -> dict[str, Any]:
-  """Facts of 'key=value' texts; values that are numbers become numbers.
+  """Parses facts from 'key=value' texts; numeric values become numbers.
 
   Raises:
     RecordError: a text is no such thing, or a key is there twice.
@@ -250,12 +250,12 @@ def parse_facts(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def describe(record: ModelRecord) -> str:
-  """A record in a few lines, for people."""
+  """Describes a record in a few lines."""
   latency = record.latency_ms
   figures = [f'{name} {value:.2f}' for name in ('median', 'p90', 'first') if (value := getattr(latency, name))]
   lines = [
     f'{record.name}: {record.runtime}, {record.setting}',
-    f'  {" ms, ".join(figures or [f"mean {latency.mean:.2f}"])} ms a picture, {record.size_bytes / 1e6:.2f} MB',
+    f'  {" ms, ".join(figures or [f"mean {latency.mean:.2f}"])} ms an image, {record.size_bytes / 1e6:.2f} MB',
   ]
   if record.parts_ms:
     lines.append('  ' + ', '.join(f'{part} {value:.2f} ms' for part, value in record.parts_ms.items()))

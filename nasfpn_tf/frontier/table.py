@@ -39,7 +39,7 @@ PUBLISHED_NOTE = (
 
 
 def markdown(title: str, models: Sequence[Model], settings: Sequence[str], published: Sequence[Published]) -> str:
-  """The document.
+  """Writes the Markdown document.
 
   Args:
     title: heading.
@@ -69,7 +69,7 @@ def markdown(title: str, models: Sequence[Model], settings: Sequence[str], publi
 
 
 def lead(models: Sequence[Model], settings: Sequence[str]) -> str:
-  """A sentence or two on what was measured, where, and what all models share."""
+  """Writes a sentence or two on what was measured, where, and what all models share."""
   evaluated = sorted({model.evaluated.evaluated_on for model in models if model.evaluated})
   runtimes = sorted({record.runtime for model in models for record in model.timed.values()})
   facts = ', '.join(f'{key.replace("_", " ")} {value}' for key, value in common_facts(models).items())
@@ -80,29 +80,29 @@ def lead(models: Sequence[Model], settings: Sequence[str]) -> str:
 
 
 def by_ap(models: Iterable[Model]) -> list[Model]:
-  """Those of the highest AP first, those without AP last."""
+  """Sorts by AP, highest first, models without AP last."""
   return sorted(models, key=lambda model: -1.0 if model.ap is None else model.ap, reverse=True)
 
 
 def marked(model: Model, axis: str, setting: str, fronts: Mapping[str, Front]) -> str:
-  """A cost, with a dot where the model is on that frontier."""
+  """Formats a cost, with a dot if the model is on that frontier."""
   dot = ' ●' if axis in fronts and model.name in fronts[axis].names else ''
   return number(model.cost(axis, setting)) + dot
 
 
 def accuracy(model: Model) -> list[str]:
-  """AP and AP50 in per cent, '' where they are not known."""
+  """Formats AP and AP50 in per cent, '' if unknown."""
   metrics = model.evaluated.metrics if model.evaluated else {}
   return [f'{100 * metrics[name]:.1f}' if name in metrics else '' for name in ('AP', 'AP50')]
 
 
 def input_size(model: Model) -> str:
-  """Height x width, '' where it is not known."""
+  """Formats height x width, '' if unknown."""
   return '{}x{}'.format(*model.last.input_size) if model.last.input_size else ''
 
 
 def details(model: Model, setting: str) -> list[float | None]:
-  """p90 and first run in milliseconds, memory in MB."""
+  """Formats p90 and first run in milliseconds and memory in MB."""
   timed = model.timed.get(setting)
   if timed is None:
     return [None, None, None]
@@ -111,7 +111,7 @@ def details(model: Model, setting: str) -> list[float | None]:
 
 
 def beaten(ordered: Sequence[Model], fronts: Mapping[str, Front]) -> tuple[list[str], list[list[str]]]:
-  """Header and rows of the table of dominated models and what dominates them on each axis."""
+  """Returns header and rows of the table of dominated models and the models that dominate them on each axis."""
   rows = []
   for model in ordered:
     better = [fronts[axis].beaten_by.get(model.name, '') for axis in SHOWN]

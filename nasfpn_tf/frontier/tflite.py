@@ -58,12 +58,12 @@ def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
 
 
 def _tflite_run(interpreter: Any, key: str | None, picture: np.ndarray) -> Any:
-  """What runs the graph of a signature, or the only graph, on the picture."""
+  """Returns a function that runs the graph of a signature, or the only graph, on the image."""
   details = interpreter.get_signature_runner(key).get_input_details()['inputs'] if key else None
   details = details or interpreter.get_input_details()[0]
   shape, dtype = details['shape'], details['dtype']
   if len(shape) != 4 or shape[-1] != 3:
-    raise ValueError(f'takes {list(shape)}, not one picture [1, height, width, 3].')
+    raise ValueError(f'takes {list(shape)}, not one image [1, height, width, 3].')
   inputs = fit(picture, shape[1:3])[np.newaxis].astype(dtype)
   if key:
     runner = interpreter.get_signature_runner(key)

@@ -71,7 +71,7 @@ class TFLiteGraph:
     self._parts = self._propagate(labels) if self.has_parts else []
 
   def multiply_adds(self) -> dict[str, int]:
-    """Of convolutions and matrix products by part, or of the 'network' where there are no parts."""
+    """Counts multiply-adds of convolutions and matrix products by part, or of the 'network' without parts."""
     names = [PARTS[part] for part in self._parts] or ['network'] * len(self._graph.operators)
     counts = dict.fromkeys(dict.fromkeys(name for name in PARTS if name in names) if self.has_parts else names, 0)
     for op, name in zip(self._graph.operators, names, strict=True):
@@ -79,7 +79,7 @@ class TFLiteGraph:
     return {name: count for name, count in counts.items() if count}
 
   def params(self) -> int:
-    """How many numbers are in the kernels and biases of convolutions and matrix products, shared ones once."""
+    """Counts the values in kernels and biases of convolutions and matrix products, shared ones once."""
     found = {}
     for op in self._graph.operators:
       if self._name(op) in ('CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED'):
@@ -90,7 +90,7 @@ class TFLiteGraph:
     return sum(found.values())
 
   def cut(self, part: str) -> bytes:
-    """The content of a file that ends behind a part: what the next part reads, or what is given, are its outputs.
+    """Truncates a file after a part: its outputs are the inputs of the next part, or those given.
 
     Raises:
       ValueError: the parts are not told apart.
@@ -116,7 +116,7 @@ class TFLiteGraph:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
   def _constants(self) -> set[int]:
-    """Tensors with values in the file, and what follows from them alone: float kernels from half precision."""
+    """Returns constant tensors, and those computed from constants alone, such as float kernels from half precision."""
     buffers = self._model.buffers
     found = {i for i, tensor in enumerate(self._graph.tensors) if buffers[tensor.buffer].data is not None}
     for op in self._graph.operators:
@@ -129,7 +129,7 @@ class TFLiteGraph:
     return _OPERATORS.get(max(code.builtinCode, code.deprecatedBuiltinCode), '')
 
   def _label(self, op: Any) -> int | None:
-    """The part that the operator's output is named after."""
+    """Returns the part that the operator's output is named after."""
     for name in (self._graph.tensors[op.outputs[0]].name or b'').decode().split(';'):
       scopes = name.split('/')[:-1]
       if scopes:
@@ -139,7 +139,7 @@ class TFLiteGraph:
     return None
 
   def _propagate(self, labels: Sequence[int | None]) -> list[int]:
-    """The part of every operator; none is before those of the operators that it reads from."""
+    """Assigns a part to every operator, never an earlier one than those of the operators it reads from."""
     of_tensor, parts = {}, []
     for op, label in zip(self._graph.operators, labels, strict=True):
       part = max((of_tensor.get(int(index), _BACKBONE) for index in op.inputs), default=_BACKBONE)

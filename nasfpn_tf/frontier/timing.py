@@ -26,7 +26,7 @@ WARM_UP = 3  # Runs that do not count, besides the first one.
 
 
 def take_turns(ways: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, Latency]:
-  """Milliseconds of each way; they take turns, so that whatever else the machine does falls on all of them."""
+  """Times each function in milliseconds, in turns, so that other load of the machine affects all of them."""
   seconds = {name: [] for name in ways}
   for _ in range(1 + WARM_UP + runs):
     for name, way in ways.items():
@@ -37,7 +37,7 @@ def take_turns(ways: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, La
 
 
 def summarize(milliseconds: list[float]) -> Latency:
-  """The latency of runs in their order, the first ones of which only warm up."""
+  """Summarizes the latency of runs in their order; the first ones are warm-up."""
   counted = milliseconds[1 + WARM_UP :]
   deciles = statistics.quantiles(counted, n=10, method='inclusive') if len(counted) > 1 else 9 * counted
   return Latency(
@@ -50,7 +50,7 @@ def summarize(milliseconds: list[float]) -> Latency:
 
 
 def differences(ends: Mapping[str, float]) -> dict[str, float]:
-  """Milliseconds of each part, from those up to its end, in order; noise does not make a part negative."""
+  """Computes the milliseconds of each part from those up to its end, in order; never negative."""
   parts, before = {}, 0.0
   for name, end in ends.items():
     parts[name] = max(0.0, end - before)
@@ -71,13 +71,13 @@ class PeakMemory:
     self._before = _status('VmRSS')
 
   def bytes(self) -> int | None:
-    """The growth at its peak; None where it cannot be known."""
+    """Returns the peak growth in bytes, or None if unknown."""
     peak = _status('VmHWM')
     return None if peak is None or self._before is None else max(0, peak - self._before)
 
 
 def _status(key: str) -> int | None:
-  """Bytes from the kernel's account of this process."""
+  """Reads a value in bytes from the kernel's status of this process."""
   try:
     with open('/proc/self/status', encoding='ascii') as file:
       for line in file:

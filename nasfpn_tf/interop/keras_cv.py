@@ -51,7 +51,7 @@ class KerasCVFeaturePyramid(tf_keras.layers.Layer):
     self.pyramid = pyramid
 
   def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> tuple[tf.Tensor, ...]:
-    """{'P<level>': [batch, height_l, width_l, channels_l]} -> [batch, height_l, width_l, num_filters] per level."""
+    """Maps {'P<level>': [batch, height_l, width_l, channels_l]} to features with `num_filters` channels per level."""
     features = {level.removeprefix('P'): feature for level, feature in features.items()}
     outputs = self.pyramid(features, training=training)
     return tuple(outputs[str(level)] for level in self.pyramid.spec.levels)

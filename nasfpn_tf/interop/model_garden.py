@@ -31,7 +31,7 @@ BlockTuple = tuple[int, str, tuple[int, int], bool]
 
 
 def to_block_specs(spec: PyramidSpec) -> list[nasfpn.BlockSpec]:
-  """A topology as the `block_specs` of Model Garden's `NASFPN`.
+  """Converts a topology to the `block_specs` of Model Garden's `NASFPN`.
 
   Raises:
     ValueError: if Model Garden cannot express it: an op other than sum and global_pooling, a cell that has not exactly
@@ -54,7 +54,7 @@ def from_block_specs(
   max_level: int = 7,
   name: str = 'model_garden',
 ) -> PyramidSpec:
-  """Model Garden's block specs, as objects or tuples, as a topology; None is its default.
+  """Converts Model Garden's block specs, objects or tuples, to a topology; None is its default.
 
   Raises:
     ValueError: if a combine function is unknown, or if `PyramidSpec` finds the topology invalid.
@@ -88,7 +88,7 @@ def save_to_model_garden(pyramid: FeaturePyramid, decoder: nasfpn.NASFPN) -> Non
 def layer_pairs(
   pyramid: FeaturePyramid, decoder: nasfpn.NASFPN
 ) -> list[tuple[tf_keras.layers.Layer, tf_keras.layers.Layer]]:
-  """(our layer, Model Garden's) for each layer with weights."""
+  """Yields (our layer, Model Garden's) for each layer with weights."""
   if not pyramid.built:
     raise ValueError('weight transfer: the feature pyramid has no weights yet; call it on features first.')
   if pyramid.residual:
@@ -116,13 +116,13 @@ def layer_pairs(
 
 
 def _conv_norms(pyramid: FeaturePyramid) -> list[blocks.ConvBatchNorm]:
-  """In Model Garden's order of creation: the projections from fine to coarse, then the cells of each stage."""
+  """Lists layers in Model Garden's order of creation: projections from fine to coarse, then the cells of each stage."""
   cells = [cell for stage in pyramid.stages for cell in stage.cells]
   return [*pyramid.projection.convs.values(), *(cell.conv_norm for cell in cells)]
 
 
 def _in_order(layers: Iterable[tf_keras.layers.Layer]) -> Sequence[tf_keras.layers.Layer]:
-  """Layers of one class in order of creation.
+  """Lists the layers of one class in order of creation.
 
   A functional model sorts its layers by depth; the number that Keras appends to an automatic name tells the order.
   """

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The convolutions of the pyramid, with NAS-FPN's initialisers and batch norm, in one place."""
+"""The convolutions of the pyramid, with NAS-FPN's initializers and batch norm, in one place."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +40,7 @@ _ACTIVATIONS = {
 
 
 def get_activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-  """The activation that Model Garden's configs or tf_keras call `name`; a ValueError if neither knows it."""
+  """Returns the activation that Model Garden or tf_keras calls `name`; a ValueError if neither has it."""
   if name in _ACTIVATIONS:
     return _ACTIVATIONS[name]
   try:
@@ -52,7 +52,7 @@ def get_activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def kernel_initializer() -> tf_keras.initializers.Initializer:
-  """NAS-FPN's initialiser of every convolution kernel: He's, over fan-out, not truncated."""
+  """Returns NAS-FPN's initializer of convolution kernels: He's, over fan-out, not truncated."""
   return tf_keras.initializers.VarianceScaling(scale=2.0, mode='fan_out', distribution='untruncated_normal')
 
 
@@ -123,7 +123,7 @@ class ConvBatchNorm(tf_keras.layers.Layer):
     )
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """[batch, height, width, channels] -> [batch, height, width, num_filters]."""
+    """Maps [batch, height, width, channels] to [batch, height, width, num_filters]."""
     return self.norm(self.conv(inputs), training=training)
 
   def get_config(self) -> dict[str, Any]:

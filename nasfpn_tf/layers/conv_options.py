@@ -32,7 +32,7 @@ class ConvOptions:
     use_sync_bn: batch statistics over all replicas instead of one.
     norm_momentum: momentum of the moving statistics.
     norm_epsilon: added to the variance.
-    kernel_regularizer: of the convolution kernels; at construction also its serialised form. Biases have none.
+    kernel_regularizer: of the convolution kernels; at construction also its serialized form. Biases have none.
   """
 
   activation: str = 'relu'
@@ -57,7 +57,7 @@ class ConvOptions:
     return cls(**{**defaults, **{name: arguments.pop(name) for name in names if name in arguments}})
 
   def to_dict(self, but: Collection[str] = ()) -> dict[str, Any]:
-    """Returns the options but those of `but` as keyword arguments in plain values, the regularizer serialised."""
+    """Returns the options but those of `but` as keyword arguments in plain values, the regularizer serialized."""
     values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in but}
     if 'kernel_regularizer' in values:
       values['kernel_regularizer'] = tf_keras.regularizers.serialize(self.kernel_regularizer)

@@ -28,7 +28,7 @@ class DropPath(ScheduledDrop):
   """
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """[batch, height, width, channels] -> the same shape."""
+    """Drops paths of [batch, height, width, channels]; keeps the shape."""
     if not training or self.keep_prob == 1.0:
       return inputs
     keep_prob = self.current_keep_prob()

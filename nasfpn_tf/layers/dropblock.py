@@ -57,7 +57,7 @@ class DropBlock2D(ScheduledDrop):
     self.block_size = block_size
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """[batch, height, width, channels] -> the same shape; height and width static."""
+    """Drops blocks of [batch, height, width, channels]; keeps the shape; height and width must be static."""
     if not training or self.keep_prob == 1.0:
       return inputs
     keep_prob = self.current_keep_prob()

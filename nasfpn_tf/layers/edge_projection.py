@@ -76,7 +76,7 @@ class EdgeProjection(InputProjection):
     tf_keras.layers.Layer.build(self, input_shape)
 
   def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> list[tf.Tensor | list[tf.Tensor]]:
-    """As `InputProjection.call`; a projected level is a list: a feature for each use, in order of the cells."""
+    """Projects like `InputProjection.call`, but to a list per level: a feature for each use, in order of the cells."""
     given = self.given_levels(features)
     self._check_sizes({level: features[level].shape for level in given})
     projected = []
@@ -98,6 +98,6 @@ class EdgeProjection(InputProjection):
 
 
 def uses(spec: PyramidSpec) -> dict[str, int]:
-  """{level: how many cells of a pyramid read its input of that level}."""
+  """Counts, by level, the cells of a pyramid that read its input of that level."""
   read = [feature for wires in spec.wiring() for feature in wires]
   return {str(level): read.count(i) for i, level in enumerate(spec.levels)}

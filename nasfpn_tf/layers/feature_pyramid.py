@@ -84,7 +84,7 @@ class PyramidStage(tf_keras.layers.Layer):
       recompute.update_once(self)
 
   def call(self, features: Sequence[tf.Tensor], training: bool | None = None) -> list[tf.Tensor]:
-    """One pass through the pyramid.
+    """Runs the pyramid once.
 
     Args:
       features: [batch, height_l, width_l, num_filters] for each level, finest first; or for a level a list with one
@@ -248,11 +248,11 @@ class FeaturePyramid(tf_keras.layers.Layer):
     super().build(input_shape)
 
   def project(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> list[tf.Tensor]:
-    """The backbone's features as inputs of the first stage, one for each level; see `InputProjection`."""
+    """Projects the backbone's features to the inputs of the first stage, one per level; see `InputProjection`."""
     return self.projection(features, training=training)
 
   def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> dict[str, tf.Tensor]:
-    """Features of a backbone to those of the pyramid.
+    """Computes the features of the pyramid from those of a backbone.
 
     Args:
       features: {level: [batch, height_l, width_l, channels_l]}, levels as strings, stride 2**level.
@@ -269,7 +269,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
   def stage_outputs(
     self, features: Mapping[str, tf.Tensor], training: bool | None = None
   ) -> list[dict[str, tf.Tensor]]:
-    """What `call` gives, after each of the pyramids, first to last."""
+    """Returns the outputs of `call` after each of the pyramids, first to last."""
     pyramid = self.project(features, training=training)
     outputs = []
     for stage in self.stages:
@@ -278,11 +278,11 @@ class FeaturePyramid(tf_keras.layers.Layer):
     return outputs
 
   def by_level(self, pyramid: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
-    """{level: feature} of what a stage gives."""
+    """Returns {level: feature} of the outputs of a stage."""
     return {str(level): feature for level, feature in zip(self.spec.levels, pyramid, strict=True)}
 
   def first(self, num_repeats: int) -> 'FeaturePyramid':
-    """The first `num_repeats` pyramids as a layer of its own that shares the weights; this one must be built."""
+    """Returns the first `num_repeats` pyramids as a layer that shares the weights; this one must be built."""
     if not 1 <= num_repeats <= self.num_repeats:
       raise ValueError(f'feature pyramid: first({num_repeats}) of {self.num_repeats} pyramids.')
     pyramid = type(self).from_config({**self.get_config(), 'num_repeats': num_repeats})
@@ -315,7 +315,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
 
 
 def _as_spec(spec: Any) -> PyramidSpec:
-  """A `PyramidSpec` from itself, its JSON dict (as in a layer's config), or a reference."""
+  """Converts a spec, its JSON dict (as in a layer's config) or a reference to a `PyramidSpec`."""
   return PyramidSpec.from_dict(spec) if isinstance(spec, Mapping) else resolve(spec)
 
 

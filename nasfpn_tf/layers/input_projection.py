@@ -106,7 +106,7 @@ class InputProjection(tf_keras.layers.Layer):
     }
 
   def given_levels(self, features: Mapping[str, Any]) -> list[str]:
-    """Levels of `features` that the pyramid takes, finest first."""
+    """Lists the levels of `features` that the pyramid takes, finest first."""
     if not isinstance(features, Mapping):
       raise ValueError(f"feature pyramid: a dict {{'3': c3, '4': c4, ...}} is needed, not a {type(features).__name__}.")
     wanted = [str(level) for level in range(self._min_level, self._max_level + 1)]

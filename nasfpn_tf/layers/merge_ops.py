@@ -97,7 +97,7 @@ def pool_globally(inputs: MergeInputs) -> tf.Tensor:
 def add_weighted(inputs: MergeInputs) -> tf.Tensor:
   """Gives the sum of w_i * x_i / (sum of w + 1e-4), with w = relu(a learned scalar).
 
-  BiFPN's fast normalised fusion, arXiv 1911.09070, sec. 3.3.
+  BiFPN's fast normalized fusion, arXiv 1911.09070, sec. 3.3.
   """
   weights = tf.nn.relu(inputs.weights)
   weights = tf.unstack(weights / (tf.reduce_sum(weights) + 1e-4))
@@ -112,7 +112,7 @@ def add_weighted(inputs: MergeInputs) -> tf.Tensor:
 
 
 def _added(features: list[tf.Tensor]) -> tf.Tensor:
-  """Adds one by one: an AddN is no TFLite builtin that quantises."""
+  """Adds one by one: an AddN is no TFLite builtin that quantizes."""
   total = features[0]
   for feature in features[1:]:
     total += feature

@@ -149,7 +149,7 @@ class MergingCell(tf_keras.layers.Layer):
     residual = features.pop() if self._config['residual'] else None
     num_merged = len(self._input_levels)
     merged = self._merge(features[:num_merged])
-    # Added one by one: an AddN is no TFLite builtin that quantises.
+    # Added one by one: an AddN is no TFLite builtin that quantizes.
     for joined in features[num_merged:]:
       merged += joined
     merged = self.conv_norm(self._rounded('merged', self._activation(merged)), training=training)

@@ -42,7 +42,7 @@ _PASS = _Pass()
 
 
 def uniform(shape: Sequence[int | tf.Tensor], seed: int | None = None) -> tf.Tensor:
-  """Random numbers in [0, 1), float32; within a recomputed part the same ones in both passes.
+  """Draws random numbers in [0, 1), float32; in a recomputed part the same ones in both passes.
 
   Args:
     shape: their shape.
@@ -55,7 +55,7 @@ def uniform(shape: Sequence[int | tf.Tensor], seed: int | None = None) -> tf.Ten
 
 
 def recompute(function: Callable[..., Any], *inputs: tf.Tensor) -> Any:
-  """`function(*inputs)`, computed once more in the backward pass instead of keeping what it computes on the way.
+  """Computes `function(*inputs)`, again in the backward pass instead of keeping its intermediate results.
 
   Args:
     function: of tensors to a tensor or a list of them; its layers exist, have `update_once`, and get `training=True`
@@ -90,11 +90,11 @@ class Turns(threading.local):
   _token: tf.Tensor | None = None
 
   def begin(self) -> None:
-    """What comes now waits for nothing."""
+    """Starts a sequence whose next part waits for nothing."""
     self._token = None
 
   def take(self, part: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-    """`part(x)`, begun when the part before is done; in the backward pass that one waits for this one."""
+    """Computes `part(x)` after the previous part; in the backward pass the previous part waits for this one."""
     if self._token is not None:
       x = _wait(x, self._token)
     y, self._token = _done(part(x))
@@ -141,7 +141,7 @@ class Recomputed(tf_keras.layers.Layer):
     self._turns = turns
 
   def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
-    """`function(*inputs)`."""
+    """Computes `function(*inputs)`."""
     if not training:
       return self._function(*inputs)
 

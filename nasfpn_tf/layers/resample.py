@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From one level of the pyramid to another, without weights: max pooling down, nearest neighbour up."""
+"""From one level of the pyramid to another, without weights: max pooling down, nearest neighbor up."""
 
 import tensorflow as tf
 
@@ -23,7 +23,7 @@ def resample(feature: tf.Tensor, from_level: int, to_level: int) -> tf.Tensor:
   Args:
     feature: [batch, height, width, channels] at `from_level`; height and width static when it is upsampled.
     from_level: level of `feature`.
-    to_level: level wanted; coarser is max pooling, finer is nearest-neighbour upsampling.
+    to_level: level wanted; coarser is max pooling, finer is nearest-neighbor upsampling.
 
   Returns:
     [batch, height * 2**(from_level - to_level), width * 2**(from_level - to_level), channels].
@@ -36,14 +36,14 @@ def resample(feature: tf.Tensor, from_level: int, to_level: int) -> tf.Tensor:
 
 
 def downsample(feature: tf.Tensor, factor: int) -> tf.Tensor:
-  """Max pooling with kernel and stride `factor`."""
+  """Downsamples by max pooling with kernel and stride `factor`."""
   return tf.nn.max_pool2d(feature, factor, factor, 'SAME')
 
 
 def upsample(feature: tf.Tensor, factor: int) -> tf.Tensor:
-  """Nearest-neighbour upsampling by an integer.
+  """Upsamples to the nearest neighbor by an integer factor.
 
-  One resize op: a TFLite builtin that quantises to int8 without a rescale, and faster on CPU than stacking copies as
+  One resize op: a TFLite builtin that quantizes to int8 without a rescale, and faster on CPU than stacking copies as
   Model Garden does. XLA would make a gather of it, so on TPU it is a broadcast, which fuses with what follows. The
   gradient is written here, for the resize op's own has no XLA kernel: each source cell receives the sum over its
   factor x factor copies.

@@ -57,7 +57,7 @@ class ScheduledDrop(tf_keras.layers.Layer):
     self._step = step
 
   def current_keep_prob(self) -> tf.Tensor | float:
-    """The keep probability at the step that is followed; `keep_prob` where none is."""
+    """Returns the keep probability at the current training step, or `keep_prob` if no step is tracked."""
     if self._step is None or self.ramp_steps == 0:
       return self.keep_prob
     done = tf.minimum(tf.cast(self._step, tf.float32) / self.ramp_steps, 1.0)

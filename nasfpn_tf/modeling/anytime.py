@@ -71,7 +71,7 @@ class EarlyHead(dense_prediction_heads.RetinaNetHead):
 
   @contextlib.contextmanager
   def norms_apart(self) -> Iterator[None]:
-    """What is traced meanwhile keeps convolutions and batch norms apart when a converter optimises it.
+    """Keeps convolutions and batch norms traced in this context apart when a converter optimizes them.
 
     Folded into a convolution, a batch norm takes a copy of the kernel with it: one for every level of every exit.
     """
@@ -168,7 +168,7 @@ class AnytimeRetinaNet(retinanet_model.RetinaNetModel):
     training: bool | None = None,
     all_exits: bool | None = None,
   ) -> dict[str, Any]:
-    """As Model Garden's RetinaNet.
+    """Runs the detector like Model Garden's RetinaNet.
 
     Args:
       images: [batch, height, width, 3].
@@ -197,7 +197,7 @@ class AnytimeRetinaNet(retinanet_model.RetinaNetModel):
     return outputs
 
   def at_exit(self, exit_stage: int) -> retinanet_model.RetinaNetModel:
-    """The detector of the first `exit_stage` pyramids, on the same weights; nothing of the later ones is in it.
+    """Returns the detector of the first `exit_stage` pyramids, on the same weights and without the later ones.
 
     Raises:
       ValueError: there is no such exit.
@@ -262,7 +262,7 @@ class AnytimeRetinaNet(retinanet_model.RetinaNetModel):
     return self._head_outputs(head, self.decoder.by_level(state.features), anchors, state.image_shape)
 
   def _head_outputs(self, head, features, anchor_boxes, image_shape):
-    """Raw outputs, and detections if there are anchors."""
+    """Computes raw outputs, and detections if there are anchors."""
     scores, boxes, _ = head(features)
     outputs = {'cls_outputs': scores, 'box_outputs': boxes}
     if anchor_boxes is not None:
@@ -270,7 +270,7 @@ class AnytimeRetinaNet(retinanet_model.RetinaNetModel):
     return outputs
 
   def _anchors(self, batch_size, image_size):
-    """{level: [batch, height_l, width_l, 4 * anchors_per_location]}, as Model Garden's `call` makes them."""
+    """Computes {level: [batch, height_l, width_l, 4 * anchors_per_location]} like Model Garden's `call`."""
     boxes = self.anchor_boxes
     if boxes is None:
       options = {key: self._config_dict[key] for key in _ANCHORS}
@@ -332,7 +332,7 @@ def copy_head(model: AnytimeRetinaNet) -> None:
 
 
 def exit_weights(model_config: config.Detector) -> list[float]:
-  """Weight of the loss of each exit of an anytime detector, first to last.
+  """Returns the weights of the losses of an anytime detector's exits, first to last.
 
   Raises:
     ValueError: `anytime.loss_weights` has another number of weights than there are pyramids, or they cannot be.

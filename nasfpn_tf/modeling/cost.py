@@ -28,17 +28,17 @@ _MATRIX_PRODUCTS = ('MatMul', 'BatchMatMulV2')
 
 
 def count_params(model: tf_keras.Model) -> int:
-  """Number of parameters, the moving statistics of the batch norms included, as Keras counts."""
+  """Counts the parameters, including the moving statistics of batch norms, as Keras does."""
   return sum(math.prod(variable.shape) for variable in _unique(model.variables))
 
 
 def count_trainable_params(model: tf_keras.Model) -> int:
-  """Number of trainable parameters, which most published tables of detectors give."""
+  """Counts the trainable parameters, which most published tables of detectors report."""
   return sum(math.prod(variable.shape) for variable in _unique(model.trainable_variables))
 
 
 def count_multiply_adds(model: tf_keras.Model, input_size: Sequence[int]) -> int:
-  """Multiply-adds of the convolutions and matrix products of a detector for one image.
+  """Counts the multiply-adds of convolutions and matrix products of a detector for one image.
 
   Args:
     model: what `build_detector` returns.
@@ -49,7 +49,7 @@ def count_multiply_adds(model: tf_keras.Model, input_size: Sequence[int]) -> int
 
 
 def multiply_adds_by_part(model: tf_keras.Model, input_size: Sequence[int]) -> dict[str, int]:
-  """As `count_multiply_adds`, for the backbone, the decoder if there is one, and the head."""
+  """Counts multiply-adds like `count_multiply_adds`, by backbone, decoder if there is one, and head."""
   height, width, channels = (*input_size, 3)[:3]
   ends = {}  # {part: number of operations in the graph behind it}
 
@@ -78,7 +78,7 @@ def _graph_size() -> int:
 
 
 def _operations(operations: Sequence[tf.Operation]) -> Iterator[tf.Operation]:
-  """Operations and those of the functions that they call."""
+  """Yields operations and those of the functions that they call."""
   for op in operations:
     yield op
     if op.type in ('PartitionedCall', 'StatefulPartitionedCall'):

@@ -40,7 +40,7 @@ def build_detector(
 
   Returns:
     Model Garden's RetinaNet: `model(images, image_shape=None, anchor_boxes=None, training=None)`, images as the input
-    pipeline makes them (normalised with ImageNet's mean and deviation). `checkpoint_items` are 'backbone', 'decoder'
+    pipeline makes them (normalized with ImageNet's mean and deviation). `checkpoint_items` are 'backbone', 'decoder'
     and 'head', so Model Garden's backbone checkpoints load. With `anytime.enabled` an `AnytimeRetinaNet`, whose
     items also have 'early_heads'.
 
@@ -50,7 +50,7 @@ def build_detector(
   """
   validation.check(model_config)
   if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-    # Nothing to synchronise with, and the synchronised batch norm has no fused kernel: 15-20 % of a step on a CPU.
+    # Nothing to synchronize with, and the synchronized batch norm has no fused kernel: 15-20 % of a step on a CPU.
     model_config = model_config.replace(norm_activation={'use_sync_bn': False})
   input_specs = tf_keras.layers.InputSpec(shape=[None, *model_config.input_size])
   backbone = backbone_factory.build_backbone(
@@ -98,14 +98,14 @@ def build_detector(
 
 
 def _pyramid_width(model_config: config.Detector, backbone: tf_keras.Model) -> int:
-  """Width of the features that the head reads."""
+  """Returns the number of channels of the features that the head reads."""
   if model_config.decoder.type in ('identity', ssd.NAME):
     return backbone.output_specs[str(model_config.min_level)][-1]
   return model_config.decoder.get().num_filters
 
 
 def build_detection_generator(model_config: config.Detector) -> tf_keras.layers.Layer:
-  """The post-processing layer that `model_config.detection_generator` asks for, ours or Model Garden's."""
+  """Builds the post-processing layer of `model_config.detection_generator`, ours or Model Garden's."""
   options = model_config.detection_generator.as_dict()
   del options['decode_boxes']
   tflite = options.pop('tflite_post_processing')

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From raw head outputs to detections: select, decode, suppress.
+"""Computes detections from raw head outputs: selects candidates, decodes them, applies NMS.
 
 Model Garden decodes every anchor and suppresses class by class (`nms_version` 'v1' and 'v2') or hands all anchors of
 all classes to one fused op ('batched'). Here the best `pre_nms_top_k` (anchor, class) pairs of an image are selected
-first, only these are decoded, and one suppression sees them all, with the classes laid out apart so that boxes of
+first, only these are decoded, and one NMS sees them all, with the classes laid out apart so that boxes of
 different classes never overlap.
 """
 
@@ -61,7 +61,7 @@ def decode_raw(
   image_shape: tf.Tensor | None = None,
   box_coder_weights: Sequence[float] | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Boxes and scores of every anchor, unsuppressed.
+  """Decodes boxes and scores of every anchor, without NMS.
 
   Args:
     cls_outputs: as in `flatten_levels`.
@@ -93,7 +93,7 @@ def generate_detections(
   box_coder_weights: Sequence[float] | None = None,
   xla: bool = False,
 ) -> dict[str, tf.Tensor]:
-  """Detections of a batch from raw head outputs; also for outputs of a SavedModel or a .tflite, run eagerly.
+  """Computes the detections of a batch from raw outputs of the heads, also those of a SavedModel or a .tflite.
 
   Args:
     cls_outputs: as in `flatten_levels`.
@@ -105,9 +105,9 @@ def generate_detections(
     nms_iou_threshold: a box that overlaps a better one of its class by more is dropped.
     max_num_detections: detections kept of an image.
     soft_nms_sigma: sigma of Gaussian soft-NMS (arXiv 1704.04503), not with `xla`; None or 0 for the plain one.
-    use_class_agnostic_nms: suppress across classes.
+    use_class_agnostic_nms: whether NMS acts across classes.
     box_coder_weights: four weights of the box coder, None for ones.
-    xla: use the suppression that XLA compiles (static shapes, no custom call); slower on a CPU.
+    xla: use the NMS that XLA compiles (static shapes, no custom call); slower on a CPU.
 
   Returns:
     'detection_boxes' [batch, max_num_detections, 4] yxyx in pixels of the network input, 'detection_scores' and
@@ -160,7 +160,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
   """Post-processing as a layer, called as Model Garden's `MultilevelDetectionGenerator` is.
 
   Args:
-    apply_nms: whether to suppress; otherwise the call returns every anchor's box and scores.
+    apply_nms: whether to apply NMS; otherwise the call returns every anchor's box and scores.
     pre_nms_top_k: how many (anchor, class) pairs of an image are decoded and suppressed.
     pre_nms_score_threshold: pairs with a score of this or less are dropped.
     nms_iou_threshold: a box that overlaps a better one of its class by more is dropped.
@@ -169,7 +169,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     use_cpu_nms: place everything on the host's CPU.
     soft_nms_sigma: sigma of Gaussian soft-NMS; None or 0 for the plain one.
     return_decoded: also return every anchor's box and scores.
-    use_class_agnostic_nms: suppress across classes.
+    use_class_agnostic_nms: whether NMS acts across classes.
     box_coder_weights: four weights of the box coder, None for ones.
 
   Raises:
@@ -219,7 +219,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     image_shape: tf.Tensor | None = None,
     raw_attributes: Mapping[str, Any] | None = None,
   ) -> dict[str, tf.Tensor]:
-    """Detections of a batch.
+    """Computes the detections of a batch.
 
     Args:
       raw_boxes: {level: encoded boxes [batch, height_l, width_l, anchors_per_location * 4]}.
@@ -269,7 +269,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
 
 
 def _flatten_level(cls_output, box_output, anchor_boxes):
-  """Logits [batch, num, num_classes - 1], encoded boxes [batch, num, 4] and anchors [batch or 1, num, 4] of a level."""
+  """Flattens a level: logits [batch, num, num_classes - 1], boxes [batch, num, 4] and anchors [batch or 1, num, 4]."""
   height, width, depth = box_output.shape[1:]
   num_anchors = height * width * depth // 4
   logits = tf.reshape(cls_output, [-1, num_anchors, cls_output.shape[-1] * 4 // depth])
@@ -278,13 +278,13 @@ def _flatten_level(cls_output, box_output, anchor_boxes):
 
 
 def _num_classes(cls_outputs, box_outputs):
-  """Classes of the heads, background counted."""
+  """Returns the number of classes of the heads, background included."""
   level = next(iter(box_outputs))
   return cls_outputs[level].shape[-1] * 4 // box_outputs[level].shape[-1]
 
 
 def _select(cls_outputs, box_outputs, anchor_boxes, top_k):
-  """The best (anchor, class) pairs of every image, best first.
+  """Selects the best (anchor, class) pairs of every image, best first.
 
   They are among the `top_k` anchors with the highest best logits, so only these anchors' logits are ranked pair by
   pair: less than half the time of ranking all seven million pairs of 91 classes at 640 pixels. The sigmoid is
@@ -312,12 +312,12 @@ def _select(cls_outputs, box_outputs, anchor_boxes, top_k):
 
 
 def _gather_anchors(anchors, index):
-  """Anchors [batch, k, 4] at `index` [batch, k], of anchors [batch or 1, num, 4]."""
+  """Gathers anchors [batch, k, 4] at `index` [batch, k] from anchors [batch or 1, num, 4]."""
   return tf.gather(anchors[0], index) if anchors.shape[0] == 1 else tf.gather(anchors, index, batch_dims=1)
 
 
 def _decode(boxes, anchors, image_shape, weights):
-  """Decoded boxes [batch, num, 4], clipped to `image_shape` [batch, 2] if there is one."""
+  """Decodes boxes [batch, num, 4] and clips them to `image_shape` [batch, 2] if there is one."""
   boxes = box_ops.decode_boxes(boxes, anchors, weights=weights)
   if image_shape is not None:
     boxes = box_ops.clip_boxes(boxes, tf.expand_dims(image_shape, axis=1))

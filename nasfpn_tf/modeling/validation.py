@@ -118,7 +118,7 @@ def _check_size(model_config: config.Detector) -> None:
 
 
 def _check_numbers(model_config: config.Detector) -> None:
-  """Every number that has a least value."""
+  """Checks every number that has a lower bound."""
   pyramid = model_config.decoder.get()
   generator = model_config.detection_generator
   for key, value, least in (

@@ -50,7 +50,7 @@ class AtExit:
     self.labels = predictor.labels
 
   def __call__(self, image: np.ndarray) -> Detections:
-    """Finds objects in one picture; nothing of later pyramids is computed."""
+    """Finds objects in one image; nothing of later pyramids is computed."""
     state = self._predictor.begin(image)
     while state.exit_stage < self._exit_stage:
       state = self._predictor.refine(state)

@@ -79,7 +79,7 @@ class CheckpointPredictor(Predictor):
     return self._first(outputs, image_info)
 
   def _first(self, outputs, image_info):
-    """Detections of the only picture of a batch."""
+    """Returns the detections of the only image of a batch."""
     count = int(outputs['num_detections'][0])
     boxes, scores, classes = (outputs[f'detection_{key}'][0, :count].numpy() for key in FIELDS)
     return to_picture(boxes, image_info.numpy()), scores, classes

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""An anytime detector that is refined until its time is up."""
+"""Refines an anytime detector until its time is up."""
 
 import collections
 import threading
@@ -25,17 +25,17 @@ import numpy as np
 from nasfpn_tf.predict.detections import Detections
 from nasfpn_tf.predict.predictor import Predictor
 
-_REMEMBERED = 20  # The slowest of so many last times is what a step is expected to take.
+_REMEMBERED = 20  # A step is expected to take as long as the slowest of this many last runs.
 _WARM_UPS = 2  # The first run of a step traces or allocates; the second one shows what it takes.
 
 
 class Deadline:
-  """A predictor whose detections come within a time, from the last exit that fits into it.
+  """A predictor with a time limit: it returns the detections of the last exit that fits.
 
-  Another pyramid is run only if it and the heads behind it, as slow as they were of late, end in time. Exit 1 is the
-  least there is: where the backbone alone takes longer, the detections of exit 1 come late.
+  The next pyramid runs only if it and its heads, as slow as their recent runs, would finish in time. Exit 1 always
+  runs: if it takes longer than the limit, its detections come late.
 
-  Safe to share between threads. What one of them waits for another counts as its own time.
+  Safe to share between threads. The time a thread waits for another counts as its own.
 
   Example:
     predictor = Deadline(load_predictor('exported/anytime'), deadline_ms=40)
@@ -44,20 +44,20 @@ class Deadline:
 
   Attributes:
     labels: the predictor's.
-    milliseconds: what each picture has taken, from the decoded picture to its boxes.
+    milliseconds: what each image has taken, from the decoded image to its boxes.
     reached: {exit: number of pictures}.
   """
 
   def __init__(self, predictor: Predictor, deadline_ms: float, clock: Callable[[], float] = time.perf_counter):
-    """Takes the time of every step on a blank picture.
+    """Times every step on a blank image.
 
     Args:
       predictor: an anytime detector in any form.
-      deadline_ms: milliseconds from the decoded picture to its boxes.
+      deadline_ms: milliseconds from the decoded image to its boxes.
       clock: seconds.
 
     Raises:
-      ValueError: the detector has no exits, or there is no time at all.
+      ValueError: the detector has no exits, or the limit is not positive.
     """
     if not deadline_ms > 0:
       raise ValueError(f'deadline_ms is {deadline_ms}; a positive number of milliseconds is needed.')
@@ -79,7 +79,7 @@ class Deadline:
       self._run(blank, float('inf'))
 
   def __call__(self, image: np.ndarray) -> Detections:
-    """Finds objects in one picture; `exit_stage` of what it returns says how far it came."""
+    """Finds objects in one image; the result's `exit_stage` is the exit that was reached."""
     started = self._clock()
     found = self._run(image, started + self._deadline)
     with self._lock:
@@ -92,12 +92,12 @@ class Deadline:
     return self._predictor.label_of(label)
 
   def summary(self) -> str:
-    """How many pictures came to which exit, and how many were late, in one line."""
+    """Summarizes in one line how many images reached each exit, and how many were late."""
     exits = ', '.join(f'{self.reached[k]} at exit {k}' for k in sorted(self.reached))
     late = sum(ms > 1000 * self._deadline for ms in self.milliseconds)
     slowest = f'slowest {max(self.milliseconds):.1f} ms, ' if self.milliseconds else ''
     reached = f'{exits} of {self._predictor.num_exits}' if exits else 'none'
-    return f'pictures: {reached}; {slowest}{late} late'
+    return f'images: {reached}; {slowest}{late} late'
 
   def _run(self, image: np.ndarray, deadline: float) -> Detections:
     state = self._predictor.begin(image)

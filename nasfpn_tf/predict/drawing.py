@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Detections drawn on pictures."""
+"""Draws detections on images."""
 
 import colorsys
 from collections.abc import Sequence
@@ -35,12 +35,12 @@ def annotate(
   Args:
     image: uint8 [height, width, 3], RGB.
     boxes: [n, 4], yxyx in pixels of the image.
-    classes: n labels; each has its own colour, the same in every picture.
+    classes: n labels; each has its own color, the same in every image.
     captions: n texts.
     scores: n scores, for the order in which they are drawn; None: as given, the first on top.
 
   Returns:
-    A new RGB picture of the same size.
+    A new RGB image of the same size.
   """
   picture = Image.fromarray(image).convert('RGB')
   draw = ImageDraw.Draw(picture)
@@ -57,13 +57,13 @@ def annotate(
 
 
 def color_of(label: int) -> tuple[int, int, int]:
-  """RGB colour of a class: hues by the golden ratio, so that neighbouring labels look different."""
+  """Returns the RGB color of a class: hues by the golden ratio, so that neighboring labels look different."""
   red, green, blue = colorsys.hsv_to_rgb((label * _GOLDEN_RATIO) % 1.0, 0.85, 0.95)
   return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def _inside(box, size):
-  """The part of a box (yxyx) inside a picture of (width, height), as Pillow's x0, y0, x1, y1; None where none is."""
+  """Clips a box (yxyx) to an image of (width, height), as Pillow's x0, y0, x1, y1; None if nothing is left."""
   ymin, xmin, ymax, xmax = (float(side) for side in box)
   xmin, xmax = max(0.0, xmin), min(size[0] - 1.0, xmax)
   ymin, ymax = max(0.0, ymin), min(size[1] - 1.0, ymax)
@@ -71,7 +71,7 @@ def _inside(box, size):
 
 
 def _draw_caption(draw, size, box, color, caption, margin, font):
-  """Above the box where there is room, else inside it; never beyond the right edge."""
+  """Draws a caption above the box if there is room, else inside it; never beyond the right edge."""
   xmin, ymin = box[:2]
   left, top, right, bottom = draw.textbbox((0, 0), caption, font=font)
   width, height = right - left + 2 * margin, bottom - top + 2 * margin

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""COCO's metrics of a detector in any form: the numbers that an exported file is published with."""
+"""Computes COCO's metrics of a detector in any format."""
 
 import numpy as np
 import tensorflow as tf
@@ -26,12 +26,12 @@ from nasfpn_tf.training import evaluation
 
 
 def evaluate_records(predictor: Predictor, input_path: str, annotations: str | None = None) -> dict[str, float]:
-  """COCO's metrics of a detector in any form, on TFRecords, every picture once.
+  """Computes COCO's metrics of a detector in any format on TFRecords, every image once.
 
   Args:
     predictor: the detector.
     input_path: the records, as `create_tfrecord.py` wrote them.
-    annotations: COCO JSON with the same image ids; None: the one beside the records.
+    annotations: COCO JSON with the same image ids; None takes the one beside the records.
 
   Returns:
     The twelve metrics and `AP/<category>`, 0 to 1.
@@ -63,7 +63,7 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
 
 
 def compare_ap(model: Predictor, input_path: str, max_drop: float, path: str) -> dict[str, float]:
-  """COCO's AP of an exported file beside that of the model it was made from.
+  """Compares COCO's AP of an exported file with that of the model it was exported from.
 
   Args:
     model: the detector before.

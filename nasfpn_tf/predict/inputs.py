@@ -111,7 +111,7 @@ def _resolve(reference: str, recursive: bool, output_dir: str | None, found: Inp
 def _resolve_line(
   line: str, where: str, directory: str, recursive: bool, output_dir: str | None, found: Inputs
 ) -> Iterator[tuple[str, str]]:
-  """As `_resolve`, of a line of a list."""
+  """Returns as `_resolve`, of a line of a list."""
   beside = os.path.join(directory, line)
   is_beside, is_here = _exists(beside), _exists(line)
   if is_beside and is_here and not os.path.samefile(beside, line):

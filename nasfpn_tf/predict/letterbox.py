@@ -14,7 +14,7 @@
 
 """Letterboxes an image without TensorFlow, whose threads a forked process does not have: `preprocess.letterbox`'s twin.
 
-It computes in float32 what TensorFlow's bilinear resizing with half-pixel centres computes, in the same order. OpenCV
+It computes in float32 what TensorFlow's bilinear resizing with half-pixel centers computes, in the same order. OpenCV
 rounds 8-bit images to whole numbers on the way, and Pillow widens its filter when it shrinks: either is another input
 than the one an exported file was compared on.
 """
@@ -37,7 +37,7 @@ def letterbox(
     keep_aspect_ratio: False stretches the image instead of padding it.
 
   Returns:
-    float32 [output_height, output_width, 3], 0 to 255, the mean colour in the padding; and `image_info` float32 [4, 2],
+    float32 [output_height, output_width, 3], 0 to 255, the mean color in the padding; and `image_info` float32 [4, 2],
     see `preprocess.geometry`.
   """
   size, desired = np.float32(image.shape[:2]), np.float32(output_size)
@@ -51,7 +51,7 @@ def letterbox(
 
 
 def resize(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
-  """Resizes uint8 [height, width, 3] to float32 [*size, 3] bilinearly, with half-pixel centres and no antialiasing."""
+  """Resizes uint8 [height, width, 3] to float32 [*size, 3] bilinearly, with half-pixel centers and no antialiasing."""
   top, bottom, down = _neighbours(image.shape[0], size[0])
   left, right, across = _neighbours(image.shape[1], size[1])
   rows, places = np.unique(np.concatenate([top, bottom]), return_inverse=True)
@@ -61,7 +61,7 @@ def resize(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
 
 def _neighbours(length: int, new_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """The pixels on either side of each new one, and how far it is from the first to the second."""
+  """Returns the pixels on either side of each new one, and its fraction of the way from the first to the second."""
   scale = np.float32(length) / np.float32(new_length)
   place = (np.arange(new_length, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
   floor = np.floor(place)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a detector in any form reaches and costs: COCO's metrics, time per picture, size."""
+"""Measures a detector of any format: COCO's metrics, time per image, size."""
 
 import statistics
 import time
@@ -28,7 +28,7 @@ from nasfpn_tf.predict.predictor import Predictor
 from nasfpn_tf.training import checkpoints
 
 RESULT = 'evaluation.json'
-_WARM_UP = 3  # Pictures whose time does not count: tracing, allocation, caches.
+_WARM_UP = 3  # Images whose time does not count: tracing, allocation, caches.
 
 
 class Timed:
@@ -41,7 +41,7 @@ class Timed:
     self.seconds: list[float] = []
 
   def __call__(self, image: np.ndarray) -> Detections:
-    """As `predictor`."""
+    """Finds objects like `predictor` does, and keeps the time."""
     started = time.perf_counter()
     found = self._predictor(image)
     self.seconds.append(time.perf_counter() - started)
@@ -49,7 +49,7 @@ class Timed:
 
 
 def measure(predictor: Predictor, path: str, input_path: str, annotations: str | None = None) -> dict:
-  """Runs a detector on all pictures of TFRecords, one at a time.
+  """Runs a detector on all images of TFRecords, one at a time.
 
   Args:
     predictor: what `load_predictor` made of `path`.
@@ -58,7 +58,7 @@ def measure(predictor: Predictor, path: str, input_path: str, annotations: str |
     annotations: COCO JSON with the same image ids; None: the one beside the records.
 
   Returns:
-    What evaluation.json holds: `model`, `num_images`, `size_bytes`, `latency_ms` (median of a picture; None with too
+    What evaluation.json holds: `model`, `num_images`, `size_bytes`, `latency_ms` (median of an image; None with too
     few), `threads` (processors that it could use), COCO's twelve metrics by name and `per_category`.
 
   Raises:
@@ -79,14 +79,14 @@ def measure(predictor: Predictor, path: str, input_path: str, annotations: str |
 
 
 def size_bytes(path: str) -> int:
-  """Size of a .tflite, of all files of a SavedModel, or of the weights in the best checkpoint of a model_dir."""
+  """Returns the bytes of a .tflite, of all files of a SavedModel, or of a model_dir's best weights."""
   if layout.is_model_dir(path):
     return _weight_bytes(checkpoints.resolve(zoo.best_checkpoint(path)))
   return layout.size_bytes(path)
 
 
 def _weight_bytes(checkpoint: str) -> int:
-  """The model's variables alone: a checkpoint also has two optimizer slots for each."""
+  """Returns the bytes of the model's variables alone; a checkpoint also has two optimizer slots for each."""
   reader = tf.train.load_checkpoint(checkpoint)
   dtypes = reader.get_variable_to_dtype_map()
   return sum(

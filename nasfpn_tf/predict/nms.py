@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From raw outputs to detections without TensorFlow: `postprocess.generate_detections` of one image in NumPy."""
+"""Computes detections from raw outputs without TensorFlow: `postprocess.generate_detections` in NumPy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,7 +52,7 @@ def generate_detections(
   input_size: Sequence[int],
   options: Mapping[str, Any],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Selects, decodes and suppresses.
+  """Selects candidates, decodes their boxes and applies NMS.
 
   Args:
     box_encodings: float32 [num_anchors, 4].
@@ -88,7 +88,7 @@ def _decode(encodings: np.ndarray, anchors: np.ndarray, weights: Sequence[float]
 def _suppress(
   boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, options: Mapping[str, Any]
 ) -> tuple[list[int], np.ndarray]:
-  """Indices of the boxes that are kept, best first, and their scores, which soft-NMS has lowered."""
+  """Returns the indices of the kept boxes, best first, and their scores, as lowered by soft-NMS."""
   scores, sigma = scores.copy(), options['soft_nms_sigma']
   area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
   kept, kept_scores = [], []

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What every form of a trained detector does: a picture in, detections out, at once or exit by exit."""
+"""Defines the interface of all predictors: an image in, detections out, at once or exit by exit."""
 
 import abc
 import dataclasses
@@ -26,13 +26,13 @@ from nasfpn_tf.predict.detections import Detections
 
 @dataclasses.dataclass(frozen=True)
 class State:
-  """How far an anytime detector has come with one picture.
+  """State of an anytime detector on one image.
 
   Attributes:
-    value: what the detector's form keeps.
-    exit_stage: how many pyramids have run.
-    picture_size: height and width of the picture.
-    predictor: whose it is.
+    value: what the predictor keeps.
+    exit_stage: number of pyramids that have run.
+    picture_size: height and width of the image.
+    predictor: predictor that made the state.
   """
 
   value: Any
@@ -59,7 +59,7 @@ class Predictor(abc.ABC):
     self.labels = {int(entry['label']): dict(entry) for entry in labels}
 
   def __call__(self, image: np.ndarray) -> Detections:
-    """Finds objects in one picture, uint8 [height, width, 3], RGB, of any size.
+    """Finds objects in one image, uint8 [height, width, 3], RGB, of any size.
 
     Raises:
       ValueError: it is no such array.
@@ -68,16 +68,16 @@ class Predictor(abc.ABC):
     return self._detections(self._detect(image), image.shape[:2])
 
   def begin(self, image: np.ndarray) -> State:
-    """The state of a picture at the first exit.
+    """Computes the state of an image at the first exit.
 
     Raises:
-      ValueError: it is no picture.
+      ValueError: it is no image.
     """
     image = _checked(image)
     return State(self._begin(image), 1, image.shape[:2], self)
 
   def refine(self, state: State) -> State:
-    """The state after one pyramid more.
+    """Runs one more pyramid; returns the new state.
 
     Raises:
       ValueError: all have run, or the state is of another predictor.
@@ -89,13 +89,13 @@ class Predictor(abc.ABC):
     return dataclasses.replace(state, value=value, exit_stage=state.exit_stage + 1)
 
   def detect(self, state: State) -> Detections:
-    """What the exit that `state` has come to finds; a ValueError where the state is of another predictor."""
+    """Returns the detections at the exit of `state`; a ValueError if another predictor made the state."""
     self._check_state(state)
     found = self._detections(self._finish(state.value, state.exit_stage), state.picture_size)
     return dataclasses.replace(found, exit_stage=state.exit_stage)
 
   def label_of(self, label: int) -> Mapping[str, Any]:
-    """`label`, category `id` and `name` of a label; the number stands for all where nothing tells."""
+    """Returns `label`, category `id` and `name` of a label; the number stands in for what is unknown."""
     return self.labels.get(int(label), {'label': int(label), 'id': int(label), 'name': str(label)})
 
   def _check_state(self, state: State) -> None:
@@ -110,26 +110,26 @@ class Predictor(abc.ABC):
 
   @abc.abstractmethod
   def _detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes [n, 4] (yxyx in pixels of the picture), scores [n] and labels [n]."""
+    """Returns boxes [n, 4] (yxyx in pixels of the image), scores [n] and labels [n]."""
 
-  # A form with exits overrides these; with one exit all the work is the last step's.
+  # A predictor with exits overrides these; with one exit the last step does all the work.
   def _begin(self, image: np.ndarray) -> Any:
-    """What the form keeps of a picture at exit 1."""
+    """Returns the value of the state of an image at exit 1."""
     return image
 
   def _refine(self, value: Any, exit_stage: int) -> Any:
-    """What it keeps at `exit_stage`, from what it kept one exit before."""
+    """Returns the value of the state at `exit_stage` from that at the exit before."""
     del exit_stage
     return value
 
   def _finish(self, value: Any, exit_stage: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `_detect`, from what it keeps at `exit_stage`."""
+    """Returns the result of `_detect` from the value of the state at `exit_stage`."""
     del exit_stage
     return self._detect(value)
 
 
 def to_picture(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
-  """Takes boxes [n, 4] (yxyx) from pixels of the network's input to pixels of the image.
+  """Converts boxes [n, 4] (yxyx) from pixels of the network's input to pixels of the image.
 
   Args:
     boxes: in pixels of the network's input.
@@ -141,5 +141,5 @@ def to_picture(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
 def _checked(image: np.ndarray) -> np.ndarray:
   image = np.asarray(image)
   if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-    raise ValueError(f'A picture is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.')
+    raise ValueError(f'An image is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.')
   return image

@@ -31,7 +31,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
   """Reads an image file: uint8 [height, width, 3], RGB, upright as its EXIF says.
 
   It is read as the readers of training data read it: of an animation the first frame, of 16 bits the upper 8, CMYK,
-  palettes and grey become RGB, transparency is ignored.
+  palettes and gray become RGB, transparency is ignored.
 
   Raises:
     ImageError: it cannot be read; the message says why, without the path.
@@ -55,7 +55,7 @@ def as_image(image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.nda
 
   Args:
     image: path of a file; a PIL image, which is treated as a file with its content; or an array of uint8 that is
-      [height, width, 3] in RGB, [height, width] or [height, width, 1] in grey, or [height, width, 4] in RGBA, whose
+      [height, width, 3] in RGB, [height, width] or [height, width, 1] in gray, or [height, width, 4] in RGBA, whose
       transparency is ignored as it is in files. (OpenCV reads BGR: give `image[..., ::-1]`.)
 
   Raises:
@@ -88,7 +88,7 @@ def _rgb_array(image: np.ndarray, given: Any) -> np.ndarray:
     name = f'an array of {image.dtype} {list(image.shape)}' if image.ndim else f'a {given.__name__}'
     raise ValueError(
       f'{name} is no image: give a path, a PIL image, or a uint8 array [height, width, 3] in RGB (also [height, width]'
-      ' in grey, or RGBA), or a list of these.'
+      ' in gray, or RGBA), or a list of these.'
     )
   if image.dtype != np.uint8:
     raise ValueError(

@@ -80,7 +80,7 @@ class TFLitePredictor(Predictor):
     return self._found(self._runner.run(signatures.detect_key(exit_stage), **features), image_info)
 
   def _letterbox(self, image):
-    # From 0 to 255: the file normalises, and its padding is the mean colour.
+    # From 0 to 255: the file normalizes, and its padding is the mean color.
     inputs, image_info = letterbox.letterbox(image, self._size, self._keep_aspect_ratio)
     if np.issubdtype(self._dtype, np.integer):
       inputs = np.clip(np.rint(inputs), 0, 255)
@@ -92,12 +92,12 @@ class TFLitePredictor(Predictor):
     return to_picture(boxes, image_info), scores, classes
 
   def _suppressed(self, outputs):
-    """Of a file with NMS: boxes relative to the input, classes from 0."""
+    """Reads the detections of a file with NMS: boxes relative to the input, classes from 0."""
     found = signatures.detections_of(outputs)
     return found['boxes'] * np.tile(self._size, 2), found['scores'], found['classes'] + 1
 
   def _suppress(self, outputs):
-    """Of raw outputs, by the post-processing of the Keras model."""
+    """Applies the post-processing of the Keras model to raw outputs."""
     raw = outputs['box_encodings'][0], outputs['class_scores'][0]
     return nms.generate_detections(*raw, self._anchors, self._size, self._options)
 

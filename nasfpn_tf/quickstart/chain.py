@@ -27,7 +27,7 @@ from nasfpn_tf.data.records import manifest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = 'digits_resnet10_nasfpnlite_2x48_256'
-NUM_SHOWN = 12  # Pictures that the report shows.
+NUM_SHOWN = 12  # Images that the report shows.
 SCORE_THRESHOLD = 0.4  # Of the boxes in them.
 
 
@@ -115,7 +115,7 @@ class Quickstart:
     return [self.pictures / 'val' / f'{number:06d}.jpg' for number in range(first, first + count)]
 
   def settings(self) -> dict[str, Any]:
-    """What the run changes in the configuration: its records and, on another scale than the full one, its size."""
+    """Returns the changes to the configuration: the records and, unless at full scale, the size."""
     task = dict(self.scale.override.get('task', {}))
     for name, prefix in (('train_data', 'train'), ('validation_data', 'val')):
       task[name] = {**task.get(name, {}), 'input_path': str(self.records / f'{prefix}-*')}
@@ -125,16 +125,16 @@ class Quickstart:
     return settings
 
   def result_file(self, form: Form) -> pathlib.Path:
-    """Where `scripts/evaluate.py` puts the metrics of a form."""
+    """Returns the path at which `scripts/evaluate.py` writes the metrics of a format."""
     return self.evaluation / form.key / 'evaluation.json'
 
   def steps(self) -> list[steps.Step]:
-    """The chain, in order."""
+    """Returns the steps of the chain, in order."""
     _, saved_model, tflite_float, tflite_int8 = self.forms
     return [
       steps.Step(
         'pictures',
-        'Draw the pictures: handwritten digits on photographs',
+        'Draw the images: handwritten digits on photographs',
         [
           _script(
             'make_digits',
@@ -221,7 +221,7 @@ class Quickstart:
       *(
         steps.Step(
           f'evaluate_{form.key}',
-          f'Run {form.name} on the validation pictures',
+          f'Run {form.name} on the validation images',
           [
             _script(
               'evaluate',
@@ -251,7 +251,7 @@ class Quickstart:
 
 
 def _script(name: str, **flags: Any) -> list[str]:
-  """The command line of one of the project's scripts; a list gives its flag several times."""
+  """Builds the command line of a script of the project; a list repeats its flag."""
   words = [sys.executable, str(PROJECT / 'scripts' / f'{name}.py')]
   for key, value in flags.items():
     words += [f'--{key}={item}' for item in (value if isinstance(value, list) else [value])]

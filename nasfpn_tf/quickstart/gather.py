@@ -75,7 +75,7 @@ def write_report(quickstart: chain.Quickstart, results: Sequence[steps.Result]) 
 
 
 def loss_curves(history: Sequence[dict[str, Any]]) -> list[curves.Series]:
-  """Curves of the training loss and its two parts, the box loss with its weight."""
+  """Returns the curves of the training loss and its two parts, the box loss with its weight."""
   x = [line['step'] for line in history]
   values = {
     'total': [line['total_loss'] for line in history],
@@ -86,19 +86,19 @@ def loss_curves(history: Sequence[dict[str, Any]]) -> list[curves.Series]:
 
 
 def accuracy_curves(history: Sequence[dict[str, Any]]) -> list[curves.Series]:
-  """AP, AP50 and AP75 of every evaluation; none where there was only one."""
+  """Returns the curves of AP, AP50 and AP75 over all evaluations; empty if there was only one."""
   x = [line['step'] for line in history]
   return [curves.Series(name, x, [line[name] for line in history]) for name in ('AP', 'AP50', 'AP75') if len(x) > 1]
 
 
 def shown_command(command: Sequence[str]) -> str:
-  """A command line as one would type it in the project's root: paths relative to it where that is possible."""
+  """Formats a command line as typed in the project's root, with relative paths where possible."""
   words = ['python', *command[1:]]
   return steps.quote([word.replace(f'{chain.PROJECT}{os.sep}', '') for word in words])
 
 
 def environment() -> dict[str, str]:
-  """What the run ran on."""
+  """Describes the machine and the versions of the run."""
   packages = ', '.join(f'{name} {_version(name)}' for name in _PACKAGES)
   return {
     'nasfpn_tf': nasfpn_tf.__version__,
@@ -113,7 +113,7 @@ def environment() -> dict[str, str]:
 def _lead(quickstart: chain.Quickstart, metrics: dict[str, float]) -> str:
   scale = quickstart.scale
   return (
-    f'A narrow ResNet-10 with NAS-FPNLite 2 @ 48, trained from scratch on {scale.train_images} pictures and evaluated '
+    f'A narrow ResNet-10 with NAS-FPNLite 2 @ 48, trained from scratch on {scale.train_images} images and evaluated '
     f'on {scale.validation_images} others. The two sets share no handwritten sample and no piece of a photograph. '
     f"AP {100 * metrics['AP']:.1f}, AP50 {100 * metrics['AP50']:.1f} by COCO's own metric."
   )
@@ -123,13 +123,13 @@ def _latency_note(evaluations: Sequence[dict[str, Any]]) -> str:
   threads = sorted({evaluation['threads'] for evaluation in evaluations})
   count = min(evaluation['num_images'] for evaluation in evaluations)
   return (
-    f'Latency: median of {count} pictures, one at a time, from the decoded picture to its boxes, on {processor.name()} '
+    f'Latency: median of {count} images, one at a time, from the decoded image to its boxes, on {processor.name()} '
     f'with {" or ".join(map(str, threads))} threads.'
   )
 
 
 def _pictures(quickstart: chain.Quickstart) -> list[detector.Picture]:
-  """The images to show, with their ground truth."""
+  """Selects the images to show, with their ground truth."""
   annotations = _read(quickstart.validation_annotations)
   names = {category['id']: str(category['name']) for category in annotations['categories']}
   of_file = {image['file_name']: image['id'] for image in annotations['images']}
@@ -141,7 +141,7 @@ def _pictures(quickstart: chain.Quickstart) -> list[detector.Picture]:
 
 
 def _boxes_by_picture(path: pathlib.Path) -> dict[str, list[pictures.Box]]:
-  """Predicted boxes by the name of the image's file, from what `predict_files` wrote."""
+  """Reads predicted boxes by image file name from the output of `predict_files`."""
   return {
     pathlib.Path(entry['image']).name: [
       pictures.Box(tuple(found['box']), found['name'], found['score']) for found in entry['detections']

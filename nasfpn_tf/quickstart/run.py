@@ -40,7 +40,7 @@ def run(quickstart: chain.Quickstart, stream: TextIO | None = None) -> None:
 
 
 def summary(quickstart: chain.Quickstart, results: list[steps.Result]) -> str:
-  """The last words: what was made, where, and the three commands for one's own data."""
+  """Summarizes the run: what was written where, and the three commands for one's own data."""
   shown = {result.step.name: result.summary for result in results}
   made = [
     (quickstart.report, 'the report: open it in a browser'),
@@ -49,13 +49,13 @@ def summary(quickstart: chain.Quickstart, results: list[steps.Result]) -> str:
   ]
   width = max(len(_shown(path)) for path, _ in made)
   lines = ['Made:', *(f'  {_shown(path):<{width}}  {what}' for path, what in made), '']
-  lines += ['Next, on your own pictures with COCO annotations (docs/training.md; VOC and YOLO: docs/data.md):']
+  lines += ['Next, on your own images with COCO annotations (docs/training.md; VOC and YOLO: docs/data.md):']
   lines += [f'  {command}' for command in own_data_commands()]
   return '\n'.join(lines)
 
 
 def own_data_commands() -> list[str]:
-  """The three commands from one's own data to a SavedModel."""
+  """Returns the three commands from one's own data to a SavedModel."""
   python = _shown(pathlib.Path(sys.executable).parent / 'python')
   scripts = _shown(chain.PROJECT / 'scripts')
   return [
@@ -68,7 +68,7 @@ def own_data_commands() -> list[str]:
 
 
 def _shown(path: pathlib.Path) -> str:
-  """A path as seen from the current directory where it lies below it, quoted for a shell where it must be."""
+  """Formats a path for a shell, relative to the current directory if it is below it."""
   if path.is_relative_to(pathlib.Path.cwd()):
     path = path.relative_to(pathlib.Path.cwd())
   return steps.quote([str(path)])

@@ -82,7 +82,7 @@ def style() -> Iterator[None]:
 
 
 class Chart:
-  """Plots side by side that become one picture.
+  """Plots side by side in one figure.
 
   Attributes:
     figure: Matplotlib's.
@@ -136,20 +136,20 @@ class Chart:
       self.figure.set_layout_engine('none')
 
   def svg(self, transparent: bool = False) -> str:
-    """Returns the picture as an SVG file; the same chart gives the same bytes."""
+    """Returns the figure as an SVG file; the same chart gives the same bytes."""
     text = io.StringIO()
     with style():
       self.figure.savefig(text, format='svg', metadata={'Date': None}, transparent=transparent)
     return text.getvalue()
 
   def save(self, path: str | os.PathLike) -> None:
-    """Writes the picture to a file that ends with .svg or .png."""
+    """Writes the figure to a file that ends with .svg or .png."""
     with style():
       is_svg = os.fspath(path).endswith('.svg')
       self.figure.savefig(path, dpi=72 if is_svg else 144, metadata={'Date': None} if is_svg else None)
 
   def inline(self, label: str) -> Raw:
-    """Returns the picture as an element of a page.
+    """Returns the figure as an element of a page.
 
     Args:
       label: what the chart shows, for screen readers.

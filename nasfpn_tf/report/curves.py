@@ -51,7 +51,7 @@ class Series:
 def line_chart(series: Sequence[Series], x_label: str, y_label: str, y_min: float | None = 0.0) -> Raw:
   """Draws up to four series as an element of a page.
 
-  A few extreme values (the first losses) may leave the picture: its upper limit is the 99th percentile of the values.
+  A few extreme values (the first losses) may leave the figure: its upper limit is the 99th percentile of the values.
   Not where there are dots: they are all in it.
 
   Args:

@@ -61,7 +61,7 @@ def html(summaries: Sequence[Mapping[str, Any]], problems: Sequence[str] = ()) -
 
 
 def _title(summary: Mapping[str, Any]) -> str:
-  return f'{summary["input_path"]}: {summary["images"]["count"]} pictures in {summary["files"]} files'
+  return f'{summary["input_path"]}: {summary["images"]["count"]} images in {summary["files"]} files'
 
 
 def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -69,8 +69,8 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
   yield 'boxes', f'{boxes["count"]}, and {boxes["crowd"]} crowds'
   buckets = ('small', 'medium', 'large')
   yield ' / '.join(buckets), ' / '.join(_share(boxes[name], boxes['count']) for name in buckets)
-  yield 'pictures without a box', str(images['empty'])
-  yield f'pictures with > {images["max_boxes"]} boxes', str(images['over_max_boxes'])
+  yield 'images without a box', str(images['empty'])
+  yield f'images with > {images["max_boxes"]} boxes', str(images['over_max_boxes'])
   unused = [item['name'] for item in summary['classes'] if not item['boxes']]
   listed = f': {", ".join(unused[:8])}{", ..." if len(unused) > 8 else ""}' if unused else ''
   yield 'classes without a box', f'{len(unused)} of {len(summary["classes"])}{listed}'
@@ -83,9 +83,9 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _spreads(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
   images, boxes, anchors = summary['images'], summary['boxes'], summary['anchors']
   rows = [
-    ('picture height, pixels', images['height']),
-    ('picture width, pixels', images['width']),
-    ('boxes in a picture', images['boxes']),
+    ('image height, pixels', images['height']),
+    ('image width, pixels', images['width']),
+    ('boxes in an image', images['boxes']),
     ('box side sqrt(w*h), pixels', boxes['side']),
     ('box width / height', boxes['aspect_ratio']),
   ]

@@ -34,8 +34,8 @@ class Form:
     name: e.g. 'Keras', 'TFLite int8'.
     metrics: COCO's metrics, 0 to 1, -1 where the ground truth has no object of that size.
     size_bytes: on disk.
-    latency_ms: median time for one picture, None where it was not measured.
-    detections: boxes above the threshold, by picture.
+    latency_ms: median time for one image, None where it was not measured.
+    detections: boxes above the threshold, by image.
   """
 
   name: str
@@ -47,7 +47,7 @@ class Form:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-  """One picture to show: its name (the key of `Form.detections`), its file and its ground truth."""
+  """One image to show: its name (the key of `Form.detections`), its file and its ground truth."""
 
   name: str
   path: str | os.PathLike
@@ -63,7 +63,7 @@ class DetectorReport:
     lead: one or two sentences on what was trained on what.
     forms: the model in its forms, the Keras model first.
     baseline: name of the form that sizes and latencies are compared with.
-    pictures: what to show, the same for every form.
+    images: what to show, the same for every form.
     score_threshold: the least score of the boxes in `forms[...].detections`.
     latency_note: how latencies were measured: threads, machine, what is included.
     loss: curves of the training loss by step.

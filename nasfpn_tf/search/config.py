@@ -79,7 +79,7 @@ class SearchConfig:
         raise SearchError(f'{field.name} must not be negative: {value!r}.')
 
   def identity(self, space: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes the search what it is, with the space in the form that has all its options."""
+    """Returns what identifies the search, with all options of its space."""
     return {
       'space': dict(space),
       'searcher': dict(self.searcher),
@@ -89,11 +89,11 @@ class SearchConfig:
     }
 
   def evaluator_config(self) -> dict[str, Any]:
-    """What the evaluator is handed."""
+    """Returns the configuration that the evaluator gets."""
     return {'seed': self.seed, **_options(self.evaluator)}
 
   def replace(self, **changes: Any) -> 'SearchConfig':
-    """With changes on top. A name alone keeps the options of the same name and drops those of another."""
+    """Returns a copy with changes. A name alone keeps the options of the same name and drops those of another."""
     for key in ('searcher', 'executor'):
       if isinstance(changes.get(key), str):
         same = changes[key] == getattr(self, key)['name']

@@ -30,7 +30,7 @@ class StorageFull(SearchError):
   """Raised where the disk is full; everything written before is intact."""
 
   def __init__(self, path: str):
-    """`path` is what could not be written."""
+    """Names the `path` that could not be written."""
     super().__init__(
       f'{path}: no room to write. Nothing that was written is lost: make room and give the same command again.'
     )
@@ -40,7 +40,7 @@ class DamagedStore(SearchError):
   """Raised for a store with contents that no search wrote; the file is left as it is."""
 
   def __init__(self, path: str, found: object):
-    """`path` is the file, `found` what is wrong with it."""
+    """Names the file `path` and what was `found` wrong in it."""
     found = ' '.join(str(found).split()).rstrip('.')[:200]  # sqlite may quote a whole row.
     super().__init__(
       f'{path} is damaged or no store of a search: {found}. It is left as it is. Put a copy of it back, or begin in'

@@ -37,7 +37,7 @@ class Architecture(Protocol):
     """16 hex digits that name the architecture, whatever it is called."""
 
   def to_dict(self) -> dict[str, Any]:
-    """The JSON form as a dict."""
+    """Returns the JSON form as a dict."""
 
 
 class SearchSpace(abc.ABC):
@@ -55,37 +55,37 @@ class SearchSpace(abc.ABC):
 
   @abc.abstractmethod
   def num_choices(self, step: int) -> int:
-    """How many tokens step `step` knows, legal or not."""
+    """Returns the number of tokens of a step, legal or not."""
 
   @abc.abstractmethod
   def kind(self, step: int) -> str:
-    """What step `step` decides, e.g. 'input'. A token means the same in all steps of a kind; they may share weights."""
+    """Returns what a step decides, e.g. 'input'; a token means the same in all steps of a kind."""
 
   @abc.abstractmethod
   def completions(self, prefix: Sequence[int]) -> list[int]:
-    """For each token of step `len(prefix)`, how many legal sequences begin with the prefix and that token.
+    """Counts, for each token of step `len(prefix)`, the legal sequences that begin with the prefix and that token.
 
     All are 0 where the prefix itself is illegal.
     """
 
   @abc.abstractmethod
   def decode(self, tokens: Sequence[int]) -> Architecture:
-    """The architecture of a legal sequence; a ValueError names the first step that is illegal."""
+    """Converts a legal sequence to its architecture; a ValueError names the first illegal step."""
 
   @abc.abstractmethod
   def encode(self, architecture: Architecture) -> tuple[int, ...]:
-    """The inverse of `decode`, up to the architecture's name; a ValueError says why one is not in the space."""
+    """Converts an architecture to its sequence; a ValueError says why it is not in the space."""
 
   @abc.abstractmethod
   def read(self, architecture: dict[str, Any]) -> Architecture:
-    """The architecture of a JSON form that its `to_dict` has made."""
+    """Reads an architecture from the JSON value that its `to_dict` returned."""
 
   @abc.abstractmethod
   def to_json(self) -> dict[str, Any]:
-    """Name and options: what makes the same space again, and all that does."""
+    """Returns name and options, from which the same space can be built."""
 
   def picture(self, architecture: dict[str, Any]) -> str:
-    """An SVG drawing of the JSON form of an architecture, for reports; '' where a space draws none."""
+    """Draws the JSON value of an architecture as SVG, for reports; '' if the space has no drawing."""
     del architecture
     return ''
 
@@ -96,15 +96,15 @@ class SearchSpace(abc.ABC):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
   def legal(self, prefix: Sequence[int]) -> np.ndarray:
-    """bool [num_choices(len(prefix))]: True where a legal sequence goes on with that token."""
+    """Returns bool [num_choices(len(prefix))]: True if a legal sequence continues with that token."""
     return np.array([count > 0 for count in self.completions(prefix)], dtype=bool)
 
   def size(self) -> int:
-    """Number of legal sequences, which is the number of architectures."""
+    """Counts the legal sequences, which is the number of architectures."""
     return sum(self.completions(()))
 
   def check(self, tokens: Sequence[int]) -> tuple[int, ...]:
-    """`tokens` as integers; a ValueError names the first step that makes them illegal."""
+    """Checks a sequence; returns it as integers. A ValueError names the first illegal step."""
     tokens = tuple(int(token) for token in tokens)
     if len(tokens) != self.num_steps:
       raise ValueError(f'space {self.name!r}: a sequence has {self.num_steps} tokens, not {len(tokens)}.')
@@ -118,7 +118,7 @@ class SearchSpace(abc.ABC):
     return tokens
 
   def sequence(self, index: int) -> tuple[int, ...]:
-    """Legal sequence number `index` in lexicographic order."""
+    """Returns legal sequence number `index` in lexicographic order."""
     if not 0 <= index < self.size():
       raise ValueError(f'space {self.name!r} has {self.size()} sequences; there is no number {index}.')
     tokens = ()
@@ -131,11 +131,11 @@ class SearchSpace(abc.ABC):
     return tokens
 
   def sequences(self) -> Iterator[tuple[int, ...]]:
-    """All legal sequences in lexicographic order; for small spaces."""
+    """Yields all legal sequences in lexicographic order; for small spaces."""
     return self._begun_with(())
 
   def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
-    """A sequence drawn uniformly from all legal ones, exactly: its number is drawn, then looked up."""
+    """Draws a sequence exactly uniformly from all legal ones, by its number."""
     return self.sequence(_below(rng, self.size()))
 
   def _begun_with(self, prefix: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
@@ -148,7 +148,7 @@ class SearchSpace(abc.ABC):
 
 
 def _below(rng: np.random.Generator, bound: int) -> int:
-  """An integer drawn uniformly from 0 to `bound` - 1, however large."""
+  """Draws an integer uniformly from 0 to `bound` - 1, however large."""
   bits = bound.bit_length()
   while True:
     value = int.from_bytes(rng.bytes((bits + 7) // 8), 'little') & ((1 << bits) - 1)

@@ -53,14 +53,14 @@ class Trial:
     tokens: Sequence[int],
     info: Mapping[str, Any] | None = None,
   ) -> 'Trial':
-    """The trial of a legal sequence of `space`."""
+    """Creates the trial of a legal sequence of `space`."""
     architecture = space.decode(tokens)
     return cls(
       trial_id, tuple(int(token) for token in tokens), architecture.to_dict(), architecture.digest, dict(info or {})
     )
 
   def to_json(self) -> str:
-    """One line of JSON."""
+    """Writes one line of JSON."""
     return _line(self)
 
   @classmethod
@@ -75,7 +75,7 @@ class Measurement:
   """The result of an evaluation.
 
   Attributes:
-    reward: what the searcher maximises; finite and not negative, 0 where the trial failed.
+    reward: what the searcher maximizes; finite and not negative, 0 where the trial failed.
     ap: COCO's AP, 0..1, if that is what was measured.
     cost: multiply-adds or latency, whatever the evaluator weighs AP against.
     seconds: time the evaluation took.
@@ -106,11 +106,11 @@ class Measurement:
 
   @classmethod
   def failure(cls, reason: str, seconds: float = 0.0) -> 'Measurement':
-    """Reward 0 for a trial that diverged, ran out of memory or broke; the reason is kept."""
+    """Creates a measurement with reward 0 and the reason, for a trial that diverged, ran out of memory or failed."""
     return cls(reward=0.0, seconds=seconds, status=FAILED, reason=reason or 'no reason given')
 
   def to_json(self) -> str:
-    """One line of JSON."""
+    """Writes one line of JSON."""
     return _line(self)
 
   @classmethod

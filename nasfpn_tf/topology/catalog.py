@@ -37,7 +37,7 @@ NAS_FPN = PyramidSpec(
 
 
 def nas_fpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
-  """NAS-FPN for any range of levels of three or more.
+  """Builds NAS-FPN for any range of three or more levels.
 
   For 3..7 it is the published architecture. For another range it is the published one with its cells moved: shifted
   with `min_level`, a level above the range left out (its readers take the next coarser output that exists), a level
@@ -71,7 +71,7 @@ def nas_fpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
 
 
 def fpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
-  """FPN's top-down path as merging cells (arXiv 1612.03144; the stacked vanilla FPN of 1904.07392, fig. 7a and 8a).
+  """Builds FPN's top-down path as merging cells (arXiv 1612.03144; stacked as in 1904.07392, fig. 7a and 8a).
 
   The coarsest level is a one-input cell; each finer one sums its input with the cell above it.
   """
@@ -84,12 +84,12 @@ def fpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
 
 
 def panet(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
-  """PANet: a top-down path, then a bottom-up path over its results (arXiv 1803.01534, as in 1911.09070, fig. 2b)."""
+  """Builds PANet: a top-down path, then a bottom-up path over it (arXiv 1803.01534, as in 1911.09070, fig. 2b)."""
   return _two_paths('panet', 'sum', False, min_level, max_level)
 
 
 def bifpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
-  """BiFPN: both paths, weighted fusion, an extra edge from each input to its output (arXiv 1911.09070, sec. 3.2)."""
+  """Builds BiFPN: both paths, weighted fusion, an edge from each input to its output (arXiv 1911.09070, sec. 3.2)."""
   return _two_paths('bifpn', 'weighted_sum', True, min_level, max_level)
 
 
@@ -102,14 +102,14 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str, min_level: int = 3, max_level: int = 7) -> PyramidSpec:
-  """The catalogue's pyramid `name` for levels `min_level`..`max_level`; a ValueError names the nearest known one."""
+  """Returns the pyramid `name` for levels `min_level`..`max_level`; a ValueError suggests the nearest known name."""
   if name not in _BUILDERS:
     raise ValueError(f'topology {name!r} is not in the catalogue; {spelling.nearest(name, _BUILDERS)}')
   return _BUILDERS[name](min_level, max_level)
 
 
 def resolve(ref: str | PyramidSpec, min_level: int | None = None, max_level: int | None = None) -> PyramidSpec:
-  """A `PyramidSpec` from a catalogue name, the path of a .json file, or inline JSON.
+  """Resolves a catalogue name, the path of a .json file, or inline JSON to a `PyramidSpec`.
 
   Args:
     ref: what to resolve; a `PyramidSpec` is taken as it is.
@@ -164,7 +164,7 @@ def _check_range(name: str, min_level: int, max_level: int) -> None:
 
 
 def _two_paths(name: str, op: str, input_edge: bool, min_level: int, max_level: int) -> PyramidSpec:
-  """A top-down path and a bottom-up path over it; `input_edge` adds the pyramid's own input to each inner output."""
+  """Builds a top-down and a bottom-up path over it; `input_edge` adds the pyramid's own input to each inner output."""
   _check_range(name, min_level, max_level)
   n = max_level - min_level + 1
   top_down = {max_level: n - 1}  # The coarsest input opens the path as it is.

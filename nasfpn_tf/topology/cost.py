@@ -40,7 +40,7 @@ def params(
   separable: bool = False,
   project_each_edge: bool = False,
 ) -> int:
-  """Number of parameters of `num_repeats` pyramids of `spec`, `num_filters` wide, with the projection before them.
+  """Counts parameters of `num_repeats` pyramids of `spec` with `num_filters` channels and the projection before them.
 
   Args:
     spec: the topology.
@@ -73,7 +73,7 @@ def multiply_adds(
   separable: bool = False,
   project_each_edge: bool = False,
 ) -> int:
-  """Multiply-adds of the convolutions of a stacked pyramid for one image; arguments as `params`.
+  """Counts multiply-adds of the convolutions of a stacked pyramid for one image; arguments as of `params`.
 
   Args:
     spec: see `params`.
@@ -105,7 +105,7 @@ def retinanet_head_params(
   num_convs: int = 4,
   separable: bool = False,
 ) -> int:
-  """Number of parameters of RetinaNet's class and box towers (arXiv 1708.02002, sec. 4).
+  """Counts parameters of RetinaNet's class and box towers (arXiv 1708.02002, sec. 4).
 
   The convolutions are shared by the levels, the batch norms are not.
 
@@ -135,7 +135,7 @@ def retinanet_head_multiply_adds(
   num_convs: int = 4,
   separable: bool = False,
 ) -> int:
-  """Multiply-adds of RetinaNet's towers over all levels for one image; arguments as `retinanet_head_params`."""
+  """Counts multiply-adds of RetinaNet's towers over all levels for one image; arguments as `retinanet_head_params`."""
   _check_positive(num_classes=num_classes, num_filters=num_filters, num_anchors=num_anchors, num_convs=num_convs)
   tower = _tower(num_convs, input_filters or num_filters, num_filters)
   position = 2 * sum(_conv_multiply_adds(3, a, b, separable) for a, b in tower)
@@ -144,7 +144,7 @@ def retinanet_head_multiply_adds(
 
 
 def level_areas(spec: PyramidSpec, image_size: int | tuple[int, int]) -> dict[int, int]:
-  """{level: number of positions of its feature map}; a ValueError if a side is no multiple of the coarsest stride."""
+  """Returns {level: positions of its feature map}; a ValueError if the coarsest stride does not divide a side."""
   height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
   stride = 2**spec.max_level
   for side in (height, width):
@@ -160,7 +160,7 @@ def level_areas(spec: PyramidSpec, image_size: int | tuple[int, int]) -> dict[in
 def _projections(
   spec: PyramidSpec, num_filters: int, input_filters: Mapping[int | str, int], each_edge: bool
 ) -> list[tuple[int, int]]:
-  """(level, channels) of each 1x1 convolution that brings a feature of the backbone to the pyramid's width."""
+  """Yields (level, channels) of each 1x1 convolution from a backbone's feature to the pyramid's channels."""
   given = {int(level): channels for level, channels in input_filters.items()}
   levels = [level for level in spec.levels if level in given]
   if levels != list(spec.levels)[: max(len(levels), 1)]:
@@ -182,17 +182,17 @@ def _projections(
 
 
 def _tower(num_convs: int, input_filters: int, num_filters: int) -> list[tuple[int, int]]:
-  """(channels in, channels out) of each convolution of a tower."""
+  """Lists (channels in, channels out) of each convolution of a tower."""
   return [(input_filters, num_filters)] + [(num_filters, num_filters)] * (num_convs - 1)
 
 
 def _conv_params(kernel: int, channels: int, filters: int, separable: bool) -> int:
-  """Kernel and bias; a separable convolution is a depthwise kernel and a pointwise one, with one bias."""
+  """Counts kernel and bias; a separable convolution is a depthwise and a pointwise kernel with one bias."""
   return _conv_multiply_adds(kernel, channels, filters, separable) + filters
 
 
 def _conv_multiply_adds(kernel: int, channels: int, filters: int, separable: bool) -> int:
-  """Multiply-adds at one position, which is the number of weights without the bias."""
+  """Counts multiply-adds at one position, which is the number of weights without the bias."""
   if separable:
     return kernel * kernel * channels + channels * filters
   return kernel * kernel * channels * filters

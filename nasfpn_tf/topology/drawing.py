@@ -105,7 +105,7 @@ def _output_column(spec: PyramidSpec) -> list[str]:
 
 
 def _cell_column(spec: PyramidSpec, index: int, residual: bool) -> list[str]:
-  """Lines of one cell's column: the level rows, coarsest first, with a line between each two."""
+  """Draws the lines of a cell's column: the level rows, coarsest first, with a line between each two."""
   cell, merged = spec.cells[index], spec.wiring()[index]
   by_level = {level: _merged_at(spec, cell, merged, level) for level in spec.levels}
   touched = [cell.level, *(spec.level_of(feature) for feature in merged)]
@@ -129,7 +129,7 @@ def _cell_column(spec: PyramidSpec, index: int, residual: bool) -> list[str]:
 
 
 def _merged_at(spec: PyramidSpec, cell: CellSpec, merged: tuple[int, ...], level: int) -> str:
-  """The features of `level` that the cell merges, e.g. '1,5', '(2)' for one that joins unused."""
+  """Lists the features of `level` that the cell merges, e.g. '1,5'; '(2)' is one that joins as unused."""
   here = [feature for feature in merged if spec.level_of(feature) == level]
   return ','.join(str(feature) if feature in cell.inputs else f'({feature})' for feature in here)
 

@@ -72,7 +72,7 @@ def svg(spec: PyramidSpec, residual: bool = False) -> str:
 
 
 def _rounded(points: list[Point]) -> str:
-  """SVG path data of a polyline with rounded corners."""
+  """Returns SVG path data of a polyline with rounded corners."""
   data = [f'M{points[0][0]:g} {points[0][1]:g}']
   for before, corner, after in zip(points, points[1:], points[2:], strict=False):
     entry = _toward(corner, before)
@@ -83,7 +83,7 @@ def _rounded(points: list[Point]) -> str:
 
 
 def _toward(corner: Point, other: Point) -> Point:
-  """The point a corner's radius away from it, at most half way to the next one."""
+  """Returns the point at a corner's radius from it, at most half way to the next one."""
   dx, dy = other[0] - corner[0], other[1] - corner[1]
   length = abs(dx) + abs(dy)  # All pieces are horizontal or vertical.
   part = min(_CORNER, length / 2) / length if length else 0.0
@@ -91,7 +91,7 @@ def _toward(corner: Point, other: Point) -> Point:
 
 
 def _paths(layout: Layout, found: list[Arrow]) -> Iterator[str]:
-  """The arrows, one feature after the other, each over a white rim so that crossings read as crossings."""
+  """Draws the arrows feature by feature, each over a white rim so that crossings read as crossings."""
   for feature in range(layout.spec.num_features):
     mine = [(arrow, _rounded(route(layout, arrow))) for arrow in found if arrow.source == feature]
     for _, data in mine:
@@ -101,7 +101,7 @@ def _paths(layout: Layout, found: list[Arrow]) -> Iterator[str]:
 
 
 def _features(layout: Layout) -> Iterator[str]:
-  """Input pills, cells (operation, convolution and, in residual stacks, the sum behind it) and output pills."""
+  """Draws input pills, cells (operation, convolution and, in residual stacks, the sum behind it) and output pills."""
   spec = layout.spec
   for feature, level in enumerate(spec.levels):
     y = layout.row_y(level)
@@ -130,7 +130,7 @@ def _rows(layout: Layout, width: float) -> Iterator[str]:
 
 
 def _legend(spec: PyramidSpec, found: list[Arrow], width: float, y: float) -> tuple[list[str], float]:
-  """The signs that occur, each with its word, in as many lines as the width needs; and the y of the last line."""
+  """Draws the legend of the symbols that occur, in as many lines as needed; also returns the y of the last line."""
   signs = [(_swatch(kind), word) for kind, word in (('input', 'input'), ('cell', _CELL), ('output', 'output'))]
   signs += [
     (_operation(op, 12, 0, radius=10), op.meaning)

@@ -73,25 +73,25 @@ class Layout:
   residual: bool = False
 
   def column_x(self, index: int) -> float:
-    """x of the operation of cell `index`."""
+    """Returns the x of the operation of cell `index`."""
     return _FIRST + (_PLUS_COLUMN if self.residual else _COLUMN) * index
 
   def row_y(self, level: int) -> float:
-    """y of the middle of a level's row."""
+    """Returns the y of the middle of a level's row."""
     return TOP + ROW * (self.spec.max_level - level) + ROW / 2
 
   def box_x(self, index: int) -> float:
-    """Left edge of the convolution's box of cell `index`."""
+    """Returns the left edge of the convolution's box of cell `index`."""
     return self.column_x(index) + RADIUS + BOX_GAP
 
   def plus_x(self, index: int) -> float | None:
-    """x of the sum behind the box of cell `index`; None where the cell adds nothing to what it gives."""
+    """Returns the x of the sum behind the box of cell `index`, or None if the cell has none."""
     if not (self.residual and self.spec.cells[index].is_output):
       return None
     return self.box_x(index) + BOX_WIDTH + BOX_GAP + PLUS_RADIUS
 
   def exit(self, feature: int) -> Point:
-    """Where arrows leave a feature."""
+    """Returns where arrows leave a feature."""
     y = self.row_y(self.spec.level_of(feature))
     if feature < self.spec.num_levels:
       return INPUT_X + PILL_WIDTH / 2, y
@@ -101,7 +101,7 @@ class Layout:
 
 
 def arrows(layout: Layout) -> list[Arrow]:
-  """Every arrow of the figure with its route chosen."""
+  """Routes every arrow of the figure."""
   spec = layout.spec
   found = []
   for index, (cell, merged) in enumerate(zip(spec.cells, spec.wiring(), strict=True)):
@@ -122,7 +122,7 @@ def arrows(layout: Layout) -> list[Arrow]:
 
 
 def route(layout: Layout, arrow: Arrow) -> list[Point]:
-  """The corners of an arrow, from the feature to the rim of what it enters."""
+  """Returns the corners of an arrow, from the feature to the rim of what it enters."""
   if arrow.residual:
     return _residual_route(layout, arrow)
   x, y = layout.exit(arrow.source)
@@ -140,7 +140,7 @@ def route(layout: Layout, arrow: Arrow) -> list[Point]:
 
 
 def _residual_route(layout: Layout, arrow: Arrow) -> list[Point]:
-  """From below the input along its row, under all cells, up into the sum behind the box of the level's output."""
+  """Routes from below the input along its row, under all cells, up into the sum behind the level's output box."""
   y = layout.row_y(arrow.level)
   end_x = layout.plus_x(arrow.target)
   run_y = y + arrow.lane

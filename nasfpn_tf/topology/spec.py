@@ -111,13 +111,13 @@ class PyramidSpec:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
   def level_of(self, feature: int) -> int:
-    """Level of feature `feature`, an index as in `CellSpec.inputs`."""
+    """Returns the level of feature `feature`, an index as in `CellSpec.inputs`."""
     if feature < self.num_levels:
       return self.min_level + feature
     return self.cells[feature - self.num_levels].level
 
   def wiring(self) -> tuple[tuple[int, ...], ...]:
-    """Per cell, the features it merges, those joined by the rule of unused features last.
+    """Returns, per cell, the features it merges; those joined by the rule of unused features come last.
 
     The rule (sec. 3.1: layers that connect to nothing are added to the output of their own level): when an output cell
     is computed, every earlier feature of its level that no cell has used so far is summed into it. The inputs of the
@@ -138,7 +138,7 @@ class PyramidSpec:
     return tuple(wires)
 
   def to_dict(self) -> dict[str, Any]:
-    """The JSON form as a dict."""
+    """Returns the JSON form as a dict."""
     cells = []
     for cell in self.cells:
       entry = {'level': cell.level, 'op': cell.op, 'inputs': list(cell.inputs)}
@@ -154,7 +154,7 @@ class PyramidSpec:
     }
 
   def to_json(self, indent: int | None = None) -> str:
-    """The JSON form as text."""
+    """Returns the JSON form as text."""
     return json.dumps(self.to_dict(), indent=indent)
 
   @classmethod
@@ -261,7 +261,7 @@ class PyramidSpec:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-  """A JSON object as a dict; where a key comes twice, `json` would silently keep the last."""
+  """Builds a dict from a JSON object; rejects a duplicate key, of which `json` would silently keep the last."""
   found = dict(pairs)
   if len(found) != len(pairs):
     keys = [key for key, _ in pairs]

@@ -93,11 +93,11 @@ class SpineNetSpec:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
   def level_of(self, index: int) -> int:
-    """Level of block `index`, counted as in `BlockSpec.parents`."""
+    """Returns the level of block `index`, counted as in `BlockSpec.parents`."""
     return (*STEM_LEVELS, *(block.level for block in self.blocks))[index]
 
   def wiring(self) -> tuple[tuple[int, ...], ...]:
-    """The blocks that each block sums: its parents, and into an output those that nothing has used so far.
+    """Returns the blocks that each block sums: its parents, and for an output also the blocks still unused.
 
     Such a block joins the output of its level if it is of the same type, as its feature has the same width then; so do
     the authors' code and Model Garden.
@@ -120,7 +120,7 @@ class SpineNetSpec:
     return frozenset(range(len(STEM_LEVELS) + len(self.blocks))) - reached
 
   def to_dict(self) -> dict[str, Any]:
-    """The JSON form as a dict."""
+    """Returns the JSON form as a dict."""
     blocks = []
     for block in self.blocks:
       entry = {'level': block.level, 'block': block.block, 'parents': list(block.parents)}
@@ -130,7 +130,7 @@ class SpineNetSpec:
     return {'format': _FORMAT, 'name': self.name, 'blocks': blocks}
 
   def to_json(self, indent: int | None = None) -> str:
-    """The JSON form as text."""
+    """Returns the JSON form as text."""
     return json.dumps(self.to_dict(), indent=indent)
 
   @classmethod
@@ -218,7 +218,7 @@ _CATALOG = {SPINENET_49.name: SPINENET_49}
 
 
 def resolve(ref: str | SpineNetSpec) -> SpineNetSpec:
-  """The backbone that a configuration means: 'spinenet_49', the path of a .json file, or JSON text.
+  """Resolves 'spinenet_49', the path of a .json file, or JSON text to a backbone.
 
   Raises:
     ValueError: if there is no such name, or the file cannot be read or holds no backbone.

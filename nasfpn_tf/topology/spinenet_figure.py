@@ -35,7 +35,7 @@ _LEGEND = (
 
 
 def svg(spec: SpineNetSpec) -> str:
-  """The backbone as the text of an SVG file; blocks that lead to no output are pale."""
+  """Draws the backbone as the text of an SVG file; blocks that lead to no output are pale."""
   levels = [*STEM_LEVELS, *(block.level for block in spec.blocks)]
   kinds = ['bottleneck'] * len(STEM_LEVELS) + [block.block for block in spec.blocks]
   top = max(levels)
@@ -64,7 +64,7 @@ def svg(spec: SpineNetSpec) -> str:
 
 
 def _lines(spec: SpineNetSpec, places: list[tuple[float, float]]) -> Iterator[str]:
-  """Each feature on its way to a block that sums it; dashed where it joins because nothing has used it."""
+  """Draws each feature's line to a block that sums it; dashed if it joins because it is unused."""
   for index, (block, sources) in enumerate(zip(spec.blocks, spec.wiring(), strict=True), start=len(STEM_LEVELS)):
     end_x, end_y = places[index][0] - _HALF_WIDTH, places[index][1]
     for source in sources:
@@ -79,7 +79,7 @@ def _lines(spec: SpineNetSpec, places: list[tuple[float, float]]) -> Iterator[st
 
 
 def _block(kind: str, role: str, x: float, y: float) -> str:
-  """A rectangle for a bottleneck block, a diamond for a residual one."""
+  """Draws a rectangle for a bottleneck block, a diamond for a residual one."""
   color, rim = _FILLS[role]
   style = f'fill="{color}" stroke="{rim}" stroke-width="1.4"'
   if kind == 'residual':

@@ -71,7 +71,7 @@ class History:
       _forget_after(path, start_step)
 
   def is_evaluated(self, step: int) -> bool:
-    """Whether there is a line of the evaluation of `step`."""
+    """Tells whether there is a line of the evaluation of `step`."""
     return any(line.get('step') == step for line in read_history(self._eval_path))
 
   def add_train(self, logs: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ class History:
 
 
 def read_history(path: str) -> list[dict[str, Any]]:
-  """The lines of a history; a last line that a killed run left unfinished is passed over."""
+  """Reads the lines of a history; ignores an incomplete last line of a killed run."""
   if not tf.io.gfile.exists(path):
     return []
   lines = []

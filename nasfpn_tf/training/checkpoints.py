@@ -58,24 +58,24 @@ _STEP = re.compile(r'-(\d+)$')
 
 
 def step_of(path: str) -> int:
-  """The step in a checkpoint's name, `.../ckpt-1200`; 0 without one."""
+  """Returns the step in a checkpoint's name, `.../ckpt-1200`; 0 without one."""
   match = _STEP.search(path)
   return int(match.group(1)) if match else 0
 
 
 def is_best(path: str | None) -> bool:
-  """Whether `path` is the best checkpoint of a run: with a moving average, its weights are the averages already."""
+  """Tells whether `path` is the best checkpoint of a run, whose weights already are the moving averages."""
   return path is not None and os.path.basename(os.path.dirname(os.path.abspath(path))) == BEST_DIR
 
 
 def available(directory: str) -> list[str]:
-  """Checkpoints of `directory` by step, the newest first, whole or not."""
+  """Lists the checkpoints of `directory`, newest step first, whole or not."""
   indices = tf.io.gfile.glob(os.path.join(directory, NAME + '-*.index')) if tf.io.gfile.isdir(directory) else []
   return sorted((path.removesuffix('.index') for path in indices), key=step_of, reverse=True)
 
 
 def broken(path: str) -> str | None:
-  """What is wrong with the checkpoint `path`: reads every tensor, which checks its length and checksum."""
+  """Returns what is wrong with the checkpoint `path`: reads every tensor, which checks its length and checksum."""
   try:
     reader = tf.train.load_checkpoint(path)
     for name in reader.get_variable_to_shape_map():
@@ -86,7 +86,7 @@ def broken(path: str) -> str | None:
 
 
 def newest_intact(directory: str) -> str | None:
-  """The newest whole checkpoint of `directory`, None where there is no checkpoint.
+  """Returns the newest whole checkpoint of `directory`, or None without checkpoints.
 
   A checkpoint that a killed run left half-written is passed over with a warning.
 
@@ -127,7 +127,7 @@ def set_aside(directory: str, step: int) -> str | None:
 
 
 def resolve(path: str) -> str:
-  """The checkpoint that `path` names: a checkpoint, a directory whose newest whole one is meant, or a SavedModel.
+  """Resolves `path` to a checkpoint: itself, the newest whole one of a directory, or that of a SavedModel.
 
   Raises:
     ValueError: there is none, or it is damaged.
@@ -216,7 +216,7 @@ def _read_model(path: str, part: Callable[[dict[str, Any]], dict[str, Any]]) -> 
 
 
 def _function(model: Mapping[str, Any]) -> dict[str, Any]:
-  """What of a model's pyramid decides what it computes, but not which variables it has; empty without a pyramid."""
+  """Returns the settings of a model's pyramid that change its function but not its variables; empty without one."""
   decoder = model['decoder']
   if decoder['type'] != 'feature_pyramid':
     return {}
@@ -227,7 +227,7 @@ def _function(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _description_of(checkpoint: str) -> str | None:
-  """The params.yaml of the training or export that `checkpoint` is of; None where there is none."""
+  """Finds the params.yaml of the training or export of `checkpoint`; None if there is none."""
   directory = os.path.dirname(checkpoint if '://' in checkpoint else os.path.abspath(checkpoint))
   for parent in (directory, os.path.dirname(directory)):  # best/ and variables/ lie in the directory that has it.
     path = os.path.join(parent, 'params.yaml')
@@ -237,7 +237,7 @@ def _description_of(checkpoint: str) -> str | None:
 
 
 def _relevant(model: Mapping[str, Any]) -> dict[str, Any]:
-  """The part of a model's configuration that decides its weights."""
+  """Returns the part of a model's configuration that decides its weights."""
   kept = dict(model)
   for one_of in ('backbone', 'decoder'):
     kind = kept[one_of]['type']
@@ -253,7 +253,7 @@ def _relevant(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without(value: Any, keys: Set[str]) -> Any:
-  """`value` without `keys`, however deep."""
+  """Removes `keys` from `value` at any depth."""
   if not isinstance(value, Mapping):
     return value
   return {key: _without(inner, keys) for key, inner in value.items() if key not in keys}

@@ -40,7 +40,7 @@ def write_contact_sheet(
   rows: int = 3,
   seed: int = 0,
 ) -> None:
-  """Draws augmented images of the training records with their boxes, crowds in grey, one file of `columns * rows`.
+  """Draws augmented images of the training records with their boxes, crowds in gray, one file of `columns * rows`.
 
   Args:
     path: .jpg or .png file to write.
@@ -69,7 +69,7 @@ def write_contact_sheet(
   for i, (serialized, shard) in enumerate(records.take(columns * rows)):
     image, boxes, is_crowd = augmented(serialized, shard, tf.constant([seed, i], tf.int64))
     place = (i % columns * (width + _GAP), i // columns * (height + _GAP))
-    # The rest of the input is zero behind normalisation, which is the mean colour.
+    # The rest of the input is zero behind normalization, which is the mean color.
     sheet.paste(tuple(round(value) for value in preprocess.MEAN), (*place, place[0] + width, place[1] + height))
     picture = Image.fromarray(np.clip(np.round(image), 0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(picture)

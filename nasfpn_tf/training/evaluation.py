@@ -168,7 +168,7 @@ class CocoEvaluator:
     return {i: name if uses[name] == 1 else f'{name} ({i})' for i, name in names.items()}
 
   def detections(self) -> list[dict[str, Any]]:
-    """All detections as a COCO results list: `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`."""
+    """Returns all detections as COCO results: `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`."""
     if not self._batches:
       return []
     # One conversion of everything: one a batch of few detections would cost more than the numbers.
@@ -210,7 +210,7 @@ class CocoEvaluator:
     return metrics
 
   def _matched(self) -> faster_coco_eval.COCOeval_faster:
-    """The metrics of the images seen."""
+    """Computes the metrics of the images seen."""
     ground_truth = faster_coco_eval.COCO(self._ground_truth)
     results = self.detections()
     for number, result in enumerate(results, start=1):
@@ -224,7 +224,7 @@ class CocoEvaluator:
     return coco
 
   def _per_category_ap(self, coco: faster_coco_eval.COCOeval_faster) -> dict[str, float]:
-    """`AP/<name>` of the categories with ground truth."""
+    """Returns `AP/<name>` of the categories with ground truth."""
     metrics, names = {}, self.category_names
     for k, category_id in enumerate(coco.params.catIds):
       name = names[category_id]
@@ -242,13 +242,13 @@ class CocoEvaluator:
       )
 
   def _categories(self, labels: np.ndarray) -> np.ndarray:
-    """Category ids of an array of labels, -1 where a label has none."""
+    """Maps an array of labels to category ids, -1 for labels without one."""
     table = self._category_of_label
     inside = (labels >= 0) & (labels < len(table))
     return np.where(inside, table[np.where(inside, labels, 0)], -1)
 
   def _map_labels(self, labels: Sequence[Any] | None) -> np.ndarray:
-    """Table from label to category id; -1 where a label means nothing."""
+    """Returns the table from label to category id, -1 for unused labels."""
     ids = [category['id'] for category in self._ground_truth['categories']]
     if labels is None:
       pairs = {i: i for i in ids}
@@ -269,7 +269,7 @@ class CocoEvaluator:
     return table
 
   def _read_ground_truth(self, annotations: str | os.PathLike | Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Only what the metrics need, in a copy of our own: faster-coco-eval writes into what it is given."""
+    """Reads what the metrics need, as a copy because faster-coco-eval modifies its input."""
     if not isinstance(annotations, Mapping):
       with open(annotations, encoding='utf-8') as f:
         annotations = json.load(f)
@@ -308,7 +308,7 @@ class CocoEvaluator:
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-  """Without garbage collection, which would look through the objects of all detections again and again."""
+  """Disables garbage collection, which would scan the objects of all detections repeatedly."""
   was_enabled = gc.isenabled()
   gc.disable()
   try:
@@ -319,7 +319,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def _floats(values: Any) -> np.ndarray:
-  """An array in its own precision, so that float64 results from a file keep every digit; integers become float64."""
+  """Converts to a float array in the given precision, so that float64 keeps every digit; integers become float64."""
   values = np.asarray(values)
   return values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64)
 
@@ -329,4 +329,4 @@ def _field(entry: Any, name: str) -> Any:
 
 
 def _silent(*unused_args: Any) -> None:
-  """faster-coco-eval's printing, turned off."""
+  """Silences faster-coco-eval's printing."""

@@ -30,7 +30,7 @@ COCO_NUM_CLASSES = 91  # Category ids of COCO end at 90; 0 is background.
 
 @exp_factory.register_config_factory('nasfpn_retinanet')
 def nasfpn_retinanet() -> cfg.ExperimentConfig:
-  """RetinaNet with ResNet-50 and NAS-FPN 7 @ 256 at 640 pixels, trained as in arXiv 1904.07392, sec. 4.1.
+  """Configures RetinaNet with ResNet-50, NAS-FPN 7 @ 256 at 640 pixels, trained as in arXiv 1904.07392, sec. 4.1.
 
   SGD of momentum 0.9, batch 64, learning rate 0.08 divided by 10 after 30 and 40 of 50 epochs, weight decay 1e-4, focal
   loss of alpha 0.25 and gamma 1.5, scale jitter 0.8 to 1.2. The warm-up (500 steps from 0.0067) and the batch norm's
@@ -59,10 +59,10 @@ def nasfpn_retinanet() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('spinenet_retinanet')
 def spinenet_retinanet() -> cfg.ExperimentConfig:
-  """RetinaNet on SpineNet-49 at 640 pixels from scratch, trained by protocol B of arXiv 1912.05027.
+  """Configures RetinaNet on SpineNet-49 at 640 pixels from scratch, trained by protocol B of arXiv 1912.05027.
 
   SGD of momentum 0.9 with clipping at 10, batch 256, learning rate 0.28 divided by 10 thirty and ten epochs before the
-  end of 350, warm-up of 2000 steps, weight decay 4e-5, scale jitter 0.5 to 2.0, synchronised batch norm. Protocol A is
+  end of 350, warm-up of 2000 steps, weight decay 4e-5, scale jitter 0.5 to 2.0, synchronized batch norm. Protocol A is
   250 epochs and jitter 0.8 to 1.2; protocol C 500 epochs with swish and stochastic depth. The constants are those of
   the authors' code, whose epochs have 463 steps.
   """
@@ -88,7 +88,7 @@ def spinenet_retinanet() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('nasfpnlite_retinanet')
 def nasfpnlite_retinanet() -> cfg.ExperimentConfig:
-  """RetinaNet with MobileNetV2 and NAS-FPNLite 3 @ 48 at 320 pixels, levels 3 to 6, ReLU6.
+  """Configures RetinaNet with MobileNetV2 and NAS-FPNLite 3 @ 48 at 320 pixels, levels 3 to 6, ReLU6.
 
   No public copy of arXiv 1904.07392 states its mobile recipe. This one is that of the Object Detection API for FPNLite
   at 320 pixels: batch 128, 50000 steps, cosine from 0.08 with warm-up, weight decay 4e-5, focal loss of gamma 2;
@@ -122,7 +122,7 @@ def nasfpnlite_retinanet() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('efficientdet_retinanet')
 def efficientdet_retinanet() -> cfg.ExperimentConfig:
-  """EfficientDet-D0 at 512 pixels (arXiv 1911.09070): EfficientNet-B0, weighted BiFPN 3 @ 64, separable head 3 x 64.
+  """Configures EfficientDet-D0 at 512 pixels (arXiv 1911.09070): EfficientNet-B0, BiFPN 3 @ 64, separable head 3 x 64.
 
   SGD of momentum 0.9 with clipping at 10, batch 128, cosine from 0.16 over 300 epochs with one epoch of warm-up, weight
   decay 4e-5, moving average of 0.9998, scale jitter 0.1 to 2.0: arXiv 1911.09070, sec. 5.1, and the authors' code.
@@ -169,7 +169,7 @@ def _experiment(
   train_steps: int,
   optimizer: dict[str, Any],
 ) -> cfg.ExperimentConfig:
-  """What the recipes have in common; 640 pixels unless the model says otherwise."""
+  """Builds what the recipes share; 640 pixels unless the model says otherwise."""
   steps_per_epoch = COCO_TRAIN_IMAGES // batch_size
   model.input_size = model.input_size or [640, 640, 3]
   return cfg.ExperimentConfig(
@@ -195,6 +195,6 @@ def _experiment(
 
 
 def _stepwise(rate: float, boundaries: Sequence[int]) -> dict[str, Any]:
-  """A learning rate divided by 10 at each boundary."""
+  """Returns a learning rate that is divided by 10 at each boundary."""
   values = [rate / 10**i for i in range(len(boundaries) + 1)]
   return {'type': 'stepwise', 'stepwise': {'boundaries': list(boundaries), 'values': values}}

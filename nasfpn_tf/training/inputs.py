@@ -125,7 +125,7 @@ def build_inputs(
 
 @contextlib.contextmanager
 def naming_bad_records(*data_configs: config.DataConfig) -> Iterator[None]:
-  """Where reading stops inside at a record that TensorFlow does not name, finds it.
+  """Names the record at which reading failed inside, which TensorFlow does not.
 
   TensorFlow says 'corrupted record at 2477' or that the JPEG is invalid, but not in which file.
 

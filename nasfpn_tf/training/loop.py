@@ -83,7 +83,7 @@ class DetectionTrainer(base_trainer.Trainer):
     self._loop_started = (time.monotonic(), int(self.global_step.numpy()))
 
   def train_step(self, iterator) -> None:
-    """One step in every replica."""
+    """Runs one step in every replica."""
 
     def step_fn(inputs):
       logs = self._replica_step(inputs, model=self.model, optimizer=self.optimizer, metrics=self.train_metrics)
@@ -95,7 +95,7 @@ class DetectionTrainer(base_trainer.Trainer):
     self.strategy.run(step_fn, args=(next(iterator),), options=self._runtime_options)
 
   def train_loop_end(self) -> dict[str, Any]:
-    """Losses, learning rate and speed of the loop.
+    """Returns losses, learning rate and speed of the loop.
 
     Raises:
       nonfinite.NonFiniteLossError: a step of the loop had a loss that is no number, or huge.
@@ -114,7 +114,7 @@ class DetectionTrainer(base_trainer.Trainer):
     super().eval_begin()
 
   def eval_step(self, iterator) -> dict[str, Any]:
-    """One step in every replica; what the task returns, of all workers, as tuples with one tensor a replica."""
+    """Runs one step in every replica; returns the task's outputs of all workers, one tensor per replica."""
 
     def step_fn(inputs):
       if self.strategy.num_replicas_in_sync > 1:
@@ -146,7 +146,7 @@ class Controller(orbit.Controller):
   """
 
   def __init__(self, *, checkpoint_directory: str, initial_checkpoint: str | None = None, **kwargs):
-    """Restores `initial_checkpoint`, or the newest whole checkpoint of `checkpoint_directory`, or initialises."""
+    """Restores `initial_checkpoint`, or the newest whole checkpoint of `checkpoint_directory`, or initializes."""
     self._checkpoint_directory = checkpoint_directory
     self._initial_checkpoint = initial_checkpoint
     with _silence():

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 
 def focal_loss(logits: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor, alpha: float, gamma: float) -> tf.Tensor:
-  """Sum of the weighted sigmoid focal loss.
+  """Computes the sum of the weighted sigmoid focal loss.
 
   With x the logit of the right answer, x = logit for the anchor's own class and -logit for every other one, the loss is
   `alpha_t * sigmoid(-x)**gamma * softplus(-x)`; the power is taken as `exp(-gamma * softplus(x))`, which neither
@@ -65,7 +65,7 @@ def focal_loss(logits: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor, alpha:
 
 
 def huber_loss(predictions: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, delta: float) -> tf.Tensor:
-  """Sum over anchors of the weighted Huber loss, averaged over the four coordinates.
+  """Computes the sum over anchors of the weighted Huber loss, averaged over the four coordinates.
 
   Args:
     predictions: `[batch, anchors, 4]`.
@@ -91,7 +91,7 @@ def detection_losses(
   focal_gamma: float,
   huber_delta: float,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Classification and box loss of one replica's batch, each divided by its number of positive anchors plus one.
+  """Computes classification and box loss of a replica's batch, each divided by its positive anchors plus one.
 
   The levels are summed one by one, so the large class logits are never copied into one tensor.
 
@@ -127,6 +127,6 @@ def detection_losses(
 
 
 def _anchors_at(box_targets: tf.Tensor) -> int:
-  """Anchors of one level, from its box targets `[batch, height_l, width_l, anchors * 4]`."""
+  """Returns the anchors per location of a level, from its box targets `[batch, height_l, width_l, anchors * 4]`."""
   _, height, width, depth = box_targets.shape
   return height * width * depth // 4

@@ -27,7 +27,7 @@ from nasfpn_tf.training import ema
 
 
 def build_optimizer(params: cfg.ExperimentConfig, model: tf_keras.Model) -> tf_keras.optimizers.Optimizer:
-  """The optimizer that `trainer.optimizer_config` describes.
+  """Builds the optimizer of `trainer.optimizer_config`.
 
   `task.backbone_lr_multiplier` scales the updates of the backbone's variables, whatever the optimizer.
 
@@ -122,7 +122,7 @@ class _Scaled:
 
 
 def _key(variable: tf.Variable) -> Any:
-  """What names a variable in all of its replicas."""
+  """Returns the key that identifies a variable in all of its replicas."""
   if hasattr(variable, '_distributed_container'):
     variable = variable._distributed_container() or variable
   return variable._unique_id

@@ -46,7 +46,7 @@ def fill_batch(images: tf.Tensor, labels: dict[str, Any], batch_size: int) -> tu
 
 
 def num_images(labels: dict[str, Any]) -> tf.Tensor:
-  """Number of images of a batch that are not blank, float32."""
+  """Counts the images of a batch that are not padding, float32."""
   return tf.reduce_sum(tf.cast(labels['source_id'] != FILLER_ID, tf.float32))
 
 

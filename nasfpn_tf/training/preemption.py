@@ -34,7 +34,7 @@ class Preemption:
   """
 
   def __init__(self):
-    """Nothing is watched yet."""
+    """Initializes without watching anything yet."""
     self._told = False
     self._handler_before = None
 

@@ -109,7 +109,7 @@ class EvalProgress:
 
 
 def duration(seconds: float) -> str:
-  """`seconds` as 45s, 12m05s or 3h20m."""
+  """Formats `seconds` as 45s, 12m05s or 3h20m."""
   if not math.isfinite(seconds):
     return '?'
   seconds = max(0, round(seconds))

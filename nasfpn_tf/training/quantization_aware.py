@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Quantisation-aware training: the detector rounds weights and activations as an int8 file of it will.
+"""Quantization-aware training: the detector rounds weights and activations as an int8 file of it will.
 
-Model Garden's quantisation-aware RetinaNet has no NAS-FPN, for tfmot rewrites functional models of Keras layers and a
+Model Garden's quantization-aware RetinaNet has no NAS-FPN, for tfmot rewrites functional models of Keras layers and a
 merging cell is none. Here tfmot's quantizers are put into the layers as they are: backbone, every cell of the pyramid
 and heads. The weights stay what they were, float32 under their own names, so a checkpoint is exported like any other;
 the converter finds its own ranges by calibration. The ranges of training lie beside them, under `rounding`.
@@ -55,7 +55,7 @@ class ActivationRange(tf_keras.layers.Layer):
     self._range = _range_variables(self, [], tf.VariableAggregation.MEAN)
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """Any shape; in training the range follows the batches slowly."""
+    """Rounds a tensor of any shape; in training the range slowly follows the batches."""
     if self.calibrating:
       low, high = self._range['min_var'], self._range['max_var']
       low.assign(tf.minimum(low, tf.reduce_min(inputs)))
@@ -68,7 +68,7 @@ class KernelRounding(tf_keras.layers.Layer):
   """Rounds a kernel to 8 bits, symmetrically, each output channel in its own range."""
 
   def __init__(self, kernel: tf.Variable, is_depthwise: bool = False, **kwargs):
-    """For `kernel`, [height, width, in, out] or depthwise [height, width, in, multiplier]."""
+    """Takes a `kernel`, [height, width, in, out] or depthwise [height, width, in, multiplier]."""
     super().__init__(dtype='float32', **kwargs)
     self._shape = list(kernel.shape)
     # The quantizer's channels are the last axis.
@@ -78,7 +78,7 @@ class KernelRounding(tf_keras.layers.Layer):
     self._range = _range_variables(self, self._by_channel[-1:], tf.VariableAggregation.ONLY_FIRST_REPLICA)
 
   def call(self, kernel: tf.Tensor) -> tf.Tensor:
-    """The kernel's shape and type."""
+    """Rounds the kernel; keeps its shape and type."""
     values = tf.reshape(tf.cast(kernel, tf.float32), self._by_channel)
     # The range is always that of the present values, so evaluation takes it from them, too.
     rounded = self._quantizer(values, True, self._range)
@@ -99,13 +99,13 @@ class Rounding(tf_keras.layers.Layer):
     self.kernels: list[KernelRounding] = []
 
   def add_range(self) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function that rounds an activation, of any float type."""
+    """Returns a function that rounds an activation of any float type."""
     rounding = ActivationRange(name=f'range_{len(self.ranges)}')
     self.ranges.append(rounding)
     return lambda value: tf.cast(rounding(tf.cast(value, tf.float32)), value.dtype)
 
   def add_kernel(self, kernel: tf.Variable, is_depthwise: bool = False) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function that rounds a kernel."""
+    """Returns a function that rounds a kernel."""
     rounding = KernelRounding(kernel, is_depthwise, name=f'kernel_{len(self.kernels)}')
     self.kernels.append(rounding)
     return rounding
@@ -115,7 +115,7 @@ class Rounding(tf_keras.layers.Layer):
 
     Args:
       model: the detector.
-      batches: normalised images [batch, height, width, 3].
+      batches: normalized images [batch, height, width, 3].
 
     Raises:
       ValueError: there are no batches, or values that are not finite.
@@ -129,12 +129,12 @@ class Rounding(tf_keras.layers.Layer):
     finally:
       self._set_calibrating(False)
     if not seen:
-      raise ValueError('Quantisation-aware training needs pictures to find the ranges of the activations; none came.')
+      raise ValueError('Quantization-aware training needs images to find the ranges of the activations; none came.')
     if not all(bool(tf.reduce_all(tf.math.is_finite(v))) for layer in self.ranges for v in layer.variables):
-      raise ValueError('Activations are NaN or infinite: quantisation-aware training starts from a sound checkpoint.')
+      raise ValueError('Activations are NaN or infinite: quantization-aware training starts from a sound checkpoint.')
 
   def without_ranges(self, model: tf_keras.Model) -> types.SimpleNamespace:
-    """What `restore` reads into: the detector as it is without rounding."""
+    """Returns what `restore` reads into: the detector without rounding."""
     mine = {id(variable) for variable in self.variables}
     variables = [variable for variable in model.variables if id(variable) not in mine]
     return types.SimpleNamespace(checkpoint_items=model.checkpoint_items, variables=variables)
@@ -179,7 +179,7 @@ def prepare(model: tf_keras.Model) -> Rounding:
 def _range_variables(
   layer: tf_keras.layers.Layer, shape: list[int], aggregation: tf.VariableAggregation
 ) -> dict[str, tf.Variable]:
-  """What a tfmot quantizer keeps; those that its `build` makes cannot be assigned to on several replicas."""
+  """Creates the variables of a tfmot quantizer; its own cannot be assigned on several replicas."""
   return {
     f'{name}_var': layer.add_weight(name, shape, initializer='zeros', trainable=False, aggregation=aggregation)
     for name in ('min', 'max')
@@ -235,12 +235,12 @@ def _behind(relu: str, point: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.
 
 
 def _is_batch_norm(layer: tf_keras.layers.Layer) -> bool:
-  # Plain and synchronised batch norm have no public class in common.
+  # Plain and synchronized batch norm have no public class in common.
   return isinstance(layer, _BATCH_NORM) or hasattr(layer, 'moving_variance')
 
 
 def _layers(layer: tf_keras.layers.Layer) -> Iterator[tf_keras.layers.Layer]:
-  """All layers inside, each once."""
+  """Yields all layers inside, each once."""
   seen = set()
   for inner in layer.submodules:
     if isinstance(inner, tf_keras.layers.Layer) and id(inner) not in seen:
@@ -249,12 +249,12 @@ def _layers(layer: tf_keras.layers.Layer) -> Iterator[tf_keras.layers.Layer]:
 
 
 def _followers(model: tf_keras.Model) -> dict[int, list[tf_keras.layers.Layer]]:
-  """{id of a layer in a functional model: the layers that take its output}."""
+  """Returns {id of a layer in a functional model: the layers that take its output}."""
   return {id(layer): [node.layer for node in layer.outbound_nodes] for layer in _layers(model) if layer.outbound_nodes}
 
 
 def _relu_behind(layer: tf_keras.layers.Layer, followers: dict, head: tf_keras.layers.Layer | None) -> str | None:
-  """Name of the ReLU that alone takes a batch norm's output, as TFLite fuses it; None where there is none."""
+  """Returns the ReLU that alone takes a batch norm's output, as TFLite fuses it; None if there is none."""
   if head is not None:
     name = head.get_config().get('activation')
     return name if name in _RELUS else None
@@ -271,7 +271,7 @@ def _relu_behind(layer: tf_keras.layers.Layer, followers: dict, head: tf_keras.l
 
 
 def _ends_in_float(layer: tf_keras.layers.Layer, followers: dict) -> bool:
-  """Whether a convolution has no batch norm behind it: a predictor of the heads, or a bare one of the backbone."""
+  """Tells whether no batch norm follows a convolution: a predictor of the heads, or a bare one of the backbone."""
   behind = followers.get(id(layer))
   if behind is None:
     return layer.name.startswith(('scores', 'boxes'))

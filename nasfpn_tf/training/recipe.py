@@ -162,7 +162,7 @@ def _without_manifest(input_path: Any) -> list[str]:
 
 
 def _check_same_labels(manifests: Mapping[str, manifest_lib.Manifest | None]) -> None:
-  """Training and validation records must mean the same by a label that both have."""
+  """Checks that training and validation records agree on the meaning of every label."""
   named = [(name, manifest) for name, manifest in manifests.items() if manifest]
   for (name_a, a), (name_b, b) in itertools.pairwise(named):
     of_a = {entry['label']: (entry['id'], entry['name']) for entry in a.labels}
@@ -207,7 +207,7 @@ def _scale_learning_rates(trainer: Any, batch_size: int) -> list[str]:
 
 
 def _warnings(params: cfg.ExperimentConfig, num_replicas: int) -> list[str]:
-  """What others have seen NAS-FPN become unstable by."""
+  """Warns of settings that are known to make NAS-FPN unstable."""
   batch_size, notes = params.task.train_data.global_batch_size, []
   if batch_size < SMALL_BATCH and params.task.model.decoder.type == 'feature_pyramid':
     missing = [] if _clips(params.trainer.optimizer_config) else ['no clipping of the gradients']

@@ -69,7 +69,7 @@ def add(model_dir: str, mode: str, start_step: int) -> None:
 
 
 def revision() -> dict[str, Any] | None:
-  """The commit of this code and whether files of it were changed since; None where it is no git checkout."""
+  """Returns the commit of this code and whether files of it were changed since; None where it is no git checkout."""
   root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
   def git(*arguments: str) -> str:
@@ -86,7 +86,7 @@ def revision() -> dict[str, Any] | None:
 
 
 def versions() -> dict[str, str]:
-  """The versions of the packages that decide what a run computes."""
+  """Returns the versions of the packages that decide what a run computes."""
   found = {}
   for name in ('nasfpn-tf', *_PACKAGES):
     try:

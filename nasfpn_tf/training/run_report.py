@@ -104,7 +104,7 @@ def _image(image: diagnosis.ImageResult, files: Mapping[int, tuple[str, bytes]])
 
 
 def _files(paths: Sequence[str], wanted: set[int]) -> dict[int, tuple[str, bytes]]:
-  """File name and bytes of the images with these ids, from their records."""
+  """Returns the file name and bytes of the images with these ids, from their records."""
   found = {}
   for path in paths:
     for data, _ in framing.read_records(path):

@@ -26,7 +26,7 @@ from nasfpn_tf import processor
 
 
 def build_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
-  """The strategy that `runtime` and the environment ask for, in this order.
+  """Builds the strategy that `runtime`, then the environment, asks for.
 
   1. `runtime.tpu` (the flag `--tpu`): a TPU by name, address, or 'local'.
   2. TF_CONFIG with more than one worker, or `runtime.worker_hosts`: MultiWorkerMirroredStrategy.
@@ -85,12 +85,12 @@ def split_cpu(num_devices: int) -> None:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Whether this process writes the run's files; true for every process but the other workers of a multi-worker run."""
+  """Tells whether this process writes the run's files; false only for the non-chief workers of a multi-worker run."""
   return strategy.extended.should_checkpoint
 
 
 def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
-  """Whether other processes hold replicas too."""
+  """Tells whether other processes hold replicas too."""
   return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and _num_workers() > 1
 
 
@@ -104,7 +104,7 @@ def _devices(num_gpus: int) -> list[str]:
 
 
 def _num_workers() -> int:
-  """Workers in TF_CONFIG, the chief among them; 1 without TF_CONFIG."""
+  """Counts the workers in TF_CONFIG, including the chief; 1 without TF_CONFIG."""
   text = os.environ.get('TF_CONFIG')
   if not text:
     return 1

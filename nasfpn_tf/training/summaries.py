@@ -45,7 +45,7 @@ class DetectionPictures:
     """Draws the images of a batch until there are `NUM_PICTURES`.
 
     Args:
-      images: `[batch, height, width, 3]`, normalised, as the network gets them.
+      images: `[batch, height, width, 3]`, normalized, as the network gets them.
       groundtruths: `boxes` `[batch, n, 4]` in the original's pixels, `classes` `[batch, n]`, -1 where there is none.
       detections: `image_info`, `boxes`, `scores`, `classes`, `num_detections`, as for the evaluator.
     """

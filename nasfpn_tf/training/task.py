@@ -29,7 +29,7 @@ from nasfpn_tf.modeling import anytime, detector
 from nasfpn_tf.modeling.weights import restore, warm_start
 from nasfpn_tf.training import checkpoints, evaluation, inputs, losses, padding, quantization_aware, summaries
 
-_CALIBRATION_BATCHES = 8  # Of quantisation-aware training.
+_CALIBRATION_BATCHES = 8  # Of quantization-aware training.
 _LOSS_NAMES = ('total_loss', 'cls_loss', 'box_loss', 'model_loss')
 
 
@@ -136,7 +136,7 @@ class DetectionTask(retinanet.RetinaNetTask):
   def build_inputs(
     self, params: config.DataConfig, input_context: tf.distribute.InputContext | None = None
   ) -> tf.data.Dataset:
-    """Batches of (images, labels); see `inputs.build_inputs`."""
+    """Builds batches of (images, labels); see `inputs.build_inputs`."""
     # A pipeline feeds one batch a step to each of its replicas.
     num_replicas = input_context.num_replicas_in_sync // input_context.num_input_pipelines if input_context else 1
     if params.is_training:
@@ -153,7 +153,7 @@ class DetectionTask(retinanet.RetinaNetTask):
   def build_losses(
     self, outputs: Mapping[str, Any], labels: Mapping[str, Any], aux_losses: list[tf.Tensor] | None = None
   ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Losses of one replica's batch: (total, classification, box, total without the auxiliary losses).
+    """Computes the losses of a replica's batch: (total, classification, box, total without auxiliary losses).
 
     With exits, classification and box loss are the weighted sums over them; the auxiliary losses count once.
     """
@@ -182,7 +182,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     return total_loss, cls_loss, box_loss, model_loss
 
   def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-    """Running means of the four losses; in evaluation also reads the ground truth."""
+    """Creates running means of the four losses; in evaluation also reads the ground truth."""
     if not training:
       self._evaluator = self._build_evaluator(self.task_config.per_category_metrics)
       if self.task_config.model.anytime.enabled:
@@ -203,7 +203,7 @@ class DetectionTask(retinanet.RetinaNetTask):
   def validation_step(
     self, inputs: tuple[tf.Tensor, Mapping[str, Any]], model: tf_keras.Model, metrics: list | None = None
   ) -> dict[str, Any]:
-    """Loss, detections (of every exit, in one pass) and, if wanted, images of one replica's batch."""
+    """Computes loss, detections (of every exit, in one pass) and, if wanted, images of a replica's batch."""
     images, labels = inputs
     options = {'all_exits': True} if isinstance(model, anytime.AnytimeRetinaNet) else {}
     image_shape = labels['image_info'][:, 1, :]
@@ -243,7 +243,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     return True
 
   def reduce_aggregated_logs(self, aggregated_logs: Any, global_step: tf.Tensor | None = None) -> dict[str, float]:
-    """COCO's metrics of all images seen; also writes the images to TensorBoard.
+    """Computes COCO's metrics of all images seen; also writes the images to TensorBoard.
 
     An anytime detector's are those of its last exit; `exit_<k>/AP` and the others of COCO's twelve are of exit k.
     """
@@ -259,7 +259,7 @@ class DetectionTask(retinanet.RetinaNetTask):
 
 
 def _detections(outputs: Mapping[str, Any], labels: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-  """What `CocoEvaluator.add` takes."""
+  """Returns the arguments of `CocoEvaluator.add`."""
   return {
     'source_ids': labels['source_id'],
     'image_info': labels['image_info'],
@@ -271,7 +271,7 @@ def _detections(outputs: Mapping[str, Any], labels: Mapping[str, Any]) -> dict[s
 
 
 def _by_replica(values: Mapping[str, tuple]) -> list[dict[str, np.ndarray]]:
-  """A dictionary of arrays for each replica, from tuples with a tensor of each replica."""
+  """Splits tuples with a tensor of each replica into a dictionary of arrays per replica."""
   return [
     {key: np.asarray(value) for key, value in zip(values, replica, strict=True)}
     for replica in zip(*values.values(), strict=True)
@@ -281,6 +281,6 @@ def _by_replica(values: Mapping[str, tuple]) -> list[dict[str, np.ndarray]]:
 def freeze_batch_norm(model: tf_keras.Model) -> None:
   """Makes every batch norm of `model` use its stored statistics and keep its weights."""
   for module in model.submodules:
-    # Plain and synchronised batch norm have no public class in common.
+    # Plain and synchronized batch norm have no public class in common.
     if isinstance(module, tf_keras.layers.Layer) and hasattr(module, 'moving_variance'):
       module.trainable = False

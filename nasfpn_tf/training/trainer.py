@@ -112,7 +112,7 @@ def run(
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
-  """COCO's metrics, then the categories, then the AP of the exits, two columns of text."""
+  """Formats COCO's metrics, then the categories, then the AP of the exits, in two columns of text."""
   rows = [(name, metrics[name]) for name in COCO_METRICS if name in metrics]
   rows += [(name, value) for name, value in metrics.items() if name.startswith('AP/')]
   rows += [(name, value) for name, value in metrics.items() if name.startswith('exit_') and name.endswith('/AP')]
@@ -208,16 +208,16 @@ class Runner(train_lib.OrbitExperimentRunner):
     return {key: float(value) for key, value in (output or {}).items()}
 
   def _is_evaluated(self, step: int) -> bool:
-    """Whether the run before has evaluated this step; several workers, who must agree, take it for granted."""
+    """Tells whether the run before has evaluated this step; several workers, who must agree, take it for granted."""
     return self._history is None or strategy_lib.is_multi_worker(self.strategy) or self._history.is_evaluated(step)
 
   def _with_remedy(self, error: Exception, step: int | None) -> str:
-    """The message of `error` and what became of the checkpoint of `step`, whose weights are of no use."""
+    """Returns the message of `error` and what became of the checkpoint of `step`, whose weights are of no use."""
     remedy = checkpoints.set_aside(self.model_dir, step) if step and self._is_chief else None
     return f'{error} {remedy}' if remedy else str(error)
 
   def _description(self) -> str:
-    """The run in one line."""
+    """Describes the run in one line."""
     parts = [f'{self.trainer.model.count_params():,} parameters', f'{self.strategy.num_replicas_in_sync} replica(s)']
     if 'train' in self._mode:
       num_images = self._recipe.num_train_images
@@ -295,14 +295,14 @@ class Runner(train_lib.OrbitExperimentRunner):
     return controller
 
   def _is_over(self) -> bool:
-    """Whether no checkpoint is to be expected any more: the last one was evaluated, or none came for long."""
+    """Tells whether no further checkpoint is expected: the last one was evaluated, or none came for long."""
     waited = time.monotonic() - self._last_evaluation
     trainer_config = self.params.trainer
     is_last = int(self.trainer.global_step.numpy()) >= trainer_config.train_steps
     return is_last or waited > trainer_config.continuous_eval_timeout
 
   def _after_loop(self, output: orbit.runner.Output) -> None:
-    """Train action: progress, history, and the end of a run that was told to stop."""
+    """Acts after a training loop: progress, history, and the end of a run that was told to stop."""
     logs = {key: orbit.utils.get_value(value) for key, value in output.items()}
     logs['step'] = int(self.trainer.global_step.numpy())
     self._train_progress(logs)
@@ -316,7 +316,7 @@ class Runner(train_lib.OrbitExperimentRunner):
       self._preemption.exit_if_told(lambda: None)
 
   def _after_evaluation(self, output: orbit.runner.Output) -> None:
-    """Evaluation action: progress, eval.json and history."""
+    """Acts after an evaluation: progress, eval.json and history."""
     metrics = {key: float(orbit.utils.get_value(value)) for key, value in output.items()}
     step = int(self.trainer.global_step.numpy())
     if math.isnan(metrics.get('validation_loss', 0.0)):

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The curves of searches: samples in order, a picture written, a directory without results named."""
+"""The curves of searches: samples in order, an image written, a directory without results named."""
 
 import json
 

@@ -30,7 +30,7 @@ def pixels(width: int = 48, height: int = 32, seed: int = 0) -> np.ndarray:
 
 
 def encode(image: np.ndarray | Image.Image, format: str = 'JPEG', orientation: int | None = None, **options) -> bytes:
-  """The picture as a file, with an EXIF orientation if one is given."""
+  """The image as a file, with an EXIF orientation if one is given."""
   image = image if isinstance(image, Image.Image) else Image.fromarray(image)
   if orientation is not None:
     exif = Image.Exif()
@@ -42,7 +42,7 @@ def encode(image: np.ndarray | Image.Image, format: str = 'JPEG', orientation: i
 
 
 def coco_value(num_images: int = 6, width: int = 48, height: int = 32) -> dict:
-  """A flawless COCO value: ids that are not consecutive, two categories, one crowd, picture 30 without a box."""
+  """A flawless COCO value: ids that are not consecutive, two categories, one crowd, image 30 without a box."""
   images = [
     {'id': 10 * (index + 1), 'file_name': f'p{index}.jpg', 'width': width, 'height': height}
     for index in range(num_images)
@@ -67,7 +67,7 @@ def coco_value(num_images: int = 6, width: int = 48, height: int = 32) -> dict:
 
 
 def write_images(directory: pathlib.Path, value: dict) -> pathlib.Path:
-  """Writes a JPEG for each picture of a COCO value; returns the directory."""
+  """Writes a JPEG for each image of a COCO value; returns the directory."""
   directory.mkdir(parents=True, exist_ok=True)
   for seed, image in enumerate(value['images']):
     (directory / image['file_name']).write_bytes(encode(pixels(image['width'], image['height'], seed)))

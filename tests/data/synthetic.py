@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Records made in memory: pictures, and tf.Examples with the keys of Model Garden's TfExampleDecoder."""
+"""Records made in memory: images, and tf.Examples with the keys of Model Garden's TfExampleDecoder."""
 
 import io
 import pathlib
@@ -24,13 +24,13 @@ from PIL import Image
 
 
 def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
-  """A smooth random picture, uint8 `[height, width, 3]`."""
+  """A smooth random image, uint8 `[height, width, 3]`."""
   noise = np.random.default_rng(seed).integers(0, 256, [6, 8, 3], np.uint8)
   return np.asarray(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def encode(pixels: np.ndarray, file_format: str = 'JPEG', mode: str = 'RGB') -> bytes:
-  """A picture as a file's bytes."""
+  """An image as a file's bytes."""
   buffer = io.BytesIO()
   Image.fromarray(pixels).convert(mode).save(buffer, file_format)
   return buffer.getvalue()
@@ -87,7 +87,7 @@ def write(path: pathlib.Path, examples: Sequence[bytes]) -> str:
 
 
 def write_shards(directory: pathlib.Path, count: int, num_shards: int = 1, num_boxes: int = 3) -> str:
-  """Writes `count` pictures with source ids from 1 and returns their pattern."""
+  """Writes `count` images with source ids from 1 and returns their pattern."""
   examples = [
     example(
       encode(picture(seed=index)),

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tests of the pictures for quantisation."""
+"""Tests of the images for quantization."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from tests.training import rectangles
 
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
-  """Records of 12 pictures in 3 shards."""
+  """Records of 12 images in 3 shards."""
   return rectangles.write(tmp_path_factory.mktemp('records'), num_images=12, num_shards=3)
 
 
@@ -43,7 +43,7 @@ def test_the_same_pictures_every_time(records):
 
 def test_a_picture_counts_once(records, tmp_path):
   few = rectangles.write(tmp_path, num_images=6)
-  with pytest.raises(ValueError, match=r'6 distinct pictures .* at least 10'):
+  with pytest.raises(ValueError, match=r'6 distinct images .* at least 10'):
     calibration.load_images(f'{few},{few},{few}', 100)
   assert len(calibration.load_images(f'{records},{records}', 100)) == 12
 
@@ -54,7 +54,7 @@ def test_records_that_do_not_exist(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('content', 'message'), [(b'no record at all', 'record 0'), (b'', '0 distinct pictures')], ids=['broken', 'empty']
+  ('content', 'message'), [(b'no record at all', 'record 0'), (b'', '0 distinct images')], ids=['broken', 'empty']
 )
 def test_a_broken_or_empty_file_is_named(tmp_path, content, message):
   (tmp_path / 'x-00000-of-00001.tfrecord').write_bytes(content)

@@ -16,7 +16,7 @@
 
 The clients: LiteRT's CompiledModel, MediaPipe Tasks in Python, and MediaPipe Tasks in a browser without a window on the
 page of examples/web. They get the toy detector of the tests, or the one of NASFPN_CLIENTS_MODEL, a model_dir, with the
-picture NASFPN_CLIENTS_PICTURE.
+image NASFPN_CLIENTS_PICTURE.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ _FORMS = ('float', 'int8', 'int8_float_heads', 'post_process')
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-  """An object: corners xmin, ymin, xmax, ymax in pixels of the picture, score, name."""
+  """An object: corners xmin, ymin, xmax, ymax in pixels of the image, score, name."""
 
   box: tuple[float, float, float, float]
   score: float
@@ -57,7 +57,7 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-  """What the clients get: files by form, and a picture of exactly the size of their input."""
+  """What the clients get: files by form, and an image of exactly the size of their input."""
 
   files: dict[str, str]
   picture: str
@@ -82,7 +82,7 @@ def subject(forms, tmp_path_factory) -> Subject:
   files = {name: str(directory / f'{name}.tflite') for name in _FORMS}
   for name, path in files.items():
     tflite.export_tflite(detector, path, options[name], images)
-  # Clients scale pictures in their own ways; here is nothing to scale.
+  # Clients scale images in their own ways; here is nothing to scale.
   (inputs,) = calibration.to_inputs([predict.read_image(file)], detector.input_size, detector.keep_aspect_ratio)
   picture = str(directory / 'picture.png')
   Image.fromarray(np.rint(inputs[0]).clip(0, 255).astype(np.uint8)).save(picture)
@@ -108,7 +108,7 @@ def _assert_same(subject, expected, found, is_rounded=False):
   """Each side's objects are on the other, but for those that the threshold decides about."""
   assert expected
   with Image.open(subject.picture) as picture:
-    # What TFLite_Detection_PostProcess gives may lie beyond the picture; `predict` cuts it off, clients do not.
+    # What TFLite_Detection_PostProcess gives may lie beyond the image; `predict` cuts it off, clients do not.
     limits = picture.size * 2
   found = [dataclasses.replace(one, box=tuple(np.clip(one.box, 0, limits))) for one in found]
   scores = _ROUNDED_SCORES if is_rounded else _SCORES

@@ -37,12 +37,12 @@ class Forms:
 
   @property
   def records(self) -> str:
-    """Prefix of the records, 12 pictures."""
+    """Prefix of the records, 12 images."""
     return str(self.root / 'set')
 
   @property
   def pictures(self) -> pathlib.Path:
-    """Directory of the pictures in the records."""
+    """Directory of the images in the records."""
     return self.root / 'set_images'
 
   @property

@@ -66,5 +66,5 @@ def test_what_surrounds_the_network_is_named():
 
 
 def test_raw_outputs_need_a_suppression():
-  with pytest.raises(ValueError, match='no suppression'):
+  with pytest.raises(ValueError, match='no NMS'):
     metadata.raw_outputs(_convert(lambda x: {'y': tf.exp(x)}, tf.TensorSpec([2], name='x')))

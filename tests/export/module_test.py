@@ -43,7 +43,7 @@ def test_boxes_go_back_to_the_picture():
   boxes = module.to_original(inside, image_info[tf.newaxis])[0].numpy()
   np.testing.assert_allclose(boxes[0], [0, 0, 300, 600], atol=1e-3)
   np.testing.assert_allclose(boxes[1], [150, 150, 225, 300], atol=1e-3)
-  np.testing.assert_allclose(boxes[2], [0, 46.875, 300, 600], atol=1e-3)  # Clipped to the picture, not to the input.
+  np.testing.assert_allclose(boxes[2], [0, 46.875, 300, 600], atol=1e-3)  # Clipped to the image, not to the input.
 
 
 def test_unknown_input_type(exported):

@@ -40,7 +40,7 @@ _OUTPUTS = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_det
 
 @pytest.fixture(scope='module')
 def picture(forms):
-  """Path of a picture."""
+  """Path of an image."""
   return str(forms.pictures / '0.jpg')
 
 
@@ -161,7 +161,7 @@ def test_onnx(forms, picture, expected, tmp_path):
   done = subprocess.run([*command, '--opset', '17', '--output', path], capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stderr
   session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
-  # The toy's input is of the pictures' size: nothing to letterbox.
+  # The toy's input is of the images' size: nothing to letterbox.
   image = predict.read_image(picture)[np.newaxis].astype(np.float32)
   boxes, scores = session.run(['decoded_boxes', 'decoded_box_scores'], {'inputs': image})
   of_tf = tf.saved_model.load(version).signatures['raw'](inputs=tf.constant(image))

@@ -88,7 +88,7 @@ def test_builtin_is_the_models_own(num_classes, options):
 
 @pytest.mark.parametrize('options', [{}, {'use_class_agnostic_nms': True}], ids=['by_class', 'agnostic'])
 def test_boxes_without_area_do_not_hold_up_the_runtime(options):
-  """Those that lie outside the picture have none once they are clipped; the best one of all is such a box."""
+  """Those that lie outside the image have none once they are clipped; the best one of all is such a box."""
   model = _model(2, max_num_detections=20, **options)
   logits, boxes = _raw_outputs(2)
   boxes['3'][..., :2] += 4.0  # Down and to the right by more than the anchors' size.

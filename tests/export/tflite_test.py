@@ -75,7 +75,7 @@ def test_facts_beside_the_file(forms):
   assert facts['size_bytes'] == os.path.getsize(forms.tflite('int8'))
   assert facts['calibration_images'] == 12
   assert facts['labels'][0] == {'label': 1, 'id': 7, 'name': 'red'}
-  assert 1e-6 < facts['max_error']['class_scores'] < 0.5  # Quantised, and it says by how much that tells.
+  assert 1e-6 < facts['max_error']['class_scores'] < 0.5  # Quantized, and it says by how much that tells.
   assert facts['post_processing']['num_classes'] == 2
 
 

@@ -32,7 +32,7 @@ def test_a_tflite_file(forms, tmp_path):
   assert (found.name, found.form, found.quantization, found.input_size) == ('toy', 'tflite', 'none', (128, 128))
   assert found.latency_ms.runs == 3 and found.threads == 1 and found.runtime.startswith('ai-edge-litert ')
   assert set(found.parts_ms) == set(record.PARTS)
-  assert found.metrics['AP'] > 0.2 and found.evaluated_on == 'set (12 pictures)'
+  assert found.metrics['AP'] > 0.2 and found.evaluated_on == 'set (12 images)'
   assert found.digest and found.facts == {'train_steps': 120}
   record.append(str(tmp_path / 'records.jsonl'), found)
   assert record.load([str(tmp_path / 'records.jsonl')]) == [found]
@@ -63,7 +63,7 @@ def test_onnx(forms, tmp_path):
   tflite = benchmark.measure(benchmark.Options(forms.tflite('float'), runs=2))
   assert found.total_multiply_adds == tflite.total_multiply_adds
   assert found.input_size == (128, 128) and found.runtime.startswith('onnxruntime') and not found.metrics
-  with pytest.raises(ValueError, match='no suppression to evaluate'):
+  with pytest.raises(ValueError, match='no NMS to evaluate'):
     benchmark.measure(benchmark.Options(path, input_path=forms.records, runs=2))
 
 

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 
-"""Labels of the frontier's picture cover each other nowhere."""
+"""Labels of the frontier's image cover each other nowhere."""
 
 import itertools
 

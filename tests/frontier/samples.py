@@ -37,7 +37,7 @@ _SAMPLE = record.ModelRecord(
   runtime='runtime 1.0',
   peak_memory_bytes=30_000_000,
   metrics={'AP': 0.5, 'AP50': 0.8},
-  evaluated_on='test (72 pictures)',
+  evaluated_on='test (72 images)',
   facts={'train_steps': 600},
 )
 

@@ -200,7 +200,7 @@ def test_repository_layout():
 
 
 def test_the_checks_find_what_they_are_for():
-  assert wrong_flags('python scripts/describe.py --topology=fpn --colour=red') == ['--colour of scripts/describe.py']
+  assert wrong_flags('python scripts/describe.py --topology=fpn --color=red') == ['--color of scripts/describe.py']
   assert wrong_flags('./scripts/quickstart.sh --smoke --fast') == ['--fast of scripts/quickstart.py']
   assert wrong_flags('nasfpn-describe --noseparable --help | dot --Tsvg') == []
   assert list(commands('cd x\n$ python scripts/describe.py \\\n  --dot\n')) == ['python scripts/describe.py    --dot']

@@ -14,7 +14,9 @@
 
 """Words that no file of the project holds: leftovers, paths of one machine, unusual names of usual things."""
 
+import ast
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -40,6 +42,24 @@ INSTEAD = {
   r'\bfrom same inputs to same answers\b': 'both give the same results on the same inputs',
   r'^#+ (?:Words|Where is what|Less memory|Your own|What ends\b.*|When something goes wrong)$': 'a usual heading',
 }
+
+
+# The same in docstrings, comments and messages, where the rules of the documents do not reach.
+INSTEAD_IN_CODE = {
+  r'\b(?:normal|serial|general|initial|synchron|quant)is(?:e|ed|es|ing|ation)\b': 'the same with z',
+  r'\bnext to nothing\b': 'what is left out, in numbers',
+  r'\bits (?:luck|last words)\b': 'plain words',
+  r'\bfrom same inputs to same answers\b': 'both give the same results on the same inputs',
+  r'\b(?:an? |the )(?:blank |letterboxed |input )?pictures?\b': 'image',
+  r'\btold apart from nothing\b|\bspeaks? for (?:it|them)sel(?:f|ves)\b|\bwithout a word\b': 'plain words',
+}
+# Words that end in s and are no verbs.
+NO_VERBS = re.compile(
+  r'Anchors|Always|Axes|Batches|Boxes|Bytes|Categories|Checkpoints|Classes|Completions|Configurations|'
+  r'Curves|Detections|Facts|Features|Functions|Images|Indices|Its|Jobs|Levels|Lines|Loss|Losses|Messages|'
+  r'Milliseconds|Models|Multiply-adds|Numbers|Operations|Paths|Pictures|Predictions|Problems|Rows|'
+  r'Strokes|Tensors|This|Trials|Tuples|Workers'
+)
 
 
 def found_in_lines(pattern: re.Pattern, paths: list[str] = TEXTS) -> list[str]:
@@ -86,7 +106,65 @@ def test_documents_wrap_at_120_columns(path):
   assert not long, '\n'.join(['', *long])
 
 
+def functions(path: str) -> Iterator[ast.FunctionDef]:
+  """Public functions and methods of a module, without properties, which are documented as the attributes they are."""
+
+  def walk(node):
+    for child in ast.iter_child_nodes(node):
+      if isinstance(child, ast.ClassDef | ast.If | ast.Try):
+        yield from walk(child)
+      elif isinstance(child, ast.FunctionDef) and not re.match(r'_(?!_)', child.name):
+        is_property = any('property' in ast.unparse(decorator) for decorator in child.decorator_list)
+        yield from [] if is_property else [child]
+
+  return walk(repository.tree(path))
+
+
+def begins_with_a_verb(docstring: str) -> bool:
+  """Whether the first word is a verb in the third person ("Returns"), or points to the base class ("See ...")."""
+  word = re.split(r'[\s,.:;]', docstring, maxsplit=1)[0]
+  return word == 'See' or (bool(re.fullmatch(r'[A-Z][a-z-]+[a-rt-z]s', word)) and not NO_VERBS.fullmatch(word))
+
+
+@pytest.mark.parametrize('directory', ['nasfpn_tf', 'scripts', 'benchmarks'])
+def test_docstrings_of_functions_begin_with_a_verb(directory):
+  problems = [
+    f'{path}:{function.lineno}: {function.name}: {docstring.splitlines()[0]}'
+    for path in repository.python_files(directory)
+    for function in functions(path)
+    if (docstring := ast.get_docstring(function)) and not begins_with_a_verb(docstring)
+  ]
+  assert not problems, '\n'.join(['what does it do? e.g. "Returns ..."', *problems])
+
+
+def prose_lines(path: str) -> Iterator[tuple[int, str]]:
+  """(number, text) of the lines of a Python file with a comment, or with a string of several words."""
+  lines = repository.text(path).splitlines()
+  strings = [
+    node
+    for node in ast.walk(repository.tree(path))
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(' ') >= 2
+  ]
+  numbers = {number for node in strings for number in range(node.lineno, node.end_lineno + 1)}
+  for number, line in enumerate(lines, 1):
+    if number in numbers or '# ' in line:
+      yield number, re.sub(r'`[^`]+`', '', line)
+
+
+def test_code_uses_the_words_of_the_field():
+  problems = [
+    f'{path}:{number}: {match[0]!r}: rather {better}'
+    for path in repository.python_files('nasfpn_tf', 'scripts', 'benchmarks')
+    for number, line in prose_lines(path)
+    for word, better in INSTEAD_IN_CODE.items()
+    for match in re.finditer(word, line, re.IGNORECASE)
+  ]
+  assert not problems, '\n'.join(['', *problems])
+
+
 def test_the_patterns_find_what_they_are_for():
+  assert begins_with_a_verb('Returns the level.') and begins_with_a_verb('See base class.')
+  assert not any(map(begins_with_a_verb, ['The level.', 'Boxes of a batch.', 'Loss.', '[n, 4] boxes', 'What it does.']))
   assert LEFTOVERS.search('# TO' + 'DO(me): later')
   assert MACHINE.search('--model_dir=/tm' + 'p/run')
   assert MACHINE.search("open('/ho" + "me/me/x')")

@@ -27,7 +27,7 @@ def test_conv_batch_norm_keeps_the_layer_contract(separable):
   layer = testing.run_layer_test(
     blocks.ConvBatchNorm, kwargs, np.random.default_rng(0).normal(size=[2, 5, 4, 3]).astype('float32'), (2, 5, 4, 6)
   )
-  assert len(layer.losses) == (2 if separable else 1), 'each kernel is regularised, the bias is not'
+  assert len(layer.losses) == (2 if separable else 1), 'each kernel is regularized, the bias is not'
 
 
 def test_sync_batch_norm_is_passed_on():

@@ -28,7 +28,7 @@ CHANNELS = {2: 4, 3: 6, 4: 8, 5: 10}
 
 
 def _features(min_level=3, size=(128, 128), batch=2, max_level=5, seed=0):
-  """{level: feature} of a backbone with `CHANNELS` on a picture of `size`."""
+  """{level: feature} of a backbone with `CHANNELS` on an image of `size`."""
   rng = np.random.default_rng(seed)
   return {
     str(level): rng.normal(size=[batch, size[0] >> level, size[1] >> level, CHANNELS[level]]).astype('float32')

@@ -36,7 +36,7 @@ def _features(seed):
 
 
 def _trained_pyramid(name, separable):
-  tf_keras.utils.set_random_seed(0)  # How well untrained weights quantise is a matter of luck.
+  tf_keras.utils.set_random_seed(0)  # How well untrained weights quantize is a matter of luck.
   pyramid = FeaturePyramid(
     name, num_repeats=1, num_filters=8, use_separable_conv=separable, activation='relu6', norm_momentum=0.5,
     dropblock_keep_prob=0.9,

@@ -84,14 +84,14 @@ def test_slower_steps_are_noticed():
   assert stopped.milliseconds[-1] == pytest.approx(30.0)  # This one could not know.
   assert stopped(IMAGE).exit_stage == 1
   assert stopped.milliseconds[-1] == pytest.approx(12.0)
-  assert stopped.summary() == 'pictures: 1 at exit 1, 1 at exit 2, 1 at exit 4 of 4; slowest 30.0 ms, 1 late'
+  assert stopped.summary() == 'images: 1 at exit 1, 1 at exit 2, 1 at exit 4 of 4; slowest 30.0 ms, 1 late'
 
 
 def test_a_summary_counts_what_came_late():
   stopped = deadline(Slow(), 5)
-  assert stopped.summary() == 'pictures: none; 0 late'
+  assert stopped.summary() == 'images: none; 0 late'
   stopped(IMAGE)
-  assert stopped.summary() == 'pictures: 1 at exit 1 of 4; slowest 12.0 ms, 1 late'
+  assert stopped.summary() == 'images: 1 at exit 1 of 4; slowest 12.0 ms, 1 late'
 
 
 def test_there_must_be_time_and_exits():
@@ -115,7 +115,7 @@ def test_steps_of_a_predictor():
   for use in (Slow().refine, Slow().detect):
     with pytest.raises(ValueError, match='of another predictor'):
       use(predictor.begin(IMAGE))
-  with pytest.raises(ValueError, match='A picture is uint8'):
+  with pytest.raises(ValueError, match='An image is uint8'):
     predictor.begin(IMAGE.astype(np.float32))
 
 

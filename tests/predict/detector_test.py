@@ -146,7 +146,7 @@ def test_what_is_no_image(detector, given, message):
 
 def test_a_broken_file_is_named(detector, tmp_path):
   (tmp_path / 'x.jpg').write_bytes(b'\xff\xd8\xff\xe0 broken')
-  with pytest.raises(ValueError, match=r'x\.jpg: not a picture') as raised:
+  with pytest.raises(ValueError, match=r'x\.jpg: not an image') as raised:
     detector(tmp_path / 'x.jpg')
   assert 'BytesIO' not in str(raised.value)
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tests of detections drawn on pictures."""
+"""Tests of detections drawn on images."""
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def test_the_best_is_on_top():
 
 def test_boxes_beyond_the_picture_are_cut_or_left_out():
   boxes = np.array([[-20, -20, 50, 500], [200, 200, 300, 300]])
-  drawn = np.asarray(drawing.annotate(GREY, boxes, [1, 2], ['a long caption for a small picture', 'y']))
+  drawn = np.asarray(drawing.annotate(GREY, boxes, [1, 2], ['a long caption for a small image', 'y']))
   assert drawn.shape == GREY.shape
   assert tuple(drawn[40, 159]) == drawing.color_of(1)
   assert not (drawn == drawing.color_of(2)).all(axis=-1).any()

@@ -47,10 +47,10 @@ def _save(path, size=(40, 30), **options):
 
 def test_results_and_annotated_pictures(tmp_path):
   paths = [_save(tmp_path / 'a' / 'x.png'), _save(tmp_path / 'b' / 'x.jpg', (100, 80)), str(tmp_path / 'a' / 'bad.jpg')]
-  (tmp_path / 'a' / 'bad.jpg').write_bytes(b'not a picture')
+  (tmp_path / 'a' / 'bad.jpg').write_bytes(b'not an image')
   failures = predict.predict_files(Corners(), paths, str(tmp_path / 'out'), score_threshold=0.5).failures
   assert list(failures) == [paths[2]]
-  assert 'not a picture' in failures[paths[2]]
+  assert 'not an image' in failures[paths[2]]
   assert sorted(os.listdir(tmp_path / 'out')) == ['detections.json', 'x-2.jpg', 'x.jpg']
   results = json.loads((tmp_path / 'out' / 'detections.json').read_text())
   assert results[0] == {

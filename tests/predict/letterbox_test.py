@@ -21,7 +21,7 @@ import tensorflow as tf
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.predict import letterbox
 
-# Normalising and back, which TensorFlow's way does and NumPy's does not, rounds twice.
+# Normalizing and back, which TensorFlow's way does and NumPy's does not, rounds twice.
 _ROUNDING = 4 * np.finfo(np.float32).eps * 255
 
 

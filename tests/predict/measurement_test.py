@@ -26,7 +26,7 @@ from nasfpn_tf.predict import Detections, measurement
 
 
 class _Oracle:
-  """Knows the pictures by their pixels, and answers with their ground truth."""
+  """Knows the images by their pixels, and answers with their ground truth."""
 
   def __init__(self, labels, answers):
     self.labels = {entry['label']: entry for entry in labels}
@@ -39,7 +39,7 @@ class _Oracle:
 
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
-  """Five validation pictures as records, their annotations, and the predictor that knows them."""
+  """Five validation images as records, their annotations, and the predictor that knows them."""
   directory = tmp_path_factory.mktemp('measurement')
   paths = digits.make_digits(str(directory / 'pictures'), num_train=1, num_val=5, num_processes=1, progress=False)
   prefix = str(directory / 'val')
@@ -72,7 +72,7 @@ def test_the_first_pictures_do_not_count_for_the_time(records, tmp_path, monkeyp
   prefix, predictor = records
   model = tmp_path / 'detector.tflite'
   model.touch()
-  # 9, 9 and 9 seconds for the pictures that warm up, then 1 and 3.
+  # 9, 9 and 9 seconds for the images that warm up, then 1 and 3.
   ticks = iter(np.cumsum([0, 9, 0, 9, 0, 9, 0, 1, 0, 3]).tolist())
   monkeypatch.setattr(measurement.time, 'perf_counter', lambda: next(ticks))
   assert measurement.measure(predictor, str(model), prefix)['latency_ms'] == 2000.0

@@ -48,7 +48,7 @@ def _count_common(expected, actual, score_tolerance):
   return common
 
 
-# A larger and a smaller picture than the network's input, neither of its proportions.
+# A larger and a smaller image than the network's input, neither of its proportions.
 @pytest.mark.parametrize('shape', [(200, 150), (70, 110)])
 @pytest.mark.parametrize('name', ['saved_model', 'float'])
 def test_same_detections_as_the_checkpoint(forms, checkpoint, name, shape):
@@ -63,7 +63,7 @@ def test_same_detections_as_the_checkpoint(forms, checkpoint, name, shape):
 
 @pytest.mark.parametrize(('name', 'score_tolerance'), [('raw', 0.02), ('post_process', 1e-3)])
 def test_same_objects_as_the_checkpoint(forms, checkpoint, name, score_tolerance):
-  """Rounded pictures ('raw' takes uint8) and suppression before clipping: near the same, not the same."""
+  """Rounded images ('raw' takes uint8) and suppression before clipping: near the same, not the same."""
   predictor = _form(forms, name)
   expected, common = 0, 0
   for number in range(12):

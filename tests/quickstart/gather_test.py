@@ -33,7 +33,7 @@ def _write(path, content):
 
 @pytest.fixture
 def quickstart(tmp_path):
-  """The files that a chain leaves, of two pictures."""
+  """The files that a chain leaves, of two images."""
   plan = chain.Quickstart(tmp_path / 'out put', chain.Scale(3, 2))
   names = [path.name for path in plan.shown_pictures]
   for path in plan.shown_pictures:
@@ -76,7 +76,7 @@ def test_the_report_shows_what_the_files_say(quickstart):
     assert words in text, words
   assert text.count('class="b-truth"') == 2
   assert text.count('class="b-good"') == 3  # Found by three of the four forms ...
-  assert text.count('class="b-missed"') == 1 + 4  # ... and missed by the fourth; the second picture's by all.
+  assert text.count('class="b-missed"') == 1 + 4  # ... and missed by the fourth; the second image's by all.
   assert not list(quickstart.output_dir.glob('*.partial'))
 
 

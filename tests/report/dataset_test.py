@@ -56,7 +56,7 @@ _SUMMARY = {
 def test_text_says_it_all():
   text = dataset.text([_SUMMARY])
   for part in (
-    'records/<train>-*: 3 pictures in 2 files',
+    'records/<train>-*: 3 images in 2 files',
     '5, and 1 crowds',
     '4 (80.0 %) / 1 (20.0 %) / 0 (0.0 %)',
     '1 of 2: a & b',

@@ -74,7 +74,7 @@ def report(tmp_path):
     baseline='TFLite float',
     pictures=shown,
     score_threshold=0.3,
-    latency_note='Latency: the median of 50 pictures.',
+    latency_note='Latency: the median of 50 images.',
     loss=[curves.Series('loss', [1, 2, 3], [3.0, 2.0, 1.0], smoothing=0.5)],
     accuracy=[curves.Series('AP', [1, 2], [0.1, 0.6])],
     topology=topology.svg(topology.get('nas_fpn')),
@@ -92,7 +92,7 @@ def test_is_one_well_formed_file(report):
   assert checker.open == []
   assert 'script' not in checker.count and 'link' not in checker.count
   assert all(reference.startswith(('data:', '#')) for reference in checker.loaded)
-  assert checker.count['image'] == 3  # Every picture is embedded once ...
+  assert checker.count['image'] == 3  # Every image is embedded once ...
   assert checker.count['use'] >= 3 * (1 + 3)  # ... and shown with the ground truth and with every form's boxes.
 
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Annotated pictures."""
+"""Annotated images."""
 
 import base64
 import io

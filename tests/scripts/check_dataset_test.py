@@ -29,7 +29,7 @@ from tests.data import samples
 
 @pytest.fixture(name='records', scope='module')
 def _records(tmp_path_factory):
-  """A directory with two splits that share picture 10."""
+  """A directory with two splits that share image 10."""
   directory = tmp_path_factory.mktemp('records')
   value = samples.coco_value()
   images = samples.write_images(directory / 'images', value)

@@ -37,11 +37,11 @@ def test_records_from_the_command_line(tmp_path):
     f'--annotations={annotations}', f'--image_dir={images}', f'--output_prefix={tmp_path}/out/train', '--num_shards=2'
   )
   assert result.returncode == 0, result.stderr
-  assert f'{tmp_path}/out/train-*.tfrecord: 5 pictures in 2 files' in result.stdout
+  assert f'{tmp_path}/out/train-*.tfrecord: 5 images in 2 files' in result.stdout
   assert '1 box_clipped, fixed' in result.stdout
   assert '1 image_unreadable, dropped' in result.stdout
   assert 'labels (2 classes, num_classes 3): 1 cat, 2 dog' in result.stdout
-  assert 'train: pictures 6/6' in result.stderr
+  assert 'train: images 6/6' in result.stderr
   assert find_manifest(f'{tmp_path}/out/train-*').num_records == 5
 
 

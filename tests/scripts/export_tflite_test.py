@@ -62,6 +62,6 @@ def test_calibration_records_without_a_picture(tmp_path):
     '--model=absent', '--quant_type=int8', f'--calibration_tfrecord={records}', f'--tflite_path={tmp_path}/x.tflite'
   )
   assert result.returncode == 1
-  assert f'export_tflite: {records}: 0 distinct pictures are too few to calibrate with' in result.stderr
+  assert f'export_tflite: {records}: 0 distinct images are too few to calibrate with' in result.stderr
   assert 'Traceback' not in result.stderr
   assert os.listdir(tmp_path) == ['val.tfrecord']

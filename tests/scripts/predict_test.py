@@ -47,7 +47,7 @@ def test_pictures_of_which_one_is_broken(forms, tmp_path):
   assert result.returncode == 1
   assert f'2 images: {tmp_path}/out' in result.stdout
   assert '1 of 3 inputs could not be read' in result.stderr
-  assert f'{pictures}/broken.jpg: not a picture' in result.stderr
+  assert f'{pictures}/broken.jpg: not an image' in result.stderr
   assert 'Traceback' not in result.stderr
   results = json.loads((tmp_path / 'out' / 'detections.json').read_text())
   assert [entry['image'] for entry in results] == [str(pictures / '0.jpg'), str(pictures / '1.jpg')]

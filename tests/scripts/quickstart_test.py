@@ -27,7 +27,7 @@ _SCRIPTS = testing.repo_root() / 'scripts'
 
 @pytest.mark.slow
 def test_runs_from_end_to_end_and_only_once(tmp_path):
-  """Two minutes: every command of the chain on a few pictures, in a path with a space, from another directory."""
+  """Two minutes: every command of the chain on a few images, in a path with a space, from another directory."""
   output_dir = tmp_path / 'out put'
   command = [sys.executable, str(_SCRIPTS / 'quickstart.py'), '--smoke', f'--output_dir={output_dir}']
   first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -37,7 +37,7 @@ def test_runs_from_end_to_end_and_only_once(tmp_path):
     result = json.loads((output_dir / 'evaluation' / form / 'evaluation.json').read_text())
     assert result['num_images'] == 10 and 0 <= result['AP'] <= 1
   assert report.count('class="b-truth"') >= 10
-  assert 'there already' not in first.stdout and 'Next, on your own pictures' in first.stdout
+  assert 'there already' not in first.stdout and 'Next, on your own images' in first.stdout
 
   second = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
   assert second.returncode == 0, second.stderr[-3000:]

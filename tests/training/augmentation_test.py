@@ -51,7 +51,7 @@ class Shade(Operation):
 
 
 def picture() -> tuple[np.ndarray, np.ndarray]:
-  """Squares of 20 pixels in random colours, and three boxes."""
+  """Squares of 20 pixels in random colors, and three boxes."""
   colors = np.random.default_rng(7).integers(0, 256, [6, 8, 3])
   boxes = np.float32([[0.1, 0.2, 0.5, 0.6], [0.55, 0.5, 0.95, 0.9], [0.0, 0.75, 0.2, 1.0]])
   return np.kron(colors, np.ones([20, 20, 1])).astype(np.uint8), boxes

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tests of the picture of augmented training images."""
+"""Tests of the image of augmented training images."""
 
 import numpy as np
 import pytest

@@ -128,7 +128,7 @@ def test_equals_pycocotools_to_the_last_digits_and_per_category():
 @pytest.mark.parametrize('dataset,split', [('bccd', 'val'), ('coco_mini', 'val'), ('coco_mini', 'train')])
 def test_ground_truth_fed_back_scores_one(dataset, split):
   truth = json.loads((testing.shared_data(dataset) / 'annotations' / f'instances_{split}.json').read_text())
-  evaluator = evaluation.CocoEvaluator(truth, max_detections=500)  # Above the boxes of any category in a picture.
+  evaluator = evaluation.CocoEvaluator(truth, max_detections=500)  # Above the boxes of any category in an image.
   _feed(evaluator, [image['id'] for image in truth['images']], _perfect_results(truth))
   metrics = evaluator.evaluate()
   assert metrics['AP'] == metrics['ARmax500'] == pytest.approx(1.0)

@@ -33,7 +33,7 @@ from tests.data import synthetic
 
 @pytest.fixture(scope='module')
 def pattern(tmp_path_factory) -> str:
-  """Seven pictures in two files."""
+  """Seven images in two files."""
   return synthetic.write_shards(tmp_path_factory.mktemp('set'), 7, num_shards=2)
 
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Sixteen COCO pictures learnt by heart: labels, losses and decoding agree on 38 classes and boxes of all sizes."""
+"""Sixteen COCO images learnt by heart: labels, losses and decoding agree on 38 classes and boxes of all sizes."""
 
 import json
 
@@ -30,7 +30,7 @@ WEIGHTS = 'mobilenet_v2_1.0_224_no_top_from_tf2_ptq_int8.h5'
 
 @pytest.fixture(scope='module')
 def prefix(tmp_path_factory):
-  """Records of the first pictures of coco_mini."""
+  """Records of the first images of coco_mini."""
   source = testing.shared_data('coco_mini')
   coco = json.loads((source / 'annotations' / 'instances_train.json').read_text())
   coco['images'] = coco['images'][:NUM_IMAGES]

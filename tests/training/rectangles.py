@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A toy data set and a toy detector that the tests of training share: coloured rectangles, 128 pixels, two classes."""
+"""A toy data set and a toy detector that the tests of training share: colored rectangles, 128 pixels, two classes."""
 
 import pathlib
 
@@ -30,7 +30,7 @@ COLORS = {7: (220, 40, 40), 9: (40, 60, 220)}  # By category id; the labels are 
 def write(
   directory: pathlib.Path, num_images: int = 6, num_shards: int = 2, seed: int = 0, name: str = 'set', **options
 ) -> str:
-  """Writes records of `num_images` pictures of 1 to 3 rectangles; returns their prefix. Options: the writer's."""
+  """Writes records of `num_images` images of 1 to 3 rectangles; returns their prefix. Options: the writer's."""
   rng = np.random.default_rng(seed)
   pictures = directory / f'{name}_images'
   pictures.mkdir(parents=True)

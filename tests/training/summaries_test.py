@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Pictures for TensorBoard show the right pixels and boxes at the right place."""
+"""Images for TensorBoard show the right pixels and boxes at the right place."""
 
 import numpy as np
 

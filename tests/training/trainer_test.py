@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""One run from records to a detector that has learnt its four pictures, and all that it leaves behind."""
+"""One run from records to a detector that has learnt its four images, and all that it leaves behind."""
 
 import io
 import itertools

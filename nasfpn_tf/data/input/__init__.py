@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Turns records into augmented, labelled batches."""
+"""Turns records into augmented, labeled batches."""
 
 import importlib
 

@@ -55,9 +55,9 @@ class AnchorGrid:
       raise ValueError(f'there must be positive num_scales, aspect_ratios and anchor_size, got {self}.')
 
   def best_iou(self, boxes: np.ndarray) -> np.ndarray:
-    """Highest IoU of each box with any anchor.
+    """Computes the highest IoU of each box with any anchor.
 
-    Anchors of one shape differ only in their centre, and both overlap and IoU are greatest for the centre nearest to
+    Anchors of one shape differ only in their center, and both overlap and IoU are greatest for the center nearest to
     the box's, so one anchor of each shape has to be looked at.
 
     Args:
@@ -84,9 +84,9 @@ class AnchorGrid:
     return best
 
   def scale_to_input(self, boxes: np.ndarray, image_sizes: np.ndarray) -> np.ndarray:
-    """Boxes `[n, 4]` in pixels of pictures of the sizes `[n, 2]` (height, width) -> pixels of the input.
+    """Scales boxes `[n, 4]` from pixels of images of sizes `[n, 2]` (height, width) to pixels of the input.
 
-    Pictures are scaled to fit with their aspect ratio kept, as without augmentation.
+    Images are scaled to fit with their aspect ratio kept, as without augmentation.
     """
     scale = np.min(np.asarray(self.input_size) / np.asarray(image_sizes, np.float64).reshape(-1, 2), axis=1)
     return np.asarray(boxes, np.float64).reshape(-1, 4) * scale[:, None]

@@ -123,7 +123,7 @@ def _require(condition: tf.Tensor, message: str, where: list[str | tf.Tensor]) -
 
 
 def source_id(text: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
-  """Returns an image's id as an int64 scalar: the number in `text`, or a hash of the text and the picture's bytes."""
+  """Returns an image's id as an int64 scalar: the number in `text`, or a hash of the text and the image's bytes."""
   return tf.cond(
     tf.strings.regex_full_match(text, r'-?\d{1,18}'),
     lambda: tf.strings.to_number(text, tf.int64),
@@ -153,7 +153,7 @@ def _decode_image(encoded: tf.Tensor, where: list[str | tf.Tensor]) -> tf.Tensor
 
 
 def _num_pixels(encoded: tf.Tensor) -> tf.Tensor:
-  """The number of pixels that the header of a picture announces, int64; -1 for a format that cannot hold too many."""
+  """Returns the number of pixels in the header of an image, int64; -1 if its format cannot hold too many."""
   header = tf.strings.substr(tf.strings.join([tf.strings.substr(encoded, 0, 26), b'\0' * 26]), 0, 26)
 
   def sides(offset: int, dtype: tf.DType, little_endian: bool) -> tf.Tensor:
@@ -174,7 +174,7 @@ def _num_pixels(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _is_decodable(encoded: tf.Tensor) -> tf.Tensor:
-  """Whether the bytes decode; far slower than decoding them, because a graph has no other way to catch an error."""
+  """Tells whether the bytes decode; much slower than decoding them, since a graph cannot catch an error otherwise."""
 
   def attempt_pixels(data: tf.Tensor) -> tf.Tensor:
     # What is too large is left to the check that says so.

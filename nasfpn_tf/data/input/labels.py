@@ -27,7 +27,7 @@ _EPSILON = 1e-8
 
 
 def _first(values: tf.Tensor, segments: tf.Tensor, num_segments: tf.Tensor | int) -> tf.Tensor:
-  """The least of the values of each segment, the largest integer for a segment without any."""
+  """Returns the smallest value of each segment, or the largest integer for an empty segment."""
   return tf.math.unsorted_segment_min(values, segments, num_segments)
 
 
@@ -130,7 +130,7 @@ class AnchorLabeler:
     }
 
   def _forced_claims(self, pairs: Pairs, num_boxes: tf.Tensor) -> tf.Tensor:
-    """The first box that has an anchor as its best, int32 `[num_anchors]`; at least num_boxes where there is none."""
+    """Returns the first box whose best anchor this is, int32 `[num_anchors]`; at least num_boxes if there is none."""
     best_iou = tf.math.unsorted_segment_max(pairs.iou, pairs.box, num_boxes)
     is_best = tf.equal(pairs.iou, tf.gather(best_iou, pairs.box))
     best_anchor = _first(tf.boolean_mask(pairs.anchor, is_best), tf.boolean_mask(pairs.box, is_best), num_boxes)
@@ -139,7 +139,7 @@ class AnchorLabeler:
     return _first(tf.range(num_boxes), best_anchor, self.num_anchors)
 
   def _encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
-    """Faster R-CNN's box code (ty, tx, th, tw) `[n, 4]` of `boxes` relative to `anchors`."""
+    """Encodes `boxes` relative to `anchors` as in Faster R-CNN: (ty, tx, th, tw) `[n, 4]`."""
     anchor_sizes = anchors[:, 2:] - anchors[:, :2]
     sizes = boxes[:, 2:] - boxes[:, :2]
     anchor_centers = anchors[:, :2] + anchor_sizes / 2.0

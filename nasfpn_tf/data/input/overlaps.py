@@ -80,7 +80,7 @@ class AnchorOverlaps:
     self._areas = (self._anchors[:, 2] - self._anchors[:, 0]) * (self._anchors[:, 3] - self._anchors[:, 1])
 
   def __call__(self, boxes: tf.Tensor, min_iou: float) -> Pairs:
-    """All pairs with an IoU of `min_iou` or more, and the pairs of every box with its best anchors.
+    """Finds all pairs with an IoU of at least `min_iou`, and the pairs of every box with its best anchors.
 
     Pairs of less may be among them. A box that overlaps no anchor has none.
 
@@ -109,7 +109,7 @@ class AnchorOverlaps:
     return Pairs(box, anchor, self._iou(boxes, box, anchor))
 
   def _iou(self, boxes: tf.Tensor, box: tf.Tensor, anchor: tf.Tensor) -> tf.Tensor:
-    """IoU `[num_pairs]`, in the arithmetic of Model Garden."""
+    """Computes the IoU `[num_pairs]` with the same arithmetic as Model Garden."""
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     sides, anchor_sides = tf.gather(boxes, box), tf.gather(self._anchors, anchor)
     overlap = tf.minimum(sides[:, 2:], anchor_sides[:, 2:]) - tf.maximum(sides[:, :2], anchor_sides[:, :2])

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""TFRecords to augmented, labelled batches."""
+"""TFRecords to augmented, labeled batches."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -85,7 +85,7 @@ class RecordParser:
     return tf.cast(image, self.dtype), labels
 
   def _groundtruths(self, record, image_info: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The objects in pixels of the original image, crowds included, padded with -1 (`is_crowds` with 0)."""
+    """Returns the objects in pixels of the original image, crowds included, padded with -1 (`is_crowds` with 0)."""
     size = tf.shape(record.image)
     missing = tf.maximum(self.max_num_instances - tf.shape(record.classes)[0], 0)
 

@@ -61,7 +61,7 @@ def geometry(
   position: tf.Tensor | None = None,
   keep_aspect_ratio: bool = True,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Where an image lands in the network's input.
+  """Computes where an image is placed in the network's input.
 
   Args:
     image_size: int32 `[2]`, height and width.
@@ -99,7 +99,7 @@ def resize(image: tf.Tensor, scaled_size: tf.Tensor) -> tf.Tensor:
 
 
 def normalize_and_pad(image: tf.Tensor, output_size: Sequence[int]) -> tf.Tensor:
-  """Normalises a float32 `[height, width, 3]` image of 0..255 and pads it with zeros to the bottom and the right.
+  """Normalizes a float32 `[height, width, 3]` image of 0..255 and pads it with zeros to the bottom and the right.
 
   The work is done on rows of `width * 3` values: broadcasting a vector of three over an image is several times slower
   on a CPU.
@@ -125,7 +125,7 @@ def letterbox(
     keep_aspect_ratio: False stretches the image instead of padding it.
 
   Returns:
-    float32 `[output_height, output_width, 3]`, normalised, zeros in the padding; and `image_info`, see `geometry`:
+    float32 `[output_height, output_width, 3]`, normalized, zeros in the padding; and `image_info`, see `geometry`:
     boxes in input pixels divided by its third row are in original pixels.
   """
   scaled_size, image_info = geometry(tf.shape(image)[:2], output_size, keep_aspect_ratio=keep_aspect_ratio)

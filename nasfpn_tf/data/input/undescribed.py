@@ -104,7 +104,7 @@ def _check_record(where: str, data: bytes, num_classes: int) -> Mapping[str, Any
   except Exception as error:  # protobuf has moved its DecodeError more than once.
     raise DataError(f'{where}: is not a tf.train.Example, as create_tfrecord.py writes them.') from error
   if len(_bytes(features, 'image/encoded')) != 1:
-    raise DataError(f'{where}: has no picture under image/encoded; its keys are {", ".join(sorted(features)[:20])}.')
+    raise DataError(f'{where}: has no image under image/encoded; its keys are {", ".join(sorted(features)[:20])}.')
   labels = _ints(features, _CLASSES)
   num_boxes = len(_floats(features, 'image/object/bbox/ymin'))
   if num_boxes and not labels:

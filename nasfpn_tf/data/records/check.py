@@ -37,19 +37,19 @@ _ROUNDING = 1e-5  # Of coordinates in 0..1 that are stored as float32.
 
 @dataclasses.dataclass(frozen=True)
 class CheckedRecord:
-  """One picture of a record, and what was found in it.
+  """One image of a record, and what was found in it.
 
   Attributes:
     where: file name and index.
-    source_id: the picture's id; '' where there is none.
+    source_id: the image's id; '' where there is none.
     size: height and width in pixels, as decoded.
-    digest: SHA-256 of the picture's bytes.
+    digest: SHA-256 of the image's bytes.
     boxes: float `[n, 4]`, ymin, xmin, ymax, xmax in pixels; the sound ones only.
     classes: int `[n]`.
     is_crowd: bool `[n]`.
     areas: float `[n]`, square pixels, by which evaluation tells small, medium and large.
     findings: (kind, message) of each problem.
-    usable: whether the picture can be used at all.
+    usable: whether the image can be used at all.
   """
 
   where: str
@@ -89,7 +89,7 @@ def check_records(
   num_workers: int | None = None,
   progress: bool = True,
 ) -> RecordSet:
-  """Reads every record: framing, CRCs, features, boxes, labels; decodes every picture.
+  """Reads every record: framing, CRCs, features, boxes, labels; decodes every image.
 
   Args:
     input_path: as in a training configuration: 'P-*' or the like.
@@ -130,7 +130,7 @@ def check_records(
 
 
 def find_leaks(sets: Sequence[RecordSet]) -> Problems:
-  """Pictures that are, byte for byte, in more than one of the sets."""
+  """Finds images that occur, byte for byte, in more than one of the sets."""
   problems = Problems()
   places: dict[bytes, dict[str, str]] = collections.defaultdict(dict)
   for split in sets:
@@ -246,7 +246,7 @@ def _serialized(paths: Iterable[str]) -> Iterator[tuple[str, bytes, bool]]:
 
 
 def _reachable(items: Iterator) -> Iterator:
-  """The items before the framing breaks, which is noted elsewhere."""
+  """Yields the items up to the first framing error, which is reported elsewhere."""
   try:
     yield from items
   except framing.FramingError:
@@ -261,7 +261,7 @@ def _find_repeated(records: Sequence[CheckedRecord], problems: Problems) -> None
     if record.source_id in ids:
       problems.add('duplicate_source_id', where, f'is also that of {ids[record.source_id]}')
     if record.digest in digests:
-      problems.add('duplicate_picture', where, f'is the picture of {digests[record.digest]}')
+      problems.add('duplicate_picture', where, f'is the image of {digests[record.digest]}')
     ids.setdefault(record.source_id, record.where)
     digests.setdefault(record.digest, where)
 

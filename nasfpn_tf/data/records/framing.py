@@ -16,8 +16,8 @@
 
 A record is: its length (8 bytes, little-endian), the masked CRC-32C of the length (4), the data, and the masked CRC-32C
 of the data (4).
-TensorFlow 2.20 crashes on a record that claims 2**40 bytes, and loses records without a word where a file ends inside
-a header; a broken file is therefore refused here, with its name, record and offset.
+TensorFlow 2.20 crashes on a record that claims 2**40 bytes, and silently loses records if a file ends inside a
+header; a broken file is therefore rejected here, with its name, record and offset.
 """
 
 import os
@@ -84,7 +84,7 @@ def check_file(path: str | os.PathLike[str], manifest: Manifest | None = None, d
 
 
 def check_complete(paths: Sequence[str]) -> None:
-  """A `FramingError` where names such as 'P-00000-of-00008.tfrecord' promise files that are neither named nor there."""
+  """Raises a `FramingError` if names such as 'P-00000-of-00008.tfrecord' imply files that are missing."""
   found: dict[tuple[str, int], set[int]] = {}
   for path in paths:
     match = _SHARD.match(os.fspath(path))

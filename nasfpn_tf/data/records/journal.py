@@ -127,7 +127,7 @@ def sync(path: str) -> None:
 
 
 def _read(staging: str) -> dict[str, list[str]] | None:
-  """The journal, names without any directory; None where there is none that says what to do."""
+  """Reads the journal, names without directories; None if there is none or it is incomplete."""
   try:
     with open(os.path.join(staging, JOURNAL), encoding='utf-8') as file:
       value = json.load(file)

@@ -29,7 +29,7 @@ FILE = 'labels.json'
 def of_model(
   directory: str, num_classes: int, input_path: str | Sequence[str] | None = None
 ) -> Sequence[Mapping[str, Any]]:
-  """`{label, id, name}` of every class; empty where nothing tells.
+  """Returns `{label, id, name}` of every class, or an empty list if nothing records them.
 
   Args:
     directory: of the model.

@@ -84,11 +84,11 @@ class Manifest:
     return tuple(os.path.join(directory, shard.file) for shard in self.shards)
 
   def shard(self, file: str) -> Shard | None:
-    """The shard with this file name, None where the set has none."""
+    """Returns the shard with this file name, or None if the set has none."""
     return next((shard for shard in self.shards if shard.file == file), None)
 
   def to_dict(self) -> dict[str, Any]:
-    """The JSON value of the manifest."""
+    """Returns the manifest as a JSON value."""
     return {
       'format': FORMAT,
       'num_records': self.num_records,
@@ -101,7 +101,7 @@ class Manifest:
 
   @classmethod
   def from_dict(cls, value: Mapping[str, Any], path: str = '') -> 'Manifest':
-    """The manifest that `to_dict` gave; a ValueError that names `path` where it is not one."""
+    """Creates a manifest from what `to_dict` returned; a ValueError names `path` if it is not one."""
     try:
       if value['format'] != FORMAT:
         raise ValueError(f'format {value["format"]!r} is not {FORMAT}')
@@ -164,7 +164,7 @@ def _siblings(file: str) -> list[str]:
 
 
 def prefixes_of(input_path: str) -> list[str]:
-  """What P may be in 'P', 'P*', 'P-*', 'P-*.tfrecord', 'P-00000-of-00008.tfrecord' and the like, likeliest first."""
+  """Lists what P can be in 'P', 'P*', 'P-*', 'P-*.tfrecord', 'P-00000-of-00008.tfrecord' etc., likeliest first."""
   if _SHARD_TAIL.search(input_path):
     return [_SHARD_TAIL.sub('', input_path)]
   if not _is_glob(input_path):
@@ -174,7 +174,7 @@ def prefixes_of(input_path: str) -> list[str]:
 
 
 def find_manifests(input_path: str | Sequence[str] | None) -> list[Manifest]:
-  """The manifests of the sets of records that `input_path` names, in its order; sets without one are left out.
+  """Finds the manifests of the record sets that `input_path` names, in its order; skips sets without one.
 
   Args:
     input_path: 'P-*', 'P-*.tfrecord', 'P*', 'P' or one shard of P; several of them comma-separated or as a sequence,
@@ -208,12 +208,12 @@ def _load_if_there(prefix: str) -> Manifest | None:
 
 
 def find_manifest(input_path: str | Sequence[str] | None) -> Manifest | None:
-  """The first of `find_manifests`, None where there is none: for what all of them agree on, such as labels."""
+  """Returns the first of `find_manifests`, or None; for facts on which all of them agree, such as labels."""
   return next(iter(find_manifests(input_path)), None)
 
 
 def match_shards(input_path: str | Sequence[str]) -> list[str]:
-  """The TFRecord files that `input_path` names; unlike a bare glob never the JSON files beside them.
+  """Lists the TFRecord files that `input_path` names; unlike a plain glob, never the JSON files beside them.
 
   A prefix or pattern whose manifest exists gives exactly that set's shards (a pattern: those that match it), so
   'train*' does not take in 'train_holdout-*'.
@@ -243,7 +243,7 @@ def match_shards(input_path: str | Sequence[str]) -> list[str]:
 
 
 def split_patterns(input_path: str | Sequence[str] | None) -> list[str]:
-  """Single patterns of a Model Garden `input_path`: a string, comma-separated strings, or a sequence of them."""
+  """Splits a Model Garden `input_path` (a string, comma-separated strings, or a sequence of them) into patterns."""
   if not input_path:
     return []
   values = [input_path] if isinstance(input_path, str) else input_path
@@ -251,7 +251,7 @@ def split_patterns(input_path: str | Sequence[str] | None) -> list[str]:
 
 
 def exists(path: str) -> bool:
-  """Whether there is such a file, local or on a TensorFlow file system."""
+  """Tells whether there is such a file, local or on a TensorFlow file system."""
   if '://' not in path:
     return os.path.isfile(path)
   import tensorflow as tf  # Only remote paths need TensorFlow's file systems.

@@ -71,11 +71,11 @@ class Staging(contextlib.AbstractContextManager):
       shutil.rmtree(self._partial, ignore_errors=True)
 
   def path(self, name: str) -> str:
-    """Where to make the file that will be called `name`."""
+    """Returns the path at which to write the file that will be called `name`."""
     return os.path.join(self._partial, name)
 
   def check_replaceable(self, prefix: str) -> None:
-    """A `DataError` where shards lie under `prefix` that no manifest of ours names: they are someone's work."""
+    """Raises a `DataError` if `prefix` has shards that no manifest of ours lists: they are not ours to replace."""
     for name in self._shards_of(prefix) - set(self._old_set(prefix)):
       raise DataError(
         f'{os.path.join(self.directory, name)} is in the way and no manifest names it: remove it or choose another '

@@ -36,7 +36,7 @@ def summarize(split: RecordSet, grid: AnchorGrid | None = None, max_boxes: int =
   Args:
     split: what `check_records` read.
     grid: the anchors of a model, for their coverage of the boxes.
-    max_boxes: boxes a picture that the model's input takes.
+    max_boxes: boxes an image that the model's input takes.
   """
   records = split.records
   counts = np.array([len(record.boxes) for record in records])
@@ -89,7 +89,7 @@ def _classes(split: RecordSet) -> list[dict[str, Any]]:
 def _coverage(
   grid: AnchorGrid, boxes: np.ndarray, image_sizes: np.ndarray, buckets: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-  """Share of the boxes whose best anchor reaches the match threshold; None where there is no such box."""
+  """Returns the share of boxes whose best anchor reaches the match threshold, or None without boxes."""
   best = grid.best_iou(grid.scale_to_input(boxes, image_sizes))
   covered = best >= grid.match_threshold
   groups = {'all': np.ones(len(boxes), bool), **buckets}

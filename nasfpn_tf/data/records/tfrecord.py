@@ -14,7 +14,7 @@
 
 """A checked data set -> sharded TFRecords with the feature keys of Model Garden's `TfExampleDecoder`.
 
-Pictures are read, checked and written one after the other by a few threads, so memory does not grow with their number.
+Images are read, checked and written one after the other by a few threads, so memory does not grow with their number.
 The same input gives the same bytes. Nothing appears under its final name before all of it is on disk (`staging`).
 """
 
@@ -61,13 +61,13 @@ def write_tfrecords(
     image_dir: directory that the file names are relative to.
     output_prefix: P of `P-00000-of-00008.tfrecord`, `P.annotations.json`, `P.manifest.json` and, where there were any,
       `P.problems.txt`. A finished set of the same prefix is replaced once the new one is complete.
-    num_shards: number of files, at most one a picture. Pictures are spread over them at random, by `seed`.
+    num_shards: number of files, at most one an image. Images are spread over them at random, by `seed`.
     labels: 'contiguous' (1..K in the order of the category ids) or 'category_id'.
-    holdout_images: this many pictures, chosen by `seed`, go to a set of their own with the prefix `P_holdout`.
-    seed: of the order of the pictures and the choice of the held-out ones.
+    holdout_images: this many images, chosen by `seed`, go to a set of their own with the prefix `P_holdout`.
+    seed: of the order of the images and the choice of the held-out ones.
     strict: make every problem that is more than a note an error; nothing is written then.
-    max_boxes: pictures with more boxes are noted; Model Garden's input takes 100 by default.
-    num_workers: threads that read and check pictures; None: one a core.
+    max_boxes: images with more boxes are noted; Model Garden's input takes 100 by default.
+    num_workers: threads that read and check images; None: one a core.
     progress: tell on stderr how far it is.
 
   Returns:
@@ -90,7 +90,7 @@ def write_tfrecords(
     parts = [(prefix, rest, problems), (prefix + HOLDOUT_SUFFIX, held_out, Problems())]
   elif os.path.exists(prefix + HOLDOUT_SUFFIX + SUFFIX):
     raise DataError(
-      f'{prefix + HOLDOUT_SUFFIX}-* holds pictures set apart by an earlier run, which would now be in {prefix}-* as '
+      f'{prefix + HOLDOUT_SUFFIX}-* holds images set apart by an earlier run, which would now be in {prefix}-* as '
       'well: remove them or pass holdout_images.'
     )
   encode = functools.partial(_encode_file, image_dir)
@@ -121,14 +121,14 @@ def _explained(prefix: str) -> Iterator[None]:
 
 
 def describe(manifest: Manifest) -> str:
-  """What was written, and which problems were met, in a few lines for the console."""
+  """Summarizes in a few lines what was written and which problems were found."""
   sets = [manifest]
   holdout = manifest.prefix + HOLDOUT_SUFFIX + SUFFIX
   if os.path.exists(holdout):
     sets.append(Manifest.load(holdout))
   lines = []
   for item in sets:
-    lines.append(f'{item.prefix}-*.tfrecord: {item.num_records} pictures in {len(item.shards)} files')
+    lines.append(f'{item.prefix}-*.tfrecord: {item.num_records} images in {len(item.shards)} files')
     if item.problems:
       lines.append(f'  listed in {item.prefix}{PROBLEMS_SUFFIX}:')
       lines.extend(count_lines(item.problems))
@@ -144,11 +144,11 @@ def to_example(
   annotations: Sequence[Mapping[str, Any]],
   labels: Mapping[int, Label],
 ) -> tf.train.Example:
-  """The record of one picture.
+  """Builds the record of one image.
 
   Args:
     image: its COCO entry.
-    encoded: the picture itself.
+    encoded: the image itself.
     annotations: its COCO annotations, checked.
     labels: label by category id.
   """
@@ -197,7 +197,7 @@ class _SetWriter:
     self._shards: list[Shard] = []
 
   def shards(self, encoded: Iterator, num_shards: int) -> None:
-    """Writes all pictures; `encoded` gives (COCO image entry, its `EncodedImage` or the `ImageError`)."""
+    """Writes all images; `encoded` gives (COCO image entry, its `EncodedImage` or the `ImageError`)."""
     total = len(self._dataset.images)
     num_shards = min(num_shards, total)
     by_category = {label['id']: label for label in self._labels}
@@ -218,7 +218,7 @@ class _SetWriter:
       self._shards.append(Shard(name, num_records, os.path.getsize(path)))
     next(encoded, None)  # Lets the progress end.
     if not self._written:
-      raise DataError(f'none of the {total} pictures can be used:\n{self._problems.summary()}')
+      raise DataError(f'none of the {total} images can be used:\n{self._problems.summary()}')
 
   def json_files(self, label_scheme: str) -> None:
     """Writes the annotations, the list of problems and the manifest."""
@@ -240,7 +240,7 @@ class _SetWriter:
       file.write('\n')
 
   def _note(self, image: Mapping[str, Any], result: images.EncodedImage | images.ImageError) -> list | None:
-    """The annotations to write, None where the picture is left out; notes what is to be said of it."""
+    """Returns the annotations to write, or None if the image is skipped; adds its problems to the list."""
     where = f'image {image["id"]} ({image["file_name"]})'
     if isinstance(result, images.ImageError):
       self._problems.add(result.kind, where, str(result))
@@ -275,7 +275,7 @@ def _as_dataset(coco: CocoDataset | Mapping[str, Any] | str | os.PathLike[str], 
 
 
 def _write_coco(path: str, value: Mapping[str, Any]) -> None:
-  """COCO JSON with one record a line; written piece by piece, whatever its size."""
+  """Writes COCO JSON with one record per line, piece by piece so that memory stays bounded."""
   with open(path, 'w', encoding='utf-8') as file:
     file.write('{"info": ' + json.dumps(value['info']))
     for key in ('images', 'annotations', 'categories'):

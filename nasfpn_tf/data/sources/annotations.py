@@ -21,7 +21,7 @@ from typing import Any
 
 from nasfpn_tf.data.sources.problems import Problems
 
-# Boxes that leave the picture by less than this many pixels are rounding, not a mistake.
+# Boxes that leave the image by less than this many pixels are rounding, not a mistake.
 ROUNDING = 0.01
 _YES = ('1', '1.0', 'true', 't', 'yes', 'y', 'on')
 _QUOTED = re.compile(r'-?[0-9]{1,18}')
@@ -31,7 +31,7 @@ class AnnotationChecker:
   """Checks COCO annotations one by one; what is good of them is in `annotations`, by image id.
 
   Args:
-    images: the checked picture entries by id.
+    images: the checked image entries by id.
     category_ids: ids of the listed categories.
     origins: annotation id -> where it comes from, for messages, where that is not a COCO file.
     problems: takes what is found.
@@ -119,7 +119,7 @@ class AnnotationChecker:
           self._problems.add('box_repeated', where, f'is where annotation {first["id"]} is')
 
   def _check_box(self, box: Any, image: Mapping[str, Any], where: str) -> tuple[list[float] | None, bool]:
-    """The box inside the picture, None where there is none, and whether it had to be clipped."""
+    """Returns the box clipped to the image, or None if nothing is left, and whether it was clipped."""
     if not isinstance(box, list | tuple) or len(box) != 4 or not all(map(_is_number, box)):
       self._problems.add('bad_annotation', where, f'bbox must be [x, y, width, height], got {short(box)}')
       return None, False
@@ -135,16 +135,16 @@ class AnnotationChecker:
     right, bottom = min(x + width, image['width']), min(y + height, image['height'])
     size = f'{image["width"]}x{image["height"]}'
     if right <= left or bottom <= top:
-      self._problems.add('box_dropped', where, f'bbox {shown} lies outside the {size} picture')
+      self._problems.add('box_dropped', where, f'bbox {shown} lies outside the {size} image')
       return None, False
     outside = max(left - x, top - y, x + width - right, y + height - bottom)
     if outside <= 0:
       return list(box), False
     if outside > ROUNDING:
       if right - left < 1 or bottom - top < 1:
-        self._problems.add('box_dropped', where, f'less than a pixel of bbox {shown} is inside the {size} picture')
+        self._problems.add('box_dropped', where, f'less than a pixel of bbox {shown} is inside the {size} image')
         return None, False
-      self._problems.add('box_clipped', where, f'bbox {shown} leaves the {size} picture by {outside:.4g} pixels')
+      self._problems.add('box_clipped', where, f'bbox {shown} leaves the {size} image by {outside:.4g} pixels')
     return [left, top, right - left, bottom - top], True
 
   def _check_area(self, item: Mapping[str, Any], box: list[float], where: str) -> float:
@@ -196,7 +196,7 @@ def integer(value: Any) -> int | None:
 
 
 def is_text(value: Any) -> bool:
-  """Whether a value is a string that can be a name: not empty, and without JSON's halves of surrogate pairs."""
+  """Tells whether a value is a string that can be a name: not empty, and without lone surrogates."""
   if not isinstance(value, str) or not value:
     return False
   try:
@@ -207,7 +207,7 @@ def is_text(value: Any) -> bool:
 
 
 def short(value: Any) -> str:
-  """The value as text of at most 80 characters, for messages."""
+  """Shortens the value to text of at most 80 characters, for messages."""
   text = repr(value)
   return text if len(text) <= 80 else text[:77] + '...'
 

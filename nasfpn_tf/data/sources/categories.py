@@ -36,7 +36,7 @@ class Label(TypedDict):
 
 
 def read_categories(path: str | os.PathLike[str], first_id: int = 1) -> list[dict[str, Any]]:
-  """COCO categories `{'id', 'name'}` from a file.
+  """Reads COCO categories `{'id', 'name'}` from a file.
 
   Args:
     path: a text file with one name a line; a YOLO data.yaml with 'names'; a COCO JSON; or the manifest of records that

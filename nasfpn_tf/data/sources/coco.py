@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Reads and checks COCO JSON: what is wrong is counted and listed, what can be put right is put right.
+"""Reads and checks COCO JSON: lists every problem, and corrects those that can be corrected.
 
-pycocotools takes NaN boxes, duplicate ids and annotations of unknown pictures without a word, so everything is looked
-at here, once, before a record is written. VOC and YOLO become the same JSON value and go through the same checks.
+pycocotools silently accepts NaN boxes, duplicate ids and annotations of unknown images, so everything is checked here,
+once, before a record is written. VOC and YOLO become the same JSON value and go through the same checks.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ LABEL_SCHEMES = ('contiguous', 'category_id')
 
 @dataclasses.dataclass(frozen=True)
 class CocoDataset:
-  """A checked data set: every value has its type, every reference its target, every box area inside its picture.
+  """A checked data set: every value has its type, every reference its target, every box area inside its image.
 
   Attributes:
     images: `{'id', 'file_name', 'width', 'height'}`, in the order of the file.
@@ -56,11 +56,11 @@ class CocoDataset:
 
   @property
   def num_annotations(self) -> int:
-    """Boxes in all pictures, crowds included."""
+    """Boxes in all images, crowds included."""
     return sum(map(len, self.annotations.values()))
 
   def labels(self, scheme: str = 'contiguous') -> tuple[Label, ...]:
-    """The classes a model learns.
+    """Returns the classes that a model learns.
 
     Args:
       scheme: 'contiguous': labels 1..K in the order of the category ids; 'category_id': the ids themselves, as COCO's
@@ -82,7 +82,7 @@ class CocoDataset:
     )
 
   def subset(self, image_ids: Iterable[int]) -> 'CocoDataset':
-    """The same data set with these images only; its problems start anew."""
+    """Returns a copy with these images only and an empty list of problems."""
     kept = set(image_ids)
     return dataclasses.replace(
       self,
@@ -98,13 +98,13 @@ class CocoDataset:
     return tuple(category for category in self.categories if category['id'] not in used)
 
   def without_unused_categories(self) -> 'CocoDataset':
-    """The same data set without the categories that no annotation is of, unless that would leave none."""
+    """Returns a copy without unused categories, unless none would be left."""
     unused = {category['id'] for category in self.unused_categories}
     kept = tuple(category for category in self.categories if category['id'] not in unused)
     return dataclasses.replace(self, categories=kept or self.categories)
 
   def to_json(self) -> dict[str, Any]:
-    """The data set as a COCO JSON value."""
+    """Returns the data set as a COCO JSON value."""
     return {
       'info': dict(self.info),
       'images': list(self.images),
@@ -139,7 +139,7 @@ def read(
 
 
 def load_json(path: str | os.PathLike[str]) -> Any:
-  """The JSON value of a file, without polygons: detection has no use for them, and they are most of COCO's memory.
+  """Reads the JSON value of a file without polygons, which detection does not need and which take most memory.
 
   Only annotations without a box keep theirs.
   """
@@ -170,18 +170,18 @@ def check_coco(
   Args:
     value: what a COCO instances file holds: 'images', 'annotations' and 'categories'.
     source: what messages call it: the file's path.
-    image_size: file name -> (width, height), for pictures that are listed without them; may raise `DataError`. None:
+    image_size: file name -> (width, height), for images that are listed without them; may raise `DataError`. None:
       from the files in `image_dir`.
     origins: where an annotation id comes from, for messages, where it is not from a COCO file.
-    allow_empty: accept a file without any annotation (background, pictures to predict).
-    image_dir: directory of the pictures; names that differ from its files in a prefix or slashes alone are put right.
+    allow_empty: accept a file without any annotation (background, images to predict).
+    image_dir: directory of the images; names that differ from its files in a prefix or slashes alone are put right.
     problems: what the reader of another format has met already; it comes first.
 
   Returns:
     the data set; what was wrong with single records is in its `problems`.
 
   Raises:
-    DataError: the value as a whole is of no use: missing lists, no usable category, picture or annotation.
+    DataError: the value as a whole is of no use: missing lists, no usable category, image or annotation.
   """
   if not isinstance(value, Mapping):
     raise DataError(f'{source}: not COCO JSON: an object was expected, not {type(value).__name__}.')
@@ -201,15 +201,13 @@ def check_coco(
   images, left_out = image_entries.check(value['images'], found, image_size, problems)
   if not images:
     first = next((f': {problem}' for problem in problems), '')
-    raise DataError(f'{source}: no usable picture among the {len(value["images"])} listed{first}.')
+    raise DataError(f'{source}: no usable image among the {len(value["images"])} listed{first}.')
   if not value['annotations'] and (not allow_empty or problems.num_serious):
     if problems.num_serious:
-      remedy = f'do they belong to these pictures?\n{problems.summary()}'
+      remedy = f'do they belong to these images?\n{problems.summary()}'
     else:
-      remedy = 'pictures of nothing but background are taken with --allow_empty.'
-    raise DataError(
-      f'{source}: no annotation at all: there is nothing to learn from (pictures: {len(images)}); {remedy}'
-    )
+      remedy = 'images of nothing but background are taken with --allow_empty.'
+    raise DataError(f'{source}: no annotation at all: there is nothing to learn from (images: {len(images)}); {remedy}')
   checker = AnnotationChecker(images, {category['id'] for category in categories}, origins or {}, problems, left_out)
   for index, item in enumerate(value['annotations']):
     checker.check(index, item)
@@ -227,21 +225,21 @@ def check_coco(
 
 
 def shuffled(images: Iterable[dict[str, Any]], seed: int = 0) -> list[dict[str, Any]]:
-  """Images in a random order that depends on the seed and each image's id alone, not on the order of the file."""
+  """Shuffles images in an order that depends only on the seed and each image's id, not on the order of the file."""
   return sorted(images, key=lambda image: hashlib.sha256(f'{seed}:{image["id"]}'.encode()).digest())
 
 
 def split_holdout(dataset: CocoDataset, num_images: int, seed: int = 0) -> tuple[CocoDataset, CocoDataset]:
-  """Sets `num_images` pictures apart, the same ones on every machine: (the rest, the held-out ones).
+  """Sets `num_images` images apart, the same ones on every machine: (the rest, the held-out ones).
 
-  An architecture search measures its children on pictures that neither training nor the final test sees (arXiv
+  An architecture search measures its children on images that neither training nor the final test sees (arXiv
   1904.07392, sec. 4.1).
 
   Raises:
-    DataError: not at least one picture would be left on either side.
+    DataError: not at least one image would be left on either side.
   """
   if not 0 < num_images < len(dataset.images):
-    raise DataError(f'cannot hold out {num_images} of {len(dataset.images)} pictures.')
+    raise DataError(f'cannot hold out {num_images} of {len(dataset.images)} images.')
   ids = [image['id'] for image in shuffled(dataset.images, seed)]
   return dataset.subset(ids[num_images:]), dataset.subset(ids[:num_images])
 
@@ -255,7 +253,7 @@ def _drop_segmentation(value: dict[str, Any]) -> dict[str, Any]:
 def _shared_categories(
   value: Mapping[str, Any], annotations: str | os.PathLike[str], path: str | os.PathLike[str]
 ) -> list[dict[str, Any]]:
-  """The categories of the file `path`; a `DataError` where those that the COCO value lists are not among them."""
+  """Reads the categories of the file `path`; a `DataError` if the COCO value lists others."""
   categories = read_categories(path)
   names = {category['id']: category['name'] for category in categories}
   listed = value.get('categories')

@@ -40,7 +40,7 @@ from nasfpn_tf.data.sources import photographs
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels.
 
 _SETTINGS = 'settings.json'
-_FORMAT = 2  # Of the pictures: raised when the same settings would draw others.
+_FORMAT = 2  # Of the images: raised when the same settings would draw others.
 _SPLITS = ('train', 'val')
 _VAL_SAMPLES = 0.2
 _MARGIN = 2  # Cells of empty paper around the 8x8 samples, so that no stroke is cut.
@@ -53,7 +53,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 @dataclasses.dataclass(frozen=True)
 class DigitsSettings:
-  """What determines the pictures.
+  """What determines the images.
 
   Attributes:
     num_train: training images.
@@ -103,7 +103,7 @@ def make_digits(
 ) -> DigitsPaths:
   """Makes the data set, or finds it made already with the same settings.
 
-  The pictures depend on nothing but the settings. They are made beside `output_dir` and moved there when the last one
+  The images depend on nothing but the settings. They are made beside `output_dir` and moved there when the last one
   is written, so a directory of that name is always whole.
 
   Args:
@@ -167,7 +167,7 @@ def _identity(settings: DigitsSettings) -> dict:
 
 
 def _is_made(output_dir: str, settings: DigitsSettings) -> bool:
-  """Whether the directory holds the whole data set of these settings."""
+  """Tells whether the directory holds the complete data set of these settings."""
   try:
     with open(os.path.join(output_dir, _SETTINGS), encoding='utf-8') as file:
       if json.load(file) != _identity(settings):
@@ -185,12 +185,12 @@ def _write_json(path: str, content: dict) -> None:
 
 
 def _image_name(settings: DigitsSettings, index: int) -> tuple[str, str]:
-  """Split and file name of the image of an index; the training images come first."""
+  """Returns the split and file name of an image by its index; the training images come first."""
   return _SPLITS[index >= settings.num_train], f'{index + 1:06d}.jpg'
 
 
 def _map(function, jobs: list, num_processes: int) -> Iterator:
-  """`map` over the jobs in order, in several processes where that is worth their start."""
+  """Maps over the jobs in order, in several processes if that is worth starting them."""
   if num_processes < 2 or len(jobs) < 200:
     yield from map(function, jobs)
     return
@@ -210,14 +210,14 @@ def _write_image(job: tuple[DigitsSettings, str, int]) -> list[tuple[int, Box]]:
 
 
 def draw_image(settings: DigitsSettings, index: int) -> tuple[Image.Image, list[tuple[int, Box]]]:
-  """Draws one picture.
+  """Draws one image.
 
   Args:
     settings: of the data set.
-    index: of the picture, from 0; those from `num_train` on are validation.
+    index: of the image, from 0; those from `num_train` on are validation.
 
   Returns:
-    The picture, and its digits: each the digit and its box (x, y, width, height) in whole pixels, the tight bounds of
+    The image, and its digits: each the digit and its box (x, y, width, height) in whole pixels, the tight bounds of
     where it covers more than half.
   """
   split, _ = _image_name(settings, index)
@@ -239,7 +239,7 @@ def draw_image(settings: DigitsSettings, index: int) -> tuple[Image.Image, list[
 
 @functools.cache
 def samples_of(split: str) -> tuple[np.ndarray, np.ndarray]:
-  """The handwritten samples of a split: uint8 images `[n, 12, 12]`, ink 255, paper 0; and the digits `[n]`."""
+  """Returns the handwritten samples of a split: uint8 images `[n, 12, 12]`, ink 255, paper 0; and the digits `[n]`."""
   digits = datasets.load_digits()
   is_val = np.zeros(len(digits.target), bool)
   rng = np.random.default_rng(1797)  # The same split of the samples for every seed.
@@ -252,7 +252,7 @@ def samples_of(split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _handwriting(rng: np.random.Generator, split: str, size: float) -> tuple[int, Image.Image]:
-  """A sample of the split, turned and slanted a little: the digit, and its mask of `size` pixels, cut to its bounds."""
+  """Draws a slightly rotated and slanted sample of the split: the digit, and its mask of `size` pixels, cropped."""
   images, digits = samples_of(split)
   sample = rng.integers(len(digits))
   angle, slant, stretch = rng.uniform(-0.2, 0.2), rng.uniform(-0.2, 0.2), math.exp(rng.uniform(-0.15, 0.15))
@@ -283,7 +283,7 @@ def _handwriting(rng: np.random.Generator, split: str, size: float) -> tuple[int
 
 
 def _free_place(rng: np.random.Generator, mask: Image.Image, boxes: list[Box], image_size: int) -> Box | None:
-  """A random box (x, y, width, height) for the mask that hides no other digit, None after 20 attempts."""
+  """Draws a box (x, y, width, height) for the mask that hides no other digit; None after 20 attempts."""
   width, height = mask.size
   for _ in range(20):
     x, y = int(rng.integers(image_size - width + 1)), int(rng.integers(image_size - height + 1))
@@ -293,14 +293,14 @@ def _free_place(rng: np.random.Generator, mask: Image.Image, boxes: list[Box], i
 
 
 def _covered(a: Box, b: Box) -> float:
-  """Intersection of two boxes as a share of the smaller one."""
+  """Computes the intersection of two boxes as a share of the smaller one."""
   width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
   height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
   return max(width, 0) * max(height, 0) / min(a[2] * a[3], b[2] * b[3])
 
 
 def _paste(rng: np.random.Generator, image: Image.Image, mask: Image.Image, box: Box) -> None:
-  """Writes the digit in a random colour that stands out from what it covers."""
+  """Writes the digit in a random color that stands out from what it covers."""
   x, y, width, height = box
   covered = np.asarray(image.crop((x, y, x + width, y + height)).resize((1, 1), Image.Resampling.BOX), float)[0, 0]
   while True:

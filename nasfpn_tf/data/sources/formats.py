@@ -55,7 +55,7 @@ def read_dataset(
   """
   image_dir = os.fspath(image_dir)
   if not os.path.isdir(image_dir):
-    raise DataError(f'{image_dir}: no such directory of pictures.')
+    raise DataError(f'{image_dir}: no such directory of images.')
   if format not in FORMATS:
     raise ValueError(f'format must be one of {", ".join(FORMATS)}, got {format!r}.')
   if drop_unused_categories and categories:

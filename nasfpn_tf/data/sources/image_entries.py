@@ -55,7 +55,7 @@ def check(
   image_size: Callable[[str], tuple[int, int]] | None,
   problems: Problems,
 ) -> tuple[dict[int, dict[str, Any]], dict[int, str]]:
-  """Returns the usable entries by id, and why an id that several pictures have is none of them."""
+  """Returns the usable entries by id, and why an id that several images have is none of them."""
   images: dict[int, dict[str, Any]] = {}
   left_out: dict[int, str] = {}
   names: dict[str, int] = {}
@@ -74,7 +74,7 @@ def check(
     if len(claims[identifier]) > 1:
       others = ', '.join(other for other in claims[identifier] if other != name)
       problems.add('duplicate_image', where, f'id {identifier} is also that of {others[:200]}: give each its own id')
-      left_out[identifier] = f'is that of several pictures ({", ".join(claims[identifier])[:200]})'
+      left_out[identifier] = f'is that of several images ({", ".join(claims[identifier])[:200]})'
       continue
     if identifier in images:
       problems.add('duplicate_image', where, 'is listed twice')
@@ -95,7 +95,7 @@ def check(
 
 
 def _claims(items: list[Any]) -> dict[int, list[str]]:
-  """The different file names of each image id."""
+  """Returns the distinct file names of each image id."""
   claims: dict[int, list[str]] = {}
   for item in items:
     identifier = integer(item.get('id')) if isinstance(item, Mapping) else None
@@ -113,7 +113,7 @@ def _size(
   image_size: Callable[[str], tuple[int, int]] | None,
   problems: Problems,
 ) -> tuple[int, int] | None:
-  """Width and height as listed, from the file where they are missing or not positive; None where neither tells."""
+  """Returns width and height as listed, or from the file if they are missing or not positive; None without either."""
   listed = [item.get('width'), item.get('height')]
   width, height = map(integer, listed)
   if width is not None and height is not None and width >= 1 and height >= 1:

@@ -39,7 +39,7 @@ def files_below(directory: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def is_of_user(name: str) -> bool:
-  """Whether a file or directory is one that a user has made, by its name."""
+  """Tells whether a file or directory is one that a user has made, by its name."""
   return not name.startswith('.') and name not in _OF_TOOLS
 
 
@@ -85,7 +85,7 @@ class ImageDirectory:
     return images.read_size(os.path.join(self.path, name))
 
   def _is_of_another_split(self, prefix: list[str]) -> bool:
-    """Whether a prefix such as 'train2017/' contradicts the directory's own name, such as val2017: other images."""
+    """Tells whether a prefix such as 'train2017/' contradicts the directory's own name, such as val2017."""
     own = _SPLIT.match(os.path.basename(os.path.abspath(self.path)).lower())
     theirs = [match[1] for match in map(_SPLIT.match, map(str.lower, prefix)) if match]
     return bool(own and theirs and own[1] not in theirs)

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Pictures as every reader sees them alike: upright RGB or grey JPEG, or plain 8-bit PNG.
+"""Images as every reader sees them alike: upright RGB or gray JPEG, or plain 8-bit PNG.
 
 TensorFlow's `decode_image` ignores EXIF orientation, returns four axes for GIF and WebP, knows no TIFF and has its own
-idea of CMYK. A plain picture passes through byte for byte; any other is decoded once, here, and stored as JPEG.
+idea of CMYK. A plain image passes through byte for byte; any other is decoded once, here, and stored as JPEG.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from nasfpn_tf.data.sources.problems import DataError
 
 _NODE = re.compile(r'\{\{.*?\}\}\s*| \[Op:\w*\].*')  # What TensorFlow adds to a message.
 JPEG_QUALITY = 95
-MAX_PIXELS = 178_956_970  # Beyond, Pillow takes a picture for an attack: 0.5 GB decoded, often of a small file.
+MAX_PIXELS = 178_956_970  # Beyond, Pillow takes an image for an attack: 0.5 GB decoded, often of a small file.
 _RATIO = 8  # libjpeg's largest.
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 are turned by 90 degrees.
 _TURNED = (5, 6, 7, 8)
@@ -53,7 +53,7 @@ EXTENSIONS = tuple(sorted(end for end, name in Image.registered_extensions().ite
 
 
 class ImageError(DataError):
-  """A picture that cannot be used; `kind` is a key of `problems.KINDS`."""
+  """An image that cannot be used; `kind` is a key of `problems.KINDS`."""
 
   def __init__(self, kind: str, message: str):
     super().__init__(message)
@@ -62,7 +62,7 @@ class ImageError(DataError):
 
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:
-  """A picture ready for a record.
+  """An image ready for a record.
 
   Attributes:
     data: the file's bytes, or those of its new encoding.
@@ -80,16 +80,16 @@ class EncodedImage:
 
 
 def encode(data: bytes, width: int | None = None, height: int | None = None) -> EncodedImage:
-  """The picture in `data` as readers agree on it.
+  """Encodes the image in `data` so that all readers decode it alike.
 
   Args:
-    data: a picture file of any format that Pillow reads.
+    data: an image file of any format that Pillow reads.
     width: the size that the boxes were drawn for, None where nobody says. It also tells whether they were drawn on the
-      upright picture or on the pixels as stored, where an EXIF orientation makes a difference.
+      upright image or on the pixels as stored, where an EXIF orientation makes a difference.
     height: see `width`.
 
   Raises:
-    ImageError: the picture is truncated, corrupt, of an unknown format or pixel type, or of another size.
+    ImageError: the image is truncated, corrupt, of an unknown format or pixel type, or of another size.
   """
   if not data:
     raise ImageError('image_unreadable', 'the file is empty')
@@ -123,7 +123,7 @@ def encode(data: bytes, width: int | None = None, height: int | None = None) -> 
 
 
 def is_image(path: str) -> bool:
-  """Whether a file is an image by its content, whatever its name."""
+  """Tells whether a file is an image by its content, whatever its name."""
   try:
     with Image.open(path, formats=_BY_CONTENT):
       return True
@@ -132,7 +132,7 @@ def is_image(path: str) -> bool:
 
 
 def count_frames(data: bytes) -> int:
-  """How many frames or pages an image file has; 1 for a photograph with a preview or a second view (MPO)."""
+  """Returns how many frames or pages an image file has; 1 for a photograph with a preview or a second view (MPO)."""
   image = _open(data)
   try:
     return 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
@@ -141,7 +141,7 @@ def count_frames(data: bytes) -> int:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-  """The pixels of an opened image as those of its file are read: 8-bit RGB, upright as its EXIF says.
+  """Converts an opened image to 8-bit RGB, upright as its EXIF orientation says.
 
   Raises:
     ImageError: the image is truncated, corrupt, or of a pixel type without an agreed range.
@@ -152,10 +152,10 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def read_size(path: str) -> tuple[int, int]:
-  """(width, height) of the upright picture, from the file's header.
+  """Reads (width, height) of the upright image from the file's header.
 
   Raises:
-    ImageError: no such file, or not a picture.
+    ImageError: no such file, or not an image.
   """
   try:
     with open(path, 'rb') as file:
@@ -171,20 +171,20 @@ def stored_size(data: bytes) -> tuple[int, int]:
   """Returns (width, height) of the pixels as stored, from the header alone: TensorFlow ignores an EXIF orientation.
 
   Raises:
-    ImageError: not a picture, or one of more than `MAX_PIXELS`.
+    ImageError: not an image, or one of more than `MAX_PIXELS`.
   """
   return _open(data).size
 
 
 def missing(error: OSError | ValueError) -> ImageError:
-  """What to say of a file that could not be opened; a ValueError is a name that no file can have."""
+  """Returns the error for a file that could not be opened; a ValueError means that no file can have the name."""
   where = os.path.dirname(getattr(error, 'filename', None) or '')
   looked = f' (looked in {where})' if where and isinstance(error, FileNotFoundError) else ''
   return ImageError('image_missing', f'cannot be read: {getattr(error, "strerror", None) or error}{looked}')
 
 
 def drop_exif(data: bytes) -> bytes:
-  """The JPEG without its EXIF segments; the pixels and all other segments stay as they are."""
+  """Removes the EXIF segments of a JPEG; the pixels and all other segments stay as they are."""
   kept = [data[:2]]
   position = 2
   while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != 0xDA:
@@ -207,9 +207,9 @@ def _open(source) -> Image.Image:
     size = re.search(r'\((\d+) pixels\)', str(error))
     raise ImageError('image_unreadable', _too_large(int(size[1]) if size else MAX_PIXELS)) from error
   except UnidentifiedImageError as error:  # Its own message names an object in memory.
-    raise ImageError('image_unreadable', 'not a picture that can be read: its format is unknown') from error
+    raise ImageError('image_unreadable', 'not an image that can be read: its format is unknown') from error
   except Exception as error:  # Pillow's plugins raise whatever malformed bytes lead them to.
-    raise ImageError('image_unreadable', f'not a picture that can be read: {reason(error)}') from error
+    raise ImageError('image_unreadable', f'not an image that can be read: {reason(error)}') from error
   if image.width * image.height > MAX_PIXELS:  # Where someone has lifted Pillow's own limit.
     raise ImageError('image_unreadable', _too_large(image.width * image.height))
   return image
@@ -230,17 +230,17 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _is_plain(image: Image.Image, data: bytes) -> str:
-  """'jpeg' or 'png' where every reader gives the same pixels, else ''."""
+  """Returns 'jpeg' or 'png' if every reader decodes the same pixels, else ''."""
   if image.mode not in ('RGB', 'L'):
     return ''
   if image.format in ('JPEG', 'MPO'):
     return 'jpeg'
-  is_8_bit = data[24:25] == b'\x08'  # Bit depth in PNG's first chunk: Pillow calls 16-bit colour RGB, too.
+  is_8_bit = data[24:25] == b'\x08'  # Bit depth in PNG's first chunk: Pillow calls 16-bit color RGB, too.
   return 'png' if image.format == 'PNG' and is_8_bit and 'transparency' not in image.info else ''
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-  """The pixels as 8-bit RGB; of 16 bits the upper 8 count, as TensorFlow has it; transparency is ignored."""
+  """Converts to 8-bit RGB: keeps the upper 8 of 16 bits, as TensorFlow does, and ignores transparency."""
   try:
     if image.mode.startswith('I;16'):
       image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
@@ -282,7 +282,7 @@ def _size(size: tuple[int, int]) -> str:
 
 
 def reason(error: Exception) -> str:
-  """The first line of what a decoder says, shortened."""
+  """Returns the first line of what a decoder says, shortened."""
   if isinstance(error, UnidentifiedImageError):  # Its message is the address of an object of ours.
     return 'its content is of no known image format'
   text = _NODE.sub('', str(getattr(error, 'message', error))).splitlines()

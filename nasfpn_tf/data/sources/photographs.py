@@ -42,7 +42,7 @@ def background(rng: np.random.Generator, split: str, image_size: int) -> Image.I
   Args:
     rng: of every choice.
     split: 'train' or 'val'. Validation's are pieces of photographs, mirrored or not, under random light; training's are
-      also turned, put together from several pieces, recoloured and blurred, as there are only three photographs.
+      also turned, put together from several pieces, recolored and blurred, as there are only three photographs.
     image_size: side in pixels.
   """
   piece = _piece(rng, split, image_size)
@@ -62,7 +62,7 @@ def background(rng: np.random.Generator, split: str, image_size: int) -> Image.I
 
 
 def _piece(rng: np.random.Generator, split: str, image_size: int) -> Image.Image:
-  """A random square of the split's part of a photograph, resized."""
+  """Crops a random square from the split's part of a photograph and resizes it."""
   choice = rng.integers(len(_VAL_COLUMNS))
   photograph, (val_left, val_right) = _photographs()[choice], _VAL_COLUMNS[choice]
   shares = (val_left, val_right) if split == 'val' else (val_right % 1.0, val_left or 1.0)
@@ -73,11 +73,11 @@ def _piece(rng: np.random.Generator, split: str, image_size: int) -> Image.Image
 
 
 def _vary(rng: np.random.Generator, piece: Image.Image) -> Image.Image:
-  """Turns the piece, mixes its colours anew and blurs it or not: three photographs are few to learn from."""
+  """Turns the piece, mixes its colors anew and blurs it or not: three photographs are few to learn from."""
   turn = rng.integers(5)
   if turn < len(_TURNS):
     piece = piece.transpose(_TURNS[turn])
-  # Rows sum to 1, so that grey stays grey.
+  # Rows sum to 1, so that gray stays gray.
   mixture = np.eye(3)[rng.permutation(3)] + rng.normal(0.0, 0.25, (3, 3))
   mixture /= mixture.sum(axis=1, keepdims=True)
   piece = piece.convert('RGB', tuple(float(x) for x in np.pad(mixture, [(0, 0), (0, 1)]).ravel()))

@@ -20,48 +20,48 @@ from collections.abc import Iterator, Mapping
 # What was done about a problem.
 NOTED = 'noted'  # Worth knowing, nothing wrong: never an error.
 FIXED = 'fixed'  # Put right; nothing is lost.
-DROPPED = 'dropped'  # The record or the picture was left out.
+DROPPED = 'dropped'  # The record or the image was left out.
 FOUND = 'found'  # Met in records that are already written.
 
 # Kind -> (what is done about it, what it is).
 KINDS = {
-  'image_file_repeated': (NOTED, 'picture file that is listed under several ids'),
+  'image_file_repeated': (NOTED, 'image file that is listed under several ids'),
   'image_found': (NOTED, 'image whose listed name differs in its prefix or slashes from the file that is there'),
   'image_ids_numbered': (NOTED, "image ids that are text: numbered, and kept as 'original_id' in the annotations"),
   'image_name_differs': (NOTED, 'XML file that names another image than itself, and both are there'),
   'label_directory_found': (NOTED, 'root of a data set given instead of its label files: they are read'),
   'box_from_polygon': (NOTED, "annotation without 'bbox': the box of its polygon"),
-  'image_transcoded': (NOTED, 'picture stored as RGB JPEG because readers differ on its format'),
-  'many_boxes': (NOTED, 'picture with more boxes than a training step takes by default'),
-  'box_repeated': (NOTED, 'the same box and category twice in one picture'),
+  'image_transcoded': (NOTED, 'image stored as RGB JPEG because readers differ on its format'),
+  'many_boxes': (NOTED, 'image with more boxes than a training step takes by default'),
+  'box_repeated': (NOTED, 'the same box and category twice in one image'),
   'area_filled': (NOTED, "annotation without 'area': width x height of its box"),
   'category_name_filled': (NOTED, 'category without a name: its id'),
-  'image_size_filled': (FIXED, 'picture without width and height: read from the file'),
+  'image_size_filled': (FIXED, 'image without width and height: read from the file'),
   'image_rotated': (FIXED, 'EXIF orientation applied to the pixels'),
   'orientation_dropped': (FIXED, 'EXIF orientation removed: the boxes were drawn on the pixels as stored'),
-  'box_clipped': (FIXED, 'box reached outside the picture: clipped'),
+  'box_clipped': (FIXED, 'box reached outside the image: clipped'),
   'annotation_renumbered': (FIXED, 'annotation id missing, zero or taken: given a new one'),
   'crowd_flag_fixed': (FIXED, "'iscrowd' that is neither 0 nor 1"),
   'annotation_repeated': (DROPPED, 'the same annotation twice'),
-  'box_dropped': (DROPPED, 'box without area inside the picture, or not finite numbers'),
+  'box_dropped': (DROPPED, 'box without area inside the image, or not finite numbers'),
   'unknown_category': (DROPPED, 'annotation of a category that is not listed'),
-  'unknown_image': (DROPPED, 'annotation of a picture that is not listed'),
+  'unknown_image': (DROPPED, 'annotation of an image that is not listed'),
   'bad_annotation': (DROPPED, 'annotation with missing or ill-typed values'),
-  'bad_image_entry': (DROPPED, 'picture entry with missing or ill-typed values'),
-  'duplicate_image': (DROPPED, 'picture id that another picture has as well: whose boxes are they?'),
-  'image_missing': (DROPPED, 'no such picture file'),
-  'image_unreadable': (DROPPED, 'picture truncated, corrupt or of an unknown format'),
-  'image_size_mismatch': (DROPPED, 'picture whose size is not the one its boxes were drawn for'),
+  'bad_image_entry': (DROPPED, 'image entry with missing or ill-typed values'),
+  'duplicate_image': (DROPPED, 'image id that another image has as well: whose boxes are they?'),
+  'image_missing': (DROPPED, 'no such image file'),
+  'image_unreadable': (DROPPED, 'image truncated, corrupt or of an unknown format'),
+  'image_size_mismatch': (DROPPED, 'image whose size is not the one its boxes were drawn for'),
   'bad_label_file': (DROPPED, 'label file or line that cannot be read'),
   'broken_file': (FOUND, 'TFRecord file that is damaged, cut off or not the one its manifest describes'),
   'bad_record': (FOUND, "record that is no example of Model Garden's TfExampleDecoder"),
-  'corrupt_image': (FOUND, 'picture in a record that does not decode, or to another size'),
+  'corrupt_image': (FOUND, 'image in a record that does not decode, or to another size'),
   'bad_box': (FOUND, 'box in a record that is not finite, empty, inverted or outside 0..1'),
   'bad_label': (FOUND, 'label in a record that is no class of the manifest'),
   'duplicate_source_id': (FOUND, 'two records with the same source_id: evaluation would count one'),
   'annotations_differ': (FOUND, 'records and annotations do not tell the same'),
-  'duplicate_picture': (FOUND, 'the same picture twice in one split'),
-  'leak': (FOUND, 'the same picture in several splits: evaluation would flatter'),
+  'duplicate_picture': (FOUND, 'the same image twice in one split'),
+  'leak': (FOUND, 'the same image in several splits: evaluation would flatter'),
 }
 
 
@@ -104,7 +104,7 @@ class Problems:
     return sum(count for kind, count in self.counts.items() if KINDS[kind][0] != NOTED)
 
   def raise_if_strict(self, strict: bool, shown: int = 10) -> None:
-    """A `DataError` that lists the first problems that are more than notes, where `strict` and there are any."""
+    """Raises a `DataError` that lists the first problems beyond notes, if `strict` and there are any."""
     serious = [problem for problem in self if KINDS[problem.kind][0] != NOTED]
     if strict and serious:
       rest = f'\n  ... and {len(serious) - shown} more' if len(serious) > shown else ''
@@ -118,7 +118,7 @@ class Problems:
     return len(self._problems)
 
   def summary(self, examples: int = 3) -> str:
-    """One line a kind with its count, and the first few of it; '' where there is none."""
+    """Summarizes each kind of problem in a line with its count and first examples; '' without problems."""
     lines = []
     for line, kind in zip(count_lines(self.counts), _in_order(self.counts), strict=True):
       shown = [problem for problem in self if problem.kind == kind][:examples]
@@ -127,7 +127,7 @@ class Problems:
 
 
 def count_lines(counts: Mapping[str, int]) -> list[str]:
-  """A line for each kind of problem that was met: how often, what it is, and what was done about it."""
+  """Writes a line for each kind of problem: how often it occurred, what it is, and what was done about it."""
   return [f'  {counts[kind]:>6} {kind}, {KINDS[kind][0]}: {KINDS[kind][1]}' for kind in _in_order(counts)]
 
 

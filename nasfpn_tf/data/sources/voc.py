@@ -59,7 +59,7 @@ def read_voc(
   Args:
     annotations: a directory of .xml files, or a list of names such as ImageSets/Main/train.txt, whose .xml files are
       in ../../Annotations from it; names may be those of the images, such as 'a.jpg'.
-    image_dir: where the pictures are, e.g. JPEGImages.
+    image_dir: where the images are, e.g. JPEGImages.
     categories: as COCO's; None: every name in the directory of .xml files, in alphabetical order, from 1, so that all
       lists of one directory get the same labels.
     allow_empty: take a data set without any object: all of it is background.
@@ -84,7 +84,7 @@ def read_voc(
     own = _find_image(image_dir, stem, None)
     if name != own and all(os.path.isfile(os.path.join(image_dir, file)) for file in (name, own)):
       problems.add('image_name_differs', file, f'its <filename> {name} is taken, though {own} is there as well')
-    # A size that is no number is read from the picture.
+    # A size that is no number is read from the image.
     width, height = (integer(root.findtext(f'size/{key}', '')) for key in ('width', 'height'))
     value['images'].append({'id': image_id, 'file_name': name, 'width': width, 'height': height})
     for number, item in enumerate(root.iter('object'), 1):
@@ -104,14 +104,14 @@ def read_voc(
         {'id': identifier, 'image_id': image_id, 'category_id': ids[name], 'bbox': box, 'iscrowd': int(difficult)}
       )
   if not value['images']:
-    raise DataError(f'{annotations}: none of its {len(stems)} pictures can be used:\n{problems.summary()}')
+    raise DataError(f'{annotations}: none of its {len(stems)} images can be used:\n{problems.summary()}')
   return coco.check_coco(
     value, annotations, ImageDirectory(image_dir).size, origins, allow_empty=allow_empty, problems=problems
   )
 
 
 def _list(annotations: str, problems: Problems) -> tuple[str, list[str]]:
-  """The directory of the .xml files, and which of them are meant, without '.xml'."""
+  """Lists the directory of the .xml files and the stems of the files to read."""
   if os.path.isdir(annotations):
     stems = _stems(annotations)
     below = os.path.join(annotations, 'Annotations')
@@ -130,9 +130,9 @@ def _list(annotations: str, problems: Problems) -> tuple[str, list[str]]:
   directory = os.path.normpath(os.path.join(os.path.dirname(annotations), '..', '..', 'Annotations'))
   if not os.path.isdir(directory):
     raise DataError(f'{annotations}: its .xml files should be in {directory}, which is no directory.')
-  # ImageSets/Main/<class>_train.txt has a second column, -1 where the class is absent: all are pictures of the split.
+  # ImageSets/Main/<class>_train.txt has a second column, -1 where the class is absent: all are images of the split.
   if not lines:
-    raise DataError(f'{annotations}: names no picture.')
+    raise DataError(f'{annotations}: names no image.')
   return directory, list(dict.fromkeys(_stem(directory, words[0]) for words in lines))
 
 
@@ -143,7 +143,7 @@ def _stems(directory: str) -> list[str]:
 
 
 def _stem(directory: str, name: str) -> str:
-  """The name, without '.xml', of the .xml file that a list means by 'a', 'a.jpg', 'a.xml' or 'JPEGImages/a.jpg'."""
+  """Returns the stem of the .xml file that a list entry 'a', 'a.jpg', 'a.xml' or 'JPEGImages/a.jpg' refers to."""
   last = name.replace('\\', '/').rsplit('/', 1)[-1]
   stems = [name, os.path.splitext(name)[0], last, os.path.splitext(last)[0]]
   return next((stem for stem in stems if os.path.isfile(os.path.join(directory, stem + '.xml'))), name)
@@ -166,7 +166,7 @@ def _parse(directory: str, stem: str, problems: Problems) -> ElementTree.Element
 
 
 def _decoded(data: bytes) -> bytes | str:
-  """The text of an XML file in an encoding that Python has and its XML parser has not."""
+  """Decodes an XML file whose encoding Python supports and its XML parser does not."""
   declared = _DECLARATION.match(data[:1000])
   if not declared:
     return data
@@ -185,7 +185,7 @@ def _all_categories(directory: str, trees: Mapping[str, ElementTree.Element | No
 
 
 def _find_image(image_dir: str, stem: str, named: str | None) -> str:
-  """The picture's file name; that of the .xml file where the one it names is not there."""
+  """Returns the image's file name: as in the .xml file, or like the .xml file's own if there is no such image."""
   named = (named or '').strip().replace('\\', '/').rsplit('/', 1)[-1]
   candidates = [named, *(stem + end for extension in images.EXTENSIONS for end in (extension, extension.upper()))]
   there = next((name for name in candidates if name and os.path.isfile(os.path.join(image_dir, name))), None)
@@ -193,7 +193,7 @@ def _find_image(image_dir: str, stem: str, named: str | None) -> str:
 
 
 def _in_another_form(image_dir: str, names: Sequence[str]) -> str | None:
-  """The first of the files in a directory that has one of the names but for the form of Unicode."""
+  """Returns the first of the files in a directory that has one of the names but for the form of Unicode."""
   if all(name.isascii() for name in names) or not os.path.isdir(image_dir):
     return None
   files = {normal_form(file): file for file in os.listdir(image_dir)}

@@ -47,15 +47,15 @@ def read_yolo(
   keypoints: tuple[int, int] | None = None,
   allow_empty: bool = False,
 ) -> CocoDataset:
-  """Reads YOLO labels: a .txt file a picture, in it a line `class x_center y_center width height` a box, in 0..1.
+  """Reads YOLO labels: a .txt file an image, in it a line `class x_center y_center width height` a box, in 0..1.
 
   A line with more numbers is a polygon, and its bounding box is taken; or, where there are keypoints, a box and them.
-  A picture without a label file, or with an empty one, has no object; one whose label file cannot be read at all is
-  left out. Coordinates are those of the upright picture.
+  An image without a label file, or with an empty one, has no object; one whose label file cannot be read at all is
+  left out. Coordinates are those of the upright image.
 
   Args:
     annotations: the directory of the label files, e.g. labels/train, or the root of a data set in YOLO's own layout.
-    image_dir: the directory of the pictures, e.g. images/train, with the same names and subdirectories.
+    image_dir: the directory of the images, e.g. images/train, with the same names and subdirectories.
     categories: with ids from 0 as the lines have them, e.g. from data.yaml by `categories.read_categories`; None: from
       classes.txt in the directory of the label files.
     keypoints: 'kpt_shape' of data.yaml, points and numbers a point, for labels of poses.
@@ -102,14 +102,14 @@ def read_yolo(
       )
   for path in label_files.values():
     if os.path.normpath(path) not in used and os.path.basename(path) != 'classes.txt':
-      problems.add('unknown_image', path, f'no picture of this name in {image_dir}')
+      problems.add('unknown_image', path, f'no image of this name in {image_dir}')
   if not value['images']:
-    raise DataError(f'{annotations}: none of the {len(listed)} pictures can be used:\n{problems.summary()}')
+    raise DataError(f'{annotations}: none of the {len(listed)} images can be used:\n{problems.summary()}')
   return coco.check_coco(value, annotations, origins=origins, allow_empty=allow_empty, problems=problems)
 
 
 def _label_directory(annotations: str, image_dir: str, problems: Problems) -> str:
-  """Where the label files are: in YOLO's layout ROOT/labels/train is beside ROOT/images/train."""
+  """Finds the directory of the label files: in YOLO's layout ROOT/labels/train is beside ROOT/images/train."""
   root = os.path.join(annotations, 'labels')
   if not os.path.isdir(root):
     return annotations
@@ -122,10 +122,10 @@ def _label_directory(annotations: str, image_dir: str, problems: Problems) -> st
 
 
 def _list(image_dir: str) -> list[str]:
-  """Pictures below the directory, relative to it, sorted."""
+  """Lists the images below the directory, relative to it, sorted."""
   names = [name for name in files_below(image_dir) if name.lower().endswith(images.EXTENSIONS)]
   if not names:
-    raise DataError(f'{image_dir}: no picture in it ({", ".join(images.EXTENSIONS)}).')
+    raise DataError(f'{image_dir}: no image in it ({", ".join(images.EXTENSIONS)}).')
   return sorted(names)
 
 
@@ -136,7 +136,7 @@ def _text_files(directory: str) -> list[str]:
 def _lines(
   path: str, image: str, keypoints: tuple[int, int] | None, problems: Problems
 ) -> list[tuple[str, list[float]]] | None:
-  """(where, numbers of the box) of each readable line; None where there are lines and none can be read."""
+  """Parses (location, numbers of the box) of each readable line; None if there are lines but none can be read."""
   try:
     lines = read_text(path).splitlines()
   except FileNotFoundError:
@@ -172,7 +172,7 @@ def _numbers(words: Sequence[str]) -> list[float]:
 
 
 def _remedy(words: Sequence[str], keypoints: tuple[int, int] | None) -> str:
-  """What is wrong with a line, by what tools write instead of it."""
+  """Explains an unreadable line by what other tools write."""
   form = 'not "class x y width height"'
   numbers = _numbers(words)
   if keypoints:
@@ -189,7 +189,7 @@ def _remedy(words: Sequence[str], keypoints: tuple[int, int] | None) -> str:
 
 
 def _box(numbers: Sequence[float], width: int, height: int) -> list[float]:
-  """x, y, width, height in pixels, of a box or a polygon in 0..1."""
+  """Converts a box or a polygon in 0..1 to x, y, width, height in pixels."""
   if not all(map(math.isfinite, numbers)):
     return [math.nan] * 4
   if len(numbers) == 4:

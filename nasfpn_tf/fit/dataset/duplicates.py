@@ -31,9 +31,9 @@ _LARGEST = 0.1  # Share of the images that a group of near duplicates may have.
 
 
 def group(paths: Sequence[str], show_progress: bool = True) -> np.ndarray:
-  """Groups images by content: the same bytes, or nearly the same small picture.
+  """Groups images by content: the same bytes, or nearly the same small image.
 
-  Nearly the same is told by a difference hash of 16 x 16 bits (which of two neighbouring pixels of a 17 x 16 thumbnail
+  Nearly the same is told by a difference hash of 16 x 16 bits (which of two neighboring pixels of a 17 x 16 thumbnail
   is brighter), of which at most `NEAR` may differ: re-encoding and resizing flip a few, other images about half.
   Images so plain that a tenth of all would be one group are grouped by their bytes alone.
 
@@ -92,7 +92,7 @@ def _near(hashes: np.ndarray, readable: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _join(count: int, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-  """For each of `count` things the lowest one that pairs connect it with."""
+  """Returns for each of `count` things the lowest one that pairs connect it with."""
   parents = list(range(count))
 
   def first(index: int) -> int:

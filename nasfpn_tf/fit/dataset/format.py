@@ -115,7 +115,7 @@ def _find_voc(tree: Tree) -> list[Part]:
 
 
 def _image_sets(tree: Tree, folder: str, stems: set[str]) -> list[tuple[str, str]]:
-  """(split, path) of the lists in ImageSets/Main beside Annotations; none where one list is all there is."""
+  """Returns (split, path) of the lists in ImageSets/Main beside Annotations; none where one list is all there is."""
   if os.path.basename(folder) != 'Annotations':
     return []
   main = join(os.path.dirname(folder), 'ImageSets/Main')
@@ -150,7 +150,7 @@ _FINDERS: dict[str, Callable[[Tree], list[Part]]] = {
 
 
 def _nothing(tree: Tree, format: str | None) -> str:
-  """What to say where no annotations were found: what is there instead, if anything is known of it."""
+  """Returns what to say where no annotations were found: what is there instead, if anything is known of it."""
   wanted = f'annotations in the format {format}' if format else 'annotations: COCO .json, VOC .xml or YOLO .txt'
   begin = f'{tree.root}: {len(tree.images)} images and no {wanted}'
   for path in tree.with_extension('.json'):

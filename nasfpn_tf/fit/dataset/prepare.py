@@ -132,7 +132,7 @@ def load_earlier(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def _divide(root, images: Images, seed, earlier, progress) -> tuple[Images, Images, str]:
-  """(training images, validation images, how they were chosen)."""
+  """Returns (training images, validation images, how they were chosen)."""
   if len(images) < FEW_IMAGES:
     raise DataError(
       f'{root}: one image cannot be divided into training and validation; annotate more, at least ten and better a'
@@ -152,7 +152,7 @@ def _divide(root, images: Images, seed, earlier, progress) -> tuple[Images, Imag
 
 
 def _class_notes(dataset: Dataset, splits: Mapping[str, Images]) -> list[str]:
-  """What to say of classes that can hardly be learned or measured."""
+  """Returns what to say of classes that can hardly be learned or measured."""
   notes = []
   names = {category['id']: category['name'] for category in dataset.categories}
   counts = {

@@ -47,7 +47,7 @@ class Images:
     return sum(map(len, self.annotations))
 
   def classes(self) -> list[frozenset[int]]:
-    """Category ids in each image."""
+    """Returns category ids in each image."""
     return [frozenset(item['category_id'] for item in items) for items in self.annotations]
 
   def take(self, indices: Iterable[int]) -> 'Images':
@@ -115,7 +115,7 @@ def _read_part(part: Part) -> CocoDataset:
 
 
 def _categories(datasets: Sequence[CocoDataset]) -> tuple[tuple[dict[str, Any], ...], list[dict[int, int]]]:
-  """The classes of all parts that have annotations, and for each part their ids by its own.
+  """Returns the classes of all parts that have annotations, and for each part their ids by its own.
 
   Ids stay as they are where all parts agree on them; else the classes are numbered in the order of their names.
   """

@@ -122,12 +122,12 @@ class Tree:
 
 
 def join(folder: str, name: str) -> str:
-  """A path relative to the tree, from a folder's and a name."""
+  """Returns a path relative to the tree, from a folder's and a name."""
   return f'{folder}/{name}' if folder else name
 
 
 def split_of(path: str) -> str:
-  """The split that the last telling part of a path names: 'train', 'val' or 'test'; '' where none does."""
+  """Returns the split that the last telling part of a path names: 'train', 'val' or 'test'; '' where none does."""
   for part in reversed(path.lower().split('/')):
     for word in reversed(re.split(r'[^a-z]+', part)):
       if word in _SPLIT_OF:
@@ -136,7 +136,7 @@ def split_of(path: str) -> str:
 
 
 def _shared(one: str, other: str) -> int:
-  """How many folders two paths begin with."""
+  """Returns how many folders two paths begin with."""
   pairs = zip(one.split('/'), other.split('/'), strict=False)
   return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 

@@ -68,7 +68,7 @@ def class_names(tree: Tree) -> tuple[str | None, dict[str, Any]]:
 
 
 def _named(tree: Tree, names: str, value: dict[str, Any]) -> list[Part]:
-  """The parts that data.yaml names and that are there."""
+  """Returns the parts that data.yaml names and that are there."""
   parts = []
   for key, split in _KEYS.items():
     entries = value.get(key)
@@ -86,7 +86,7 @@ def _named(tree: Tree, names: str, value: dict[str, Any]) -> list[Part]:
 
 
 def _resolve(tree: Tree, names: str, base: Any, entry: str) -> str | None:
-  """The folder or list that an entry of data.yaml means, relative to the tree.
+  """Returns the folder or list that an entry of data.yaml means, relative to the tree.
 
   What data.yaml says holds on the machine where it was written, and Roboflow's '../train/images' not even there: the
   longest end of it that is there is meant.
@@ -105,7 +105,7 @@ def _resolve(tree: Tree, names: str, base: Any, entry: str) -> str | None:
 
 
 def _listed(tree: Tree, names: str, split: str, path: str) -> list[Part]:
-  """The parts of a list of images: one for each folder that they are in."""
+  """Returns the parts of a list of images: one for each folder that they are in."""
   lines = read_text(tree.path(path)).split('\n')
   wanted = {'/'.join(line.strip().replace('\\', '/').split('/')[-2:]) for line in lines if line.strip()}
   of_folder: dict[str, set[str]] = {}
@@ -121,7 +121,7 @@ def _listed(tree: Tree, names: str, split: str, path: str) -> list[Part]:
 
 
 def _laid_out(tree: Tree, names: str) -> list[Part]:
-  """A part for every folder of images with labels."""
+  """Returns a part for every folder of images with labels."""
   parts, taken = [], []
   for folder in sorted(tree.images_in):
     if any(folder.startswith(f'{other}/') or other == '' for other in taken):
@@ -134,7 +134,7 @@ def _laid_out(tree: Tree, names: str) -> list[Part]:
 
 
 def _labels_of(tree: Tree, folder: str) -> str | None:
-  """The folder of the label files of a folder of images; None where no image has one."""
+  """Returns the folder of the label files of a folder of images; None where no image has one."""
   parts = folder.split('/')
   candidates = [folder]
   for index in reversed(range(len(parts))):

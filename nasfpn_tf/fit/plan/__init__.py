@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A training configuration from a fingerprint of the data, a budget and a device, with a reason for every line."""
+"""Plans a training configuration from a fingerprint of the data, a budget and a device, with reasons."""

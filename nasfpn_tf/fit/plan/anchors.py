@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Anchors that cover the boxes of a data set: base size, shapes and scales by search, with as few as will do."""
+"""Searches anchors that cover the boxes of a data set: base size, shapes and scales, with as few anchors as needed."""
 
 import dataclasses
 
@@ -78,7 +78,7 @@ def choose(
 
 
 def _shapes(aspect_ratios: np.ndarray, number: int) -> tuple[float, ...]:
-  """Centers of `number` clusters on a logarithmic scale, begun at quantiles, so always the same."""
+  """Clusters on a logarithmic scale into `number` centers, initialized at quantiles and so deterministic."""
   values = np.log(aspect_ratios)[:, None]
   number = min(number, len(np.unique(values)))
   begin = np.quantile(values, (np.arange(number) + 0.5) / number)[:, None]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A plan as a YAML file that `train.py` takes and a person can read: every line with its reason."""
+"""Writes a plan as a YAML file for `train.py`, with the reason of every line as its comment."""
 
 import textwrap
 from collections.abc import Sequence
@@ -70,6 +70,6 @@ def _lines(tree: dict[str, Any], depth: int) -> list[str]:
 
 
 def _flow(value: Any) -> str:
-  """A value on one line."""
+  """Formats a value on one line."""
   text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**9)
   return text.removesuffix('\n').removesuffix('\n...')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a plan needs to know of a data set: sizes and shapes of images and boxes, crowding, symmetry, class names."""
+"""Measures what a plan needs of a data set: sizes and shapes of images and boxes, crowding, symmetry, class names."""
 
 import dataclasses
 from typing import Any
@@ -58,17 +58,17 @@ class Fingerprint:
   fewest: tuple[str, int]
 
   def scaled_sides(self, scale: float = 1.0) -> np.ndarray:
-    """`[n]`: square roots of the boxes' areas in pixels, times `scale`."""
+    """Returns the square roots `[n]` of the boxes' areas in pixels, times `scale`."""
     height, width = (self.boxes[:, 2:] - self.boxes[:, :2]).T
     return np.sqrt(height * width) * scale
 
   def aspect_ratios(self) -> np.ndarray:
-    """`[n]`: width / height of the boxes."""
+    """Returns width / height `[n]` of the boxes."""
     height, width = (self.boxes[:, 2:] - self.boxes[:, :2]).T
     return width / height
 
   def summary(self) -> dict[str, Any]:
-    """The figures as a JSON value."""
+    """Returns the figures as a JSON value."""
     percentiles = {
       name: [round(float(value), 3) for value in np.percentile(values, _PERCENTILES)]
       for name, values in (('box_side', self.scaled_sides()), ('aspect_ratio', self.aspect_ratios()))
@@ -135,7 +135,7 @@ def take(split: RecordSet) -> Fingerprint:
 
 
 def _highest_overlaps(boxes: np.ndarray, classes: np.ndarray) -> np.ndarray:
-  """`[n]`: highest IoU of each box with another one of its class in the same image."""
+  """Computes the highest IoU `[n]` of each box with another one of its class in the same image."""
   if len(boxes) < 2:
     return np.zeros(len(boxes))
   top, bottom = np.maximum(boxes[:, None, :2], boxes[None, :, :2]), np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
@@ -148,7 +148,7 @@ def _highest_overlaps(boxes: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def _tells_up_from_down(boxes: np.ndarray, sizes: np.ndarray) -> bool:
-  """Whether the upper and the lower half of the images differ, in where boxes are or in how large they are.
+  """Tells whether upper and lower halves of the images differ in the positions or sizes of boxes.
 
   Two-sample Kolmogorov-Smirnov tests of the boxes' vertical centers against their mirror images, and of the areas in
   either half; with few boxes nothing can be told and the answer is yes.

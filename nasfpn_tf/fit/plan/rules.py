@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The rules from a fingerprint, a budget and a device to a configuration; docs/plan.md has their sources.
+"""Applies the rules from a fingerprint, a budget and a device to a configuration; docs/plan.md has their sources.
 
 Each rule is a function that gives `Choice`s. A rule reads the fingerprint, the budget and what rules before it chose,
 so the same input always gives the same plan.
@@ -57,7 +57,7 @@ class Budget:
   bfloat16: bool = False
 
   def images(self, height: int, width: int) -> float:
-    """How many images of that size training can show in its share of the minutes."""
+    """Returns how many images of that size training can process in its share of the minutes."""
     return TRAINING_SHARE * 60 * self.minutes * self.pixels_per_second / (height * width)
 
 
@@ -92,7 +92,7 @@ class Start:
 
 
 def start_from(weights: str | None) -> Start:
-  """The start with a file of weights, or without one."""
+  """Returns the starting point with a file of weights, or without one."""
   return Start(weights, 40, 6400, 20000, 150, 8) if weights else Start(None, 60, 24000, 70000, 300, 16)
 
 
@@ -134,13 +134,13 @@ def affordable_size(fingerprint: Fingerprint, budget: Budget, start: Start, stri
 
 
 def _smallest_side(fingerprint: Fingerprint) -> float:
-  """A tenth of the objects are smaller, in pixels of the images."""
+  """Returns the side, in pixels of the images, below which a tenth of the objects are."""
   sides = sorted(fingerprint.scaled_sides())
   return float(sides[len(sides) // 10])
 
 
 def _levels(fingerprint, budget, start) -> tuple[tuple[int, int], anchors_lib.Anchors, str]:
-  """The cheapest levels whose anchors cover the boxes as well as any."""
+  """Finds the cheapest levels whose anchors cover the boxes as well as any."""
   found = []
   for min_level, max_level in LEVELS:
     size = affordable_size(fingerprint, budget, start, 2**max_level)
@@ -223,7 +223,7 @@ def _post_processing(fingerprint) -> Iterator[Choice]:
 
 
 def _room(fingerprint) -> int:
-  """How many boxes an image may have: those of the fullest and a fifth more, in fifties, at least 100."""
+  """Returns the limit of boxes per image: a fifth above the maximum, rounded up to fifties, at least 100."""
   return max(100, math.ceil(1.2 * fingerprint.most_boxes / 50) * 50)
 
 

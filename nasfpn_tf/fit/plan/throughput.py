@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How fast this machine trains a planned detector: measured on its own records, in a few steps."""
+"""Measures how fast this machine trains a planned detector, in a few steps on its own records."""
 
 import itertools
 import time
@@ -44,7 +44,7 @@ def measure(params: cfg.ExperimentConfig, num_steps: int = 8) -> float:
   # Any values take as long as trained ones.
   params.task.model.backbone.applications.weights = 'none'
   params.task.train_data.cache = False
-  params.trainer.optimizer_config.override({'ema': None})  # Costs next to nothing, and wants the trainer.
+  params.trainer.optimizer_config.override({'ema': None})  # Negligible time, and it needs the trainer.
   try:
     performance.set_mixed_precision_policy(params.runtime.mixed_precision_dtype or 'float32')
     task = DetectionTask(params.task)

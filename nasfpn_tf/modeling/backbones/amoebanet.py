@@ -44,7 +44,7 @@ NUM_SECTIONS = 3
 
 @tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
 class AmoebaNet(tf_keras.Model):
-  """AmoebaNet-D (N, F): normalised images in, {level: feature} out, levels '2' to '5'.
+  """AmoebaNet-D (N, F): normalized images in, {level: feature} out, levels '2' to '5'.
 
   Papers write AmoebaNet-D (3 * N, F) as well, with the normal cells counted together.
   """

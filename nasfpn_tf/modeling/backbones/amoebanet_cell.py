@@ -122,7 +122,7 @@ class Operation(tf_keras.layers.Layer):
       self.drop_path = DropPath(*drop_path, dtype=self.dtype_policy, name='drop_path')
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """[batch, height, width, channels] -> [batch, height / stride, width / stride, num_filters]."""
+    """Maps [batch, height, width, channels] to [batch, height / stride, width / stride, num_filters]."""
     outputs = inputs if self.pool is None else self.pool(inputs)
     for conv in self.convs:
       outputs = conv(outputs, training=training)
@@ -132,7 +132,7 @@ class Operation(tf_keras.layers.Layer):
     return {**super().get_config(), **self._config}
 
   def _conv_settings(self) -> list[tuple]:
-    """(name, filters, kernel size, strides, options) of each convolution."""
+    """Returns (name, filters, kernel size, strides, options) of each convolution."""
     operation, filters, stride = (self._config[key] for key in ('operation', 'num_filters', 'stride'))
     narrow = filters // 4
     whole = ('1x1', filters, 1, stride, {})
@@ -215,7 +215,7 @@ class AmoebaCell(tf_keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
-    """One cell.
+    """Runs the cell.
 
     Args:
       inputs: [batch, height or 2 * height, width or 2 * width, channels] and [batch, height, width, channels]: the map

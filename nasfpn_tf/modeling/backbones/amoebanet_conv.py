@@ -25,7 +25,7 @@ from nasfpn_tf.layers.conv_options import ConvOptions
 
 
 def _kernel_initializer() -> tf_keras.initializers.Initializer:
-  """That of the authors' code: He's, over fan-out, truncated."""
+  """Returns the initializer of the authors' code: He's, over fan-out, truncated."""
   return tf_keras.initializers.VarianceScaling(scale=2.0, mode='fan_out', distribution='truncated_normal')
 
 
@@ -61,7 +61,7 @@ class ActivatedConv(tf_keras.layers.Layer):
     self.norm = options.batch_norm(dtype=self.dtype_policy, name='norm')
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """[batch, height, width, channels] -> [batch, height / stride, width / stride, num_filters]."""
+    """Maps [batch, height, width, channels] to [batch, height / stride, width / stride, num_filters]."""
     return self.norm(self.conv(self._activation(inputs)), training=training)
 
   def get_config(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class HalvingConv(ActivatedConv):
     self.shifted_conv = self._new_conv(num_filters // 2, 1, 1, regularizer, 'shifted_conv')
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """[batch, height, width, channels] -> [batch, ceil(height / 2), ceil(width / 2), num_filters]."""
+    """Maps [batch, height, width, channels] to [batch, ceil(height / 2), ceil(width / 2), num_filters]."""
     inputs = self._activation(inputs)
     # Zeros follow an odd last row or column.
     odd = [[0, 0], *([0, 0 if size is not None and size % 2 == 0 else 1] for size in inputs.shape[1:3]), [0, 0]]

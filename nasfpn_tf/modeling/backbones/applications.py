@@ -97,7 +97,7 @@ _APPLICATIONS = {
   'resnet101': _Application(_apps.ResNet101, _RESNET_BLOCKS, 'caffe'),
   'resnet152': _Application(_apps.ResNet152, _RESNET_BLOCKS, 'caffe'),
   **{
-    # Their own preprocessing normalises as the input pipeline does, so they are entered behind it.
+    # Their own preprocessing normalizes as the input pipeline does, so they are entered behind it.
     f'efficientnet_b{i}': _Application(
       getattr(_apps, f'EfficientNetB{i}'), _EFFICIENTNET_BLOCKS, 'torch', first='stem_conv_pad'
     )
@@ -113,7 +113,7 @@ class ToNetworkRange(tf_keras.layers.Layer):
   """Maps images with ImageNet's mean 0 and deviation 1 to the range that a network was trained on.
 
   One preprocessing serves every backbone this way. The map is affine in the channels, and a 1x1 convolution with fixed
-  weights, so that it quantises as the rest of the network.
+  weights, so that it quantizes as the rest of the network.
 
   Args:
     input_range: 'symmetric', 'caffe' or 'torch'.
@@ -148,7 +148,7 @@ class ToNetworkRange(tf_keras.layers.Layer):
 
 @tf_keras.utils.register_keras_serializable(package='nasfpn_tf')
 class ApplicationsBackbone(tf_keras.Model):
-  """A network of `tf_keras.applications` cut after C5: normalised images in, {level: feature} out.
+  """A network of `tf_keras.applications` cut after C5: normalized images in, {level: feature} out.
 
   Args:
     name: one of `NAMES`.
@@ -156,7 +156,7 @@ class ApplicationsBackbone(tf_keras.Model):
     alpha: width multiplier, for the MobileNets.
     weights: 'imagenet' (downloaded by tf_keras), the path of a Keras .h5 weight file, or 'none'.
     norm_momentum: momentum of the batch norms; 0 keeps the library's.
-    use_sync_bn: synchronise the batch norms across replicas.
+    use_sync_bn: synchronize the batch norms across replicas.
     frozen_level: layers up to the feature of this level are not trained, and their batch norms use the stored
       statistics; 0 trains all.
     kernel_regularizer: regularizer of the convolutions, depthwise ones excepted (as Model Garden's backbones).
@@ -242,7 +242,7 @@ class ApplicationsBackbone(tf_keras.Model):
 
 
 def _build_network(name: str, application: _Application, alpha: float, weights: str) -> tf_keras.Model:
-  """The whole network, without its classifier, for images of any even size."""
+  """Builds the whole network, without its classifier, for images of any even size."""
   options = dict(application.options)
   if alpha <= 0:
     raise ValueError(f'applications.alpha is {alpha}; it must be above 0.')

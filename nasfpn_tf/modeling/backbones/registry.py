@@ -70,7 +70,7 @@ def register_backbone(
   ```
 
   The function takes the settings, (height, width, 3) of the images, and what all convolutions of the detector have in
-  common. It returns a functional model: normalised images in, {level: [batch, height / 2**level, width / 2**level,
+  common. It returns a functional model: normalized images in, {level: [batch, height / 2**level, width / 2**level,
   channels]} out, levels as strings, with the shapes of its outputs as `output_specs`.
 
   Args:

@@ -16,7 +16,7 @@
 
 Blocks and resampling are Model Garden's, which are those of the authors' code (arXiv 1912.05027, sec. 3.2): a 1x1
 convolution to `resample_alpha` of the width, then a 3x3 convolution of stride 2 and max pools on the way down or
-nearest neighbours on the way up, then a 1x1 convolution to the width of the block. As there, a block that nothing has
+nearest neighbors on the way up, then a 1x1 convolution to the width of the block. As there, a block that nothing has
 used joins the output block of its level if both have the same width; one that stays unused is not built.
 """
 
@@ -37,7 +37,7 @@ NAME = 'scale_permuted'
 
 @tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
 class ScalePermutedNet(spinenet.SpineNet):
-  """Model Garden's SpineNet of a given architecture: normalised images in, {level: feature} out.
+  """Model Garden's SpineNet of a given architecture: normalized images in, {level: feature} out.
 
   With SpineNet-49's own architecture it is Model Garden's 'spinenet' variable for variable.
   """

@@ -36,7 +36,7 @@ class LoadReport:
   unused: tuple[str, ...] = ()
 
   def __str__(self) -> str:
-    """One line, with the first few names."""
+    """Summarizes the report in one line with the first few names."""
     return (
       f'weights from {self.source}: {len(self.matched)} variables set, {_counted(self.missing)} left as they were,'
       f' {_counted(self.unused)} of the file not used'

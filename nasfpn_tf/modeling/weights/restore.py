@@ -110,7 +110,7 @@ def restore_parts(
 
 
 def children(path: str) -> dict[str, tuple[str, ...]]:
-  """{name: names of its parts} of the items that a checkpoint holds; raises as `restore`."""
+  """Returns {name: names of its parts} of the items that a checkpoint holds; raises as `restore`."""
   with _reading(path):
     _, graph = _open(path)
     return {
@@ -120,7 +120,7 @@ def children(path: str) -> dict[str, tuple[str, ...]]:
 
 
 def _open(path: str):
-  """The reader of a checkpoint and its graph of objects."""
+  """Opens a checkpoint; returns its reader and its object graph."""
   if not tf.io.gfile.exists(path + '.index'):
     raise FileNotFoundError(f'checkpoint {path!r} does not exist: there is no {path}.index.')
   reader = tf.train.load_checkpoint(path)
@@ -225,7 +225,7 @@ def _match(item, graph, node_id: int) -> dict[int, int]:
 
 
 def _value_key(graph, node_id: int) -> str:
-  """Key of a variable's value in the checkpoint, '' if the node is no variable."""
+  """Returns the key of a variable's value in the checkpoint, '' if the node is no variable."""
   keys = [a.checkpoint_key for a in graph.nodes[node_id].attributes if a.name == 'VARIABLE_VALUE']
   return keys[0] if keys else ''
 
@@ -236,7 +236,7 @@ def _variable_name(graph, node_id: int) -> str:
 
 
 def _below(graph, node_ids: list[int]) -> list[int]:
-  """The nodes that can be reached from `node_ids`."""
+  """Returns the nodes that can be reached from `node_ids`."""
   found = dict.fromkeys(node_ids)
   queue = collections.deque(node_ids)
   while queue:
@@ -248,7 +248,7 @@ def _below(graph, node_ids: list[int]) -> list[int]:
 
 
 def _averages(graph) -> Mapping[int, int]:
-  """{node of a variable: node of its moving average}."""
+  """Returns {node of a variable: node of its moving average}."""
   return {
     slot.original_variable_node_id: slot.slot_variable_node_id
     for node in graph.nodes

@@ -80,7 +80,7 @@ class Bank:
     return self._collect('trainable_variables')
 
   def checkpoint_items(self) -> dict[str, tf.Module]:
-    """What a checkpoint holds, by name."""
+    """Returns the items of a checkpoint by name."""
     items = {'backbone': self._backbone, 'head': self._head, 'projection': self._projection}
     for i, cells in enumerate(self._units):
       for j, units in enumerate(cells):
@@ -150,7 +150,7 @@ class Bank:
 
 
 def _unit(base: ConvBatchNorm, level: int) -> ConvBatchNorm:
-  """The convolution of `base` with a batch norm of its own."""
+  """Builds the convolution of `base` with its own batch norm."""
   unit = ConvBatchNorm.from_config({**base.get_config(), 'name': f'{base.name}_level_{level}'})
   unit.conv = base.conv
   unit.norm.build([None, None, None, base.conv.filters])

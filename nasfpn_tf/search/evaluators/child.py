@@ -75,7 +75,7 @@ class ChildConfig:
 
   @classmethod
   def read(cls, config: Mapping[str, Any], space: SearchSpace | None = None) -> 'ChildConfig':
-    """From the evaluator's part of a search configuration, and the space that it searches."""
+    """Reads the evaluator's part of a search configuration, given the space that it searches."""
     known = [field.name for field in dataclasses.fields(cls)]
     for key in config:
       if key not in known:
@@ -83,16 +83,16 @@ class ChildConfig:
     return cls(**config) if space is None else cls(**{'architecture_key': space.architecture_key, **config})
 
   def reward_function(self) -> Reward:
-    """The reward of an AP at a cost."""
+    """Returns the function from AP and cost to the reward."""
     try:
       return Reward(**self.reward)
     except (TypeError, ValueError) as e:
       raise SearchError(f'evaluator: reward {self.reward!r}: {e}') from e
 
   def experiment_of(self, architecture: Mapping[str, Any]) -> cfg.ExperimentConfig:
-    """The experiment that trains and evaluates a child, as it is to be run.
+    """Builds the experiment that trains and evaluates a child.
 
-    It is evaluated once, at the end; no best checkpoint is kept, since the best of several evaluations would favour
+    It is evaluated once, at the end; no best checkpoint is kept, since the best of several evaluations would favor
     children that are evaluated often.
 
     Args:
@@ -129,7 +129,7 @@ class ChildConfig:
     return params
 
   def cost_of(self, params: cfg.ExperimentConfig) -> float:
-    """The cost of the child of `experiment_of`, in the unit of `cost`."""
+    """Measures the cost of the child of `experiment_of`, in the unit of `cost`."""
     model = recipe.complete(params, _MODE).params.task.model
     if self.cost == 'latency_ms':
       from nasfpn_tf.search.evaluators import latency
@@ -147,7 +147,7 @@ def check_types(config: Any) -> None:
 
 
 def failure_of(error: Exception, seconds: float, work_dir: str) -> Measurement:
-  """What a child that ended in an error is given; a full disk is no fault of the child, so it is a `StorageFull`."""
+  """Returns the measurement of a child that failed; raises `StorageFull` for a full disk, which is not its fault."""
   reason = failure.message(error)
   if getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in reason:
     raise StorageFull(work_dir) from error
@@ -155,7 +155,7 @@ def failure_of(error: Exception, seconds: float, work_dir: str) -> Measurement:
 
 
 def multiply_adds(model: config_lib.Detector) -> int:
-  """Multiply-adds of a detector for one image; the pyramid's in closed form, the rest counted once a process.
+  """Counts multiply-adds of a detector for one image: the pyramid in closed form, the rest once per process.
 
   Args:
     model: with the number of classes and the topology filled in.
@@ -169,7 +169,7 @@ def multiply_adds(model: config_lib.Detector) -> int:
 
 @functools.lru_cache(maxsize=8)
 def _besides_the_pyramid(model_json: str, kind: type) -> tuple[int, dict[int, int]]:
-  """(multiply-adds of backbone and heads, channels of the backbone's levels)."""
+  """Returns (multiply-adds of backbone and heads, channels of the backbone's levels)."""
   model_config = kind()
   model_config.override(json.loads(model_json))
   model = detector.build_detector(model_config)

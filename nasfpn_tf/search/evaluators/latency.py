@@ -28,7 +28,7 @@ _WARM_UP_RUNS = 2
 
 
 def measure_ms(model_config: config.Detector, num_runs: int = 15, num_threads: int = 1) -> float:
-  """Median milliseconds for one image of a fresh detector in float32; the weights do not matter.
+  """Measures the median milliseconds per image of a new detector in float32; the weights do not matter.
 
   Whatever else runs on the machine is measured along: use as many workers as leave a core to each.
 

@@ -81,7 +81,7 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
 
 @functools.cache
 def _strategy(runtime_json: str) -> tf.distribute.Strategy:
-  """One for all children of a process: a TPU is set up once."""
+  """Returns one strategy for all children of a process, since a TPU is set up once."""
   runtime = cfg.RuntimeConfig()
   runtime.override(json.loads(runtime_json))
   return strategy.build_strategy(runtime)

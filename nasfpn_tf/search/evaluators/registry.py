@@ -28,7 +28,7 @@ NAMES = {'proxy': 'nasfpn_tf.search.evaluators.proxy:evaluate', 'shared': 'nasfp
 
 
 def check(name: str) -> None:
-  """A `SearchError` if no module of that name can be found; loads none, so that no worker has to be started for it."""
+  """Raises a `SearchError` if no such module exists, without loading it, so that no worker is started for it."""
   module, _ = _parts(name)
   try:
     found = importlib.util.find_spec(module)
@@ -39,7 +39,7 @@ def check(name: str) -> None:
 
 
 def load(name: str) -> Evaluator:
-  """The function of a name in `NAMES` or of 'module:function'; a `SearchError` says what cannot be found."""
+  """Loads the function of a name in `NAMES` or of 'module:function'; a `SearchError` names what is missing."""
   module, function = _parts(name)
   try:
     return getattr(importlib.import_module(module), function)

@@ -45,7 +45,7 @@ class Reward:
       raise ValueError(f'reward: exponent {self.exponent} needs a target to weigh the cost against.')
 
   def __call__(self, ap: float, cost: float | None = None) -> float:
-    """The reward of an AP at a cost; a ValueError if a cost is needed and is not positive."""
+    """Computes the reward of an AP at a cost; a ValueError if a cost is needed and is not positive."""
     if self.target is None or not self.exponent:
       return ap
     if cost is None or not (math.isfinite(cost) and cost > 0):

@@ -111,7 +111,7 @@ _made: dict[tuple[str, str], 'SharedWeights'] = {}
 
 
 def _weights(config_json: str, space: SearchSpace, spec: topology.PyramidSpec) -> 'SharedWeights':
-  """The bank of a configuration, made for the first trial of this process and kept."""
+  """Returns the bank of a configuration, which the first trial of this process creates."""
   key = (config_json, space.digest)
   if key not in _made:
     _made.clear()  # A second search in one process has a bank of its own; two do not fit.
@@ -191,7 +191,7 @@ class SharedWeights:
           self._train_to(target, stop)
 
   def average_precision(self, spec: topology.PyramidSpec) -> float:
-    """AP of a child on the validation records with the weights as they are.
+    """Evaluates the AP of a child on the validation records with the current weights.
 
     Raises:
       ValueError: the child's detections are not finite.
@@ -260,7 +260,7 @@ class SharedWeights:
 
   @contextlib.contextmanager
   def _owned(self) -> Iterator[None]:
-    """Nobody else trains the bank inside."""
+    """Locks the bank, so that no other process trains it meanwhile."""
     os.makedirs(self._bank_dir, exist_ok=True)
     with open(os.path.join(self._bank_dir, '.lock'), 'w', encoding='utf-8') as lock:
       fcntl.flock(lock, fcntl.LOCK_EX)

@@ -67,7 +67,7 @@ class Executor(Protocol):
     """Starts a job; there are fewer than `num_workers` running."""
 
   def wait(self, seconds: float) -> list[Outcome]:
-    """Jobs that have ended; waits up to `seconds` for the first."""
+    """Returns the jobs that have ended; waits up to `seconds` for the first."""
 
   def close(self, grace_seconds: float) -> Sequence[Outcome]:
     """Tells what still runs to save its work, ends it after `grace_seconds`, and frees everything."""

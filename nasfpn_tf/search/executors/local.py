@@ -84,7 +84,7 @@ class LocalExecutor:
     return outcomes
 
   def close(self, grace_seconds: float) -> list[Outcome]:
-    """See `executor.Executor`; what did not end in time counts as preempted."""
+    """See `executor.Executor`; jobs that did not end in time count as preempted."""
     deadline, outcomes = time.monotonic() + grace_seconds, []
     for process in self._busy():
       process.terminate()
@@ -106,7 +106,7 @@ class LocalExecutor:
     return [process for process in self._workers.values() if process.job is not None]
 
   def _patience(self, seconds: float) -> float:
-    """`seconds`, or the time until the next trial is overdue."""
+    """Returns `seconds`, or the time until the next trial is overdue."""
     if self._timeout is None:
       return seconds
     now = time.monotonic()

@@ -86,7 +86,7 @@ class WorkerProcess:
     self._send({'trial': job.trial.to_json(), 'work_dir': job.work_dir})
 
   def receive(self) -> Outcome | None:
-    """How the job ended, if it has; afterwards `is_alive` tells whether the process can take another."""
+    """Returns how the job ended, if it has; afterwards `is_alive` tells whether the process can take another."""
     try:
       read = os.read(self._results, 1 << 16)
     except BlockingIOError:  # Nothing new; something that the process has started may keep the pipe open.
@@ -145,7 +145,7 @@ class WorkerProcess:
 
 
 def _cause(code: int, log: str) -> str:
-  """What the end of a process that was at work says about why."""
+  """Explains why a working process ended."""
   if code == -signal.SIGKILL:
     return f'the worker was killed by SIGKILL, as happens where memory runs out; see {log}'
   if code < 0:

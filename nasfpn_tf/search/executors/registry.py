@@ -25,7 +25,7 @@ from nasfpn_tf.search.problems import SearchError
 
 
 def build(config: Mapping[str, Any], setup: Setup, num_workers: int) -> Executor:
-  """The executor that `config['name']` names, made with the other keys as arguments.
+  """Builds the executor that `config['name']` names, with the other keys as arguments.
 
   Args:
     config: `name` is 'local' or 'ray'.

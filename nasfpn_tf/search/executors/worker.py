@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
 
 
 def _measure(evaluate: Callable[[Trial, str], Measurement], trial: Trial, work_dir: str) -> Measurement:
-  """What the evaluator finds, or why it could not."""
+  """Runs the evaluator; returns its measurement or the reason of its failure."""
   start = time.monotonic()
   try:
     measurement = evaluate(trial, work_dir)
@@ -80,7 +80,7 @@ def _measure(evaluate: Callable[[Trial, str], Measurement], trial: Trial, work_d
 
 
 def _channels(results: int) -> tuple[int, int]:
-  """Where jobs come from and where outcomes go, both out of reach of what the evaluator prints or starts."""
+  """Opens the channels of jobs and outcomes, separate from what the evaluator prints or starts."""
   os.set_inheritable(results, False)
   incoming, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
   os.dup2(nothing, 0)
@@ -89,7 +89,7 @@ def _channels(results: int) -> tuple[int, int]:
 
 
 def _messages(incoming: int) -> Iterator[dict[str, Any]]:
-  """Messages as they come: one is in hand until the next is asked for.
+  """Yields messages as they arrive; each is in progress until the next is requested.
 
   A thread of its own reads, so that the end of the input is seen in the middle of a job.
   """
@@ -115,7 +115,7 @@ def _messages(incoming: int) -> Iterator[dict[str, Any]]:
 
 @contextlib.contextmanager
 def _log(work_dir: str) -> Iterator[None]:
-  """Standard output and error, of this process and of what it starts, go to the log in the trial's directory.
+  """Redirects standard output and error, also of child processes, to the log in the trial's directory.
 
   The log is locked, so that two attempts at a trial never work in its directory at once.
   """
@@ -135,7 +135,7 @@ def _log(work_dir: str) -> Iterator[None]:
 
 
 def _on_sigterm(unused_signum: int, unused_frame: FrameType | None) -> None:
-  """The trainer puts its own handler in place, which saves a checkpoint first."""
+  """Ends the worker; the trainer replaces this handler by one that saves a checkpoint first."""
   raise SystemExit(PREEMPTED_EXIT_CODE)
 
 

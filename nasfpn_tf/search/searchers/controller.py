@@ -72,7 +72,7 @@ class Forward:
 
 
 def init_weights(space: SearchSpace, rng: np.random.Generator, dtype: type = np.float32) -> dict[str, np.ndarray]:
-  """Fresh weights, uniform in +-0.1.
+  """Initializes the weights, uniform in +-0.1.
 
   Args:
     space: what is to be decided.
@@ -122,7 +122,7 @@ def sample(weights: Weights, space: SearchSpace, rng: np.random.Generator) -> tu
 
 
 def legal_masks(space: SearchSpace, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
-  """For each step `[batch, choices]`, which choices were legal after the tokens before it.
+  """Returns, for each step, which choices `[batch, choices]` are legal after the tokens before it.
 
   Raises:
     ValueError: a sequence is not legal.
@@ -138,7 +138,7 @@ def legal_masks(space: SearchSpace, tokens: Sequence[Sequence[int]]) -> list[np.
 
 @_in_one_thread
 def forward(weights: Weights, space: SearchSpace, tokens: np.ndarray, masks: Sequence[np.ndarray]) -> Forward:
-  """Log probabilities and entropies of given sequences.
+  """Computes log probabilities and entropies of given sequences.
 
   Args:
     weights: of `init_weights`.
@@ -179,7 +179,7 @@ def forward(weights: Weights, space: SearchSpace, tokens: np.ndarray, masks: Seq
 def backward(
   weights: Weights, space: SearchSpace, done: Forward, by_log_prob: np.ndarray, by_entropy: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """Gradient, by the weights, of a number of which the derivatives by `log_probs` and `entropies` are given.
+  """Backpropagates derivatives by `log_probs` and `entropies` to the weights.
 
   Args:
     weights: those of `forward`.
@@ -230,7 +230,7 @@ def backward(
 
 
 def _activate(gates: np.ndarray) -> np.ndarray:
-  """[..., 4 * units] -> [..., 4, units]: sigmoid of input, forget and output, tanh of the candidate."""
+  """Activates gates, [..., 4 * units] to [..., 4, units]: sigmoid of input, forget, output; tanh of the candidate."""
   gates = gates.reshape(*gates.shape[:-1], _GATES, NUM_UNITS)
   # sigmoid(x) = (1 + tanh(x / 2)) / 2, which overflows nowhere.
   activated = 0.5 * (1.0 + np.tanh(0.5 * gates))
@@ -239,7 +239,7 @@ def _activate(gates: np.ndarray) -> np.ndarray:
 
 
 def _masked_softmax(logits: np.ndarray, legal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """(probabilities, their logs) over the last axis; both 0 where illegal."""
+  """Computes (probabilities, their logs) over the last axis; both 0 where illegal."""
   highest = np.max(np.where(legal, logits, -np.inf), axis=-1, keepdims=True)
   shifted = np.where(legal, logits - highest, 0.0)
   exponentials = np.where(legal, np.exp(shifted), 0.0)
@@ -248,7 +248,7 @@ def _masked_softmax(logits: np.ndarray, legal: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _draw(probs: np.ndarray, uniform: float) -> int:
-  """The choice whose share of [0, 1) holds `uniform`; never one of probability 0."""
+  """Selects the choice whose share of [0, 1) holds `uniform`; never one of probability 0."""
   possible = np.flatnonzero(probs)
   position = np.searchsorted(np.cumsum(probs[possible]), uniform, side='right')
   return int(possible[min(position, len(possible) - 1)])

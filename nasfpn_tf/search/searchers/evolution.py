@@ -66,12 +66,12 @@ class RegularizedEvolution:
     return trials
 
   def observe(self, results: Results) -> None:
-    """The new ones live, the oldest die."""
+    """Adds the new trials to the population and removes the oldest."""
     self._population += [(trial.id, list(trial.tokens), measurement.reward) for trial, measurement in results]
     del self._population[: -self._population_size]
 
   def state(self) -> bytes:
-    """The population."""
+    """Returns the population."""
     return json.dumps(self._population).encode()
 
   def restore(self, state: bytes) -> None:
@@ -90,7 +90,7 @@ class RegularizedEvolution:
 
 
 def mutate(space: SearchSpace, tokens: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
-  """A legal sequence with one token changed, and with it those that cannot stay, which are drawn anew.
+  """Changes one token of a legal sequence and redraws those that become illegal.
 
   The token is chosen uniformly among those that have an alternative. A space of one sequence gives that sequence.
   """

@@ -66,7 +66,7 @@ class PolicySearch:
         self._pending = []
 
   def state(self) -> bytes:
-    """A line of JSON, then weights and Adam's means and squares as they lie in memory, little-endian."""
+    """Serializes to a line of JSON, then the weights and Adam's means and squares, little-endian."""
     learner = self._learner
     names = sorted(learner.weights)
     header = {

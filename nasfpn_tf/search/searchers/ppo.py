@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Proximal policy optimisation of the controller (arXiv 1707.06347), as functions from one learner to the next.
+"""Proximal policy optimization of the controller (arXiv 1707.06347), as functions from one learner to the next.
 
 Published: PPO with learning rate 3.5e-4, entropy weight 1e-5, an exponential moving average of former rewards of weight
 0.95 as baseline, updates by 20 architectures (NASNet, arXiv 1707.07012, appendix A; NAS-FPN says "PPO", sec. 3). Not
@@ -88,13 +88,13 @@ class Learner:
 
   @classmethod
   def fresh(cls, weights: controller.Weights) -> 'Learner':
-    """A learner that has seen nothing."""
+    """Creates a learner without experience."""
     zeros = {name: np.zeros_like(value) for name, value in weights.items()}
     return cls(weights, zeros, zeros)
 
 
 def advantages(rewards: Sequence[float], baseline: float | None, decay: float) -> tuple[np.ndarray, float]:
-  """By how much each reward exceeds the moving average of those before it, and the average after the last."""
+  """Computes by how much each reward exceeds the moving average of those before it, and the last average."""
   found = []
   for reward in rewards:
     if baseline is None:
@@ -107,7 +107,7 @@ def advantages(rewards: Sequence[float], baseline: float | None, decay: float) -
 def objective(
   log_probs: np.ndarray, entropies: np.ndarray, old_log_probs: np.ndarray, advantage: np.ndarray, options: Options
 ) -> tuple[float, np.ndarray, np.ndarray]:
-  """What an update raises: the clipped surrogate and the entropy bonus, means over the architectures.
+  """Computes the objective that an update raises: clipped surrogate and entropy bonus, means over architectures.
 
   Args:
     log_probs: `[batch, steps]`, of the weights as they are.
@@ -131,7 +131,7 @@ def objective(
 
 
 def ascend(learner: Learner, gradients: controller.Weights, learning_rate: float) -> Learner:
-  """One step of Adam (arXiv 1412.6980) up the gradients."""
+  """Makes one step of Adam (arXiv 1412.6980) up the gradients."""
   num_steps = learner.num_steps + 1
   weights, means, squares = {}, {}, {}
   for name, weight in learner.weights.items():

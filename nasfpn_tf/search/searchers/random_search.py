@@ -37,10 +37,10 @@ class RandomSearch:
     """Learns nothing."""
 
   def state(self) -> bytes:
-    """Empty: there is nothing to know."""
+    """Returns an empty state."""
     return b''
 
   def restore(self, state: bytes) -> None:
-    """Nothing to restore."""
+    """Does nothing: there is no state."""
     if state:
       raise SearchError('The state is not of a random search: continue with the searcher of the search.')

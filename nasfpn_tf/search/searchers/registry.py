@@ -30,7 +30,7 @@ SEARCHERS = {'ppo': PolicySearch, 'evolution': RegularizedEvolution, 'random': R
 
 
 def build(kind: str, space: SearchSpace, seed: int = 0, options: Mapping[str, Any] | None = None) -> Searcher:
-  """The searcher that a configuration names.
+  """Builds the searcher that a configuration names.
 
   Args:
     kind: 'ppo', 'evolution' or 'random'.

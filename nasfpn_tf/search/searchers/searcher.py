@@ -31,13 +31,13 @@ class Searcher(Protocol):
   """
 
   def propose(self, first_id: int, count: int) -> list[Trial]:
-    """Trials number `first_id` to `first_id + count - 1`. Changes no state: asked again, it answers the same."""
+    """Proposes trials `first_id` to `first_id + count - 1`. Changes no state: the same call returns the same trials."""
 
   def observe(self, results: Results) -> None:
     """Learns from measurements, in this order. Each trial is observed once, failed and reused ones too."""
 
   def state(self) -> bytes:
-    """All that `observe` has changed since construction."""
+    """Returns all that `observe` has changed since construction."""
 
   def restore(self, state: bytes) -> None:
     """Makes a searcher constructed with the same arguments equal to the one whose `state()` this is, bit for bit."""

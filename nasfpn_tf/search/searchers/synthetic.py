@@ -40,6 +40,6 @@ class Likeness:
     self._tokens_per_cell = tokens_per_cell
 
   def __call__(self, tokens: Sequence[int]) -> float:
-    """The reward of a sequence, 0 to 1."""
+    """Computes the reward of a sequence, 0 to 1."""
     same = np.array(tokens) == self.best
     return 0.5 * float(same.mean()) + 0.5 * float(same.reshape(-1, self._tokens_per_cell).all(axis=1).mean())

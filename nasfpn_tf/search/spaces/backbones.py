@@ -78,12 +78,12 @@ class BackboneSpace(space.SearchSpace):
     self._level_sequences = functools.cache(self._count_level_sequences)
 
   def num_choices(self, step: int) -> int:
-    """Blocks there are before this one; levels; block types."""
+    """Returns the number of earlier blocks, levels or block types."""
     block, position = self._place(step)
     return (_NUM_STEM + block, _NUM_STEM + block, self._num_levels, len(self.blocks))[position]
 
   def kind(self, step: int) -> str:
-    """'parent', 'parent', 'level', 'block', block by block."""
+    """Returns 'parent', 'parent', 'level', 'block', block by block."""
     return _KINDS[self._place(step)[1]]
 
   def completions(self, prefix: Sequence[int]) -> list[int]:
@@ -100,7 +100,7 @@ class BackboneSpace(space.SearchSpace):
     return self._counts(block, tuple(prefix[4 * block : 4 * block + position]), levels)
 
   def decode(self, tokens: Sequence[int]) -> spinenet.SpineNetSpec:
-    """The backbone, called 'searched_' and the first digits of its digest."""
+    """Converts a sequence to a backbone, named 'searched_' and the first digits of its digest."""
     tokens = self.check(tokens)
     blocks = []
     for block in range(self.num_blocks):
@@ -111,7 +111,7 @@ class BackboneSpace(space.SearchSpace):
     return spinenet.SpineNetSpec(f'searched_{spinenet.SpineNetSpec("", blocks).digest[:8]}', blocks)
 
   def encode(self, architecture: spinenet.SpineNetSpec) -> tuple[int, ...]:
-    """The tokens of a backbone; a ValueError says what puts it outside the space."""
+    """Converts a backbone to its tokens; a ValueError says why it is outside the space."""
     where = f'backbone {architecture.name!r} is not in the space {self.name!r}'
     if len(architecture.blocks) != self.num_blocks:
       raise ValueError(f'{where}: it has {len(architecture.blocks)} blocks, not {self.num_blocks}.')
@@ -128,15 +128,15 @@ class BackboneSpace(space.SearchSpace):
       raise ValueError(f'{where}: {e}') from e
 
   def read(self, architecture: dict[str, Any]) -> spinenet.SpineNetSpec:
-    """A backbone from its JSON form."""
+    """Reads a backbone from its JSON value."""
     return spinenet.SpineNetSpec.from_dict(architecture)
 
   def picture(self, architecture: dict[str, Any]) -> str:
-    """The backbone's figure."""
+    """Draws the backbone."""
     return spinenet_figure.svg(self.read(architecture))
 
   def to_json(self) -> dict[str, Any]:
-    """The name and the arguments of the constructor."""
+    """Returns the name and the arguments of the constructor."""
     return {
       'name': self.name,
       'intermediate_levels': list(self.intermediate_levels),
@@ -148,13 +148,13 @@ class BackboneSpace(space.SearchSpace):
     }
 
   def _place(self, step: int) -> tuple[int, int]:
-    """(block, step within it); an IndexError past the end."""
+    """Returns (block, step within it); an IndexError past the end."""
     if not 0 <= step < self.num_steps:
       raise IndexError(f'space {self.name!r} has steps 0..{self.num_steps - 1}; there is no step {step}.')
     return divmod(step, 4)
 
   def _counts(self, block: int, begun: tuple[int, ...], levels: tuple[int, ...]) -> list[int]:
-    """Completions for each token after the tokens `begun` of a block; `levels` are those of the blocks before."""
+    """Counts completions for each token after the tokens `begun` of a block; `levels` are those of earlier blocks."""
     before = _NUM_STEM + block
     after = self._parents_and_kinds_from(block + 1)
     if len(begun) == 3:
@@ -170,7 +170,7 @@ class BackboneSpace(space.SearchSpace):
     return [after * (before - 1 - parent) * (parent >= first) for parent in range(before)]
 
   def _parents_and_kinds_from(self, block: int) -> int:
-    """In how many ways the blocks from `block` on choose parents and types."""
+    """Counts the choices of parents and types of the blocks from `block` on."""
     ways = 1
     for index in range(block, self.num_blocks):
       before = _NUM_STEM + index
@@ -178,7 +178,7 @@ class BackboneSpace(space.SearchSpace):
     return ways
 
   def _count_level_sequences(self, levels: tuple[tuple[int, ...], tuple[int, ...]]) -> int:
-    """How many sequences of levels begin with these, whose order does not matter: (intermediate, output)."""
+    """Counts the sequences of levels that begin with these, in any order: (intermediate, output)."""
     inner, outputs = levels
     if outputs:
       wanted = [level for level in outputs if self.min_level <= self._lowest + level <= self.max_level]
@@ -210,5 +210,5 @@ class BackboneSpace(space.SearchSpace):
 
 
 def _sorted(levels: tuple[int, ...], num_inner: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-  """The levels of intermediate and of output blocks, each sorted."""
+  """Returns the levels of intermediate and of output blocks, each sorted."""
   return tuple(sorted(levels[:num_inner])), tuple(sorted(levels[num_inner:]))

@@ -81,12 +81,12 @@ class PyramidSpace(space.SearchSpace):
       self._from_cell.insert(0, ways * self._from_cell[0])
 
   def num_choices(self, step: int) -> int:
-    """Features there are before the cell; levels; operations."""
+    """Returns the number of features before the cell, levels or operations."""
     cell, position = self._place(step)
     return (self._num_levels + cell, self._num_levels + cell, self._num_levels, len(self.ops))[position]
 
   def kind(self, step: int) -> str:
-    """'input', 'input', 'level', 'op', cell by cell."""
+    """Returns 'input', 'input', 'level', 'op', cell by cell."""
     return _KINDS[self._place(step)[1]]
 
   def completions(self, prefix: Sequence[int]) -> list[int]:
@@ -105,7 +105,7 @@ class PyramidSpace(space.SearchSpace):
     return self._counts(cell, prefix[4 * cell : 4 * cell + position], taken)
 
   def decode(self, tokens: Sequence[int]) -> topology.PyramidSpec:
-    """The pyramid, called 'searched_' and the first digits of its digest."""
+    """Converts a sequence to a pyramid, named 'searched_' and the first digits of its digest."""
     tokens = self.check(tokens)
     cells = []
     for cell in range(self.num_cells):
@@ -117,7 +117,7 @@ class PyramidSpace(space.SearchSpace):
     return topology.PyramidSpec(name, self.min_level, self.max_level, cells)
 
   def encode(self, architecture: topology.PyramidSpec) -> tuple[int, ...]:
-    """The tokens of a pyramid; a ValueError says what puts it outside the space."""
+    """Converts a pyramid to its tokens; a ValueError says why it is outside the space."""
     where = f'pyramid {architecture.name!r} is not in the space {self.name!r}'
     if (architecture.min_level, architecture.max_level) != (self.min_level, self.max_level):
       raise ValueError(f'{where}: its levels are {architecture.min_level}..{architecture.max_level}.')
@@ -138,15 +138,15 @@ class PyramidSpace(space.SearchSpace):
       raise ValueError(f'{where}: {e}') from e
 
   def read(self, architecture: dict[str, Any]) -> topology.PyramidSpec:
-    """A pyramid from its JSON form."""
+    """Reads a pyramid from its JSON value."""
     return topology.PyramidSpec.from_dict(architecture)
 
   def picture(self, architecture: dict[str, Any]) -> str:
-    """The pyramid's figure."""
+    """Draws the pyramid."""
     return topology.svg(self.read(architecture))
 
   def to_json(self) -> dict[str, Any]:
-    """The name and the arguments of the constructor."""
+    """Returns the name and the arguments of the constructor."""
     return {
       'name': self.name,
       'num_cells': self.num_cells,
@@ -156,13 +156,13 @@ class PyramidSpace(space.SearchSpace):
     }
 
   def _place(self, step: int) -> tuple[int, int]:
-    """(cell, step within it); an IndexError past the end."""
+    """Returns (cell, step within it); an IndexError past the end."""
     if not 0 <= step < self.num_steps:
       raise IndexError(f'space {self.name!r} has steps 0..{self.num_steps - 1}; there is no step {step}.')
     return divmod(step, 4)
 
   def _counts(self, cell: int, begun: Sequence[int], taken: set[int]) -> list[int]:
-    """Completions for each token after the tokens `begun` of a cell, the output levels in `taken` being used up."""
+    """Counts completions for each token after the tokens `begun` of a cell; output levels in `taken` are used up."""
     features, after = self._num_levels + cell, self._from_cell[cell + 1]
     if cell < self._num_inner:
       free = [level > 0 for level in range(self._num_levels)]

@@ -36,7 +36,7 @@ def known() -> dict[str, type[SearchSpace]]:
 
 
 def build(config: Mapping[str, Any]) -> SearchSpace:
-  """The space that `config['name']` names, made with the other keys as arguments.
+  """Builds the space that `config['name']` names, with the other keys as arguments.
 
   Args:
     config: `name` is one of `known()`, or 'module:Class' for a space of your own.

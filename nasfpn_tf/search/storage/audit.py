@@ -101,7 +101,7 @@ def _check_kind(path: str, connection: sqlite3.Connection) -> None:
 
 
 def _problems(connection: sqlite3.Connection) -> Iterator[str]:
-  """What is wrong, one after the other; later ones rely on earlier ones not being there."""
+  """Yields the problems one by one; later checks rely on the earlier ones having passed."""
   if _row(connection, 'SELECT COUNT(*) FROM sqlite_master')[0] == 0:  # Made, and not filled.
     return
   (version,) = _row(connection, 'PRAGMA user_version')
@@ -148,7 +148,7 @@ def _unreadable_contents(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def checksum(*values: object) -> int:
-  """Checksum of the values of a row that belong together."""
+  """Computes the checksum of the values of a row that belong together."""
   return zlib.crc32(' '.join(map(str, values)).encode())
 
 

@@ -57,12 +57,12 @@ class Database:
     self._connection.close()
 
   def rows(self, query: str, *values: Any) -> list[tuple]:
-    """What a SELECT finds."""
+    """Returns the rows of a SELECT."""
     with schema.explained(self._path):
       return self._connection.execute(query, values).fetchall()
 
   def row(self, query: str, *values: Any) -> tuple | None:
-    """The first row of what a SELECT finds, if any."""
+    """Returns the first row of a SELECT, if any."""
     with schema.explained(self._path):
       return self._connection.execute(query, values).fetchone()
 
@@ -78,7 +78,7 @@ class Database:
 
   @contextlib.contextmanager
   def transaction(self) -> Iterator[None]:
-    """All changes within, or none if anything is raised; nobody else changes the file in between."""
+    """Applies all changes inside, or none if anything is raised; excludes other writers meanwhile."""
     with schema.explained(self._path):
       self._connection.execute('BEGIN IMMEDIATE')
       try:
@@ -129,7 +129,7 @@ class Database:
 
 
 def _differences(before: Any, now: Any, key: str = '') -> Iterator[str]:
-  """Every key at which two JSON values differ, with what it is in both."""
+  """Yields every key at which two JSON values differ, with both values."""
   if isinstance(before, Mapping) and isinstance(now, Mapping):
     for name in sorted(before.keys() | now.keys()):
       yield from _differences(before.get(name, _UNSET), now.get(name, _UNSET), f'{key}.{name}' if key else name)

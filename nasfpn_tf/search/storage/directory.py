@@ -31,7 +31,7 @@ class SearchDirectory:
   """
 
   def __init__(self, path: str):
-    """Nothing is made or locked yet."""
+    """Takes the path; creates and locks nothing yet."""
     self.path = os.path.abspath(path)
     self.store = os.path.join(self.path, 'search.sqlite')
     self.trials = os.path.join(self.path, 'trials.jsonl')
@@ -57,7 +57,7 @@ class SearchDirectory:
     self._lock.close()
 
   def work_dir(self, trial_id: int) -> str:
-    """Directory of one trial: its log, its checkpoints."""
+    """Returns the directory of one trial, with its log and checkpoints."""
     return os.path.join(self.path, 'trials', f'{trial_id:06d}')
 
   def write(self, path: str, text: str) -> None:

@@ -95,13 +95,13 @@ class Outputs:
 
 
 def _line(result: tuple[Trial, Measurement]) -> str:
-  """A trial and its measurement as one line of JSON."""
+  """Formats a trial and its measurement as one line of JSON."""
   trial, measurement = result
   return f'{trial.to_json()[:-1]},"measurement":{measurement.to_json()}}}\n'
 
 
 def _listed(path: str) -> set[int]:
-  """Numbers of the trials that a trials.jsonl lists; a line that a killed run has left half-done is none."""
+  """Reads the numbers of the trials in a trials.jsonl; ignores an incomplete line of a killed run."""
   found = set()
   if os.path.exists(path):
     with explained(path), open(path, encoding='utf-8', errors='replace') as file:

@@ -61,7 +61,7 @@ class Store:
     self._db.close()
 
   def next_id(self) -> int:
-    """Number of the next trial."""
+    """Returns the number of the next trial."""
     return self._db.row('SELECT COALESCE(MAX(id) + 1, 0) FROM trials')[0]
 
   def add(self, trials: Sequence[Trial]) -> None:
@@ -74,7 +74,7 @@ class Store:
         self._repeat_reward(trial.digest)
 
   def claim(self, owner: str, lease_seconds: float) -> Claim | None:
-    """The first trial that waits, now leased to `owner`; None if there is none that may run now."""
+    """Leases the first waiting trial to `owner` and returns it; None if none may run now."""
     now = time.time()
     query = "SELECT id, trial FROM trials t WHERE status = 'waiting' AND not_before <= ?"
     if self._reuse:
@@ -156,15 +156,15 @@ class Store:
     return len(rows)
 
   def preemptions(self, attempt: int) -> int:
-    """How often the trial of an attempt has been preempted."""
+    """Counts the preemptions of the trial of an attempt."""
     return self._attempts_of(self._db.row('SELECT trial_id FROM attempts WHERE id = ?', attempt)[0], PREEMPTED)
 
   def unobserved(self) -> list[tuple[Trial, Measurement]]:
-    """Finished trials that the searcher has not heard of, in the order in which they finished."""
+    """Lists finished trials that the searcher has not observed, in the order in which they finished."""
     return self._finished('observed = 0')
 
   def finished(self) -> list[tuple[Trial, Measurement]]:
-    """Finished trials in the order in which they finished."""
+    """Lists finished trials in the order in which they finished."""
     return self._finished('place >= 0')
 
   def observed(self, trials: Sequence[Trial], state: bytes) -> None:
@@ -175,17 +175,17 @@ class Store:
       self._db.change(statement, state, zlib.crc32(state))
 
   def searcher_state(self) -> bytes | None:
-    """The state of the searcher after all that is observed; None before the first observation."""
+    """Returns the state of the searcher after its last observation; None before the first."""
     row = self._db.row('SELECT state FROM searcher')
     return None if row is None else row[0]
 
   def counts(self) -> dict[str, int]:
-    """Number of trials that are 'waiting', 'running' and 'done'."""
+    """Counts the trials that are 'waiting', 'running' and 'done'."""
     found = dict(self._db.rows('SELECT status, COUNT(*) FROM trials GROUP BY status'))
     return {status: found.get(status, 0) for status in ('waiting', 'running', 'done')}
 
   def attempts(self) -> dict[str, int]:
-    """Number of attempts by how they ended; those that run are 'running'."""
+    """Counts the attempts by how they ended; unfinished ones are 'running'."""
     return dict(self._db.rows("SELECT COALESCE(outcome, 'running'), COUNT(*) FROM attempts GROUP BY outcome"))
 
   def _finished(self, condition: str) -> list[tuple[Trial, Measurement]]:

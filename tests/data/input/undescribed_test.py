@@ -102,7 +102,7 @@ def test_a_manifest_gives_the_categories(tmp_path):
     ([record(_PICTURES[0], labels=[1, 2])], 'record 0: has 1 boxes and 2 labels'),
     ([record(_PICTURES[0], labels=[7])], r'record 0: has label 7, but task\.model\.num_classes is 3'),
     ([b'\x0a\xff\xff'], 'record 0: is not a tf.train.Example'),
-    ([tf.train.Example().SerializeToString()], 'record 0: has no picture under image/encoded'),
+    ([tf.train.Example().SerializeToString()], 'record 0: has no image under image/encoded'),
   ],
 )
 def test_what_would_stop_a_training_is_found_before(tmp_path, records, message):

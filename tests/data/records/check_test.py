@@ -34,7 +34,7 @@ _JPEG = samples.encode(samples.pixels())
 
 
 def _example(**changes):
-  """The record of a sound picture with one box; `changes` replaces features, None removes them."""
+  """The record of a sound image with one box; `changes` replaces features, None removes them."""
   labels = {3: {'label': 1, 'id': 3, 'name': 'cat'}}
   annotation = {'id': 1, 'category_id': 3, 'bbox': [4, 8, 12, 16], 'area': 150.0, 'iscrowd': 0}
   example = tfrecord.to_example(
@@ -91,7 +91,7 @@ def test_a_sound_record():
     (_example(source_id=None), 'bad_record', 'image/encoded or image/source_id is missing'),
     (_example(object__bbox__xmin=[0.1, 0.2]), 'bad_record', 'have 1, 2, 1, 1, 1 values'),
     (_example(encoded=[_JPEG[:-60]]), 'corrupt_image', ''),
-    (_example(encoded=[b'not a picture']), 'corrupt_image', 'not a picture that can be read: its format is unknown'),
+    (_example(encoded=[b'not an image']), 'corrupt_image', 'not an image that can be read: its format is unknown'),
     (_example(encoded=[samples.encode(samples.pixels(), 'GIF')]), 'corrupt_image', 'GIF or WebP'),
   ],
 )

@@ -168,7 +168,7 @@ def test_unusable_pictures_are_left_out_and_listed_by_file(tmp_path):
   assert [image['id'] for image in written['images']] == [40, 50, 60]
   assert {item['image_id'] for item in written['annotations']} == {40, 50, 60}
   text = tfrecord.describe(manifest)
-  assert '3 pictures in 2 files' in text
+  assert '3 images in 2 files' in text
   assert '1 image_missing, dropped' in text
 
 
@@ -187,7 +187,7 @@ def test_strict_writes_nothing_and_keeps_the_old_set(tmp_path):
 
 def test_no_usable_picture_is_an_error(tmp_path):
   (tmp_path / 'images').mkdir()
-  with pytest.raises(DataError, match='none of the 6 pictures can be used'):
+  with pytest.raises(DataError, match='none of the 6 images can be used'):
     _write(tmp_path)
   assert _files(tmp_path) == []
 

@@ -52,7 +52,7 @@ def test_a_flawless_value_stays_as_it_is():
   assert written['images'] == value['images']
   assert written['annotations'] == value['annotations']
   assert written['categories'] == sorted(value['categories'], key=lambda item: item['id'])
-  assert dataset.annotations[30] == [], 'a picture without objects stays'
+  assert dataset.annotations[30] == [], 'an image without objects stays'
   assert sum(item['iscrowd'] for item in written['annotations']) == 1
 
 
@@ -259,8 +259,8 @@ def test_missing_sizes_are_read_from_the_files():
     (('categories', 0), 'dog', r'categories\[0\] has no integer id'),
     (('categories', 0, 'id'), 'dog', r'categories\[0\] has no integer id'),
     (('categories', 0, 'id'), 3, "category id 3 means both 'dog' and 'cat'"),
-    (('images',), [], 'no usable picture among the 0 listed'),
-    (('images',), [{'id': 1}], 'no usable picture among the 1 listed: .*has no file_name'),
+    (('images',), [], 'no usable image among the 0 listed'),
+    (('images',), [{'id': 1}], 'no usable image among the 1 listed: .*has no file_name'),
     (('annotations',), [], 'no annotation at all'),
     (('annotations',), [{'id': 1, 'image_id': 10, 'category_id': 77}], 'none of the 1 annotations can be used'),
   ],

@@ -28,7 +28,7 @@ def test_boxes_of_an_id_that_two_pictures_claim_go_to_neither():
   assert dataset.problems.counts == {'duplicate_image': 2, 'unknown_image': 4}
   messages = [str(problem) for problem in dataset.problems]
   assert messages[0].startswith('image 10 (p0.jpg): id 10 is also that of p1.jpg')
-  assert any('annotation 1: image id 10 is that of several pictures (p0.jpg, p1.jpg)' in text for text in messages)
+  assert any('annotation 1: image id 10 is that of several images (p0.jpg, p1.jpg)' in text for text in messages)
 
 
 def test_a_picture_listed_twice_is_taken_once():

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tests of bringing pictures into a form that all readers see alike."""
+"""Tests of bringing images into a form that all readers see alike."""
 
 import io
 import os
@@ -86,7 +86,7 @@ def test_any_other_picture_becomes_rgb_jpeg_with_the_same_pixels(data):
   else:
     expected = np.asarray(image.convert('RGB'))
   difference = np.abs(_decode(encoded.data).astype(int) - expected)
-  limit = 60 if image.mode in ('P', '1') else 4  # Dithered pictures are noise, which JPEG keeps less well.
+  limit = 60 if image.mode in ('P', '1') else 4  # Dithered images are noise, which JPEG keeps less well.
   assert difference.mean() < limit
 
 
@@ -121,8 +121,8 @@ def test_orientation_of_a_png_is_dropped_as_well():
   ('data', 'message'),
   [
     (b'', 'the file is empty'),
-    (b'not a picture', 'not a picture that can be read'),
-    (samples.encode(_RGB)[:40], 'not a picture|truncated or corrupt'),
+    (b'not an image', 'not an image that can be read'),
+    (samples.encode(_RGB)[:40], 'not an image|truncated or corrupt'),
     (samples.encode(_RGB)[:-100], 'truncated or corrupt'),
     (samples.encode(_RGB, 'PNG')[:-40], 'truncated or corrupt'),
     (samples.encode(_RGB, 'GIF')[:-200], 'truncated or corrupt'),

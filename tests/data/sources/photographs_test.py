@@ -67,7 +67,7 @@ def test_a_background_is_made_of_pieces_of_its_split(monkeypatch, split):
 
 
 def test_only_training_has_colours_that_no_photograph_has(monkeypatch):
-  """From a red photograph: validation stays red under any light, training turns to other colours."""
+  """From a red photograph: validation stays red under any light, training turns to other colors."""
   red = Image.new('RGB', (500, 400), (200, 60, 60))
   monkeypatch.setattr(photographs, '_photographs', lambda: (red,) * 3)
 

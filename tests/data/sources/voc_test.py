@@ -29,7 +29,7 @@ def _object(name='dog', box=(1, 1, 10, 20), difficult=0):
 
 
 def _write(root, files, extension='.jpg'):
-  """A VOC tree; `files` gives the objects of each picture, None for a picture without annotation."""
+  """A VOC tree; `files` gives the objects of each image, None for an image without annotation."""
   (root / 'Annotations').mkdir(parents=True)
   (root / 'JPEGImages').mkdir()
   for stem, objects in files.items():
@@ -106,7 +106,7 @@ def test_nothing_there_is_an_error(tmp_path):
   for annotations, message in wrong.items():
     with pytest.raises(DataError, match=message):
       voc.read_voc(tmp_path / annotations, tmp_path)
-  with pytest.raises(DataError, match='no such directory of pictures'):
+  with pytest.raises(DataError, match='no such directory of images'):
     formats.read_dataset('voc', tmp_path / 'empty', tmp_path / 'absent')
 
 
@@ -166,7 +166,7 @@ def test_an_absurd_size_is_read_from_the_picture(tmp_path):
 def test_the_readers_own_problems_are_in_the_error(tmp_path):
   annotations, image_dir = _write(tmp_path, {'a': [_object()]})
   (annotations / 'a.xml').write_text('<annotation>')
-  with pytest.raises(DataError, match=r'none of its 1 pictures can be used:(.|\n)*a\.xml: not XML'):
+  with pytest.raises(DataError, match=r'none of its 1 images can be used:(.|\n)*a\.xml: not XML'):
     voc.read_voc(annotations, image_dir, [{'id': 1, 'name': 'dog'}])
 
 

@@ -22,7 +22,7 @@ from tests.data import samples
 
 
 def _write(root, files):
-  """A YOLO tree; `files` gives the label file of each picture, None for a picture without one."""
+  """A YOLO tree; `files` gives the label file of each image, None for an image without one."""
   for stem, text in files.items():
     image, label = root / 'images' / f'{stem}.jpg', root / 'labels' / f'{stem}.txt'
     image.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def test_nothing_there_is_an_error(tmp_path):
     formats.read_dataset('yolo', labels, image_dir, names)
   with pytest.raises(DataError, match='no such directory of label files'):
     formats.read_dataset('yolo', tmp_path / 'absent', image_dir, names)
-  with pytest.raises(DataError, match='no picture in it'):
+  with pytest.raises(DataError, match='no image in it'):
     formats.read_dataset('yolo', labels, labels, names)
 
 
@@ -150,7 +150,7 @@ def test_lines_of_another_form_come_with_the_remedy(tmp_path, line, remedy):
   first = next(iter(dataset.problems))
   assert (first.kind, first.where) == ('bad_label_file', f'{labels}/a.txt line 1') and remedy in first.message
   (labels / 'b.txt').write_text(line)
-  with pytest.raises(DataError, match=rf'none of the 2 pictures can be used:(.|\n)*a\.txt line 1: .*{remedy}'):
+  with pytest.raises(DataError, match=rf'none of the 2 images can be used:(.|\n)*a\.txt line 1: .*{remedy}'):
     formats.read_dataset('yolo', labels, image_dir, names)
 
 
@@ -181,7 +181,7 @@ def test_label_files_of_no_picture_are_named_in_the_error(tmp_path):
   (labels / 'train').mkdir(parents=True)
   (labels / 'train' / 'a.txt').write_text('0 0.5 0.5 0.5 0.5')
   for allow_empty in (False, True):
-    with pytest.raises(DataError, match=r'no annotation at all(.|\n)*train/a\.txt: no picture of this name in'):
+    with pytest.raises(DataError, match=r'no annotation at all(.|\n)*train/a\.txt: no image of this name in'):
       formats.read_dataset('yolo', labels, image_dir, names, allow_empty=allow_empty)
 
 

@@ -30,7 +30,7 @@ ALPHA = 0.35
 
 
 def _normalised(images):
-  """Images of 0..255 as the input pipeline normalises them."""
+  """Images of 0..255 as the input pipeline normalizes them."""
   return preprocess_ops.normalize_image(
     tf.constant(images, tf.float32), offset=preprocess_ops.MEAN_RGB, scale=preprocess_ops.STDDEV_RGB
   )

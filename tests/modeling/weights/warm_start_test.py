@@ -47,7 +47,7 @@ def write(model, path) -> str:
 
 
 def shake(model):
-  """Other values than those of initialisation."""
+  """Other values than those of initialization."""
   for i, variable in enumerate(model.variables):
     variable.assign_add(tf.random.stateless_uniform(variable.shape, [i, 7]))
   return model

@@ -199,7 +199,7 @@ def test_the_configurations_of_the_project_describe_children(name):
 
 
 def test_the_papers_proxy():
-  """Arxiv 1904.07392, sec. 4.1; 110,895 pictures are those of train2017 without the 7,392 set apart."""
+  """Arxiv 1904.07392, sec. 4.1; 110,895 images are those of train2017 without the 7,392 set apart."""
   override = search_config.load('nasfpn_coco_paper').evaluator['params_override']
   params = params_lib.load_params(params_override=override)
   pyramid, rate = params.task.model.decoder.feature_pyramid, params.trainer.optimizer_config.learning_rate

@@ -141,7 +141,7 @@ class AutoAugment(Operation):
     return image, boxes
 
   def _apply(self, name, strength, image, boxes, draws):
-    """One operation; `strength` and the draws are in 0..1."""
+    """Applies one operation; `strength` and the draws are in 0..1."""
     sign = tf.where(draws[0] < 0.5, -1.0, 1.0)
     if name in ('TranslateX_BBox', 'TranslateY_BBox'):
       return distortion.translate(image, boxes, sign * strength * self.translate_const, int('X' in name))

@@ -43,19 +43,19 @@ class Color(Operation):
       raise ValueError(f'the strength of aug_color must be from 0 to 1, got {self.strength}')
 
   def __call__(self, image: tf.Tensor, boxes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Recolours one image; see `Operation`."""
+    """Recolors one image; see `Operation`."""
     factors = [1.0 + self.strength * (shared_draw(seed, index) - 0.5) for index in (5, 6, 7)]
     return adjust_color(image, *factors), boxes
 
 
 def adjust_color(image: tf.Tensor, brightness: tf.Tensor, contrast: tf.Tensor, saturation: tf.Tensor) -> tf.Tensor:
-  """Scales an image's brightness, its contrast about its mean grey, and its saturation, in one linear map.
+  """Scales an image's brightness, its contrast about its mean gray, and its saturation, in one linear map.
 
   Args:
     image: float32 `[height, width, 3]`, 0..255.
     brightness: scalar factor, 1 changes nothing; so for the others.
     contrast: scalar factor.
-    saturation: scalar factor; 0 leaves a grey picture.
+    saturation: scalar factor; 0 leaves a gray image.
 
   Returns:
     float32 `[height, width, 3]`, clipped to 0..255.

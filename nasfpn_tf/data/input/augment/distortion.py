@@ -15,7 +15,7 @@
 """The operations of AutoAugment for detection: Model Garden's on the pixels, with the boxes moved along.
 
 Every random number is an argument, so that an image is distorted alike whenever its seed is the same. The boxes are
-moved here: Model Garden turns a box that has left the picture into one of a twentieth of it at the edge, with nothing
+moved here: Model Garden turns a box that has left the image into one of a twentieth of it at the edge, with nothing
 inside; here it is left empty, and the input drops it.
 
 Images are uint8 `[height, width, 3]`; boxes float32 `[num_boxes, 4]`, yxyx in 0..1 of the image.
@@ -32,7 +32,7 @@ _REPLACE = [GREY] * 3
 
 
 def translate(image: tf.Tensor, boxes: tf.Tensor, pixels: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
-  """Shifts the picture by `pixels` towards the top (axis 0) or the left (axis 1)."""
+  """Shifts the image by `pixels` towards the top (axis 0) or the left (axis 1)."""
   move = augment.translate_x if axis else augment.translate_y
 
   def moved(y, x, size):
@@ -53,7 +53,7 @@ def shear(image: tf.Tensor, boxes: tf.Tensor, level: tf.Tensor, axis: int) -> tu
 
 
 def rotate(image: tf.Tensor, boxes: tf.Tensor, degrees: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-  """Turns the picture counterclockwise about its centre."""
+  """Turns the image counterclockwise about its center."""
   radians = degrees * math.pi / 180.0
   cosine, sine = tf.cos(radians), tf.sin(radians)
 
@@ -68,7 +68,7 @@ def rotate(image: tf.Tensor, boxes: tf.Tensor, degrees: tf.Tensor) -> tuple[tf.T
 
 
 def cutout(image: tf.Tensor, center: tf.Tensor, half_size: tf.Tensor) -> tf.Tensor:
-  """Greys out a rectangle.
+  """Grays out a rectangle.
 
   Args:
     image: see the module.
@@ -87,7 +87,7 @@ def cutout(image: tf.Tensor, center: tf.Tensor, half_size: tf.Tensor) -> tf.Tens
 
 
 def cutout_in_box(image: tf.Tensor, box: tf.Tensor, center: tf.Tensor, fraction: float) -> tf.Tensor:
-  """Greys out a part of one box `[4]`: `fraction` of its height and width, about `center` in 0..1 of the box."""
+  """Grays out a part of one box `[4]`: `fraction` of its height and width, about `center` in 0..1 of the box."""
   size = tf.cast(tf.shape(image)[:2], tf.float32)
   extent = box[2:] - box[:2]
   return cutout(image, box[:2] + center * extent, tf.maximum(0.5 * fraction * extent * size, 1.0))
@@ -130,7 +130,7 @@ def slant(contents: tf.Tensor, level: tf.Tensor, axis: int) -> tf.Tensor:
 
 
 def _move_boxes(image: tf.Tensor, boxes: tf.Tensor, moved: Callable) -> tf.Tensor:
-  """The least boxes around the corners of `boxes` where `moved(y, x, size)` takes them, clipped to the image."""
+  """Bounds the corners of `boxes` after `moved(y, x, size)` moved them, clipped to the image."""
   size = tf.cast(tf.shape(image)[:2], tf.float32)
   top, left, bottom, right = tf.split(boxes, 4, axis=1)
   y, x = moved(tf.concat([top, top, bottom, bottom], 1), tf.concat([left, right, left, right], 1), size)

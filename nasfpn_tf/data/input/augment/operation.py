@@ -107,6 +107,6 @@ def parse(text: str) -> Operation:
 def shared_draw(seed: tf.Tensor, index: int) -> tf.Tensor:
   """Returns one of the eight numbers in 0..1 that the operations with an `aug_...` key share for an image.
 
-  They stand for: the scale, the crop window (2), the horizontal flip, the vertical flip, and the colour (3).
+  They stand for: the scale, the crop window (2), the horizontal flip, the vertical flip, and the color (3).
   """
   return tf.random.stateless_uniform([8], seed)[index]

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Whatever is done to a picture, its boxes stay on their contents."""
+"""Whatever is done to an image, its boxes stay on their contents."""
 
 import numpy as np
 import pytest
@@ -23,11 +23,11 @@ from nasfpn_tf.data.input.augment.color import Color
 from nasfpn_tf.data.input.augment.flip import HorizontalFlip, VerticalFlip
 
 SIZE = (128, 192)
-RED_BOX = (30, 60, 70, 140)  # Of a picture of 120 x 160.
+RED_BOX = (30, 60, 70, 140)  # Of an image of 120 x 160.
 
 
 def picture() -> tuple[np.ndarray, np.ndarray]:
-  """Grey with one red rectangle, and its box in 0..1."""
+  """Gray with one red rectangle, and its box in 0..1."""
   pixels = np.full([120, 160, 3], 90, np.uint8)
   top, left, bottom, right = RED_BOX
   pixels[top:bottom, left:right] = (250, 20, 20)

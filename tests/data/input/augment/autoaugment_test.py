@@ -27,7 +27,7 @@ RED_BOX = (40, 60, 70, 110)
 
 
 def picture() -> tuple[tf.Tensor, tf.Tensor]:
-  """Grey with one red rectangle, and its box in 0..1."""
+  """Gray with one red rectangle, and its box in 0..1."""
   pixels = np.full([HEIGHT, WIDTH, 3], 90, np.uint8)
   top, left, bottom, right = RED_BOX
   pixels[top:bottom, left:right] = (250, 20, 20)
