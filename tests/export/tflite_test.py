@@ -146,7 +146,7 @@ def test_a_quantised_file_far_from_the_model_is_refused(monkeypatch, forms, dete
     ({'quant_type': 'int4'}, 'none, fp16, dynamic, int8_float_heads, int8'),
     ({'input_dtype': 'int8'}, 'float32, uint8'),
     ({'nms': 'fast'}, 'builtin, post_process, none'),
-    ({'quant_type': 'int8', 'output_dtype': 'uint8'}, 'suppression is in float'),
+    ({'quant_type': 'int8', 'output_dtype': 'uint8'}, 'NMS is in float'),
   ],
 )
 def test_options_that_do_not_exist(options, message):
