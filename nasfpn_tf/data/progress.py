@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Progress of a long loop: a bar on a terminal, a line now and then in a log."""
+"""Shows the progress of a long loop: a bar on a terminal, an occasional line in a log."""
 
 import sys
 import time

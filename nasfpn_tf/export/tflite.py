@@ -59,7 +59,7 @@ DTYPES = {'float32': tf.float32, 'uint8': tf.uint8}
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """How to convert.
+  """Settings of the conversion.
 
   Attributes:
     quant_type: 'none' (float32), 'fp16' (weights in half precision), 'dynamic' (weights in int8, activations in float),

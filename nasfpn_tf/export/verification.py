@@ -64,7 +64,7 @@ class Reference:
 
   @property
   def raw_tolerance(self) -> float:
-    """Of `box_encodings` and `class_logits`."""
+    """Tolerance of `box_encodings` and `class_logits`."""
     largest = max(float(np.abs(outputs).max(initial=0.0)) for outputs in (self.box_encodings, self.class_logits))
     return max(TOLERANCE, _RELATIVE_TOLERANCE * largest)
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Detections in images from a trained detector in any of its forms: a checkpoint, a SavedModel or a .tflite.
+"""Finds objects in images with a trained detector of any format: a checkpoint, a SavedModel or a .tflite.
 
 Example:
   detector = load('runs/cells')             # or 'exported/cells', or 'cells.tflite'

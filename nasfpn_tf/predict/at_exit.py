@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""One exit of an anytime detector as a predictor."""
+"""Runs an anytime detector up to a fixed exit."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The Keras model of a training's checkpoint as a predictor."""
+"""Runs the Keras model of a training's checkpoint as a predictor."""
 
 import threading
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Image files in, annotated images and a JSON file out."""
+"""Runs a detector on image files; writes annotated images and a JSON file."""
 
 import dataclasses
 import os

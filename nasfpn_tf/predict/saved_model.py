@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A SavedModel as a predictor."""
+"""Runs a SavedModel as a predictor."""
 
 import numpy as np
 import tensorflow as tf

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The detectors that come with the package, by name."""
+"""Finds the detectors that come with the package, by name."""
 
 import importlib.resources
 

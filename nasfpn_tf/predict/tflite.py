@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A .tflite as a predictor, run by LiteRT and NumPy: TensorFlow's threads would be missing in a forked process."""
+"""Runs a .tflite as a predictor, without TensorFlow, whose threads would be missing in a forked process."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

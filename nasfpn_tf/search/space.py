@@ -28,7 +28,7 @@ import numpy as np
 
 
 class Architecture(Protocol):
-  """What a sequence decodes to: a value such as `topology.PyramidSpec`."""
+  """Architecture that a sequence decodes to, such as `topology.PyramidSpec`."""
 
   name: str
 

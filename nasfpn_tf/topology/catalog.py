@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The pyramids this project knows by name, and the one way from a reference to a `PyramidSpec`."""
+"""Builds the pyramids of the catalogue, and resolves references to a `PyramidSpec`."""
 
 import pathlib
 

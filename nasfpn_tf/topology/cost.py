@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Closed-form size and work of a stacked pyramid and of the RetinaNet head on it, without building either.
+"""Computes parameters and multiply-adds of a stacked pyramid and a RetinaNet head in closed form.
 
 Parameters count everything a checkpoint holds: kernels, biases, and four numbers a channel for each batch norm (gamma,
 beta, moving mean, moving variance). Work is counted in multiply-adds of the convolutions, for one image; merging,

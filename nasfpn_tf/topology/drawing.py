@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A topology as text for the terminal, and as a Graphviz graph; `figure.svg` is the one for documents."""
+"""Draws a topology as text for the terminal, and as a Graphviz graph; `figure.svg` is for documents."""
 
 from nasfpn_tf.topology import ops
 from nasfpn_tf.topology.spec import CellSpec, PyramidSpec

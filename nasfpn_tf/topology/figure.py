@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A topology as a self-contained SVG figure in the manner of fig. 6 of arXiv 1904.07392.
+"""Draws a topology as a self-contained SVG figure in the manner of fig. 6 of arXiv 1904.07392.
 
 A row for each level, coarsest on top; a column for each cell, so that every arrow runs from left to right.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Where everything stands in the figure of a topology, and the way of its arrows.
+"""Lays out the figure of a topology, and routes its arrows.
 
 Arrows run along the row of the feature they carry and turn into the cell that merges it; where another cell stands in
 the way they leave the row for a lane beside it.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The table of merge operations: the one place that says which there are and what they need.
+"""Lists the merge operations and their properties; all other code reads this table.
 
 Specs, costs, drawings, layers and searches read it. A new operation is an entry here and a function in
 `layers/merge_ops.py`.
@@ -23,7 +23,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class MergeOp:
-  """What there is to know about a merge operation without computing it.
+  """Properties of a merge operation.
 
   Attributes:
     name: what topologies call it.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A feature pyramid's topology as a value: frozen, hashable, validated at birth, JSON in and out.
+"""Defines a feature pyramid's topology as a value: frozen, hashable, validated on creation, to and from JSON.
 
 Source: NAS-FPN, arXiv 1904.07392, sec. 3.1: a merging cell takes feature layers, brings them to one output level, and
 merges them with a binary operation; a pyramid is a list of such cells whose input and output levels are equal, so that

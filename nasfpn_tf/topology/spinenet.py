@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A scale-permuted backbone as a value: frozen, hashable, validated at birth, JSON in and out.
+"""Defines a scale-permuted backbone as a value: frozen, hashable, validated on creation, to and from JSON.
 
 Source: SpineNet, arXiv 1912.05027, sec. 3: after a stem of two blocks come blocks in any order of scales, each made of
 two parents; the last ones are the outputs, one for each level.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A scale-permuted backbone as a self-contained SVG figure, in the manner of fig. 1 of arXiv 1912.05027.
+"""Draws a scale-permuted backbone as a self-contained SVG figure, in the manner of fig. 1 of arXiv 1912.05027.
 
 A row for each level, coarsest on top; a column for each block in order, so that every line runs from left to right.
 """

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The files that a run leaves in its model_dir beside checkpoints and TensorBoard's events."""
+"""Reads and writes the files of a model_dir beside checkpoints and TensorBoard's events."""
 
 import json
 import os

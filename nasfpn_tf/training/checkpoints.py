@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Checkpoints of a model_dir: which one is whole, which one is best, and whether it fits the model."""
+"""Finds the checkpoints of a model_dir: the newest whole one, the best one, and whether it fits the model."""
 
 import json
 import math

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""COCO's detection metrics over a whole split, every image once, in the user's own category ids."""
+"""Computes COCO's metrics over a whole split, every image once, in the user's own category ids."""
 
 import collections
 import contextlib

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Registered experiments: recipes that the files of `configs/` start from."""
+"""Registers experiments: recipes that the files of `configs/` start from."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The input of an experiment: configuration to dataset."""
+"""Builds the input of an experiment: configuration to dataset."""
 
 import contextlib
 from collections.abc import Iterator

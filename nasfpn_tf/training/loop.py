@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The loops of a run: Model Garden's trainer and orbit's controller with what detection needs beside them."""
+"""Runs the training loop: Model Garden's trainer and orbit's controller with additions for detection."""
 
 import contextlib
 import io

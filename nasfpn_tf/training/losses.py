@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""RetinaNet's two losses as pure functions (arXiv 1708.02002; constants as in 1904.07392, sec. 4.1)."""
+"""Computes RetinaNet's two losses as pure functions (arXiv 1708.02002; constants as in 1904.07392, sec. 4.1)."""
 
 from collections.abc import Mapping
 

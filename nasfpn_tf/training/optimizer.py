@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The optimizer of a run: Model Garden's, with a learning rate of its own for the backbone."""
+"""Builds the optimizer of a run: Model Garden's, with a separate learning rate for the backbone."""
 
 import contextlib
 from collections.abc import Iterable

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Evaluation batches of one static shape, for devices that compile for shapes."""
+"""Pads evaluation batches to one static shape, for devices that compile for shapes."""
 
 from typing import Any
 

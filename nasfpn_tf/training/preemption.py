@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A run that is told to stop saves a checkpoint and says by its exit code that it wants to be started again."""
+"""Stops a run on a signal: it saves a checkpoint and asks by its exit code to be started again."""
 
 import signal
 import sys

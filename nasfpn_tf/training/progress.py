@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Progress of training and evaluation: a bar on a terminal, one line a loop anywhere else."""
+"""Shows the progress of training and evaluation: a bar on a terminal, a line per loop elsewhere."""
 
 import math
 import sys

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Quantization-aware training: the detector rounds weights and activations as an int8 file of it will.
+"""Trains quantization-aware: the detector rounds weights and activations as its int8 file will.
 
 Model Garden's quantization-aware RetinaNet has no NAS-FPN, for tfmot rewrites functional models of Keras layers and a
 merging cell is none. Here tfmot's quantizers are put into the layers as they are: backbone, every cell of the pyramid

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""An experiment's parameters completed with what only the data and the devices tell."""
+"""Completes an experiment's parameters with what depends on the data and the devices."""
 
 import copy
 import dataclasses
@@ -37,7 +37,7 @@ _RATE_FIELDS = ('learning_rate', 'initial_learning_rate', 'end_learning_rate', '
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-  """What one run needs to know.
+  """Parameters of one run.
 
   Attributes:
     params: the experiment; no field is left to be derived.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The distribution strategy of a run: TPU, several workers, all GPUs, or one device."""
+"""Chooses the distribution strategy of a run: TPU, several workers, all GPUs, or one device."""
 
 import json
 import os

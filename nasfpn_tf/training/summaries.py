@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Images with detections for TensorBoard."""
+"""Draws images with detections for TensorBoard."""
 
 from collections.abc import Mapping, Sequence
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The detection task: Model Garden's RetinaNet task with this project's model, input, losses and evaluation."""
+"""Defines the detection task: Model Garden's RetinaNet task with this project's model, input, losses and evaluation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""One run of an experiment: train, evaluate, or both, into a model_dir."""
+"""Runs an experiment: trains, evaluates, or both, into a model_dir."""
 
 import contextlib
 import math

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How well a model's anchors cover the boxes of a data set (arXiv 1708.02002, sec. 4): exact, without listing anchors.
+"""Computes exactly how well a model's anchors cover the boxes of a data set (arXiv 1708.02002, sec. 4).
 
 An object that no anchor overlaps well enough is learnt badly or not at all; the remedy is another `anchor_size`, other
 aspect ratios or a larger input.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""One TFRecord entry to an image and its objects, with errors that name the shard and the image."""
+"""Decodes a TFRecord entry to an image and its objects, with errors that name the shard and the image."""
 
 from typing import NamedTuple
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Anchors matched to ground truth: the targets a RetinaNet is trained on."""
+"""Matches anchors to ground truth: the targets on which a RetinaNet is trained."""
 
 from collections.abc import Sequence
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The pairs of box and anchor that overlap enough to matter, found without looking at all pairs."""
+"""Finds the pairs of box and anchor that overlap enough, without computing all pairs."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

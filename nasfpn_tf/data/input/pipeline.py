@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""TFRecords to augmented, labeled batches."""
+"""Reads TFRecords as augmented, labeled batches."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Pixels to network input: the one preprocessing of training, evaluation, export, calibration and prediction."""
+"""Preprocesses images, alike in training, evaluation, export, calibration and prediction."""
 
 from collections.abc import Sequence
 

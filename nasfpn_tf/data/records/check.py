@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Looks through written records: what is broken, what is in them, and what two splits share."""
+"""Checks written records: broken entries, statistics, and images that two splits share."""
 
 import collections
 import dataclasses
@@ -66,7 +66,7 @@ class CheckedRecord:
 
 @dataclasses.dataclass(frozen=True)
 class RecordSet:
-  """What one split's records hold: `records` are the usable ones, `problems` what was found.
+  """Content of one split: `records` are the usable ones, `problems` those found.
 
   Attributes:
     input_path: as it was given.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What the labels of a model mean: labels.json beside it, or the manifest of the records it was trained on."""
+"""Reads the names of labels, from labels.json beside a model or from the manifest of its training records."""
 
 import json
 import os

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The manifest that `create_tfrecord.py` writes beside its shards: what is in them and what their labels mean.
+"""Reads and writes the manifest beside TFRecord shards: their content and the meaning of their labels.
 
 A set of records with the prefix P is `P-00000-of-00008.tfrecord` ..., `P.annotations.json` (the COCO JSON of exactly
 the images written) and `P.manifest.json`. The manifest is written last, so where it exists the set is complete.
@@ -47,7 +47,7 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-  """What a set of TFRecord shards holds.
+  """Content of a set of TFRecord shards.
 
   Attributes:
     num_records: images in all shards.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A checked data set -> sharded TFRecords with the feature keys of Model Garden's `TfExampleDecoder`.
+"""Writes a checked data set as sharded TFRecords with the feature keys of Model Garden's `TfExampleDecoder`.
 
 Images are read, checked and written one after the other by a few threads, so memory does not grow with their number.
 The same input gives the same bytes. Nothing appears under its final name before all of it is on disk (`staging`).

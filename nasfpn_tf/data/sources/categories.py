@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Class names in a fixed order, from whichever file a user has them in."""
+"""Reads class names in a fixed order from any of the usual files."""
 
 import json
 import os

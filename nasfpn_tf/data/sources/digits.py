@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The embedded data set: real handwritten digits on real photographs, as COCO JSON and JPEG.
+"""Generates the embedded data set: real handwritten digits on real photographs, as COCO JSON and JPEG.
 
 Everything in it comes with the installed packages: the digits are scikit-learn's (1797 samples of 8x8 by 43 writers,
 from the UCI repository), the photographs those of `photographs.py`. The splits share neither a sample nor a piece of a
@@ -53,7 +53,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 @dataclasses.dataclass(frozen=True)
 class DigitsSettings:
-  """What determines the images.
+  """Settings that determine the images.
 
   Attributes:
     num_train: training images.
@@ -84,7 +84,7 @@ class DigitsSettings:
 
 @dataclasses.dataclass(frozen=True)
 class DigitsPaths:
-  """Where a data set lies: directories of images, and COCO JSON files."""
+  """Paths of a data set: directories of images, and COCO JSON files."""
 
   train_images: str
   train_annotations: str

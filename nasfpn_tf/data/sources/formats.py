@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The annotation formats that data sets come in."""
+"""Lists the annotation formats of data sets."""
 
 import os
 from collections.abc import Callable

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The image files below a directory, found by the names that annotations give them."""
+"""Finds image files below a directory by the names in annotations."""
 
 import functools
 import os

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Images as every reader sees them alike: upright RGB or gray JPEG, or plain 8-bit PNG.
+"""Converts images to a form that all readers decode alike: upright RGB or gray JPEG, or plain 8-bit PNG.
 
 TensorFlow's `decode_image` ignores EXIF orientation, returns four axes for GIF and WebP, knows no TIFF and has its own
 idea of CMYK. A plain image passes through byte for byte; any other is decoded once, here, and stored as JPEG.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Real photographs that come with the installed packages, as the backgrounds of the embedded data set.
+"""Crops backgrounds of the embedded data set from photographs that come with the installed packages.
 
 They are scikit-learn's two sample images and the portrait among matplotlib's sample data. The splits share no piece of
 them: two fifths of each photograph, at its left or its right border, are for validation alone.

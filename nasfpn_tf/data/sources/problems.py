@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Problems of a data set: counted by kind, listed by file and record, errors when the user wants none."""
+"""Collects problems of a data set: counts by kind, lists by file and record, raises if `strict`."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -100,7 +100,7 @@ class Problems:
 
   @property
   def num_serious(self) -> int:
-    """How many are more than notes."""
+    """Number of problems that are more than notes."""
     return sum(count for kind, count in self.counts.items() if KINDS[kind][0] != NOTED)
 
   def raise_if_strict(self, strict: bool, shown: int = 10) -> None:

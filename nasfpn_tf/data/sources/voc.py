@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Pascal VOC's XML -> the COCO value that all formats are checked as."""
+"""Converts Pascal VOC's XML to the COCO value as which all formats are checked."""
 
 import os
 import re

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""YOLO's label files -> the COCO value that all formats are checked as."""
+"""Converts YOLO's label files to the COCO value as which all formats are checked."""
 
 import math
 import os

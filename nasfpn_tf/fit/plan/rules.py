@@ -42,7 +42,7 @@ _COLORS = re.compile(r'(?i)(?<![a-z])(red|green|blue|yellow|orange|white|black|b
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-  """What may be spent.
+  """Limits of the training.
 
   Attributes:
     minutes: of the whole, from records to exports.
@@ -72,7 +72,7 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-  """What training starts from, and what is known to work from there.
+  """Starting point of a training, with settings known to work from there.
 
   Attributes:
     weights: file of ImageNet weights of MobileNetV2; None: random values.

@@ -41,7 +41,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """How a job ended; exactly one of the four is set.
+  """Outcome of a job; exactly one of the four is set.
 
   Attributes:
     attempt: of the job.

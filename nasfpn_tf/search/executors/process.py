@@ -76,7 +76,7 @@ class WorkerProcess:
 
   @property
   def pid(self) -> int:
-    """Of the process, and of its group."""
+    """Id of the process and of its group."""
     return self._process.pid
 
   def submit(self, job: Job) -> None:

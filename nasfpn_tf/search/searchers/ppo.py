@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Proximal policy optimization of the controller (arXiv 1707.06347), as functions from one learner to the next.
+"""Trains the controller by proximal policy optimization (arXiv 1707.06347), as pure functions of the learner.
 
 Published: PPO with learning rate 3.5e-4, entropy weight 1e-5, an exponential moving average of former rewards of weight
 0.95 as baseline, updates by 20 architectures (NASNet, arXiv 1707.07012, appendix A; NAS-FPN says "PPO", sec. 3). Not

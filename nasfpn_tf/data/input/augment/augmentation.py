@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Random changes of one training image: a list of operations, with scale jitter and a random crop between them."""
+"""Augments a training image: a list of operations, with scale jitter and a random crop between them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _FIRST_SEED = 2  # Folded into the seed of the first operation; AutoAugment fold
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-  """What happens to a training image at random; the default is nothing.
+  """Random changes of a training image; none by default.
 
   Every draw comes from the seed that is passed in, so an image is augmented alike wherever and whenever it is.
 

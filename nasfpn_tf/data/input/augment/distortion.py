@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The operations of AutoAugment for detection: Model Garden's on the pixels, with the boxes moved along.
+"""Implements AutoAugment's operations for detection: Model Garden's on the pixels, with the boxes moved along.
 
 Every random number is an argument, so that an image is distorted alike whenever its seed is the same. The boxes are
 moved here: Model Garden turns a box that has left the image into one of a twentieth of it at the edge, with nothing
