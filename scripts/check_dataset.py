@@ -37,6 +37,7 @@ flags.DEFINE_string(
   'augmented', None, 'Where to draw training images of the first --input_path as augmented: .jpg or .png.'
 )
 flags.DEFINE_string('output', None, 'Where to write the report as well: .json or .html.')
+flags.DEFINE_bool('strict', True, 'Exit with an error where there are problems; --nostrict only reports them.')
 flags.DEFINE_integer('num_workers', 0, 'Threads that decode images; 0: one a core.', lower_bound=0)
 
 
@@ -45,7 +46,7 @@ def main(argv):
     raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
   with failure.told('check_dataset', lines=True):
     num_serious = _check()
-  if num_serious:
+  if num_serious and FLAGS.strict:
     sys.exit(f'check_dataset: {num_serious} problems, see above.')
 
 

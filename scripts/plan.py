@@ -14,7 +14,7 @@
 
 """Plans the training of a detector on records: a YAML file for train.py with a reason beside every line.
 
-python scripts/plan.py --input_path='records/train-*' --minutes=30 --weights=mobilenet_v2_no_top.h5 --output=my.yaml
+python scripts/plan.py --input_path='records/train-*' --minutes=30 --backbone_weights=no_top.h5 --output=my.yaml
 python scripts/train.py --config_file=my.yaml --model_dir=runs/mine \
   --params_override='task.validation_data.input_path=records/val-*'
 """
@@ -31,7 +31,7 @@ flags.DEFINE_string('input_path', None, "Training records: 'P-*'.")
 flags.DEFINE_string('validation_path', None, 'Validation records; unset: to be given to train.py.')
 flags.DEFINE_float('minutes', 30.0, 'What the whole may take, from records to exports.')
 flags.DEFINE_string(
-  'weights', None, "ImageNet weights to start from: Keras' file of MobileNetV2 without the top; unset: none."
+  'backbone_weights', None, "ImageNet weights to start from: Keras' file of MobileNetV2 without the top; unset: none."
 )
 flags.DEFINE_enum('device', 'auto', ['auto', 'cpu', 'gpu', 'tpu'], 'What trains.')
 flags.DEFINE_float(
@@ -62,7 +62,7 @@ def _plan() -> None:
   plan = plan_lib.make(
     FLAGS.input_path,
     FLAGS.minutes,
-    FLAGS.weights,
+    FLAGS.backbone_weights,
     device,
     processor.computes_bfloat16() if device == 'cpu' else True,
     None if speed is None else speed * 256 * 256,

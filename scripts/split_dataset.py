@@ -17,12 +17,11 @@ split_dataset.py --data=my_images --output_dir=my_splits/annotations
 """
 
 import os
-import sys
 
 from absl import app, flags
 
+from nasfpn_tf import failure
 from nasfpn_tf.data.sources import formats
-from nasfpn_tf.data.sources.problems import DataError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('data', None, 'Directory of the images and their annotations: COCO, Pascal VOC or YOLO.')
@@ -37,18 +36,16 @@ def main(argv):
   from nasfpn_tf.fit.dataset import format as format_lib
   from nasfpn_tf.fit.dataset import prepare
 
-  try:
+  with failure.told('split_dataset', lines=True):
     parts = format_lib.find(FLAGS.data, FLAGS.format)
     earlier = prepare.load_earlier(os.path.join(os.path.dirname(os.path.abspath(FLAGS.output_dir)), prepare.SPLITS))
     prepared = prepare.prepare(FLAGS.data, parts, FLAGS.seed, earlier)
-    prepare.write(prepared, FLAGS.output_dir)
-  except (DataError, OSError) as error:
-    sys.exit(f'split_dataset: {error}')
+    prepare.write(prepared, FLAGS.output_dir, FLAGS.data)
   print(f'format: {parts[0].format}\n{prepare.describe(prepared)}')
 
 
 def run():
-  """Returns console entry point."""
+  """Runs the command."""
   flags.mark_flags_as_required(['data', 'output_dir'])
   app.run(main)
 

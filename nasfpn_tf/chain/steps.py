@@ -18,6 +18,7 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import math
 import os
 import pathlib
 import shlex
@@ -54,6 +55,7 @@ class Step:
     continues: whether the commands resume from existing outputs, which are then deleted only when the input has
       changed.
     quiet: whether output goes to a log file, whose end is shown on failure; for commands without a progress bar.
+    expected: returns how many seconds the step will take, as far as is known; asked again before each step.
   """
 
   name: str
@@ -65,6 +67,7 @@ class Step:
   summary: Callable[[], str] = lambda: ''
   continues: bool = False
   quiet: bool = False
+  expected: Callable[[], float] = lambda: 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +120,8 @@ class Chain:
     if stamp.get('digest') == digest and 'seconds' in stamp and all(path.exists() for path in step.outputs):
       self._say(f'{head}: there already, {stamp["summary"]}')
       return Result(step, stamp['seconds'], True, stamp['summary'])
-    self._say(f'{head} ...')
+    left = sum(later.expected() for later in self._steps[number - 1 :])
+    self._say(f'{head} ...' + (f' (about {math.ceil(left / 60)} min left in all)' if left else ''))
     if stamp.get('digest') != digest or not step.continues:
       for path in step.outputs:
         _delete(path)

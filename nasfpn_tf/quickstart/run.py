@@ -14,13 +14,13 @@
 
 """Runs the quickstart, and lists the files that it made."""
 
-import pathlib
 import sys
 import time
 from typing import TextIO
 
 from nasfpn_tf.chain import steps
-from nasfpn_tf.quickstart import chain, gather
+from nasfpn_tf.fit import detector, gather
+from nasfpn_tf.quickstart import chain
 
 
 def run(quickstart: chain.Quickstart, stream: TextIO | None = None) -> None:
@@ -40,35 +40,12 @@ def run(quickstart: chain.Quickstart, stream: TextIO | None = None) -> None:
 
 
 def summary(quickstart: chain.Quickstart, results: list[steps.Result]) -> str:
-  """Summarizes the run: what was written where, and the three commands for one's own data."""
-  shown = {result.step.name: result.summary for result in results}
-  made = [
-    (quickstart.report, 'the report: open it in a browser'),
-    (quickstart.model_dir, f'checkpoints and curves ({shown["train"]})'),
-    *((form.path, f'{form.name} ({shown[f"evaluate_{form.key}"]})') for form in quickstart.forms[1:]),
-  ]
-  width = max(len(_shown(path)) for path, _ in made)
-  lines = ['Made:', *(f'  {_shown(path):<{width}}  {what}' for path, what in made), '']
-  lines += ['Next, on your own images with COCO annotations (docs/training.md; VOC and YOLO: docs/data.md):']
-  lines += [f'  {command}' for command in own_data_commands()]
-  return '\n'.join(lines)
+  """Returns the last words: what was made, where, and the command for one's own data."""
+  then = ['Next, on your own images with COCO, Pascal VOC or YOLO annotations (docs/fit.md):']
+  return detector.summary(quickstart, results, [*then, *(f'  {command}' for command in own_data_commands())])
 
 
 def own_data_commands() -> list[str]:
-  """Returns the three commands from one's own data to a SavedModel."""
-  python = _shown(pathlib.Path(sys.executable).parent / 'python')
-  scripts = _shown(chain.PROJECT / 'scripts')
-  return [
-    f'for s in train val; do {python} {scripts}/create_tfrecord.py --annotations=my/$s.json --image_dir=my/images '
-    '--output_prefix=my/records/$s; done',
-    f'{python} {scripts}/train.py --config_file={chain.CONFIG} --model_dir=my/model '
-    "--params_override='task.train_data.input_path=my/records/train-*,task.validation_data.input_path=my/records/val-*'",
-    f'{python} {scripts}/export_saved_model.py --model=my/model --export_dir=my/saved_model',
-  ]
-
-
-def _shown(path: pathlib.Path) -> str:
-  """Formats a path for a shell, relative to the current directory if it is below it."""
-  if path.is_relative_to(pathlib.Path.cwd()):
-    path = path.relative_to(pathlib.Path.cwd())
-  return steps.quote([str(path)])
+  """Returns the commands that train on one's own data."""
+  scripts = detector.shown_path(chain.PROJECT / 'scripts')
+  return [f'{scripts}/fit.sh my_images --minutes=30 --output_dir=my_detector']

@@ -60,6 +60,7 @@ NEIGHBOURS = {
   ('data', 'config'),
   ('zoo', 'training'),
   ('frontier', 'predict'),
+  ('quickstart', 'fit'),
 }
 
 # The rooms of the search, which are modules and packages directly under nasfpn_tf/search/, from the ground up. On one

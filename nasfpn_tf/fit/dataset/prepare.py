@@ -27,7 +27,8 @@ from nasfpn_tf.fit.dataset.part import Part
 from nasfpn_tf.fit.dataset.reading import Dataset, Images
 
 FEW_IMAGES, FEW_BOXES = 2, 10
-SPLITS = 'splits.json'
+SPLITS, SHOWN = 'splits.json', 'shown.txt'
+NUM_SHOWN = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +88,14 @@ def prepare(
   return Prepared(dataset, {name: given[name] for name in ('train', 'val', 'test') if name in given}, tuple(notes))
 
 
-def write(prepared: Prepared, directory: str | os.PathLike[str]) -> None:
-  """Writes `<split>.json` for each split, and `splits.json` one above, in which every image has its split."""
+def write(prepared: Prepared, directory: str | os.PathLike[str], root: str | os.PathLike[str] = '') -> None:
+  """Writes `<split>.json` for each split, and `splits.json` one above, in which every image has its split.
+
+  Args:
+    prepared: what to write.
+    directory: gets the files.
+    root: of the data set; `shown.txt` lists some images of the last split, with boxes where there are, by paths.
+  """
   directory = pathlib.Path(directory)
   directory.mkdir(parents=True, exist_ok=True)
   identifier = annotation = 0
@@ -101,6 +108,10 @@ def write(prepared: Prepared, directory: str | os.PathLike[str]) -> None:
         annotation += 1
         value['annotations'].append({**item, 'id': annotation, 'image_id': identifier})
     _write_json(directory / f'{name}.json', value)
+  last = list(prepared.splits.values())[-1]
+  order = sorted(range(len(last)), key=lambda index: not last.annotations[index])[:NUM_SHOWN]
+  paths = [os.path.abspath(os.path.join(root, last.names[index])) for index in sorted(order)]
+  (directory / SHOWN).write_text(''.join(f'{path}\n' for path in paths), encoding='utf-8')
   _write_json(directory.parent / SPLITS, {name: list(images.names) for name, images in prepared.splits.items()})
 
 

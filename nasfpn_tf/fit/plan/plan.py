@@ -76,9 +76,10 @@ def make(
   """
   if not minutes > 0:
     raise ValueError(f'--minutes={minutes:g}: a positive number of minutes is needed.')
+  rules.check_minutes(minutes)
   if weights and not os.path.isfile(weights):
     raise ValueError(
-      f'--weights={weights}: there is no such file; give a Keras .h5 file of MobileNetV2 without the top.'
+      f'--backbone_weights={weights}: there is no such file; give a Keras .h5 file of MobileNetV2 without the top.'
     )
   taken = fingerprint.take(check.check_records(input_path, progress=progress))
   start = rules.start_from(os.path.abspath(weights) if weights else None)
@@ -136,7 +137,7 @@ def _warnings(taken, choices, start):
   if not start.weights:
     yield (
       'no pretrained weights. From random values the same accuracy takes several times the images; give'
-      ' --weights=FILE, the Keras file of MobileNetV2 without the top'
+      ' --backbone_weights=FILE, the Keras file of MobileNetV2 without the top'
       ' (tf_keras.applications.MobileNetV2(include_top=False) downloads it to ~/.keras/models).'
     )
   if taken.num_images < FEW_IMAGES:

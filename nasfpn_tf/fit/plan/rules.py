@@ -33,6 +33,9 @@ SHORTEST_SIDE = 192
 SMALL_OBJECT = 16  # Pixels of the network's input: two positions of P3.
 VISIBLE = 8  # Pixels: one position of P3.
 TRAINING_SHARE = 0.75  # Of the minutes; the rest is evaluation, export, and starting up.
+OTHER_MINUTES = 3.0  # Evaluation, export and starting up take that much, however short the training.
+LEAST_SHARE = 0.4  # Of the minutes that training has in any case.
+LEAST_MINUTES = 3.0
 BATCHES = {'cpu': 8, 'gpu': 16, 'tpu': 64}
 
 # A mirrored sign is another sign, and what is named by its side changes it.
@@ -58,7 +61,13 @@ class Budget:
 
   def images(self, height: int, width: int) -> float:
     """Returns how many images of that size training can process in its share of the minutes."""
-    return TRAINING_SHARE * 60 * self.minutes * self.pixels_per_second / (height * width)
+    return self.training_seconds * self.pixels_per_second / (height * width)
+
+  @property
+  def training_seconds(self) -> float:
+    """Returns the seconds that training has of the minutes."""
+    minutes = min(TRAINING_SHARE * self.minutes, self.minutes - OTHER_MINUTES)
+    return 60 * max(LEAST_SHARE * self.minutes, minutes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +98,19 @@ class Start:
   most_images: int
   most_epochs: int
   batch: int
+
+
+def check_minutes(minutes: float) -> None:
+  """Refuses a budget in which nothing can be trained.
+
+  Raises:
+    ValueError: the minutes are fewer than `LEAST_MINUTES`.
+  """
+  if minutes < LEAST_MINUTES:
+    raise ValueError(
+      f'--minutes={minutes:g} is too short: measuring, evaluation and export alone take {OTHER_MINUTES:g} minutes.'
+      f' --minutes={LEAST_MINUTES:g} tries every step, --minutes=30 is where detectors become useful on a CPU.'
+    )
 
 
 def start_from(weights: str | None) -> Start:
@@ -124,7 +146,7 @@ def affordable_size(fingerprint: Fingerprint, budget: Budget, start: Start, stri
   """
   height, width = fingerprint.image_size
   shown = min(max(start.epochs * fingerprint.num_images, start.images), start.most_images)
-  affordable = TRAINING_SHARE * 60 * budget.minutes * budget.pixels_per_second / shown
+  affordable = budget.training_seconds * budget.pixels_per_second / shown
   scale = math.sqrt(affordable / (height * width))
   smallest = _smallest_side(fingerprint)
   most = 1.0 if smallest >= SMALL_OBJECT else min(2.0, SMALL_OBJECT / smallest)
@@ -277,7 +299,7 @@ def _schedule(fingerprint, budget, start, batch, input_size) -> Iterator[Choice]
   yield Choice(
     'trainer.train_steps',
     steps,
-    f'{epochs:.0f} passes over the images: {TRAINING_SHARE:.0%} of {budget.minutes:g} minutes at'
+    f'{epochs:.0f} passes over the images: {budget.training_seconds / 60:.1f} of {budget.minutes:g} minutes at'
     f' {budget.pixels_per_second / math.prod(input_size):.1f} images/s, at most {start.most_epochs} passes',
   )
   interval = max(50, math.ceil(steps / 4 / 50) * 50)

@@ -52,7 +52,7 @@ def test_the_same_fingerprint_gives_the_same_plan(made, prefix):
 
 def test_it_says_what_is_missing(made):
   notes = ' '.join(made.warnings)
-  assert 'no pretrained weights' in notes and '--weights=FILE' in notes and '8 images are few' in notes
+  assert 'no pretrained weights' in notes and '--backbone_weights=FILE' in notes and '8 images are few' in notes
   head = made.text.partition('experiment:')[0]
   assert all(warning in head for warning in made.warnings)
 
@@ -86,7 +86,11 @@ def test_throughput_is_measured_on_the_records(made, tmp_path):
 
 @pytest.mark.parametrize(
   ('kwargs', 'message'),
-  [({'minutes': 0}, r'--minutes=0: a positive number'), ({'weights': 'no.h5'}, r'--weights=no\.h5: there is no such')],
+  [
+    ({'minutes': 0}, r'--minutes=0: a positive number'),
+    ({'minutes': 1}, r'--minutes=1 is too short.* --minutes=3 tries'),
+    ({'weights': 'no.h5'}, r'--backbone_weights=no\.h5: there is no such'),
+  ],
 )
 def test_bad_settings_are_explained(prefix, kwargs, message):
   with pytest.raises(ValueError, match=message):
@@ -101,7 +105,7 @@ def test_a_key_is_chosen_once():
 
 
 def test_the_command(prefix, tmp_path):
-  command = [sys.executable, 'scripts/plan.py', f'--input_path={prefix}-*', '--minutes=1', '--images_per_second=20',
+  command = [sys.executable, 'scripts/plan.py', f'--input_path={prefix}-*', '--minutes=3', '--images_per_second=20',
              f'--output={tmp_path}/deep/mine.yaml']  # fmt: skip
   result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=testing.repo_root())
   assert result.returncode == 0, result.stderr

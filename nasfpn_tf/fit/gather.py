@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Gathers the results of the quickstart's steps from their files, and writes the report."""
+"""Gathers the results of a chain's steps from their files, and writes the report."""
 
 import json
 import os
@@ -26,52 +26,52 @@ from typing import Any
 import nasfpn_tf
 from nasfpn_tf import processor, topology, whole_file
 from nasfpn_tf.chain import steps
-from nasfpn_tf.quickstart import chain
+from nasfpn_tf.fit import detector as detector_lib
 from nasfpn_tf.report import curves, detector, pictures
 
 _SMOOTHING = 0.8
 _PACKAGES = ('tensorflow', 'tf_keras', 'tf-models-official', 'ai-edge-litert', 'numpy')
 
 
-def write_report(quickstart: chain.Quickstart, results: Sequence[steps.Result]) -> None:
-  """Writes `quickstart.report`, a self-contained HTML file, from the files of a finished chain."""
-  evaluations = [_read(quickstart.result_file(form)) for form in quickstart.forms]
-  shown = _pictures(quickstart)
+def write_report(made: detector_lib.Detector, results: Sequence[steps.Result]) -> None:
+  """Writes `made.report`, a self-contained HTML file, from the files of a finished chain."""
+  evaluations = [_read(made.result_file(form)) for form in made.forms]
+  shown = _pictures(made)
   forms = [
     detector.Form(
       form.name,
       {**evaluation, **{f'AP/{name}': value for name, value in evaluation['per_category'].items()}},
       evaluation['size_bytes'],
       evaluation['latency_ms'],
-      _boxes_by_picture(quickstart.result_file(form).with_name('detections.json')),
+      _boxes_by_picture(made, made.result_file(form).with_name('detections.json')),
     )
-    for form, evaluation in zip(quickstart.forms, evaluations, strict=True)
+    for form, evaluation in zip(made.forms, evaluations, strict=True)
   ]
-  spec = topology.PyramidSpec.from_dict(_read(quickstart.model_dir / 'topology.json'))
+  spec = topology.PyramidSpec.from_dict(_read(made.model_dir / 'topology.json'))
   text = detector.render(
     detector.DetectorReport(
-      title='NAS-FPN from nothing: handwritten digits on photographs',
-      lead=_lead(quickstart, forms[0].metrics),
+      title=made.title,
+      lead=made.lead(forms[0].metrics),
       forms=forms,
       baseline='TFLite float',
       pictures=shown,
-      score_threshold=chain.SCORE_THRESHOLD,
+      score_threshold=detector_lib.SCORE_THRESHOLD,
       latency_note=_latency_note(evaluations),
-      loss=loss_curves(_read_lines(quickstart.model_dir / 'train_history.jsonl')),
-      accuracy=accuracy_curves(_read_lines(quickstart.model_dir / 'eval_history.jsonl')),
+      loss=loss_curves(_read_lines(made.model_dir / 'train_history.jsonl')),
+      accuracy=accuracy_curves(_read_lines(made.model_dir / 'eval_history.jsonl')),
       topology=topology.svg(spec),
-      topology_note='One repeat of the pyramid; the detector stacks two. Every cell is a separable 3x3 convolution of '
-      '48 filters here.',
+      topology_note=f'One repeat of the pyramid; the detector stacks {made.repeats}. Every cell is a separable 3x3'
+      f' convolution of {made.filters} filters here.',
       steps=[(r.step.title, r.seconds, r.summary) for r in results],
-      settings=(quickstart.model_dir / 'params.yaml').read_text(encoding='utf-8'),
+      settings=(made.model_dir / 'params.yaml').read_text(encoding='utf-8'),
       commands=[
-        ('In the project:', './scripts/quickstart.sh'),
+        ('In the project:', made.command),
         *((r.step.title, '\n'.join(shown_command(c) for c in r.step.commands)) for r in results),
       ],
       environment=environment(),
     )
   )
-  whole_file.write_text(quickstart.report, text)
+  whole_file.write_text(made.report, text)
 
 
 def loss_curves(history: Sequence[dict[str, Any]]) -> list[curves.Series]:
@@ -94,7 +94,7 @@ def accuracy_curves(history: Sequence[dict[str, Any]]) -> list[curves.Series]:
 def shown_command(command: Sequence[str]) -> str:
   """Formats a command line as typed in the project's root, with relative paths where possible."""
   words = ['python', *command[1:]]
-  return steps.quote([word.replace(f'{chain.PROJECT}{os.sep}', '') for word in words])
+  return steps.quote([word.replace(f'{detector_lib.PROJECT}{os.sep}', '') for word in words])
 
 
 def environment() -> dict[str, str]:
@@ -110,15 +110,6 @@ def environment() -> dict[str, str]:
   }
 
 
-def _lead(quickstart: chain.Quickstart, metrics: dict[str, float]) -> str:
-  scale = quickstart.scale
-  return (
-    f'A narrow ResNet-10 with NAS-FPNLite 2 @ 48, trained from scratch on {scale.train_images} images and evaluated '
-    f'on {scale.validation_images} others. The two sets share no handwritten sample and no piece of a photograph. '
-    f"AP {100 * metrics['AP']:.1f}, AP50 {100 * metrics['AP50']:.1f} by COCO's own metric."
-  )
-
-
 def _latency_note(evaluations: Sequence[dict[str, Any]]) -> str:
   threads = sorted({evaluation['threads'] for evaluation in evaluations})
   count = min(evaluation['num_images'] for evaluation in evaluations)
@@ -128,22 +119,22 @@ def _latency_note(evaluations: Sequence[dict[str, Any]]) -> str:
   )
 
 
-def _pictures(quickstart: chain.Quickstart) -> list[detector.Picture]:
+def _pictures(made: detector_lib.Detector) -> list[detector.Picture]:
   """Selects the images to show, with their ground truth."""
-  annotations = _read(quickstart.validation_annotations)
+  annotations = _read(made.validation_annotations)
   names = {category['id']: str(category['name']) for category in annotations['categories']}
   of_file = {image['file_name']: image['id'] for image in annotations['images']}
-  boxes = {path: [] for path in quickstart.shown_pictures}
+  boxes = {path: [] for path in made.shown_pictures}
   for path, found in boxes.items():
-    mine = [a for a in annotations['annotations'] if a['image_id'] == of_file[path.name]]
+    mine = [a for a in annotations['annotations'] if a['image_id'] == of_file[made.image_name(path)]]
     found.extend(pictures.boxes_of(mine, names))
-  return [detector.Picture(path.name, path, found) for path, found in boxes.items()]
+  return [detector.Picture(made.image_name(path), path, found) for path, found in boxes.items()]
 
 
-def _boxes_by_picture(path: pathlib.Path) -> dict[str, list[pictures.Box]]:
-  """Reads predicted boxes by image file name from the output of `predict_files`."""
+def _boxes_by_picture(made: detector_lib.Detector, path: pathlib.Path) -> dict[str, list[pictures.Box]]:
+  """Reads predicted boxes by image name from the output of `predict_files`."""
   return {
-    pathlib.Path(entry['image']).name: [
+    made.image_name(pathlib.Path(entry['image'])): [
       pictures.Box(tuple(found['box']), found['name'], found['score']) for found in entry['detections']
     ]
     for entry in _read(path)

@@ -21,7 +21,8 @@ from PIL import Image
 
 from nasfpn_tf import topology
 from nasfpn_tf.chain import steps
-from nasfpn_tf.quickstart import chain, gather
+from nasfpn_tf.fit import gather
+from nasfpn_tf.quickstart import chain
 
 _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
 

@@ -1,0 +1,199 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Lays out a trained detector in one directory, and lists the steps that export and evaluate it."""
+
+import abc
+import dataclasses
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from nasfpn_tf.chain import steps
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+NUM_SHOWN = 12  # Images that the report shows.
+SCORE_THRESHOLD = 0.4  # Of the boxes in them.
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+  """One form of the trained model: its key, the name that people use, and where it lies."""
+
+  key: str
+  name: str
+  path: pathlib.Path
+
+
+class Detector(abc.ABC):
+  """Files of a detector under one output directory, from its records to its report.
+
+  A subclass says where its images come from and how it is trained.
+  """
+
+  title: str
+  command: str  # Makes everything; shown in the report.
+  repeats, filters = 2, 48  # Of the pyramid.
+  judged_on = 'val'  # The split that the forms are evaluated on.
+
+  def __init__(self, output_dir: pathlib.Path):
+    """Names the files; nothing is written."""
+    self.output_dir = output_dir
+    self.records = output_dir / 'records'
+    self.model_dir = output_dir / 'model'
+    self.saved_model = output_dir / 'saved_model'
+    self.evaluation = output_dir / 'evaluation'
+    self.report = output_dir / 'report.html'
+    self.forms = (
+      Form('keras', 'Keras', self.model_dir),
+      Form('saved_model', 'SavedModel', self.saved_model / '1'),
+      Form('tflite_float', 'TFLite float', output_dir / 'detector_float.tflite'),
+      Form('tflite_int8', 'TFLite int8', output_dir / 'detector_int8.tflite'),
+    )
+
+  @property
+  @abc.abstractmethod
+  def shown_pictures(self) -> list[pathlib.Path]:
+    """Images for the report."""
+
+  def image_name(self, path: pathlib.Path) -> str:
+    """Returns the name that the annotations give an image."""
+    return path.name
+
+  @abc.abstractmethod
+  def lead(self, metrics: dict[str, float]) -> str:
+    """Returns the report's first sentences."""
+
+  @property
+  def validation_annotations(self) -> pathlib.Path:
+    """The COCO JSON of the images that the forms are evaluated on, as they are in the records."""
+    return self.records / f'{self.judged_on}.annotations.json'
+
+  def result_file(self, form: Form) -> pathlib.Path:
+    """Returns where `scripts/evaluate.py` puts the metrics of a form."""
+    return self.evaluation / form.key / 'evaluation.json'
+
+  def export_steps(self) -> list[steps.Step]:
+    """Lists the steps from a trained model to its exported forms."""
+    _, saved_model, tflite_float, tflite_int8 = self.forms
+    return [
+      steps.Step(
+        'saved_model',
+        'Export a SavedModel for TensorFlow Serving',
+        [script('export_saved_model', model=self.model_dir, export_dir=self.saved_model, version=1)],
+        outputs=[self.saved_model],
+        after=['train'],
+        summary=lambda: size(saved_model.path),
+        quiet=True,
+      ),
+      steps.Step(
+        'tflite_float',
+        'Export TFLite, float',
+        [script('export_tflite', saved_model_dir=saved_model.path, tflite_path=tflite_float.path, quant_type='none')],
+        outputs=[tflite_float.path],
+        after=['saved_model'],
+        summary=lambda: size(tflite_float.path),
+        quiet=True,
+      ),
+      steps.Step(
+        'tflite_int8',
+        'Export TFLite, int8',
+        [
+          script(
+            'export_tflite',
+            saved_model_dir=saved_model.path,
+            tflite_path=tflite_int8.path,
+            quant_type='int8',
+            calibration_tfrecord=self.records / 'val-*',
+          )
+        ],
+        outputs=[tflite_int8.path],
+        after=['saved_model', 'records'],
+        summary=lambda: size(tflite_int8.path),
+        quiet=True,
+      ),
+    ]
+
+  def evaluation_steps(self, images: Any) -> list[steps.Step]:
+    """Lists the steps that evaluate every form and draw what it finds in `images`, as `evaluate.py` takes them."""
+    return [
+      steps.Step(
+        f'evaluate_{form.key}',
+        f'Run {form.name} on the validation images',
+        [
+          script(
+            'evaluate',
+            model=form.path,
+            input_path=self.records / f'{self.judged_on}-*',
+            images=images,
+            score_threshold=SCORE_THRESHOLD,
+            output_dir=self.result_file(form).parent,
+            verbosity=-1,
+          )
+        ],
+        outputs=[self.result_file(form).parent],
+        after=['records', made_by],
+        summary=lambda form=form: accuracy(self.result_file(form)),
+      )
+      for form, made_by in zip(self.forms, ('train', 'saved_model', 'tflite_float', 'tflite_int8'), strict=True)
+    ]
+
+  def training_summary(self) -> str:
+    """Returns what the training reached, in a few words."""
+    return f'{read_json(self.model_dir / "eval.json")["step"]} steps, {accuracy(self.model_dir / "eval.json")}'
+
+
+def script(name: str, **flags: Any) -> list[str]:
+  """Returns the command line of one of the project's scripts; a list gives its flag several times, None omits it."""
+  words = [sys.executable, str(PROJECT / 'scripts' / f'{name}.py')]
+  for key, value in flags.items():
+    words += [f'--{key}={item}' for item in (value if isinstance(value, list) else [value]) if item is not None]
+  return words
+
+
+def summary(detector: Detector, results: Sequence[steps.Result], then: Sequence[str]) -> str:
+  """Returns the last words of a run: what was made, where, and what to do `then`."""
+  shown = {result.step.name: result.summary for result in results}
+  made = [
+    (detector.report, 'the report: open it in a browser'),
+    (detector.model_dir, f'checkpoints and curves ({shown["train"]})'),
+    *((form.path, f'{form.name} ({shown[f"evaluate_{form.key}"]})') for form in detector.forms[1:]),
+  ]
+  width = max(len(shown_path(path)) for path, _ in made)
+  return '\n'.join(['Made:', *(f'  {shown_path(path):<{width}}  {what}' for path, what in made), '', *then])
+
+
+def shown_path(path: pathlib.Path) -> str:
+  """Returns a path as seen from the current directory where it lies below it, quoted for a shell where it must be."""
+  if path.is_relative_to(pathlib.Path.cwd()):
+    path = path.relative_to(pathlib.Path.cwd())
+  return steps.quote([str(path)])
+
+
+def accuracy(path: pathlib.Path) -> str:
+  """Returns AP and AP50 of a file of metrics."""
+  metrics = read_json(path)
+  return f'AP {100 * metrics["AP"]:.1f}, AP50 {100 * metrics["AP50"]:.1f}'
+
+
+def read_json(path: pathlib.Path) -> Any:
+  """Reads a JSON file."""
+  return json.loads(path.read_text(encoding='utf-8'))
+
+
+def size(path: pathlib.Path) -> str:
+  """Returns the size of a file, or of all files in a directory."""
+  files = [path] if path.is_file() else [file for file in path.rglob('*') if file.is_file()]
+  return f'{sum(file.stat().st_size for file in files) / 1e6:.2f} MB'
