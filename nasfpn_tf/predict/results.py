@@ -30,6 +30,8 @@ _QUALITY = 92
 class ResultFile(contextlib.AbstractContextManager):
   """A JSON list, or JSON lines, that is complete after every entry, whatever stops the program then.
 
+  Only SIGKILL or a power failure in the middle of a write may cut the last line; every line before it is whole.
+
   A file of an earlier run is replaced when the first entry is there, or by an empty list at the end; a run that is
   stopped before leaves it alone.
   """
