@@ -157,11 +157,10 @@ class Chart:
     text = self.svg(transparent=True)
     root = ElementTree.fromstring(text)
     unique = hashlib.sha256(text.encode()).hexdigest()[:8]
-    for element in root.findall(f'{{{_SVG}}}metadata'):
-      root.remove(element)
-    for element in root.findall(f'{{{_SVG}}}defs'):
-      if element.find(f'{{{_SVG}}}style') is not None:  # It would hold for the whole page.
-        root.remove(element)
+    for parent in list(root.iter()):
+      for element in list(parent):
+        if element.tag in (f'{{{_SVG}}}metadata', f'{{{_SVG}}}style'):  # A style would hold for the whole page.
+          parent.remove(element)
     view = root.get('viewBox')
     root.attrib.clear()
     root.attrib.update({'class': 'chart', 'viewBox': view, 'role': 'img', 'aria-label': label})
@@ -183,6 +182,7 @@ class Chart:
       element.attrib.update(self._attributes[int(name.removeprefix('mark-'))])
     for key, value in element.items():
       if key == 'style':
+        value = re.sub(r'font-family: [^;]*(; )?', '', value)
         value = re.sub(r'font: (?:[a-z0-9]+ )*?([\d.]+px) [^;]*', r'font-size: \1', value)
         value = re.sub('#[0-9a-f]{6}', lambda color: _VARIABLES.get(color[0], color[0]), value)
       elif key == 'id':

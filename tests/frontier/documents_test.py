@@ -88,6 +88,13 @@ def test_the_page_needs_nothing_else(written):
   assert by_name['never evaluated']['ap'] is None
   assert data['published'][0]['latency_ms'] == 113.0
   assert page.rows.count('nas_fpn') == 1 and 'fpn</script>' in page.rows
+  # The charts are drawn, for each cost and setting with and without published figures; the first one is shown.
+  views = re.findall(r'<div data-view="([^"]*)"( hidden)?>', text)
+  keys = [key for key in data['fronts'] if key != 'latency_ms@phone, 4 threads']
+  assert {key for key, _ in views} == {*data['fronts'], *(f'{key}+published' for key in keys if 'size' not in key)} | {
+    'latency_ms@phone, 4 threads+published'
+  }
+  assert [key for key, hidden in views if not hidden] == ['size_mb']
   # Every element that the script looks for by its name is there.
   for name in set(re.findall(r"\$\('(\w+)'\)", page.scripts['code'])):
     assert f'id="{name}"' in text
