@@ -90,7 +90,7 @@ def find_inputs(references: Sequence[str], recursive: bool = False, output_dir: 
         (found.videos if kind == 'video' else found.images).append(path)
     if is_empty and len(found.missing) == missing:
       raise FileNotFoundError(_nothing(reference, recursive, len(found.skipped) - skipped))
-  if not found.images and not found.videos:
+  if found.missing and not found.images and not found.videos:
     path, reason = next(iter(found.missing.items()))
     raise FileNotFoundError(f'{path}: {reason}; so are all {len(found.missing)} lines of the list.')
   return found

@@ -162,3 +162,7 @@ def test_animations_give_their_first_frame(tmp_path):
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
     pixels, count = reading.read_first_frame(tmp_path / name)
     assert count == 3 and pixels[..., 0].min() > 200 and pixels[..., 1:].max() < 60, name
+
+
+def test_no_reference_gives_no_image():
+  assert predict.find_images([]) == []
