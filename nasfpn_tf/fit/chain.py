@@ -247,7 +247,8 @@ def next_commands(fit: Fit) -> Sequence[str]:
   longer = detector.shown_path(fit.output_dir.with_name(f'{fit.output_dir.name}_longer'))
   return [
     f'{python} {scripts}/predict.py --model={detector.shown_path(int8)}'
-    f' --images={detector.shown_path(fit.request.data)} --output_dir={detector.shown_path(fit.output_dir / "found")}',
+    f' --images={detector.shown_path(fit.request.data)} --recursive'
+    f' --output_dir={detector.shown_path(fit.output_dir / "found")}',
     f'{python} {scripts}/benchmark.py --model={detector.shown_path(saved_model)}'
     f' --records={detector.shown_path(fit.output_dir / "latency.jsonl")}',
     f'{scripts}/fit.sh {detector.shown_path(fit.request.data)} --minutes={2 * fit.request.minutes:g}'
