@@ -18,6 +18,7 @@ import importlib.resources
 
 # Name -> file or directory in the package, as `load_predictor` takes it; it is also in pyproject.toml's package data.
 DETECTORS: dict[str, str] = {
+  'blood_cells': 'pretrained/blood_cells.tflite',
   'digits': 'pretrained/digits.tflite',
 }
 

@@ -31,6 +31,13 @@ def test_every_name_lies_in_the_package():
     assert path.is_file() and path.with_suffix('.json').is_file(), name
 
 
+@pytest.mark.parametrize('name', shipped.DETECTORS)
+def test_every_detector_runs(name):
+  detector = nasfpn_tf.load(name, score_threshold=0.0)
+  found = detector(IMAGES / 'digits.jpg')
+  assert len(found) and {*found.names} <= {label['name'] for label in detector.labels.values()}
+
+
 def test_digits_are_found():
   found = nasfpn_tf.load('digits')(IMAGES / 'digits.jpg', score_threshold=0.5)
   assert sorted(found.names) == ['3', '3', '5', '6']  # A fifth digit, a 4, is fainter.
