@@ -62,7 +62,7 @@ def test_a_line_that_was_cut_does_not_take_the_next_one_along(tmp_path):
     ({'form': 'caffe'}, "form is 'caffe', not one of checkpoint"),
     ({'threads': True}, 'threads must be an integer, not True'),
     ({'threads': '1'}, "threads must be an integer, not '1'"),
-    ({'colour': 'red'}, 'color is unknown'),
+    ({'colour': 'red'}, 'colour is unknown'),
     (
       {'multiply_adds': {'head': 'many'}},
       "multiply_adds must be a mapping, each value an integer, not {'head': 'many'}",
