@@ -52,7 +52,7 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
   records = tf.data.TFRecordDataset(shards).map(lambda record: decode.decode_record(record, tf.constant(input_path)))
   total = found.num_records if found else 0
   try:
-    for record in progress.track(records.prefetch(2).as_numpy_iterator(), total, 'evaluate: pictures'):
+    for record in progress.track(records.prefetch(2).as_numpy_iterator(), total, 'evaluate: images'):
       result = predictor(record.image)
       evaluator.add(
         [record.source_id], None, result.boxes[np.newaxis], result.scores[np.newaxis], result.classes[np.newaxis]

@@ -99,7 +99,7 @@ def write_tfrecords(
       staging.check_replaceable(part_prefix)
       write = _SetWriter(staging, os.path.basename(part_prefix), part, label_map, part_problems, max_boxes)
       with ordered_map(encode, coco_lib.shuffled(part.images, seed), num_workers) as encoded:
-        description = f'{os.path.basename(part_prefix)}: pictures'
+        description = f'{os.path.basename(part_prefix)}: images'
         write.shards(track(encoded, len(part.images), description, progress), num_shards)
       part_problems.raise_if_strict(strict)
       write.json_files(labels)
