@@ -19,6 +19,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from nasfpn_tf import safe_json
+
 # In a SavedModel.
 SAVED_MODEL = 'saved_model.pb'
 VARIABLES = os.path.join('variables', 'variables')
@@ -95,15 +97,14 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
   """
   path = sidecar_path(tflite_path)
   try:
-    with open(path, encoding='utf-8') as file:
-      facts = json.load(file)
+    facts = safe_json.load(path)
   except FileNotFoundError as error:
     raise FileNotFoundError(
       f'{path} is missing, the description of {tflite_path}: export_tflite.py writes it beside the .tflite; keep both'
       ' together. Files of other programs have none and are not read.'
     ) from error
   except ValueError as error:
-    raise ValueError(f'{path}: not JSON ({error}): export the .tflite again.') from error
+    raise ValueError(f'{error}: export the .tflite again.') from error
   if not isinstance(facts, dict):
     raise ValueError(f'{path}: not written by export_tflite.py: it holds a {type(facts).__name__}.')
   return facts

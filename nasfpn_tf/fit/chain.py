@@ -164,24 +164,11 @@ class Fit(detector.Detector):
         inputs=[self.listing],
         summary=lambda: f'written down in {prepare.SPLITS}',
       ),
-      steps.Step(
-        'records',
-        'Write them as TFRecords',
-        [
-          script(
-            'create_tfrecord',
-            format='coco',
-            annotations=self.annotations / f'{split}.json',
-            image_dir=request.data,
-            output_prefix=self.records / split,
-            num_shards=4,
-            allow_empty='true',
-          )
-          for split in self.splits
-        ],
-        outputs=[self.records],
-        after=['split'],
-        summary=lambda: ', '.join(f'{self._num_records(split)} {split}' for split in self.splits),
+      self.records_step(
+        {split: (self.annotations / f'{split}.json', request.data) for split in self.splits},
+        after='split',
+        told=lambda: ', '.join(f'{self._num_records(split)} {split}' for split in self.splits),
+        allow_empty='true',
       ),
       steps.Step(
         'check',

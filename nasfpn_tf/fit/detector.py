@@ -18,8 +18,9 @@ import dataclasses
 import json
 import pathlib
 import sys
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
 
 from nasfpn_tf.chain import steps
 
@@ -150,9 +151,44 @@ class Detector(abc.ABC):
       for form, made_by in zip(self.forms, ('train', 'saved_model', 'tflite_float', 'tflite_int8'), strict=True)
     ]
 
+  def records_step(
+    self, sources: Mapping[str, tuple[pathlib.Path, pathlib.Path]], after: str, told: Callable[[], str], **flags: Any
+  ) -> steps.Step:
+    """Returns the step that writes records.
+
+    Args:
+      sources: {split: (COCO JSON, directory of the images)}.
+      after: the step that makes these.
+      told: gives the step's summary.
+      **flags: of `create_tfrecord.py`, besides.
+    """
+    return steps.Step(
+      'records',
+      'Write them as TFRecords',
+      [
+        script(
+          'create_tfrecord',
+          format='coco',
+          annotations=annotations,
+          image_dir=images,
+          output_prefix=self.records / split,
+          num_shards=4,
+          **flags,
+        )
+        for split, (annotations, images) in sources.items()
+      ],
+      outputs=[self.records],
+      after=[after],
+      summary=told,
+    )
+
   def training_summary(self) -> str:
     """Returns what the training reached, in a few words."""
     return f'{read_json(self.model_dir / "eval.json")["step"]} steps, {accuracy(self.model_dir / "eval.json")}'
+
+  @abc.abstractmethod
+  def steps(self) -> list[steps.Step]:
+    """Lists the steps of the chain, in order."""
 
 
 def script(name: str, **flags: Any) -> list[str]:
@@ -161,6 +197,33 @@ def script(name: str, **flags: Any) -> list[str]:
   for key, value in flags.items():
     words += [f'--{key}={item}' for item in (value if isinstance(value, list) else [value]) if item is not None]
   return words
+
+
+def run_chain(
+  detector: Detector,
+  stream: TextIO | None,
+  report: Callable[[Sequence[steps.Result]], None],
+  last_words: Callable[[Sequence[steps.Result]], str],
+) -> None:
+  """Runs a chain, writes its report, and tells what was made, where, and what to do next.
+
+  Args:
+    detector: whose steps are run; the directory is made.
+    stream: where it is told; None: standard output.
+    report: writes the report from what the steps gave.
+    last_words: gives what was made and what to do next, as `summary` does.
+
+  Raises:
+    steps.StepError: a step failed; the next run goes on from it.
+  """
+  stream = stream or sys.stdout
+  started = time.monotonic()
+  detector.output_dir.mkdir(parents=True, exist_ok=True)
+  results = steps.Chain(detector.steps(), detector.output_dir, stream).run()
+  report(results)
+  minutes, seconds = divmod(round(time.monotonic() - started), 60)
+  stream.write(f'\n{last_words(results)}\nDone in {minutes} min {seconds:02d} s.\n')
+  stream.flush()
 
 
 def summary(detector: Detector, results: Sequence[steps.Result], then: Sequence[str]) -> str:

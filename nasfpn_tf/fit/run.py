@@ -13,8 +13,7 @@
 # limitations under the License.
 """Runs a fit, and lists the files that it made."""
 
-import sys
-import time
+from collections.abc import Sequence
 from typing import TextIO
 
 from nasfpn_tf.chain import steps
@@ -27,14 +26,14 @@ def run(fit: chain.Fit, stream: TextIO | None = None) -> None:
   Raises:
     steps.StepError: a step failed; the next run goes on from it.
   """
-  stream = stream or sys.stdout
-  started = time.monotonic()
   fit.output_dir.mkdir(parents=True, exist_ok=True)
   fit.write_listing()
-  results = steps.Chain(fit.steps(), fit.output_dir, stream).run()
-  fit.repeats, fit.filters = chain.params_of(fit)
-  gather.write_report(fit, results)
-  minutes, seconds = divmod(round(time.monotonic() - started), 60)
-  then = ['Next:', *(f'  {command}' for command in chain.next_commands(fit))]
-  stream.write(f'\n{detector.summary(fit, results, then)}\nDone in {minutes} min {seconds:02d} s.\n')
-  stream.flush()
+
+  def report(results: Sequence[steps.Result]) -> None:
+    fit.repeats, fit.filters = chain.params_of(fit)
+    gather.write_report(fit, results)
+
+  def last_words(results: Sequence[steps.Result]) -> str:
+    return detector.summary(fit, results, ['Next:', *(f'  {command}' for command in chain.next_commands(fit))])
+
+  detector.run_chain(fit, stream, report, last_words)

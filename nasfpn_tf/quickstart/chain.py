@@ -125,23 +125,10 @@ class Quickstart(detector.Detector):
         outputs=[self.pictures],
         summary=lambda: f'{self.scale.train_images} for training, {self.scale.validation_images} for validation',
       ),
-      steps.Step(
-        'records',
-        'Write them as TFRecords',
-        [
-          script(
-            'create_tfrecord',
-            format='coco',
-            annotations=self.pictures / f'{split}.json',
-            image_dir=self.pictures / split,
-            output_prefix=self.records / split,
-            num_shards=4,
-          )
-          for split in ('train', 'val')
-        ],
-        outputs=[self.records],
-        after=['pictures'],
-        summary=self._records_summary,
+      self.records_step(
+        {split: (self.pictures / f'{split}.json', self.pictures / split) for split in ('train', 'val')},
+        after='pictures',
+        told=self._records_summary,
       ),
       steps.Step(
         'train',

@@ -14,8 +14,8 @@
 
 """Runs the quickstart, and lists the files that it made."""
 
-import sys
-import time
+import functools
+from collections.abc import Sequence
 from typing import TextIO
 
 from nasfpn_tf.chain import steps
@@ -29,17 +29,12 @@ def run(quickstart: chain.Quickstart, stream: TextIO | None = None) -> None:
   Raises:
     steps.StepError: a step failed; the next run goes on from it.
   """
-  stream = stream or sys.stdout
-  started = time.monotonic()
-  quickstart.output_dir.mkdir(parents=True, exist_ok=True)
-  results = steps.Chain(quickstart.steps(), quickstart.output_dir, stream).run()
-  gather.write_report(quickstart, results)
-  minutes, seconds = divmod(round(time.monotonic() - started), 60)
-  stream.write(f'\n{summary(quickstart, results)}\nDone in {minutes} min {seconds:02d} s.\n')
-  stream.flush()
+  detector.run_chain(
+    quickstart, stream, functools.partial(gather.write_report, quickstart), functools.partial(summary, quickstart)
+  )
 
 
-def summary(quickstart: chain.Quickstart, results: list[steps.Result]) -> str:
+def summary(quickstart: chain.Quickstart, results: Sequence[steps.Result]) -> str:
   """Returns the last words: what was made, where, and the command for one's own data."""
   then = ['Next, on your own images with COCO, Pascal VOC or YOLO annotations (docs/fit.md):']
   return detector.summary(quickstart, results, [*then, *(f'  {command}' for command in own_data_commands())])

@@ -19,8 +19,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from nasfpn_tf.report import charts
-from nasfpn_tf.report.templates import Raw
+from nasfpn_tf.report import charts, page
+from nasfpn_tf.report.templates import Raw, fill
 
 _MAX_SERIES = 4
 
@@ -46,6 +46,16 @@ class Series:
   def __post_init__(self):
     if len(self.x) != len(self.y):
       raise ValueError(f'Series {self.name!r} has {len(self.x)} x and {len(self.y)} y values.')
+
+
+def training_section(loss: Sequence[Series], accuracy: Sequence[Series]) -> str:
+  """Returns the section of a page with the curves of a training, side by side; '' where there are none."""
+  drawn = []
+  if loss:
+    drawn.append(line_chart(loss, 'training step', 'training loss'))
+  if accuracy:
+    drawn.append(line_chart(accuracy, 'training step', 'accuracy on the validation split'))
+  return page.section('Training', fill('page.pair', blocks=drawn)) if drawn else ''
 
 
 def line_chart(series: Sequence[Series], x_label: str, y_label: str, y_min: float | None = 0.0) -> Raw:

@@ -105,7 +105,7 @@ def render(report: DetectorReport) -> str:
     page.tiles(_headlines(report)),
     page.section('Accuracy, size and speed of every format', _forms_table(report), note=_forms_note(report)),
     _pictures_section(report),
-    _curves_section(report),
+    curves.training_section(report.loss, report.accuracy),
     _categories_section(report),
     page.section('The feature pyramid', fill('page.drawing', svg=Raw(report.topology)), note=report.topology_note),
     page.section('How it was made', _steps_table(report)),
@@ -175,15 +175,6 @@ def _pictures_section(report: DetectorReport) -> str:
   )
   shown = fill('detector.tabs', tabs=tabs, shots=fill('pictures.shots', shots=shots))
   return page.section('Ground truth beside predictions', fill('pictures.legend'), shown, note=note)
-
-
-def _curves_section(report: DetectorReport) -> str:
-  drawn = []
-  if report.loss:
-    drawn.append(curves.line_chart(report.loss, 'training step', 'training loss'))
-  if report.accuracy:
-    drawn.append(curves.line_chart(report.accuracy, 'training step', 'accuracy on the validation split'))
-  return page.section('Training', fill('page.pair', blocks=drawn)) if drawn else ''
 
 
 def _categories_section(report: DetectorReport) -> str:

@@ -86,7 +86,7 @@ def render(report: RunReport) -> str:
   shown = [name for name in _METRICS if name in report.metrics]
   blocks = [
     page.tiles({name: _percent(report.metrics[name]) for name in shown}),
-    _curves(report),
+    curves.training_section(report.loss, report.accuracy),
     _precision(report),
     _categories(report),
     _confusion(report),
@@ -98,15 +98,6 @@ def render(report: RunReport) -> str:
     page.section('Environment', page.table(('', ''), list(report.environment.items()), text_columns=(0, 1))),
   ]
   return page.page(report.title, report.lead, [block for block in blocks if block], ('pictures.css', 'detector.css'))
-
-
-def _curves(report: RunReport) -> str:
-  drawn = []
-  if report.loss:
-    drawn.append(curves.line_chart(report.loss, 'training step', 'training loss'))
-  if report.accuracy:
-    drawn.append(curves.line_chart(report.accuracy, 'training step', 'accuracy on the validation split'))
-  return page.section('Training', fill('page.pair', blocks=drawn)) if drawn else ''
 
 
 def _precision(report: RunReport) -> str:

@@ -17,7 +17,7 @@
 import pathlib
 
 from nasfpn_tf import spelling
-from nasfpn_tf.topology.spec import CellSpec, PyramidSpec
+from nasfpn_tf.topology.spec import MAX_LEVEL, CellSpec, PyramidSpec
 
 # NAS-FPN's best architecture, seven merging cells (arXiv 1904.07392, fig. 6 and fig. 7f).
 NAS_FPN = PyramidSpec(
@@ -105,6 +105,8 @@ def get(name: str, min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   """Returns the pyramid `name` for levels `min_level`..`max_level`; a ValueError suggests the nearest known name."""
   if name not in _BUILDERS:
     raise ValueError(f'topology {name!r} is not in the catalogue; {spelling.nearest(name, _BUILDERS)}')
+  if max_level > MAX_LEVEL:
+    raise ValueError(f'topology {name!r}: max_level {max_level} is more than {MAX_LEVEL}: no image is as large.')
   return _BUILDERS[name](min_level, max_level)
 
 

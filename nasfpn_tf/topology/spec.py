@@ -25,8 +25,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from nasfpn_tf import safe_json
 from nasfpn_tf.topology import ops
 
+MAX_LEVEL = 20  # Of stride 2**20.
 _FORMAT = 1
 
 
@@ -181,9 +183,9 @@ class PyramidSpec:
   def from_json(cls, text: str) -> 'PyramidSpec':
     """Reads the JSON form from text; a ValueError says what is wrong with it."""
     try:
-      data = json.loads(text, object_pairs_hook=_unique)
-    except json.JSONDecodeError as e:
-      raise ValueError(f'topology: not JSON: {e}') from e
+      data = safe_json.loads(text)
+    except ValueError as e:
+      raise ValueError(f'topology: {e}') from e
     return cls.from_dict(data)
 
   def __str__(self) -> str:
@@ -201,6 +203,10 @@ class PyramidSpec:
       raise ValueError(
         f'pyramid {self.name!r}: min_level {self.min_level} and max_level {self.max_level} leave no range of levels;'
         ' 0 <= min_level < max_level is needed.'
+      )
+    if self.max_level > MAX_LEVEL:
+      raise ValueError(
+        f'pyramid {self.name!r}: max_level {self.max_level} is more than {MAX_LEVEL}: no image is as large.'
       )
     for problem in self._cell_problems():
       raise ValueError(f'pyramid {self.name!r}: {problem}')
@@ -258,16 +264,6 @@ class PyramidSpec:
         raise ValueError(
           f'pyramid {self.name!r}: cell {i} (feature {feature}), level {cell.level}, is dead: no output depends on it.'
         )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-  """Builds a dict from a JSON object; rejects a duplicate key, of which `json` would silently keep the last."""
-  found = dict(pairs)
-  if len(found) != len(pairs):
-    keys = [key for key, _ in pairs]
-    twice = next(key for key in keys if keys.count(key) > 1)
-    raise ValueError(f'topology: key {twice!r} is given twice in one JSON object.')
-  return found
 
 
 def _is_int(value: Any) -> bool:

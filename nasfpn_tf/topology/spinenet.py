@@ -25,6 +25,8 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nasfpn_tf import safe_json
+
 BLOCKS = ('bottleneck', 'residual')
 STEM_LEVELS = (2, 2)  # Two bottleneck blocks, which are blocks 0 and 1.
 
@@ -151,9 +153,9 @@ class SpineNetSpec:
   def from_json(cls, text: str) -> 'SpineNetSpec':
     """Reads the JSON form from text; a ValueError says what is wrong with it."""
     try:
-      data = json.loads(text)
-    except json.JSONDecodeError as e:
-      raise ValueError(f'backbone: not JSON: {e}') from e
+      data = safe_json.loads(text)
+    except ValueError as e:
+      raise ValueError(f'backbone: {e}') from e
     return cls.from_dict(data)
 
   def __str__(self) -> str:

@@ -70,7 +70,7 @@ def _python(inputs):
 
 
 def _prints(inputs):
-  tf.print(inputs, output_stream='file:///tmp/nasfpn_printed.txt')
+  tf.print(inputs, output_stream='file://printed.txt')
   return {'y': inputs}
 
 

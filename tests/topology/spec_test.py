@@ -250,3 +250,16 @@ def test_breaking_any_cell_is_noticed(seed):
       cells = (*spec.cells[:index], dataclasses.replace(cell, is_output=False), *spec.cells[index + 1 :])
       with pytest.raises(ValueError, match=f'level {cell.level} is missing'):
         dataclasses.replace(spec, cells=cells)
+
+
+def test_levels_are_bounded():
+  data = {**topology.get('nas_fpn').to_dict(), 'max_level': 10**9}
+  with pytest.raises(ValueError, match='max_level 1000000000 is more than 20'):
+    topology.PyramidSpec.from_dict(data)
+  with pytest.raises(ValueError, match='max_level 1000000000 is more than 20'):
+    topology.get('bifpn', 3, 10**9)
+
+
+def test_nesting_is_bounded():
+  with pytest.raises(ValueError, match='topology: nested deeper than 64 levels'):
+    topology.resolve('{"a":' * 5000)

@@ -14,13 +14,13 @@
 
 """Reads the names of labels, from labels.json beside a model or from the manifest of its training records."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import logging
 
+from nasfpn_tf import safe_json
 from nasfpn_tf.data.records import manifest
 
 FILE = 'labels.json'
@@ -80,7 +80,7 @@ def check(labels: Sequence[Mapping[str, Any]], num_classes: int, path: str) -> N
 
 def _read(path: str) -> Sequence[Mapping[str, Any]]:
   try:
-    with open(path, encoding='utf-8') as file:
-      return [{'label': int(entry['label']), 'id': entry['id'], 'name': entry['name']} for entry in json.load(file)]
-  except (ValueError, KeyError, TypeError) as error:
+    entries = safe_json.load(path)
+    return [{'label': int(entry['label']), 'id': entry['id'], 'name': entry['name']} for entry in entries]
+  except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
     raise ValueError(f'{path}: no list of {{label, id, name}} ({type(error).__name__}: {error}).') from error

@@ -20,12 +20,12 @@ the images written) and `P.manifest.json`. The manifest is written last, so wher
 
 import dataclasses
 import glob
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nasfpn_tf import safe_json
 from nasfpn_tf.data.records import journal
 from nasfpn_tf.data.sources.categories import Label
 
@@ -148,9 +148,9 @@ class Manifest:
     """
     path = os.fspath(path)
     try:
-      value = json.loads(_read_text(path))
+      value = safe_json.loads(_read_text(path))
     except ValueError as error:
-      raise ValueError(f'{path}: not JSON ({error}); write the records again.') from error
+      raise ValueError(f'{path}: {error}; write the records again.') from error
     return cls.from_dict(value, path)
 
 
