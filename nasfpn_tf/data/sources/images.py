@@ -26,9 +26,9 @@ import re
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from nasfpn_tf import failure
 from nasfpn_tf.data.sources.problems import DataError
 
-_NODE = re.compile(r'\{\{.*?\}\}\s*| \[Op:\w*\].*')  # What TensorFlow adds to a message.
 JPEG_QUALITY = 95
 MAX_PIXELS = 178_956_970  # Beyond, Pillow takes an image for an attack: 0.5 GB decoded, often of a small file.
 _RATIO = 8  # libjpeg's largest.
@@ -282,8 +282,7 @@ def _size(size: tuple[int, int]) -> str:
 
 
 def reason(error: Exception) -> str:
-  """Returns the first line of what a decoder says, shortened."""
+  """Returns what a decoder says on one line, shortened."""
   if isinstance(error, UnidentifiedImageError):  # Its message is the address of an object of ours.
     return 'its content is of no known image format'
-  text = _NODE.sub('', str(getattr(error, 'message', error))).splitlines()
-  return text[0][:160] if text and text[0] else type(error).__name__
+  return failure.message(error)[:160]
