@@ -14,6 +14,7 @@
 
 """Locates the parts of a model on disk: SavedModel versions, the JSON file beside a .tflite, a model_dir."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ TOPOLOGY, REPORT = 'topology.json', 'export.json'
 PARAMS = 'params.yaml'
 
 TFLITE = '.tflite'
+SHA256 = 'sha256'  # Key of the JSON file beside a .tflite.
 
 
 def find_saved_model(path: str) -> str | None:
@@ -93,7 +95,7 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
 
   Raises:
     FileNotFoundError: there is none: another program wrote the .tflite, or the two files were separated.
-    ValueError: the file is not JSON or not a mapping; the message names it.
+    ValueError: the file is not JSON or not a mapping, or the .tflite is not the file that it describes.
   """
   path = sidecar_path(tflite_path)
   try:
@@ -107,7 +109,34 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
     raise ValueError(f'{error}: export the .tflite again.') from error
   if not isinstance(facts, dict):
     raise ValueError(f'{path}: not written by export_tflite.py: it holds a {type(facts).__name__}.')
+  if SHA256 in facts:  # Exports before there was one have none.
+    _check_digest(tflite_path, facts[SHA256])
   return facts
+
+
+def partial_path(tflite_path: str) -> str:
+  """Returns where a .tflite is written before it takes the place of `tflite_path`."""
+  return os.path.splitext(tflite_path)[0] + '.partial' + TFLITE
+
+
+def _check_digest(tflite_path: str, digest: Any) -> None:
+  """Makes sure that a .tflite is the one described; finishes an export that was killed between its two files."""
+  if sha256(tflite_path) == digest:
+    return
+  staged = partial_path(tflite_path)
+  if os.path.isfile(staged) and sha256(staged) == digest:
+    os.replace(staged, tflite_path)
+    return
+  raise ValueError(
+    f'{tflite_path}: its content is not what {sidecar_path(tflite_path)} describes (SHA-256): the file is damaged, or'
+    ' the two are of different exports. Copy both again, or export again.'
+  )
+
+
+def sha256(path: str) -> str:
+  """Returns the SHA-256 of a file in hexadecimal."""
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def size_bytes(path: str) -> int:

@@ -20,6 +20,8 @@ detections, or, without NMS, the scores and box encodings of all anchors; see `s
 
 import contextlib
 import dataclasses
+import hashlib
+import json
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -153,6 +155,7 @@ def export_tflite(
     'quant_type': options.quant_type,
     'output_dtype': options.output_dtype,
     'size_bytes': len(content),
+    layout.SHA256: hashlib.sha256(content).hexdigest(),
     'params': cost.count_params(source.model),
     'input_size': list(source.input_size),
     'keep_aspect_ratio': source.keep_aspect_ratio,
@@ -328,20 +331,42 @@ def _to_original(
 def _write(
   path: str, content: bytes, facts: Mapping[str, Any], accept: Callable[[str], Mapping[str, Any]] | None
 ) -> Mapping[str, Any]:
-  """Writes both files or none, the JSON file first; returns its content."""
+  """Both files or none, whenever the process ends; returns the facts.
+
+  The JSON file gets its name first. Its SHA-256 tells `layout.read_sidecar` which .tflite belongs to it, and the staged
+  one is put in place there, should the process be killed before it is here.
+  """
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-  partial = os.path.splitext(path)[0] + '.partial.tflite'
+  partial = layout.partial_path(path)
+  staged = layout.sidecar_path(partial)
   try:
     with open(partial, 'wb') as file:
       file.write(content)
-    sidecar = layout.write_sidecar(partial, facts)
+      file.flush()
+      os.fsync(file.fileno())
+    layout.write_sidecar(partial, facts)
     if accept:
       facts = {**facts, **accept(partial)}
       layout.write_sidecar(partial, facts)
-    os.replace(sidecar, layout.sidecar_path(path))
+    os.replace(staged, layout.sidecar_path(path))
     os.replace(partial, path)
   finally:
-    for leftover in (partial, layout.sidecar_path(partial)):
-      if os.path.exists(leftover):
-        os.remove(leftover)
+    if os.path.exists(staged):
+      for leftover in (partial, staged):
+        if os.path.exists(leftover):
+          os.remove(leftover)
+    elif os.path.exists(partial):  # As after Ctrl-C between the two names.
+      if _belongs(path, partial):
+        os.replace(partial, path)
+      else:
+        os.remove(partial)
   return facts
+
+
+def _belongs(path: str, partial: str) -> bool:
+  """Whether the JSON file beside `path` describes `partial`."""
+  try:
+    with open(layout.sidecar_path(path), encoding='utf-8') as file:
+      return json.load(file)[layout.SHA256] == layout.sha256(partial)
+  except (OSError, ValueError, KeyError):
+    return False

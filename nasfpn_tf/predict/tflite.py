@@ -36,25 +36,30 @@ class TFLitePredictor(Predictor):
     """Loads `path`; a FileNotFoundError or ValueError where it or its JSON file is missing or another's."""
     facts, sidecar = layout.read_sidecar(path), layout.sidecar_path(path)
     try:
+      label_names.check(facts['labels'], facts['post_processing']['num_classes'] + 1, sidecar)
       super().__init__(facts['labels'])
       self._size = tuple(facts['input_size'])
-      self._keep_aspect_ratio = facts['keep_aspect_ratio']
+      self._keep_aspect_ratio = bool(facts['keep_aspect_ratio'])
       self._options, anchors, self._nms = facts['post_processing'], facts['anchors'], facts['nms']
       num_classes, described = self._options['num_classes'], [*facts['inputs'], *facts['outputs']]
-    except (ValueError, KeyError, TypeError) as error:
+    except (LookupError, TypeError, AttributeError) as error:
       raise ValueError(f'{sidecar}: not written by export_tflite.py ({type(error).__name__}: {error}).') from error
     if self._nms not in signatures.TFLITE_NMS:
       raise ValueError(f'{sidecar}: nms {self._nms!r} is not known.')
-    label_names.check(facts['labels'], num_classes + 1, sidecar)
-    self._anchors = nms.anchor_boxes(anchors, self._size) if self._nms == 'none' else None
+    try:
+      self._anchors = nms.anchor_boxes(anchors, self._size) if self._nms == 'none' else None
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError) as error:
+      raise ValueError(f'{sidecar}: its anchors or input_size are not those of a detector ({error}).') from error
     self._runner = tflite_runner.TFLiteRunner(path, _num_threads(self._nms, num_classes, num_threads))
     self.num_exits = facts.get('num_exits', 1)
+    if not isinstance(self.num_exits, int) or self.num_exits < 1:
+      raise ValueError(f'{sidecar}: num_exits must be a whole number from 1, not {self.num_exits!r:.60}.')
     self._key = signatures.exit_key(self.num_exits if self.num_exits > 1 else None)
     try:
       inputs, self._outputs = self._runner.input_details(self._key), self._runner.output_details(self._key)
       found = tflite_runner.describe({**inputs, **self._outputs})
       is_described = _by_name(found) == _by_name(described)
-    except (ValueError, KeyError, TypeError):  # No such signature, or a description of another kind.
+    except (ValueError, LookupError, TypeError, AttributeError):  # No such signature, or a description of another kind.
       is_described = False
     if not is_described:
       raise ValueError(

@@ -76,3 +76,35 @@ def test_a_model_dir_is_no_saved_model(tmp_path):
   (tmp_path / 'saved_model.pb').write_bytes(b'123')
   assert not layout.is_model_dir(str(tmp_path)) and layout.find_saved_model(str(tmp_path)) == str(tmp_path)
   assert layout.size_bytes(str(tmp_path)) == 5
+
+
+@pytest.fixture
+def pair(tmp_path):
+  """A .tflite with the JSON file that has its SHA-256."""
+  path = tmp_path / 'x.tflite'
+  path.write_bytes(b'new')
+  layout.write_sidecar(str(path), {layout.SHA256: layout.sha256(str(path))})
+  return path
+
+
+def test_a_tflite_with_a_flipped_bit_is_refused(pair):
+  layout.read_sidecar(str(pair))
+  pair.write_bytes(b'nev')
+  with pytest.raises(ValueError, match=r'x\.tflite: its content is not what .*x\.json describes \(SHA-256\)'):
+    layout.read_sidecar(str(pair))
+
+
+def test_an_export_killed_between_its_two_files_is_finished(pair):
+  staged = pair.with_name('x.partial.tflite')
+  pair.rename(staged)
+  pair.write_bytes(b'old')
+  layout.read_sidecar(str(pair))
+  assert pair.read_bytes() == b'new' and not staged.exists()
+
+
+def test_a_staged_file_of_another_export_is_left_alone(pair):
+  pair.write_bytes(b'old')
+  pair.with_name('x.partial.tflite').write_bytes(b'half')
+  with pytest.raises(ValueError, match='SHA-256'):
+    layout.read_sidecar(str(pair))
+  assert pair.read_bytes() == b'old'
