@@ -16,8 +16,8 @@
 
   python -m tests.hostile.fuzz --inputs 20000 --seed 0
 
-Each kind runs in a process of its own, with a limit of memory and of seconds per input. An input is accepted, or refused
-with an expected error that names a file; a stack trace, a crash, a hang or a refusal without a name is a fault.
+Each kind runs in a process of its own, with a limit of memory and of seconds per input. An input is accepted, or
+refused with an expected error that names a file; a stack trace, a crash, a hang or a refusal without a name is a fault.
 """
 
 import argparse
