@@ -121,12 +121,15 @@ def partial_path(tflite_path: str) -> str:
 
 def _check_digest(tflite_path: str, digest: Any) -> None:
   """Makes sure that a .tflite is the one described; finishes an export that was killed between its two files."""
-  if sha256(tflite_path) == digest:
+  found = os.path.isfile(tflite_path)
+  if found and sha256(tflite_path) == digest:
     return
   staged = partial_path(tflite_path)
   if os.path.isfile(staged) and sha256(staged) == digest:
     os.replace(staged, tflite_path)
     return
+  if not found:
+    raise FileNotFoundError(f'{tflite_path} is missing; {sidecar_path(tflite_path)} describes it: keep both together.')
   raise ValueError(
     f'{tflite_path}: its content is not what {sidecar_path(tflite_path)} describes (SHA-256): the file is damaged, or'
     ' the two are of different exports. Copy both again, or export again.'

@@ -21,7 +21,6 @@ detections, or, without NMS, the scores and box encodings of all anchors; see `s
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +31,7 @@ import tensorflow as tf
 from absl import logging
 from ai_edge_litert.interpreter import Interpreter
 
-from nasfpn_tf.artifacts import layout, signatures, tflite_runner
+from nasfpn_tf.artifacts import layout, signatures, tflite_files, tflite_runner
 from nasfpn_tf.export import (
   anytime_module,
   anytime_tflite,
@@ -170,7 +169,7 @@ def export_tflite(
     'max_error': errors,
     'ops': metadata.count_ops(content),
   }
-  facts = _write(tflite_path, content, facts, accept)
+  facts = tflite_files.write(tflite_path, content, facts, accept)
   logging.info('%s: %d bytes, largest errors %s', tflite_path, len(content), errors)
   return facts
 
@@ -326,47 +325,3 @@ def _to_original(
   boxes = found['boxes'] * np.tile(expected.inputs.shape[1:3], 2)
   boxes = module.to_original(boxes[np.newaxis].astype(np.float32), expected.image_info[row : row + 1])[0].numpy()
   return {'boxes': boxes, 'scores': found['scores'], 'classes': found['classes'] + 1}
-
-
-def _write(
-  path: str, content: bytes, facts: Mapping[str, Any], accept: Callable[[str], Mapping[str, Any]] | None
-) -> Mapping[str, Any]:
-  """Both files or none, whenever the process ends; returns the facts.
-
-  The JSON file gets its name first. Its SHA-256 tells `layout.read_sidecar` which .tflite belongs to it, and the staged
-  one is put in place there, should the process be killed before it is here.
-  """
-  os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-  partial = layout.partial_path(path)
-  staged = layout.sidecar_path(partial)
-  try:
-    with open(partial, 'wb') as file:
-      file.write(content)
-      file.flush()
-      os.fsync(file.fileno())
-    layout.write_sidecar(partial, facts)
-    if accept:
-      facts = {**facts, **accept(partial)}
-      layout.write_sidecar(partial, facts)
-    os.replace(staged, layout.sidecar_path(path))
-    os.replace(partial, path)
-  finally:
-    if os.path.exists(staged):
-      for leftover in (partial, staged):
-        if os.path.exists(leftover):
-          os.remove(leftover)
-    elif os.path.exists(partial):  # As after Ctrl-C between the two names.
-      if _belongs(path, partial):
-        os.replace(partial, path)
-      else:
-        os.remove(partial)
-  return facts
-
-
-def _belongs(path: str, partial: str) -> bool:
-  """Whether the JSON file beside `path` describes `partial`."""
-  try:
-    with open(layout.sidecar_path(path), encoding='utf-8') as file:
-      return json.load(file)[layout.SHA256] == layout.sha256(partial)
-  except (OSError, ValueError, KeyError):
-    return False

@@ -31,62 +31,73 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 
 SECONDS = 20  # Per input; a slow machine and a garbage collection included.
 MEMORY = 6 * 2**30  # Address space; TensorFlow maps most of 3 GB when it is imported.
 
 
-def run(kind: str, inputs: int, seed: int, timeout: float = 3600) -> dict[str, object]:
-  """Reads `inputs` damaged files of a kind in another process; returns counts and the faults with their seeds."""
-  command = [sys.executable, '-m', 'tests.hostile.fuzz', '--kind', kind, '--inputs', str(inputs), '--seed', str(seed)]
+def run(kinds: Sequence[str], inputs: int, seed: int, timeout: float = 3600) -> dict[str, object]:
+  """Reads `inputs` damaged files of each kind in another process; returns counts and the faults with their seeds."""
+  chosen = [f'--kind={kind}' for kind in kinds]
+  command = [sys.executable, '-m', 'tests.hostile.fuzz', *chosen, '--inputs', str(inputs), '--seed', str(seed)]
   done = subprocess.run(command, capture_output=True, text=True, errors='replace', timeout=timeout, check=False)
   lines = [line for line in done.stdout.splitlines() if line.startswith('{')]
   if done.returncode or not lines or 'counts' not in json.loads(lines[-1]):
-    last = lines[-1] if lines else 'the start'
-    return {'counts': {}, 'faults': [f'ended with {done.returncode} after {last}: {done.stderr[-500:]}']}
+    last = json.loads(lines[-1]).get('at') if lines else 'the start'
+    return {'counts': {}, 'faults': [f'{last}: the process ended with {done.returncode}: {done.stderr[-500:]}']}
   return json.loads(lines[-1])
 
 
-def _worker(kind: str, inputs: int, first_seed: int) -> None:
-  from nasfpn_tf import failure
-  from tests.hostile import kinds, mutations
+def _worker(chosen: Sequence[str], inputs: int, first_seed: int) -> None:
+  from tests.hostile import kinds
 
   signal.signal(signal.SIGALRM, _too_long)
   counts, faults = collections.Counter(), []
-  with tempfile.TemporaryDirectory() as root:
-    good = pathlib.Path(root, 'good')
-    good.mkdir()
-    files, _ = kinds.KINDS[kind](good)
-    contents = [path.read_bytes() for path in files]
-    names = [path.relative_to(good) for path in files]
-    directory = pathlib.Path(root, 'damaged')
-    directory.mkdir()
-    _, read = kinds.KINDS[kind](directory)
-    shutil.rmtree(good)
-    read()  # Good files are accepted, and what readers import is imported.
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    for seed in range(first_seed, first_seed + inputs):
-      rng = random.Random(f'{kind} {seed}')
-      chosen = rng.randrange(len(names))
-      for index, (name, content) in enumerate(zip(names, contents, strict=True)):
-        (directory / name).write_bytes(mutations.mutate(content, rng) if index == chosen else content)
-      for leftover in directory.glob('*-wal'):
-        leftover.unlink()
-      signal.alarm(SECONDS)
-      try:
-        read()
-        counts['accepted'] += 1
-      except Exception as error:
-        text = str(error)
-        named = any(name.stem in text or str(directory) in text for name in names) or kind == 'override'
-        if failure.is_expected(error) and not isinstance(error, RecursionError | MemoryError) and named:
-          counts['refused'] += 1
-        else:
-          counts['fault'] += 1
-          faults.append(f'seed {seed}: {type(error).__name__}: {text[:300]}')
-      finally:
-        signal.alarm(0)
+  for kind in chosen:
+    with tempfile.TemporaryDirectory() as root:
+      good, directory = pathlib.Path(root, 'good'), pathlib.Path(root, 'damaged')
+      good.mkdir()
+      directory.mkdir()
+      files, _ = kinds.KINDS[kind](good)
+      contents = {path.relative_to(good): path.read_bytes() for path in files}
+      shutil.rmtree(good)
+      _, read = kinds.KINDS[kind](directory)
+      read()  # Good files are accepted, and what readers import is imported.
+      resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+      for seed in range(first_seed, first_seed + inputs):
+        print(json.dumps({'at': f'{kind}, seed {seed}'}), flush=True)
+        result, text = _read_damaged(kind, seed, directory, contents, read)
+        counts[result] += 1
+        faults += [f'{kind}, seed {seed}: {text}'] * (result == 'fault')
   print(json.dumps({'counts': counts, 'faults': faults[:20]}))
+
+
+def _read_damaged(
+  kind: str, seed: int, directory: pathlib.Path, contents: Mapping[pathlib.Path, bytes], read: Callable[[], object]
+) -> tuple[str, str]:
+  """Damages one of the files and reads them; returns 'accepted', 'refused' or 'fault', and the error."""
+  from nasfpn_tf import failure
+  from tests.hostile import mutations
+
+  rng = random.Random(f'{kind} {seed}')
+  chosen = rng.randrange(len(contents))
+  for index, (name, content) in enumerate(contents.items()):
+    (directory / name).write_bytes(mutations.mutate(content, rng) if index == chosen else content)
+  for leftover in directory.glob('*-wal'):
+    leftover.unlink()
+  signal.alarm(SECONDS)
+  try:
+    read()
+    return 'accepted', ''
+  except Exception as error:
+    text = str(error)
+    named = any(name.stem in text for name in contents) or str(directory) in text or kind == 'override'
+    if failure.is_expected(error) and not isinstance(error, RecursionError | MemoryError) and named:
+      return 'refused', text
+    return 'fault', f'{type(error).__name__}: {text[:300]}'
+  finally:
+    signal.alarm(0)
 
 
 def _too_long(unused_number, unused_frame) -> None:
@@ -98,7 +109,7 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--inputs', type=int, default=20000, help='damaged inputs in all')
   parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument('--kind', help='only this kind, in this process')
+  parser.add_argument('--kind', action='append', help='only this kind, in this process; may be repeated')
   options = parser.parse_args()
   if options.kind:
     _worker(options.kind, options.inputs, options.seed)
@@ -109,10 +120,10 @@ def main() -> None:
   total, faults = collections.Counter(), []
   print(f'{"kind":22}{"inputs":>8}{"accepted":>10}{"refused":>9}{"faults":>8}', flush=True)
   for kind in kinds.KINDS:
-    found = run(kind, each, options.seed)
+    found = run([kind], each, options.seed)
     counts = collections.Counter(found['counts'])
     total += counts
-    faults += [f'{kind}: {fault}' for fault in found['faults']]
+    faults += found['faults']
     print(f'{kind:22}{each:>8}{counts["accepted"]:>10}{counts["refused"]:>9}{len(found["faults"]):>8}', flush=True)
   print(f'{"all":22}{total.total():>8}{total["accepted"]:>10}{total["refused"]:>9}{len(faults):>8}')
   sys.exit('\n'.join(faults) or None)
