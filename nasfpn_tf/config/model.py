@@ -77,6 +77,18 @@ class Decoder(decoders.Decoder):
 
 
 @dataclasses.dataclass
+class ResNet(backbones.ResNet):
+  """Model Garden's ResNet.
+
+  Attributes:
+    padding: 'same'; or 'explicit', which pads both sides of a convolution of stride 2 alike whatever the size of the
+      image, as in tensorflow/tpu and PyTorch: their weights need it. The variables are the same.
+  """
+
+  padding: str = 'same'
+
+
+@dataclasses.dataclass
 class Applications(hyperparams.Config):
   """Backbone from `tf_keras.applications`.
 
@@ -148,6 +160,7 @@ class Backbone(backbones.Backbone):
   """Model Garden's backbones, `applications`, `amoebanet`, `scale_permuted`, and backbones added by `add_backbone`."""
 
   type: str | None = 'resnet'
+  resnet: ResNet = dataclasses.field(default_factory=ResNet)
   applications: Applications = dataclasses.field(default_factory=Applications)
   amoebanet: AmoebaNet = dataclasses.field(default_factory=AmoebaNet)
   scale_permuted: ScalePermuted = dataclasses.field(default_factory=ScalePermuted)

@@ -25,6 +25,7 @@ from official.vision.modeling.layers import detection_generator as mg_detection_
 
 from nasfpn_tf import config
 from nasfpn_tf.modeling import anytime, postprocess, recompute, validation
+from nasfpn_tf.modeling.backbones import explicit_padding
 from nasfpn_tf.modeling.decoders import ssd
 
 
@@ -59,6 +60,8 @@ def build_detector(
     norm_activation_config=model_config.norm_activation,
     l2_regularizer=l2_regularizer,
   )
+  if getattr(model_config.backbone.get(), 'padding', explicit_padding.SAME) == explicit_padding.EXPLICIT:
+    explicit_padding.pad_explicitly(backbone)
   validation.check_levels(model_config, map(int, backbone.output_specs))
   pyramid = decoder_factory.build_decoder(
     input_specs=backbone.output_specs, model_config=model_config, l2_regularizer=l2_regularizer

@@ -32,7 +32,7 @@ from official.vision.modeling.decoders import factory as decoder_factory
 from nasfpn_tf import config
 from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import anytime, postprocess
-from nasfpn_tf.modeling.backbones import registry
+from nasfpn_tf.modeling.backbones import explicit_padding, registry
 from nasfpn_tf.modeling.decoders import feature_pyramid, ssd
 
 # Model Garden's backbones of which there are several.
@@ -84,6 +84,10 @@ def _check_names(model_config: config.Detector) -> None:
   if model_ids is not None and backbone.get().model_id not in model_ids:
     hint = checking.nearest(str(backbone.get().model_id), map(str, model_ids))
     raise ValueError(f'model.backbone.{backbone.type}.model_id {backbone.get().model_id!r} is unknown; {hint}')
+  padding = getattr(backbone.get(), 'padding', explicit_padding.SAME)
+  if padding not in explicit_padding.PADDINGS:
+    hint = checking.nearest(padding, explicit_padding.PADDINGS)
+    raise ValueError(f'model.backbone.{backbone.type}.padding {padding!r} is unknown; {hint}')
   activation = model_config.norm_activation.activation
   try:
     tf_utils.get_activation(activation)

@@ -19,7 +19,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any
 
 import tensorflow as tf
@@ -172,15 +172,17 @@ def check_architecture(directory: str, model_config: Any) -> None:
     )
 
 
-def check_function(checkpoint: str, model_config: Any) -> None:
-  """Makes sure that the pyramid of a checkpoint computes what the model's does, where the variables cannot tell.
+def check_function(checkpoint: str, model_config: Any, parts: Collection[str] = ('backbone', 'decoder')) -> None:
+  """Makes sure that the model of a checkpoint computes what this one does, where the variables cannot tell.
 
-  Cells of other wiring, and stacks with and without residual connections, have the same variables. The params.yaml that
-  training wrote beside the checkpoint says which they are of; where there is none, nothing is checked.
+  Cells of other wiring, stacks with and without residual connections, and a backbone that pads its convolutions in
+  another way, have the same variables. The params.yaml that training wrote beside the checkpoint says which they are
+  of; where there is none, nothing is checked.
 
   Args:
     checkpoint: prefix of the checkpoint.
     model_config: the `task.model` that it is to be loaded into.
+    parts: of the model, that are to be loaded.
 
   Raises:
     ValueError: naming the keys that differ, and the file.
@@ -188,15 +190,12 @@ def check_function(checkpoint: str, model_config: Any) -> None:
   path = _description_of(checkpoint)
   if path is None:
     return
-  then, now = _read_model(path, _function), _function(model_config.as_dict())
-  different = [
-    f'decoder.feature_pyramid.{key} is {then[key]!r} there and {now[key]!r} here'
-    for key in then.keys() & now.keys()  # Other decoders have other variables.
-    if then[key] != now[key]
-  ]
+  then, now = _read_model(path, lambda model: _function(model, parts)), _function(model_config.as_dict(), parts)
+  both = then.keys() & now.keys()  # Other decoders have other variables.
+  different = [f'{key} is {then[key]!r} there and {now[key]!r} here' for key in both if then[key] != now[key]]
   if different:
     raise ValueError(
-      f'checkpoint {checkpoint} was trained with another pyramid ({path}): {"; ".join(different)}. Its variables have'
+      f'checkpoint {checkpoint} was trained with another model ({path}): {"; ".join(different)}. Its variables have'
       ' the same names and shapes, so it would load and compute something else: use the settings of its training.'
     )
 
@@ -215,15 +214,17 @@ def _read_model(path: str, part: Callable[[dict[str, Any]], dict[str, Any]]) -> 
     raise ValueError(f'{path}: not what a training writes, {problem}; restore it from a copy.') from error
 
 
-def _function(model: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns the settings of a model's pyramid that change its function but not its variables; empty without one."""
-  decoder = model['decoder']
-  if decoder['type'] != 'feature_pyramid':
-    return {}
-  pyramid = decoder['feature_pyramid']
-  spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
-  # What was trained before there were residual stacks has none.
-  return {'topology': f'{spec.name} ({spec.digest})', 'residual': pyramid.get('residual', False)}
+def _function(model: Mapping[str, Any], parts: Collection[str]) -> dict[str, Any]:
+  """Returns the settings of parts of a model that change their function but not their variables."""
+  found = {}  # What was trained before there was a choice, or by Model Garden, has no padding and no residual stacks.
+  if 'backbone' in parts and model['backbone']['type'] == 'resnet':
+    found['backbone.resnet.padding'] = model['backbone'].get('resnet', {}).get('padding', 'same')
+  if 'decoder' in parts and model['decoder']['type'] == 'feature_pyramid':
+    pyramid = model['decoder']['feature_pyramid']
+    spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
+    found['decoder.feature_pyramid.topology'] = f'{spec.name} ({spec.digest})'
+    found['decoder.feature_pyramid.residual'] = pyramid.get('residual', False)
+  return found
 
 
 def _description_of(checkpoint: str) -> str | None:

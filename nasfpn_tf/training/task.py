@@ -105,8 +105,8 @@ class DetectionTask(retinanet.RetinaNetTask):
     if not path:
       return
     resolved = checkpoints.resolve(path)
-    if modules in ('all', warm_start.FITTING) or 'decoder' in modules:
-      checkpoints.check_function(resolved, self.task_config.model)
+    parts = ('backbone', 'decoder') if modules in ('all', warm_start.FITTING) else modules
+    checkpoints.check_function(resolved, self.task_config.model, parts)
     try:
       self.load_report = warm_start.start(model, resolved, modules)
     except restore.NonFiniteWeightsError:

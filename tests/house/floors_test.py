@@ -49,6 +49,7 @@ FLOORS = {
   'search': 4,
   'frontier': 4,
   'predict': 4,
+  'public_weights': 4,
   'quickstart': 4,
   'scripts': 5,
 }

@@ -1,0 +1,58 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Padding of convolutions of stride 2 that does not depend on the size of the image.
+
+'same' pads a 7x7 convolution of stride 2 by 2 before and 3 after an image of even size; tensorflow/tpu
+(`conv2d_fixed_padding`) and PyTorch pad by 3 and 3. Weights trained with one compute something else with the other.
+"""
+
+import tensorflow as tf
+import tf_keras
+from official.vision.modeling.layers import nn_blocks
+
+SAME, EXPLICIT = 'same', 'explicit'
+PADDINGS = (SAME, EXPLICIT)
+
+
+def pad_explicitly(backbone: tf_keras.Model) -> None:
+  """Makes every convolution with a stride of a built ResNet of Model Garden pad by half its kernel on each side.
+
+  The network is Model Garden's, and its variables and checkpoints stay as they are.
+  """
+  for layer in backbone.layers:
+    for conv in convolutions(layer):
+      if max(conv.strides) > 1 and max(conv.kernel_size) > 1:
+        conv.convolution_op = _padded(conv)
+
+
+def convolutions(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Conv2D]:
+  """Returns the convolutions that a layer of a ResNet is or has."""
+  if isinstance(layer, nn_blocks.ResidualBlock | nn_blocks.BottleneckBlock):
+    return [part for part in vars(layer).values() if isinstance(part, tf_keras.layers.Conv2D)]
+  return [layer] if isinstance(layer, tf_keras.layers.Conv2D) else []
+
+
+def _padded(conv: tf_keras.layers.Conv2D):
+  sides = [((size - 1) // 2, size // 2) for size in conv.kernel_size]
+
+  def convolve(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return tf.nn.conv2d(
+      tf.pad(inputs, [(0, 0), *sides, (0, 0)]),
+      kernel,
+      strides=list(conv.strides),
+      padding='VALID',
+      dilations=list(conv.dilation_rate),
+    )
+
+  return convolve

@@ -1,0 +1,117 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Fetches a published archive: goes on where a broken download stopped, checks it, unpacks it into its folder only."""
+
+import base64
+import hashlib
+import http.client
+import pathlib
+import tarfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+
+from nasfpn_tf.data import progress
+
+_BLOCK = 2**20
+_SECONDS = 60.0
+
+
+def fetch(url: str, directory: str, show: bool = True) -> str:
+  """Downloads a file, or what is missing of it; a file that is there is not downloaded again.
+
+  Length and, where the server tells it as Google's does (`x-goog-hash`), MD5 are checked.
+
+  Args:
+    url: http or https.
+    directory: where to; made if it does not exist.
+    show: whether to show the progress.
+
+  Returns:
+    The path of the file.
+
+  Raises:
+    ValueError: the address is not of a file.
+    OSError: the server does not give it, or what came is shorter or another one.
+  """
+  parsed = urllib.parse.urlsplit(url)
+  name = pathlib.PurePosixPath(urllib.parse.unquote(parsed.path)).name
+  if parsed.scheme not in ('http', 'https') or not name or name in ('.', '..'):
+    raise ValueError(f'{url!r} is no address of a file: http:// or https:// and a name are wanted.')
+  path = pathlib.Path(directory) / name
+  if path.exists():
+    return str(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  partial = path.with_name(f'{name}.partial')
+  start = partial.stat().st_size if partial.exists() else 0
+  request = urllib.request.Request(url, headers={'Range': f'bytes={start}-'} if start else {})
+  try:
+    with urllib.request.urlopen(request, timeout=_SECONDS) as response:
+      if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+        start = 0  # The server sends the whole file again.
+      total = start + int(response.headers.get('Content-Length', 0))
+      md5 = _md5_of(response.headers.get_all('x-goog-hash', []))
+      blocks = _blocks(response)
+      with open(partial, 'ab' if start else 'wb') as file:
+        for block in progress.track(blocks, -(-(total - start) // _BLOCK), f'{name}: MiB', show):
+          file.write(block)
+  except urllib.error.HTTPError as error:
+    if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+      raise OSError(f'{url}: the server answers {error.code} {error.reason}.') from error
+    partial.unlink()  # It is as long as the file or longer, and was not whole.
+    raise OSError(f'{url}: what was downloaded before does not belong to it and is removed: try again.') from error
+  except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+    reason = getattr(error, 'reason', None) or type(error).__name__
+    raise OSError(f'{url} cannot be downloaded ({reason}); the same command goes on where it stopped.') from error
+  size = partial.stat().st_size
+  if total and size < total:
+    raise OSError(f'{url} broke off after {size} of {total} bytes; the same command goes on there.')
+  if md5 and _digest(partial) != md5:
+    partial.unlink()
+    raise OSError(f'{url}: what came has another checksum than the server says, and is removed: try again.')
+  partial.replace(path)
+  return str(path)
+
+
+def unpack(archive: str, directory: str) -> str:
+  """Unpacks a tar archive into `directory`, and nothing beside it; returns `directory`.
+
+  Raises:
+    ValueError: it is no whole tar archive, or it has a member that leads out of the directory.
+  """
+  try:
+    with tarfile.open(archive) as file:
+      file.extractall(directory, filter='data')
+  except tarfile.FilterError as error:
+    raise ValueError(f'{archive} is not unpacked: {error}.') from error
+  except (tarfile.TarError, EOFError, OSError) as error:
+    raise ValueError(f'{archive} is no whole tar archive ({error}): remove it and download it again.') from error
+  return directory
+
+
+def _blocks(response) -> Iterator[bytes]:
+  while block := response.read(_BLOCK):
+    yield block
+
+
+def _md5_of(hashes: list[str]) -> bytes | None:
+  parts = [part.strip() for line in hashes for part in line.split(',')]
+  found = [part.removeprefix('md5=') for part in parts if part.startswith('md5=')]
+  return base64.b64decode(found[0]) if found else None
+
+
+def _digest(path: pathlib.Path) -> bytes:
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'md5').digest()

@@ -1,0 +1,153 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Writes the model directory of a detector that others trained."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nasfpn_tf.config import checking
+from nasfpn_tf.modeling import detector
+from nasfpn_tf.modeling.weights.load_report import LoadReport
+from nasfpn_tf.public_weights import coco, download, known, name_map, tf1_checkpoint, tpu
+from nasfpn_tf.training import artifacts, checkpoints
+from nasfpn_tf.training import params as params_lib
+from nasfpn_tf.training.recipe import Recipe
+
+SOURCE_FILE = 'source.json'
+_IMAGE_SIZE = 640
+
+
+@dataclasses.dataclass(frozen=True)
+class Framework:
+  """Code whose checkpoints can be imported.
+
+  Attributes:
+    code: where it is published.
+    read: its checkpoint to {name: value}.
+    model_settings: `task.model` of these, and the checkpoint for messages.
+    parts: of our model, what the rules' paths begin with.
+    rules: which variable is which.
+  """
+
+  code: str
+  read: Callable[[str], dict[str, np.ndarray]]
+  model_settings: Callable[[Mapping[str, np.ndarray], str], dict[str, Any]]
+  parts: Callable[[Any], dict[str, Any]]
+  rules: tuple[name_map.Rule, ...]
+
+
+FRAMEWORKS = {
+  'tpu': Framework(
+    'https://github.com/tensorflow/tpu/tree/master/models/official/detection',
+    tf1_checkpoint.read,
+    tpu.model_settings,
+    tpu.parts,
+    tpu.RULES,
+  )
+}
+
+
+def import_checkpoint(
+  framework: str,
+  checkpoint: str,
+  output_dir: str,
+  input_size: tuple[int, int] = (640, 640),
+  origin: Mapping[str, Any] | None = None,
+) -> LoadReport:
+  """Writes params.yaml, topology.json, labels.json, source.json and a checkpoint, as a training does.
+
+  Args:
+    framework: key of `FRAMEWORKS`.
+    checkpoint: what its code wrote: prefix of a checkpoint, or the directory with it.
+    output_dir: the model directory; it must not hold checkpoints.
+    input_size: height and width of the images that the model was trained on; no variable tells.
+    origin: more for source.json, such as address and published AP.
+
+  Returns:
+    Which variables were set.
+
+  Raises:
+    FileNotFoundError: there is no such checkpoint.
+    ValueError: it is damaged or of another model, or `output_dir` has checkpoints; nothing is written then.
+  """
+  if checkpoints.available(output_dir):
+    raise ValueError(f'{output_dir} holds checkpoints already: give a new directory.')
+  source = FRAMEWORKS[framework]
+  values = source.read(checkpoint)
+  settings = {'input_size': [*input_size, 3], **source.model_settings(values, checkpoint)}
+  params = params_lib.load_params('nasfpn_retinanet', params_override={'task': {'model': settings}})
+  model = detector.build_detector(params.task.model)
+  report = name_map.assign(model, source.parts(model), values, source.rules, checkpoint)
+
+  known_labels = coco.labels() if params.task.model.num_classes == coco.NUM_IDS + 1 else None
+  recipe = Recipe(params, params, known_labels, None, None, None, ())
+  artifacts.write_description(output_dir, recipe, overwrite=True)
+  description = {
+    'framework': framework,
+    'code': source.code,
+    'checkpoint': os.path.basename(checkpoint.rstrip('/')),
+    **(origin or {}),
+  }
+  checkpoints.write_json(os.path.join(output_dir, SOURCE_FILE), description)
+  written = tf.train.Checkpoint(**model.checkpoint_items)
+  manager = tf.train.CheckpointManager(written, output_dir, max_to_keep=1, checkpoint_name=checkpoints.NAME)
+  manager.save(checkpoint_number=0)
+  return report
+
+
+def import_published(
+  framework: str | None,
+  output_dir: str,
+  *,
+  checkpoint: str | None = None,
+  url: str | None = None,
+  download_dir: str = 'downloads',
+  image_size: int | None = None,
+) -> LoadReport:
+  """Imports a checkpoint that is here or that is downloaded; as `import_checkpoint`.
+
+  Args:
+    framework: whose checkpoint it is; None takes that of the known name.
+    output_dir: the model directory.
+    checkpoint: prefix or directory; or
+    url: key of `known.KNOWN`, or the address of a tar archive.
+    download_dir: where the archive is kept and unpacked, in a directory of its name.
+    image_size: side of the images; None takes that of the known name, else 640.
+
+  Raises:
+    OSError: the download fails.
+    ValueError: `checkpoint` and `url` are both given or both missing, or the name is not known.
+  """
+  if (checkpoint is None) == (url is None):
+    raise ValueError('give --checkpoint or --url, and not both.')
+  entry, origin = None, {}
+  if url is not None:
+    entry = known.KNOWN.get(url)
+    if entry is None and '://' not in url:
+      raise ValueError(f'--url {url!r} is neither an address nor a known name; {checking.nearest(url, known.KNOWN)}')
+    address = entry.url if entry else url
+    origin = {'url': address} | ({'published_ap': entry.ap, 'note': entry.note} if entry else {})
+  framework = framework or (entry and entry.framework)
+  if framework is None:
+    raise ValueError(f'--from is missing: whose checkpoint it is; {", ".join(FRAMEWORKS)}.')
+  if url is not None:
+    archive = download.fetch(address, download_dir)
+    checkpoint = download.unpack(archive, archive.removesuffix('.gz').removesuffix('.tar') + '.unpacked')
+  size = image_size or (entry.image_size if entry else _IMAGE_SIZE)
+  return import_checkpoint(framework, checkpoint, output_dir, (size, size), origin)
