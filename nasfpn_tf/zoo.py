@@ -23,7 +23,7 @@ from official.core import config_definitions as cfg
 from official.vision.modeling import retinanet_model
 
 from nasfpn_tf.data.records import manifest
-from nasfpn_tf.modeling import detector
+from nasfpn_tf.modeling import detector, precision
 from nasfpn_tf.modeling.weights import pretrained, restore
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training import params as params_lib
@@ -34,6 +34,7 @@ def load_detector(
   checkpoint: str | None = None,
   params_override: str | Mapping[str, Any] | None = None,
   experiment: str | None = None,
+  dtype: str = precision.FLOAT32,
 ) -> retinanet_model.RetinaNetModel:
   """Builds a detector and loads its weights.
 
@@ -48,6 +49,7 @@ def load_detector(
       newest) of a model_dir, and leaves any other model with its initial weights.
     params_override: changes to the configuration, as `--params_override` of train.py.
     experiment: registered experiment that the configuration starts from; None takes the one that its file names.
+    dtype: float32 or bfloat16, in which the network computes; weights and detections are float32 in either.
 
   Returns:
     The built model, as returned by `build_detector`.
@@ -63,7 +65,8 @@ def load_detector(
     checkpoint = checkpoints.resolve(checkpoint)
     checkpoints.check_function(checkpoint, params.task.model)
     params.task.model = pretrained.without_pretrained_weights(params.task.model)
-  model = detector.build_detector(params.task.model)
+  with precision.computing_in(dtype):
+    model = detector.build_detector(params.task.model)
   if checkpoint is not None:
     # The best checkpoint is saved as it is evaluated: with the averaged weights swapped in.
     restore.restore(model, checkpoint, use_average=not checkpoints.is_best(checkpoint))

@@ -30,6 +30,12 @@ def define_flags():
   """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, the model_dir of a training, or an .onnx.')
   flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint in place of its best.')
+  flags.DEFINE_enum(
+    'dtype',
+    'float32',
+    ['auto', 'float32', 'bfloat16'],
+    'Of a model_dir: precision of the network; auto: what is faster on this machine.',
+  )
   flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: this exit; unset: the last.', lower_bound=1)
   flags.DEFINE_string('input_path', None, 'TFRecords to evaluate on; their first image is timed. Unset: no AP.')
   flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
@@ -64,6 +70,7 @@ def main(argv):
       model=FLAGS.model,
       checkpoint=FLAGS.checkpoint_path,
       exit_stage=FLAGS.exit_stage,
+      dtype=FLAGS.dtype,
       input_path=FLAGS.input_path,
       annotations=FLAGS.annotations,
       threads=FLAGS.threads,

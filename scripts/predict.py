@@ -31,6 +31,12 @@ from absl import app, flags, logging
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'model_dir of a training, a SavedModel or the directory of its versions, a .tflite.')
 flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint or a directory of some; unset: the best.')
+flags.DEFINE_enum(
+  'dtype',
+  'float32',
+  ['auto', 'float32', 'bfloat16'],
+  'Of a model_dir: precision of the network; auto: what is faster on this machine.',
+)
 flags.DEFINE_multi_string(
   'images',
   [],
@@ -77,7 +83,9 @@ def _predict(references: list[str]) -> bool:
   # Before the model is loaded, which takes a while.
   videos = results.name_targets(found.videos, FLAGS.output_dir, '.mp4')
   predictor = detector.choose_exit(
-    predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path, FLAGS.trust), FLAGS.exit_stage, FLAGS.deadline_ms
+    predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path, FLAGS.trust, FLAGS.dtype),
+    FLAGS.exit_stage,
+    FLAGS.deadline_ms,
   )
   failures, done = dict(found.missing), []
   if found.images:

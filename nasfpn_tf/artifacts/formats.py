@@ -25,6 +25,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from nasfpn_tf import safe_json
 from nasfpn_tf.artifacts import layout, saved_model
 
 
@@ -128,6 +129,14 @@ def _tflite_facts(path: str) -> dict[str, Any]:
     return {}
 
 
+def _saved_model_facts(path: str) -> dict[str, Any]:
+  try:
+    dtype = safe_json.load(os.path.join(path, layout.REPORT)).get('dtype', 'float32')
+  except (OSError, ValueError, AttributeError):  # Written by another program.
+    dtype = 'float32'
+  return {'quant_type': 'none' if dtype == 'float32' else str(dtype)}
+
+
 register(
   Format(
     name='tflite',
@@ -159,7 +168,7 @@ register(
     benchmark='nasfpn_tf.frontier.saved_model:measure',
     runtime='tensorflow',
     check=saved_model.check_operators,
-    facts=lambda path: {'quant_type': 'none'},
+    facts=_saved_model_facts,
   )
 )
 register(

@@ -19,7 +19,7 @@ Every part of the network is one function that the signatures call, so graphs an
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -82,11 +82,11 @@ class AnytimeModule(module.DetectionModule):
     self._model_key = _fingerprint(model)
 
     def first(images: tf.Tensor) -> Features:
-      return dict(zip(names, model.begin(images).features, strict=True))
+      return _float32(zip(names, model.begin(images).features, strict=True))
 
     def stage_function(stage: tf_keras.layers.Layer) -> Callable[[Features], Features]:
       def refine(features: Features) -> Features:
-        return dict(zip(names, stage([features[name] for name in names], training=False), strict=True))
+        return _float32(zip(names, stage([features[name] for name in names], training=False), strict=True))
 
       return refine
 
@@ -205,6 +205,11 @@ class AnytimeModule(module.DetectionModule):
     checks.append(tf.debugging.assert_equal(sizes, tf.shape(state[IMAGE_INFO])[0], what))
     with tf.control_dependencies([check for check in checks if check is not None]):
       return {level: tf.identity(feature) for level, feature in features.items()}
+
+
+def _float32(features: Iterable[tuple[str, tf.Tensor]]) -> Features:
+  """Gives features between two functions in float32, which every client has and to which bfloat16 converts exactly."""
+  return {name: tf.cast(feature, tf.float32) for name, feature in features}
 
 
 def _fingerprint(model: tf_keras.Model) -> int:

@@ -23,7 +23,7 @@ import gc
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,12 @@ import tensorflow as tf
 import yaml
 from absl import logging
 
-from nasfpn_tf import topology
+from nasfpn_tf import processor, topology
 from nasfpn_tf.artifacts import layout, signatures
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.export import anytime_module, module, verification, warmup
 from nasfpn_tf.export.source import Source
+from nasfpn_tf.modeling import precision
 
 WEIGHTS = ('auto', 'frozen', 'variable')
 # Constants are copied for every signature, and often until the export is checked: 7 GB in all at half of this.
@@ -51,6 +52,8 @@ def export_saved_model(
   weights: str = 'auto',
   batch_size: int | None = None,
   images: Sequence[np.ndarray] = (),
+  dtype: str = precision.FLOAT32,
+  accept: Callable[[str], Mapping[str, Any]] | None = None,
 ) -> str:
   """Writes `export_dir/<version>` and returns its path.
 
@@ -66,6 +69,11 @@ def export_saved_model(
       'frozen' unless the constants of all signatures come to more than `MOST_FROZEN_BYTES`.
     batch_size: number of images in a request; None: any number.
     images: uint8 [height, width, 3] images to check with; without any, two photographs.
+    dtype: 'float32' or 'bfloat16', in which the network computes, or 'auto': what is faster on this machine, and
+      float32 where bfloat16 is refused. Inputs and outputs of the signatures are float32 in either.
+    accept: called with the path of the finished SavedModel before it gets its name; may raise a ValueError, then it is
+      refused. What it returns goes into export.json, too. Without it, detections in bfloat16 are compared with the
+      model's in float32.
 
   Raises:
     FileExistsError: the version exists.
@@ -79,6 +87,8 @@ def export_saved_model(
     raise ValueError(f'weights {weights!r} is not one of {", ".join(WEIGHTS)}.')
   if version < 0:
     raise ValueError(f'version {version}: TensorFlow Serving takes whole numbers from 0.')
+  if dtype not in precision.DTYPES:
+    raise ValueError(f'dtype {dtype!r} is not one of {", ".join(precision.DTYPES)}.')
   target = os.path.join(export_dir, str(version))
   if os.path.exists(target):
     raise FileExistsError(f'{target} exists; leave the version out to get the next free number.')
@@ -86,37 +96,22 @@ def export_saved_model(
   if weights == 'auto':
     weights = 'frozen' if _constants_bytes(source) <= MOST_FROZEN_BYTES else 'variable'
   frozen = weights == 'frozen'
-  exported = anytime_module.build(source.model, source.input_size, batch_size, source.keep_aspect_ratio, frozen)
+  is_free, reason = dtype == precision.AUTO, 'asked for'
+  if dtype == precision.AUTO:
+    dtype, reason = _faster(source, reference, batch_size, frozen)
 
   made_parent = not os.path.isdir(export_dir)
   partial = os.path.join(export_dir, f'.{version}.partial')
-  shutil.rmtree(partial, ignore_errors=True)
-  os.makedirs(partial)
+  options = {'input_type': input_type, 'frozen': frozen, 'batch_size': batch_size, 'accept': accept}
   try:
-    exported.assets = [tf.saved_model.Asset(path) for path in _write_descriptions(partial, source)]
-    gradients = module.NO_GRADIENTS if frozen else module.WITH_GRADIENTS
-    tf.saved_model.save(exported, partial, exported.signatures(input_type), gradients)
-    if frozen:
-      _write_weights(partial, source)
-    del exported  # Together with its copies of the constants, before those that the checks make.
-    gc.collect()
-    warmup.write(partial, os.path.basename(os.path.abspath(export_dir)), _requests(reference.images[0], batch_size))
-    errors = _verify(partial, reference, batch_size)
-    _verify_exits(partial, source, reference.images, batch_size)
-    report = {
-      'format': 1,
-      'kind': 'saved_model',
-      'source': source.origin,
-      'input_size': list(source.input_size),
-      'keep_aspect_ratio': source.keep_aspect_ratio,
-      'batch_size': batch_size,
-      'serving_default': input_type,
-      'num_exits': getattr(source.model, 'num_exits', 1),
-      'weights': weights,
-      'size_bytes': layout.size_bytes(partial),
-      'checked_images': len(reference.images),
-      'max_error': errors,
-    }
+    try:
+      report = _write_verified(partial, source.computing_in(dtype), reference, **options)
+    except ValueError as error:
+      if not is_free or dtype == precision.FLOAT32:
+        raise
+      dtype, reason = precision.FLOAT32, f'bfloat16 is refused: {error}'
+      report = _write_verified(partial, source, reference, **options)
+    report |= {'dtype': dtype, 'dtype_reason': reason}
     _write(os.path.join(partial, layout.REPORT), json.dumps(report, indent=2) + '\n')
     os.rename(partial, target)
   except BaseException:
@@ -124,8 +119,74 @@ def export_saved_model(
     if made_parent and not os.listdir(export_dir):
       os.rmdir(export_dir)
     raise
-  logging.info('%s: agrees with the model on %d images, %s', target, len(reference.images), errors)
+  logging.info('%s: agrees with the model on %d images, %s', target, len(reference.images), report['max_error'])
   return target
+
+
+def _write_verified(
+  partial: str,
+  source: Source,
+  reference: verification.Reference,
+  *,
+  input_type: str,
+  frozen: bool,
+  batch_size: int | None,
+  accept: Callable[[str], Mapping[str, Any]] | None,
+) -> dict[str, Any]:
+  """Writes the SavedModel to the directory `partial` and compares it with the model; returns the report."""
+  shutil.rmtree(partial, ignore_errors=True)
+  os.makedirs(partial)
+  exported = anytime_module.build(source.model, source.input_size, batch_size, source.keep_aspect_ratio, frozen)
+  exported.assets = [tf.saved_model.Asset(path) for path in _write_descriptions(partial, source)]
+  gradients = module.NO_GRADIENTS if frozen else module.WITH_GRADIENTS
+  tf.saved_model.save(exported, partial, exported.signatures(input_type), gradients)
+  if frozen:
+    _write_weights(partial, source)
+  del exported  # Together with its copies of the constants, before those that the checks make.
+  gc.collect()
+  name = os.path.basename(os.path.dirname(os.path.abspath(partial)))
+  warmup.write(partial, name, _requests(reference.images[0], batch_size))
+  errors = _verify(
+    partial, _for_dtype(reference, source), batch_size, not (source.dtype == precision.BFLOAT16 and accept)
+  )
+  _verify_exits(partial, source, reference.images, batch_size)
+  return {
+    'format': 1,
+    'kind': 'saved_model',
+    'source': source.origin,
+    'input_size': list(source.input_size),
+    'keep_aspect_ratio': source.keep_aspect_ratio,
+    'batch_size': batch_size,
+    'serving_default': input_type,
+    'num_exits': getattr(source.model, 'num_exits', 1),
+    'weights': 'frozen' if frozen else 'variable',
+    'size_bytes': layout.size_bytes(partial),
+    'checked_images': len(reference.images),
+    'max_error': errors,
+    **(accept(partial) if accept else {}),
+  }
+
+
+def _faster(source: Source, reference: verification.Reference, batch_size: int | None, frozen: bool) -> tuple[str, str]:
+  """Returns the precision in which the network is faster on this machine, and what was measured."""
+  device, why = precision.of_device()
+  if device == precision.FLOAT32:
+    return device, why
+  inputs = tf.constant(np.repeat(reference.inputs[:1], batch_size or 1, axis=0))
+
+  def network(dtype: str) -> Callable[[], Any]:
+    of_dtype = source.computing_in(dtype)
+    built = anytime_module.build(of_dtype.model, source.input_size, batch_size, source.keep_aspect_ratio, frozen)
+    run = tf.function(built.raw)
+    return lambda: run(inputs)['decoded_boxes'].numpy()
+
+  chosen, medians = precision.fastest({dtype: network(dtype) for dtype in (precision.FLOAT32, precision.BFLOAT16)})
+  return chosen, f'{precision.described(chosen, medians)}, measured on {processor.name()}'
+
+
+def _for_dtype(reference: verification.Reference, source: Source) -> verification.Reference:
+  """Returns `reference` with the tolerances of the precision in which `source` computes."""
+  return reference if source.dtype == precision.FLOAT32 else reference.rounded()
 
 
 def _write_descriptions(directory: str, source: Source) -> list[str]:
@@ -175,7 +236,9 @@ def _forms_of(image: np.ndarray) -> dict[str, Any]:
   return {'image_tensor': image, 'image_bytes': encoded, 'tf_example': example.SerializeToString()}
 
 
-def _verify(directory: str, expected: verification.Reference, batch_size: int | None) -> dict[str, float]:
+def _verify(
+  directory: str, expected: verification.Reference, batch_size: int | None, detections: bool = True
+) -> dict[str, float]:
   """Runs every signature of the SavedModel; returns the largest error of each raw output."""
   loaded = tf.saved_model.load(directory).signatures
   errors = {'box_encodings': 0.0, 'class_logits': 0.0}
@@ -185,11 +248,15 @@ def _verify(directory: str, expected: verification.Reference, batch_size: int | 
     for name in errors:
       error = verification.max_error(getattr(expected, name)[row], raw[name][0].numpy())
       errors[name] = np.maximum(errors[name], error).item()  # Unlike max(), keeps a NaN.
-  verification.check_errors(errors, expected.raw_tolerance, 'The SavedModel')
+      if expected.tolerances.raw is not None:
+        verification.check_rounded(getattr(expected, name)[row], raw[name][0].numpy(), name, expected.tolerances.raw)
+  if expected.tolerances.raw is None:
+    verification.check_errors(errors, expected.raw_tolerance, 'The SavedModel')
   for row, image in enumerate(expected.images):
     for name, value in _forms_of(image).items():
       found = signatures.detections_of(loaded[name](inputs=tf.constant(np.stack([value] * copies))))
-      verification.check_detections(expected, row, found, f"The SavedModel's signature {name}")
+      if detections:
+        verification.check_detections(expected, row, found, f"The SavedModel's signature {name}")
   return errors
 
 
@@ -202,7 +269,8 @@ def _verify_exits(directory: str, source: Source, images: Sequence[np.ndarray], 
   requests = [tf.constant(np.repeat(image[np.newaxis], batch_size or 1, axis=0)) for image in images]
   states = [loaded[signatures.BEGIN](inputs=inputs) for inputs in requests]
   for exit_stage in range(1, num_exits + 1):
-    expected = verification.reference(source.at_exit(exit_stage), images)
+    at_exit = source.at_exit(exit_stage)
+    expected = _for_dtype(verification.reference(at_exit, images), at_exit)
     if exit_stage > 1:
       states = [loaded[signatures.refine_key(exit_stage)](**state) for state in states]
     for row, (inputs, state) in enumerate(zip(requests, states, strict=True)):

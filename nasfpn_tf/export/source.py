@@ -26,7 +26,8 @@ from nasfpn_tf import zoo
 from nasfpn_tf.artifacts import layout
 from nasfpn_tf.config import loading
 from nasfpn_tf.data.records import label_names
-from nasfpn_tf.modeling import anytime
+from nasfpn_tf.modeling import anytime, detector, precision
+from nasfpn_tf.modeling.weights import pretrained
 from nasfpn_tf.training import checkpoints
 
 
@@ -39,12 +40,14 @@ class Source:
     params: the experiment it was trained in.
     labels: `{label, id, name}` of every class; where nothing tells, a class is named by its number.
     origin: the checkpoint or SavedModel that the weights are from.
+    dtype: that the model computes in.
   """
 
   model: tf_keras.Model
   params: cfg.ExperimentConfig
   labels: Sequence[Mapping[str, Any]]
   origin: str
+  dtype: str = precision.FLOAT32
 
   @property
   def input_size(self) -> tuple[int, int]:
@@ -55,6 +58,15 @@ class Source:
   def keep_aspect_ratio(self) -> bool:
     """Whether images are letterboxed rather than stretched."""
     return self.params.task.validation_data.parser.keep_aspect_ratio
+
+  def computing_in(self, dtype: str) -> 'Source':
+    """Returns the same detector with a network that computes in `dtype`, float32 or bfloat16."""
+    if dtype == self.dtype:
+      return self
+    with precision.computing_in(dtype):
+      model = detector.build_detector(pretrained.without_pretrained_weights(self.params.task.model))
+    model.set_weights(self.model.get_weights())
+    return dataclasses.replace(self, model=model, dtype=dtype)
 
   def at_exit(self, exit_stage: int) -> 'Source':
     """Returns the detector of the first `exit_stage` pyramids of an anytime detector, without other exits.

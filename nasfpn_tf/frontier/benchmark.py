@@ -33,6 +33,7 @@ from nasfpn_tf.data.input import decode
 from nasfpn_tf.data.records import manifest
 from nasfpn_tf.frontier import adb, tflite_graph
 from nasfpn_tf.frontier.record import Latency, ModelRecord
+from nasfpn_tf.modeling import precision
 from nasfpn_tf.predict import measurement
 
 _NOISE_SIZE = (480, 640, 3)
@@ -47,6 +48,7 @@ class Options:
     model: a .tflite, a SavedModel or the directory of its versions, a model_dir of a training, an .onnx.
     checkpoint: of a model_dir; None: its best.
     exit_stage: of an anytime detector; None: the last.
+    dtype: of a model_dir, one of `precision.DTYPES`; exports have their own.
     input_path: records to evaluate on, whose first image is timed; None: no AP, and noise is timed.
     annotations: of these; None: beside them.
     threads: that the runtime may use.
@@ -61,6 +63,7 @@ class Options:
   model: str
   checkpoint: str | None = None
   exit_stage: int | None = None
+  dtype: str = precision.FLOAT32
   input_path: str | None = None
   annotations: str | None = None
   threads: int = 1
@@ -84,6 +87,8 @@ def measure(options: Options) -> ModelRecord:
     raise ValueError(f'{path}: LiteRT on a device runs a .tflite only; export_tflite.py makes one.')
   if not options.trust:
     form.check(path)
+  if not form.takes_checkpoint and options.dtype != precision.FLOAT32:
+    raise ValueError(f'{path}: {form.description} has a precision of its own; choose one when it is exported.')
   facts = form.facts(path)
   if options.device is None:
     with tempfile.TemporaryDirectory() as directory:
@@ -91,12 +96,13 @@ def measure(options: Options) -> ModelRecord:
     device = processor.name()
   else:
     result, device = _on_device(path, options), options.device.name
-  evaluated = _evaluate(form, path, options) if options.input_path else {}
+  dtype = result.get('dtype', precision.FLOAT32)
+  evaluated = _evaluate(form, path, dataclasses.replace(options, dtype=dtype)) if options.input_path else {}
   return ModelRecord(
     name=options.name or _default_name(path, options.exit_stage),
     form=form.name,
     family=options.family,
-    quantization=facts.get('quant_type'),
+    quantization=facts.get('quant_type') if dtype == precision.FLOAT32 else dtype,
     exit_stage=options.exit_stage,
     digest=_digest(path),
     input_size=tuple(result['input_size']) if result['input_size'] else None,
@@ -125,7 +131,7 @@ def run_worker(form: formats.Format, path: str, options: Options, directory: str
   request, result, picture = files
   np.save(picture, first_picture(options.input_path))
   with open(request, 'w', encoding='utf-8') as file:
-    asked = {name: getattr(options, name) for name in ('exit_stage', 'checkpoint', 'threads', 'runs')}
+    asked = {name: getattr(options, name) for name in ('exit_stage', 'checkpoint', 'threads', 'runs', 'dtype')}
     asked |= {name: getattr(form, name) for name in ('benchmark', 'predictor', 'runtime')}
     json.dump({'path': path, 'picture': picture, **asked}, file)
   command = [sys.executable, '-m', 'nasfpn_tf.frontier.worker', request, result]
@@ -173,7 +179,7 @@ def first_picture(input_path: str | None) -> np.ndarray:
 def _evaluate(form: formats.Format, path: str, options: Options) -> dict[str, Any]:
   if form.predictor is None:
     raise ValueError(f'{path}: {form.description} has no suppression to evaluate: leave --input_path out.')
-  predictor = predict.load_predictor(path, options.checkpoint, options.trust)
+  predictor = predict.load_predictor(path, options.checkpoint, options.trust, options.dtype)
   if options.exit_stage is not None:
     predictor = predict.AtExit(predictor, options.exit_stage)
   return measurement.measure(predictor, path, options.input_path, options.annotations)

@@ -30,9 +30,15 @@ def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
   keras_model.limit_threads(request['threads'])  # Before anything of TensorFlow's runs.
   from nasfpn_tf import zoo
   from nasfpn_tf.data.input import preprocess
+  from nasfpn_tf.modeling import precision
 
+  dtype = request.get('dtype', precision.FLOAT32)
+  if dtype == precision.AUTO:
+    from nasfpn_tf.predict import checkpoint
+
+    dtype = checkpoint.CheckpointPredictor(request['path'], request['checkpoint'], dtype).dtype
   memory = timing.PeakMemory()
-  model = zoo.load_detector(request['path'], request['checkpoint'])
+  model = zoo.load_detector(request['path'], request['checkpoint'], dtype=dtype)
   if request['exit_stage']:
     model = model.at_exit(request['exit_stage'])
   size = tuple(zoo.load_experiment(request['path']).task.model.input_size[:2])
@@ -49,7 +55,7 @@ def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
 
   whole = graph(lambda: model(images, image_shape=shape, training=False))
   alone = timing.take_turns({'whole': whole}, request['runs'])['whole']
-  result = {'peak_memory_bytes': memory.bytes(), 'latency_ms': alone}
+  result = {'dtype': dtype, 'peak_memory_bytes': memory.bytes(), 'latency_ms': alone}
   if getattr(model, 'num_exits', 1) == 1:
     ways = {
       'backbone': graph(lambda: model.backbone(images, training=False)),

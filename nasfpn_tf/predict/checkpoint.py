@@ -15,29 +15,38 @@
 """Runs the Keras model of a training's checkpoint as a predictor."""
 
 import threading
+from collections.abc import Sequence
 
 import tensorflow as tf
+import tf_keras
+from absl import logging
 
 from nasfpn_tf import zoo
 from nasfpn_tf.artifacts.signatures import FIELDS
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.data.records import label_names
+from nasfpn_tf.modeling import precision
 from nasfpn_tf.predict.predictor import Predictor, to_picture
 
 
 class CheckpointPredictor(Predictor):
   """The Keras model.
 
+  Attributes:
+    dtype: that the network computes in, float32 or bfloat16.
+
   Safe to share between threads, which wait for one another: the first call traces the model, which is one for all.
   """
 
-  def __init__(self, model_dir: str, checkpoint: str | None = None):
-    """Loads `checkpoint`, or the best of `model_dir`."""
+  def __init__(self, model_dir: str, checkpoint: str | None = None, dtype: str = precision.FLOAT32):
+    """Loads `checkpoint`, or the best of `model_dir`; `dtype` is one of `precision.DTYPES`."""
+    if dtype not in precision.DTYPES:
+      raise ValueError(f'the precision {dtype!r} is not one of {", ".join(precision.DTYPES)}.')
     params = zoo.load_experiment(model_dir)
     super().__init__(label_names.of_model(model_dir, params.task.model.num_classes, params.task.train_data.input_path))
     self._lock = threading.Lock()
-    model = zoo.load_detector(model_dir, checkpoint)
     size = tuple(params.task.model.input_size[:2])
+    model, self.dtype = _load(model_dir, checkpoint, dtype, size)
     keep_aspect_ratio = params.task.validation_data.parser.keep_aspect_ratio
 
     self.num_exits = getattr(model, 'num_exits', 1)
@@ -83,3 +92,22 @@ class CheckpointPredictor(Predictor):
     count = int(outputs['num_detections'][0])
     boxes, scores, classes = (outputs[f'detection_{key}'][0, :count].numpy() for key in FIELDS)
     return to_picture(boxes, image_info.numpy()), scores, classes
+
+
+def _load(model_dir: str, checkpoint: str | None, dtype: str, size: Sequence[int]) -> tuple[tf_keras.Model, str]:
+  """Loads the model in a precision, for 'auto' in the faster one on this machine; returns it and the precision."""
+  if dtype == precision.AUTO:
+    dtype, why = precision.of_device()
+    if dtype != precision.FLOAT32:
+      models = {name: zoo.load_detector(model_dir, checkpoint, dtype=name) for name in (precision.FLOAT32, dtype)}
+      images = tf.zeros([1, *size, 3])
+
+      def run(model):
+        network = tf.function(lambda: model(images, training=False)['detection_boxes'])
+        return lambda: network().numpy()
+
+      dtype, medians = precision.fastest({name: run(model) for name, model in models.items()})
+      logging.warning('%s: %s', model_dir, precision.described(dtype, medians))
+      return models[dtype], dtype
+    logging.warning('%s: %s, %s', model_dir, dtype, why)
+  return zoo.load_detector(model_dir, checkpoint, dtype=dtype), dtype

@@ -15,11 +15,14 @@
 """Loads a trained detector of any format behind one interface."""
 
 from nasfpn_tf.artifacts import formats
+from nasfpn_tf.modeling import precision
 from nasfpn_tf.predict import shipped
 from nasfpn_tf.predict.predictor import Predictor
 
 
-def load_predictor(path: str, checkpoint: str | None = None, trust: bool = False) -> Predictor:
+def load_predictor(
+  path: str, checkpoint: str | None = None, trust: bool = False, dtype: str = precision.FLOAT32
+) -> Predictor:
   """Loads a detector in whatever format it is.
 
   Args:
@@ -27,6 +30,7 @@ def load_predictor(path: str, checkpoint: str | None = None, trust: bool = False
       the name of a detector that comes with the package (`shipped.DETECTORS`).
     checkpoint: of a model_dir: prefix of a checkpoint; None: its best.
     trust: load a SavedModel whose graph could read or write files, too; see `artifacts.saved_model`.
+    dtype: of a model_dir: 'float32', 'bfloat16' or 'auto' (what is faster on this machine); exports have their own.
 
   Raises:
     FileNotFoundError: there is nothing of the kind.
@@ -41,4 +45,8 @@ def load_predictor(path: str, checkpoint: str | None = None, trust: bool = False
   if not trust:
     entry.check(path)
   make = formats.load(entry.predictor)
-  return make(path, checkpoint) if entry.takes_checkpoint else make(path)
+  if entry.takes_checkpoint:
+    return make(path, checkpoint, dtype)
+  if dtype != precision.FLOAT32:
+    raise ValueError(f'{path}: {entry.description} has a precision of its own; choose one when it is exported.')
+  return make(path)

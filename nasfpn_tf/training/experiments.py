@@ -173,7 +173,7 @@ def _experiment(
   steps_per_epoch = COCO_TRAIN_IMAGES // batch_size
   model.input_size = model.input_size or [640, 640, 3]
   return cfg.ExperimentConfig(
-    runtime=cfg.RuntimeConfig(mixed_precision_dtype='float32'),
+    runtime=cfg.RuntimeConfig(mixed_precision_dtype='auto'),
     task=config.DetectionTask(
       allow_image_summary=True,
       model=model,

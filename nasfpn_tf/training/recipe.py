@@ -25,6 +25,7 @@ from official.core import config_definitions as cfg
 from nasfpn_tf import topology
 from nasfpn_tf.data.input import undescribed
 from nasfpn_tf.data.records import manifest as manifest_lib
+from nasfpn_tf.modeling import precision
 from nasfpn_tf.topology import spinenet
 from nasfpn_tf.training import schedule
 
@@ -60,7 +61,7 @@ class Recipe:
 
 
 def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num_replicas: int = 1) -> Recipe:
-  """Fills in classes, annotations, topology and learning rates, and checks that they fit together.
+  """Fills in classes, annotations, topology, precision and learning rates, and checks that they fit together.
 
   Args:
     params: the experiment as configured; it is left as it is.
@@ -83,7 +84,7 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num
   _check_same_labels(manifests)
   for data in used.values():
     undescribed.check_labels(_without_manifest(data.input_path), task.model.num_classes)
-  notes = []
+  notes = _set_precision(params.runtime, for_tpu)
   main = next((manifest for manifest in manifests.values() if manifest), None)
   if main is not None:
     notes += _set_num_classes(task.model, main)
@@ -173,6 +174,14 @@ def _check_same_labels(manifests: Mapping[str, manifest_lib.Manifest | None]) ->
           f'Label {label} is category {of_a[label]} in {name_a} ({a.path}) and {meaning} in {name_b} ({b.path}): write '
           'both with the same categories, or with --labels=category_id.'
         )
+
+
+def _set_precision(runtime: Any, for_tpu: bool) -> list[str]:
+  """Resolves a `mixed_precision_dtype` of 'auto'."""
+  if (runtime.mixed_precision_dtype or precision.FLOAT32) != precision.AUTO:
+    return []
+  runtime.mixed_precision_dtype, why = precision.of_device(for_tpu)
+  return [f'runtime.mixed_precision_dtype is {runtime.mixed_precision_dtype}: {why}']
 
 
 def _set_num_classes(model: Any, manifest: manifest_lib.Manifest) -> list[str]:

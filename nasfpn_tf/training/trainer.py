@@ -28,8 +28,8 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_trainer, train_lib
 from official.core import config_definitions as cfg
-from official.modeling import performance
 
+from nasfpn_tf.modeling import precision
 from nasfpn_tf.training import (
   artifacts,
   checkpoints,
@@ -96,7 +96,6 @@ def run(
     for_tpu=isinstance(strategy, tf.distribute.TPUStrategy),
     num_replicas=strategy.num_replicas_in_sync,
   )
-  performance.set_mixed_precision_policy(completed.params.runtime.mixed_precision_dtype or 'float32')
   if completed.params.task.train_data.seed is not None:
     tf_keras.utils.set_random_seed(completed.params.task.train_data.seed)
   checkpoints.check_architecture(model_dir, completed.saved.task.model)
@@ -108,7 +107,8 @@ def run(
   start = checkpoints.resolve(checkpoint_path) if checkpoint_path else None
   if start:
     checkpoints.check_function(start, completed.params.task.model)
-  return Runner(strategy, mode, completed, model_dir, start, stream, report and is_chief).run()
+  with precision.computing_in(completed.params.runtime.mixed_precision_dtype or precision.FLOAT32):
+    return Runner(strategy, mode, completed, model_dir, start, stream, report and is_chief).run()
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:

@@ -171,3 +171,61 @@ def test_arguments_that_cannot_be(detector, arguments, message, tmp_path, monkey
   with pytest.raises(ValueError, match=message):
     saved_model.export_saved_model(detector, **arguments)
   assert not os.listdir(tmp_path)
+
+
+def _operators_by_type(path):
+  graph = tf.saved_model.load(path).signatures['raw'].graph.as_graph_def()
+  nodes = [node for function in graph.library.function for node in function.node_def]
+  return {node.attr['T'].type for node in nodes if node.op == 'Conv2D'}
+
+
+def test_bfloat16_inside_and_float32_at_the_ends(forms, detector, tmp_path):
+  picture = read_image(str(forms.pictures / '0.jpg'))
+  seen = []
+  accept = lambda path: seen.append(os.path.basename(path)) or {'AP': 0.5}  # noqa: E731
+  path = saved_model.export_saved_model(detector, str(tmp_path), images=[picture], dtype='bfloat16', accept=accept)
+  assert seen == ['.1.partial']
+  assert _operators_by_type(path) == {tf.bfloat16.as_datatype_enum}
+  for signature in tf.saved_model.load(path).signatures.values():
+    outputs = tf.nest.flatten(signature.structured_outputs)
+    assert {spec.dtype for spec in outputs} <= {tf.float32, tf.int32}
+  report = json.loads((pathlib.Path(path) / 'export.json').read_text())
+  assert (report['dtype'], report['dtype_reason'], report['AP']) == ('bfloat16', 'asked for', 0.5)
+  # The weights are those of the model, to export again in float32.
+  for ours, theirs in zip(source.load(path).model.variables, detector.model.variables, strict=True):
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_bfloat16_that_loses_too_much_is_refused(forms, detector, monkeypatch, tmp_path):
+  picture = read_image(str(forms.pictures / '0.jpg'))
+
+  def refuse(path):
+    if tf.bfloat16.as_datatype_enum in _operators_by_type(path):
+      raise ValueError('AP too low')
+    return {}
+
+  with pytest.raises(ValueError, match='AP too low'):
+    saved_model.export_saved_model(detector, str(tmp_path / 'out'), images=[picture], dtype='bfloat16', accept=refuse)
+  assert not (tmp_path / 'out').exists()
+  monkeypatch.setattr(saved_model, '_faster', lambda *_: ('bfloat16', 'faster'))
+  path = saved_model.export_saved_model(detector, str(tmp_path), images=[picture], dtype='auto', accept=refuse)
+  report = json.loads((pathlib.Path(path) / 'export.json').read_text())
+  assert (report['dtype'], report['dtype_reason']) == ('float32', 'bfloat16 is refused: AP too low')
+  assert _operators_by_type(path) == {tf.float32.as_datatype_enum}
+
+
+def test_auto_measures_where_there_are_instructions(forms, detector, monkeypatch, tmp_path):
+  picture = read_image(str(forms.pictures / '0.jpg'))
+  monkeypatch.setattr(saved_model.precision, 'of_device', lambda: ('float32', 'no instructions'))
+  path = saved_model.export_saved_model(detector, str(tmp_path), images=[picture], dtype='auto')
+  report = json.loads((pathlib.Path(path) / 'export.json').read_text())
+  assert (report['dtype'], report['dtype_reason']) == ('float32', 'no instructions')
+  monkeypatch.setattr(saved_model.precision, 'of_device', lambda: ('bfloat16', 'instructions'))
+  monkeypatch.setattr(
+    saved_model.precision,
+    'fastest',
+    lambda calls: ('float32', {name: call() is None or 7.0 for name, call in calls.items()}),
+  )
+  path = saved_model.export_saved_model(detector, str(tmp_path), images=[picture], dtype='auto')
+  report = json.loads((pathlib.Path(path) / 'export.json').read_text())
+  assert report['dtype'] == 'float32' and 'ms an image' in report['dtype_reason']

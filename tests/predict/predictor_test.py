@@ -26,6 +26,7 @@ from PIL import Image
 
 from nasfpn_tf import predict, zoo
 from nasfpn_tf.artifacts import layout
+from nasfpn_tf.modeling import precision
 from nasfpn_tf.predict import saved_model, tflite
 
 
@@ -46,6 +47,19 @@ def _count_common(expected, actual, score_tolerance):
     close = np.abs(actual.boxes - box).max(axis=1) < 3.0
     common += bool((close & (actual.classes == label) & (np.abs(actual.scores - score) <= score_tolerance)).any())
   return common
+
+
+def test_a_checkpoint_computes_in_bfloat16_on_request(forms, checkpoint, monkeypatch):
+  image = predict.read_image(str(forms.pictures / '1.jpg'))
+  expected, actual = checkpoint(image), predict.load_predictor(forms.model_dir, dtype='bfloat16')(image)
+  sure = expected.above(0.5)
+  assert len(sure.scores) and _count_common(sure, actual, 0.15) == len(sure.scores)
+  assert np.abs(actual.scores[: len(sure.scores)] - sure.scores).max() > 1e-5  # Really another precision.
+  monkeypatch.setattr(precision, 'of_device', lambda: ('bfloat16', 'instructions'))
+  monkeypatch.setattr(precision, 'fastest', lambda calls: (list(calls)[-1], dict.fromkeys(calls, 1.0)))
+  assert predict.load_predictor(forms.model_dir, dtype='auto').dtype == 'bfloat16'
+  with pytest.raises(ValueError, match='a SavedModel has a precision of its own'):
+    predict.load_predictor(forms.saved_model, dtype='bfloat16')
 
 
 # A larger and a smaller image than the network's input, neither of its proportions.

@@ -254,3 +254,16 @@ def test_post_processing_for_a_tpu(tmp_path):
   assert completed.params.task.model.detection_generator.nms_version == 'class_offset_xla'
   assert completed.saved.task.model.detection_generator.nms_version == 'class_offset'
   assert any('nms_version' in note for note in completed.notes)
+
+
+def test_the_precision_is_resolved_said_and_kept(tmp_path, monkeypatch):
+  train = write_set(tmp_path, 'train', CELLS, 2)
+  monkeypatch.setattr(recipe.precision.processor, 'computes_bfloat16', lambda: True)
+  completed = recipe.complete(experiment(train), 'train')
+  kept = [params.runtime.mixed_precision_dtype for params in (completed.params, completed.saved)]
+  assert kept == ['bfloat16', 'bfloat16']
+  assert any('mixed_precision_dtype is bfloat16: the CPU has' in note for note in completed.notes)
+  monkeypatch.setattr(recipe.precision.processor, 'computes_bfloat16', lambda: False)
+  assert recipe.complete(experiment(train), 'train').params.runtime.mixed_precision_dtype == 'float32'
+  assert recipe.complete(completed.saved, 'train').params.runtime.mixed_precision_dtype == 'bfloat16'
+  assert recipe.complete(experiment(train), 'train', for_tpu=True).params.runtime.mixed_precision_dtype == 'bfloat16'

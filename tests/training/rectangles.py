@@ -69,6 +69,8 @@ def experiment(prefix: str, **overrides):
   params = exp_factory.get_exp_config('nasfpn_retinanet')
   params.override(
     {
+      # Tests compare numbers, whatever machine they run on.
+      'runtime': {'mixed_precision_dtype': 'float32'},
       'task': {
         'model': {
           'input_size': [SIZE, SIZE, 3],

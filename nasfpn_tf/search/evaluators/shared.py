@@ -145,11 +145,11 @@ class SharedWeights:
     self._params = self.child.experiment_of(spec.to_dict())
     if self._params.task.model.anytime.enabled:
       raise SearchError('evaluator: an anytime detector shares no weights; unset task.model.anytime.enabled.')
-    performance.set_mixed_precision_policy(self._params.runtime.mixed_precision_dtype or 'float32')
     # A moving average of weights that belong to another child in every step is of little use, so there is none.
     self._params.trainer.optimizer_config.override({'ema': None})
     completed = recipe.complete(self._params, 'train_and_eval')
     self._params, self._labels, self._ground_truth = completed.params, completed.labels, completed.ground_truth
+    performance.set_mixed_precision_policy(self._params.runtime.mixed_precision_dtype or 'float32')
     tf_keras.utils.set_random_seed(self._params.task.train_data.seed)
     self._task = self._new_task(0)
     detector = self._task.build_model()
