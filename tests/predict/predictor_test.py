@@ -146,7 +146,7 @@ def test_tflite_with_the_json_of_another(forms, tmp_path):
   for name, of in (('float', 'raw'), ('raw', 'int8')):
     shutil.copy(forms.tflite(name), tmp_path / 'x.tflite')
     shutil.copy(layout.sidecar_path(forms.tflite(of)), tmp_path / 'x.json')
-    with pytest.raises(ValueError, match=r'x\.tflite: is not the file that .*x\.json describes'):
+    with pytest.raises(ValueError, match=r'x\.tflite: its content is not what .*x\.json describes'):
       predict.load_predictor(str(tmp_path / 'x.tflite'))
 
 
@@ -155,7 +155,7 @@ def test_tflite_of_another_tool(forms, tmp_path):
   converter = tf.lite.TFLiteConverter.from_concrete_functions([double])
   (tmp_path / 'x.tflite').write_bytes(converter.convert())
   shutil.copy(layout.sidecar_path(forms.tflite('float')), tmp_path / 'x.json')
-  with pytest.raises(ValueError, match=r'x\.tflite: is not the file that .*x\.json describes'):
+  with pytest.raises(ValueError, match=r'x\.tflite: its content is not what .*x\.json describes'):
     predict.load_predictor(str(tmp_path / 'x.tflite'))
 
 

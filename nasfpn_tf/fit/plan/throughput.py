@@ -19,8 +19,8 @@ import time
 import tensorflow as tf
 import tf_keras
 from official.core import config_definitions as cfg
-from official.modeling import performance
 
+from nasfpn_tf.modeling import precision
 from nasfpn_tf.training import loop, optimizer, recipe
 from nasfpn_tf.training.task import DetectionTask
 
@@ -46,9 +46,9 @@ def measure(params: cfg.ExperimentConfig, num_steps: int = 8) -> float:
   params.task.train_data.cache = False
   params.trainer.optimizer_config.override({'ema': None})  # Negligible time, and it needs the trainer.
   try:
-    performance.set_mixed_precision_policy(params.runtime.mixed_precision_dtype or 'float32')
     task = DetectionTask(params.task)
-    model = task.build_model()
+    with precision.computing_in(params.runtime.mixed_precision_dtype or precision.FLOAT32):
+      model = task.build_model()
     model_optimizer = optimizer.build_optimizer(params, model)
     loop.build_slots(model_optimizer, model.trainable_variables)
     step = tf.function(lambda batch: task.train_step(batch, model, model_optimizer))
@@ -60,7 +60,6 @@ def measure(params: cfg.ExperimentConfig, num_steps: int = 8) -> float:
       float(step(batch)[task.loss])
     seconds = time.monotonic() - started
   finally:
-    performance.set_mixed_precision_policy('float32')
     tf_keras.backend.clear_session()
   height, width = params.task.model.input_size[:2]
   return num_steps * params.task.train_data.global_batch_size * height * width / seconds

@@ -33,9 +33,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from official.modeling import performance
 
 from nasfpn_tf import failure, topology
+from nasfpn_tf.modeling import precision
 from nasfpn_tf.search.evaluators import child as child_lib
 from nasfpn_tf.search.evaluators.bank import Bank
 from nasfpn_tf.search.evaluators.child import ChildConfig
@@ -149,13 +149,13 @@ class SharedWeights:
     self._params.trainer.optimizer_config.override({'ema': None})
     completed = recipe.complete(self._params, 'train_and_eval')
     self._params, self._labels, self._ground_truth = completed.params, completed.labels, completed.ground_truth
-    performance.set_mixed_precision_policy(self._params.runtime.mixed_precision_dtype or 'float32')
     tf_keras.utils.set_random_seed(self._params.task.train_data.seed)
     self._task = self._new_task(0)
-    detector = self._task.build_model()
     try:
-      self._task.initialize(detector)
-      self._bank = Bank(detector)
+      with precision.computing_in(self._params.runtime.mixed_precision_dtype or precision.FLOAT32):
+        detector = self._task.build_model()
+        self._task.initialize(detector)
+        self._bank = Bank(detector)
     except ValueError as e:
       raise SearchError(f'evaluator: {e}') from e
     # Backbone and head are the same for all children, so they are traced, once.

@@ -49,7 +49,11 @@ def prefix(tmp_path_factory):
 def config(prefix, model=MODEL, **keys):
   """As the evaluator's part of a search configuration, which is JSON."""
   params = rectangles.experiment(prefix, task={'model': model})
-  common = {'task': params.task.as_dict(), 'trainer': params.trainer.as_dict()}
+  common = {
+    'task': params.task.as_dict(),
+    'trainer': params.trainer.as_dict(),
+    'runtime': {'mixed_precision_dtype': 'float32'},
+  }
   ours = {'seed': 1, 'warm_up_steps': 3, 'steps_per_trial': 1, 'calibration_batches': 2}
   return json.loads(json.dumps({'params_override': common, **ours, **keys}))
 
