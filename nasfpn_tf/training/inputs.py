@@ -33,6 +33,8 @@ from nasfpn_tf.data.records import check, framing
 from nasfpn_tf.data.records.manifest import match_shards
 from nasfpn_tf.data.sources.problems import DataError
 
+_DTYPES = ('float32', 'bfloat16', 'float16', 'uint8')
+
 
 def build_inputs(
   data_config: config.DataConfig,
@@ -191,6 +193,8 @@ def _check_supported(data_config: config.DataConfig) -> None:
     raise ValueError('tfds_name is not supported: write TFRecords with create_tfrecord.py and set input_path')
   if data_config.weights is not None or isinstance(data_config.input_path, dict | base_config.Config):
     raise ValueError('weighted mixtures of inputs are not supported: input_path must be a pattern or a list of them')
+  if data_config.dtype not in _DTYPES:
+    raise ValueError(f'dtype of the images is {data_config.dtype!r}; one of {", ".join(_DTYPES)} is needed')
   if not data_config.input_path:
     raise ValueError('input_path is empty: give the records, such as /data/train-*')
   if data_config.file_type != 'tfrecord':

@@ -25,6 +25,7 @@ from official.core import task_factory
 from official.vision.tasks import retinanet
 
 from nasfpn_tf import config
+from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.modeling import anytime, detector
 from nasfpn_tf.modeling.weights import restore, warm_start
 from nasfpn_tf.training import checkpoints, evaluation, inputs, losses, padding, quantization_aware, summaries
@@ -131,7 +132,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     detector_alone = model.rounding.without_ranges(model)
     restore.restore(detector_alone, resolved, use_average=not checkpoints.is_best(resolved))
     batches = self.build_inputs(self.task_config.train_data).take(_CALIBRATION_BATCHES)
-    model.rounding.calibrate(model, (images for images, _ in batches))
+    model.rounding.calibrate(model, (preprocess.to_network(images) for images, _ in batches))
 
   def build_inputs(
     self, params: config.DataConfig, input_context: tf.distribute.InputContext | None = None
@@ -200,11 +201,21 @@ class DetectionTask(retinanet.RetinaNetTask):
       max_detections=self.task_config.max_num_eval_detections,
     )
 
+  def train_step(
+    self,
+    inputs: tuple[tf.Tensor, Mapping[str, Any]],
+    model: tf_keras.Model,
+    optimizer: tf_keras.optimizers.Optimizer,
+    metrics: list | None = None,
+  ) -> dict[str, Any]:
+    """Computes losses and gradients of a replica's batch and updates the weights; see Model Garden's task."""
+    return super().train_step((preprocess.to_network(inputs[0]), inputs[1]), model, optimizer, metrics)
+
   def validation_step(
     self, inputs: tuple[tf.Tensor, Mapping[str, Any]], model: tf_keras.Model, metrics: list | None = None
   ) -> dict[str, Any]:
     """Computes loss, detections (of every exit, in one pass) and, if wanted, images of a replica's batch."""
-    images, labels = inputs
+    images, labels = preprocess.to_network(inputs[0]), inputs[1]
     options = {'all_exits': True} if isinstance(model, anytime.AnytimeRetinaNet) else {}
     image_shape = labels['image_info'][:, 1, :]
     outputs = model(images, anchor_boxes=labels['anchor_boxes'], image_shape=image_shape, training=False, **options)

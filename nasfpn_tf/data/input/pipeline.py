@@ -38,7 +38,7 @@ class RecordParser:
     skip_crowd: boxes marked as crowds are no training targets, and none in the validation loss.
     max_num_instances: `groundtruths` are cut or padded to so many objects; targets are made from all of them.
     keep_aspect_ratio: False stretches images to the network's input.
-    dtype: of the image.
+    dtype: of the image: a float type gives it normalized, 'uint8' rounded and not normalized.
   """
 
   output_size: tuple[int, int]
@@ -65,13 +65,17 @@ class RecordParser:
     """
     record = decode_record(serialized, shard, self.num_classes)
     if self.augmentation is None:
-      image, image_info = preprocess.letterbox(record.image, self.output_size, self.keep_aspect_ratio)
+      scaled_size, image_info = preprocess.geometry(
+        tf.shape(record.image)[:2], self.output_size, keep_aspect_ratio=self.keep_aspect_ratio
+      )
+      image = preprocess.resize(record.image, scaled_size)
       boxes = preprocess.place_boxes(record.boxes, image_info)
     else:
       image, boxes, image_info = self.augmentation(
         record.image, record.boxes, seed, self.output_size, self.keep_aspect_ratio
       )
-      image = preprocess.normalize_and_pad(image, self.output_size)
+    fill = preprocess.round_and_pad if self.dtype == 'uint8' else preprocess.normalize_and_pad
+    image = fill(image, self.output_size)
 
     is_target = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
     if self.skip_crowd:

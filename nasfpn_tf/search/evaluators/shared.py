@@ -35,6 +35,7 @@ import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf import failure, topology
+from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.modeling import precision
 from nasfpn_tf.search.evaluators import child as child_lib
 from nasfpn_tf.search.evaluators.bank import Bank
@@ -199,7 +200,8 @@ class SharedWeights:
     self._choose(spec)
     if not self._calibration_images:
       batches = iter(self._new_task(0).build_inputs(self._params.task.train_data))
-      self._calibration_images = [images for images, _ in itertools.islice(batches, self._config.calibration_batches)]
+      first = itertools.islice(batches, self._config.calibration_batches)
+      self._calibration_images = [preprocess.to_network(images) for images, _ in first]
     self._bank.calibrate(self._calibration_images)
     state = None
     if self._validation_batches is None:

@@ -19,6 +19,7 @@ import pytest
 import tensorflow as tf
 from official.vision.dataloaders import retinanet_input, tf_example_decoder
 
+from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.data.input.augment.augmentation import Augmentation
 from nasfpn_tf.data.input.augment.color import Color
 from nasfpn_tf.data.input.augment.flip import HorizontalFlip, VerticalFlip
@@ -177,3 +178,17 @@ def test_labels_compile_with_static_shapes(tmp_path):
   images, labels = next(iter(dataset))
   assert images.dtype == tf.bfloat16 and images.shape == (4, *SIZE, 3)
   assert np.isfinite(loss(images, labels))
+
+
+def test_bytes_are_the_same_image_with_the_same_labels():
+  boxes = np.array([[0.1, 0.2, 0.6, 0.7]], np.float32)
+  encoded = synthetic.encode(synthetic.picture(90, 200, 0))
+  serialized = synthetic.example(encoded, boxes, [1], '7', [0], [10.0])
+  augmentation = Augmentation((HorizontalFlip(),), 0.5, 1.5)
+  for each in (None, augmentation):
+    image, labels = parse(serialized, augmentation=each)
+    rounded, same_labels = parse(serialized, augmentation=each, dtype='uint8')
+    assert rounded.dtype == tf.uint8
+    np.testing.assert_allclose(preprocess.to_network(rounded), image, atol=0.0091)
+    for expected, actual in zip(tf.nest.flatten(labels), tf.nest.flatten(same_labels), strict=True):
+      np.testing.assert_array_equal(actual, expected)

@@ -85,3 +85,13 @@ def test_output_sizes_that_a_pyramid_halves(size, max_level):
 def test_other_output_sizes_are_refused_with_the_multiple_and_the_nearest(size, nearest):
   with pytest.raises(ValueError, match=rf'multiple of 128 \(2\*\*7\).*{nearest}'):
     preprocess.check_output_size(size, 7)
+
+
+def test_bytes_become_on_the_device_what_the_host_would_have_normalized():
+  image = tf.random.stateless_uniform([50, 70, 3], [1, 2], 0.0, 255.0)
+  expected = preprocess.normalize_and_pad(image, (64, 96))
+  rounded = preprocess.round_and_pad(image, (64, 96))
+  assert rounded.dtype == tf.uint8 and rounded.shape == expected.shape
+  np.testing.assert_allclose(preprocess.to_network(rounded), expected, atol=0.0091)  # Half a step of 255.
+  np.testing.assert_array_equal(preprocess.round_and_pad(tf.round(image), (50, 70)), tf.round(image))
+  np.testing.assert_array_equal(preprocess.to_network(expected), expected)
