@@ -24,7 +24,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
-from nasfpn_tf.artifacts import layout
+from nasfpn_tf.artifacts import layout, signatures
 from nasfpn_tf.export import metadata, model_metadata, source, tflite, verification
 from nasfpn_tf.predict import read_image
 
@@ -52,10 +52,22 @@ def test_builtin_operators_and_static_shapes(forms, name):
     assert tensor.shapeSignature is None or -1 not in list(tensor.shapeSignature)
 
 
-@pytest.mark.parametrize('name', ['float', 'post_process', 'int8'])
+@pytest.mark.parametrize('name', ['float', 'fp16', 'post_process', 'int8', 'raw'])
 def test_outputs_in_their_order(forms, name):
+  """By signature, by position, and by ascending index of the tensor, which TFLite Support's metadata writer goes by."""
+  model = flatbuffer_utils.read_model(forms.tflite(name))
+  (signature,) = model.signatureDefs
+  names = signatures.TFLITE_RAW if name == 'raw' else signatures.TFLITE_DETECTIONS
+  assert tuple(entry.name.decode() for entry in signature.outputs) == names
+  indices = [entry.tensorIndex for entry in signature.outputs]
+  assert indices == sorted(indices) == list(model.subgraphs[signature.subgraphIndex].outputs)
   details = Interpreter(model_path=forms.tflite(name)).get_output_details()
-  assert [list(detail['shape']) for detail in details] == [[1, 100, 4], [1, 100], [1, 100], [1]]
+  assert [detail['index'] for detail in details] == indices
+  shapes = [list(detail['shape']) for detail in details]
+  if name == 'raw':
+    assert [len(shape) for shape in shapes] == [3, 3] and shapes[0][2] == 4 and shapes[1][2] == 2
+  else:
+    assert shapes == [[1, 100, 4], [1, 100], [1, 100], [1]]
 
 
 @pytest.mark.parametrize(('name', 'dtype', 'outputs'), [('float', 'float32', 4), ('raw', 'uint8', 2)])
