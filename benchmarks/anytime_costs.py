@@ -61,8 +61,8 @@ def measure(
     if found['settings'] == settings:
       return found['exits']
   detector = source.load(anytime_dir)
-  pictures = calibration.load_images(input_path, calibration.MIN_IMAGES)[:1]
-  (pixels,) = calibration.to_inputs(pictures, detector.input_size, detector.keep_aspect_ratio)
+  images = calibration.load_images(input_path, calibration.MIN_IMAGES)[:1]
+  (pixels,) = calibration.to_inputs(images, detector.input_size, detector.keep_aspect_ratio)
   content = tflite.convert(detector.model, detector.input_size, tflite.Options())
   interpreter = Interpreter(model_content=content, num_threads=threads)
   ways, exits = {}, []

@@ -26,7 +26,7 @@ import numpy as np
 from absl import app, flags
 from pycocotools import coco, cocoeval
 
-from benchmarks import pictures, side_by_side
+from benchmarks import synthetic_images, side_by_side
 from nasfpn_tf.training import evaluation
 
 _NUM_IMAGES = flags.DEFINE_integer('num_images', 5000, 'Images; 5000 in COCO val2017.')
@@ -47,7 +47,7 @@ def data_set(rng, num_images, num_classes, num_detections):
   }
   batches = []
   for i in range(num_images):
-    boxes = np.array(pictures.random_boxes(rng, rng.integers(1, 15), _SIDE, _SIDE))
+    boxes = np.array(synthetic_images.random_boxes(rng, rng.integers(1, 15), _SIDE, _SIDE))
     classes = rng.choice(rng.permutation(num_classes)[:4], len(boxes)) + 1
     for (y, x, bottom, right), category in zip(boxes.tolist(), classes.tolist(), strict=True):
       truth['annotations'].append(

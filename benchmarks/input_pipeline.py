@@ -29,7 +29,7 @@ import tensorflow as tf
 from absl import app, flags
 from official.vision.dataloaders import retinanet_input, tf_example_decoder
 
-from benchmarks import pictures, side_by_side
+from benchmarks import side_by_side, synthetic_images
 from nasfpn_tf.data.input import pipeline, preprocess
 from nasfpn_tf.data.input.augment.augmentation import Augmentation
 from nasfpn_tf.data.input.augment.flip import HorizontalFlip
@@ -52,7 +52,7 @@ def ours(files, size, is_training):
   parser = pipeline.RecordParser(
     (size, size),
     AnchorLabeler((size, size)),
-    num_classes=pictures.NUM_CLASSES + 1,
+    num_classes=synthetic_images.NUM_CLASSES + 1,
     augmentation=Augmentation((HorizontalFlip(),), low, high) if is_training else None,
     dtype=_DTYPE.value,
   )
@@ -140,7 +140,7 @@ def main(argv):
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   size, count = _IMAGE_SIZE.value, _NUM_IMAGES.value
   with tempfile.TemporaryDirectory() as directory:
-    image_dir, annotations = pictures.write_coco(directory, count, num_boxes=_NUM_BOXES.value)
+    image_dir, annotations = synthetic_images.write_coco(directory, count, num_boxes=_NUM_BOXES.value)
     tfrecord.write_tfrecords(annotations, image_dir, f'{directory}/set', num_shards=4, progress=False)
     files = manifest.match_shards(f'{directory}/set-*.tfrecord')
     batches = [next(iter(make(files, size, False).as_numpy_iterator())) for make in (ours, model_garden)]

@@ -27,7 +27,7 @@ from absl import app, flags
 from official.vision.modeling.layers import detection_generator
 from official.vision.ops import anchor, box_ops
 
-from benchmarks import pictures, side_by_side
+from benchmarks import synthetic_images, side_by_side
 from nasfpn_tf.modeling import postprocess
 from nasfpn_tf.training import evaluation
 
@@ -102,7 +102,7 @@ def main(argv):
   rng = np.random.default_rng(0)
   objects, batches, over = [], [], []
   for _ in range(_NUM_IMAGES.value):
-    boxes = np.float32(pictures.random_boxes(rng, _NUM_OBJECTS.value, size, size))
+    boxes = np.float32(synthetic_images.random_boxes(rng, _NUM_OBJECTS.value, size, size))
     objects.append({'boxes': boxes, 'classes': rng.integers(1, num_classes, len(boxes))})
     logits, codes, share = raw_outputs(rng, anchors, num_classes, objects[-1])
     batches.append([tf.nest.map_structure(lambda x: tf.repeat(x, _BATCH.value, axis=0), x) for x in (codes, logits)])

@@ -81,12 +81,12 @@ def _network(value):
 def _labels(value):
   import tensorflow as tf
 
-  from benchmarks import pictures
+  from benchmarks import synthetic_images
   from nasfpn_tf.data.input.labels import AnchorLabeler
 
   size = _IMAGE_SIZE.value
   label = tf.function(AnchorLabeler((size, size)).__call__)
-  boxes = tf.constant(pictures.random_boxes(np.random.default_rng(0), value, size, size))
+  boxes = tf.constant(synthetic_images.random_boxes(np.random.default_rng(0), value, size, size))
   classes = tf.ones([value], tf.int64)
   call = lambda: label(boxes, classes)['box_weights'].numpy()  # noqa: E731
   samples = side_by_side.interleave({'': call}, _RUNS.value, warm_up=2)['']

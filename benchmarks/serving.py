@@ -34,7 +34,7 @@ from absl import app, flags
 from official.core import config_definitions as cfg
 from official.vision.serving import detection, export_saved_model_lib
 
-from benchmarks import compared, model_garden, pictures, side_by_side
+from benchmarks import compared, model_garden, synthetic_images, side_by_side
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import anytime_module
 from nasfpn_tf.modeling import detector, precision
@@ -88,7 +88,7 @@ def main(argv):
   tf_keras.utils.set_random_seed(1)
   model = detector.build_detector(params.task.model)
   with tempfile.TemporaryDirectory() as directory:
-    image_dir, _ = pictures.write_coco(directory, 1)
+    image_dir, _ = synthetic_images.write_coco(directory, 1)
     encoded = pathlib.Path(image_dir, '000001.jpg').read_bytes()
     image, image_info = preprocess.letterbox(tf.io.decode_jpeg(encoded), (size, size))
     enliven(model, image[tf.newaxis])

@@ -39,8 +39,8 @@ def caller(path, num_threads):
   """Returns a function that runs the file on one image of noise."""
   runner = Interpreter(path, num_threads=num_threads).get_signature_runner()
   detail = runner.get_input_details()['inputs']
-  picture = np.random.default_rng(0).uniform(0, 255, detail['shape']).astype(detail['dtype'])
-  return lambda: runner(inputs=picture)
+  image = np.random.default_rng(0).uniform(0, 255, detail['shape']).astype(detail['dtype'])
+  return lambda: runner(inputs=image)
 
 
 def main(argv):

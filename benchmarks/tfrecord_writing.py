@@ -27,7 +27,7 @@ import tempfile
 
 from absl import app, flags
 
-from benchmarks import pictures, side_by_side
+from benchmarks import synthetic_images, side_by_side
 
 _NUM_IMAGES = flags.DEFINE_integer('num_images', 20000, 'Images of 640x480.', lower_bound=1)
 _NUM_SHARDS = flags.DEFINE_integer('num_shards', 8, 'TFRecord files.')
@@ -73,7 +73,7 @@ def main(argv):
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   script = str(pathlib.Path(__file__).parent.parent / 'scripts' / 'create_tfrecord.py')
   with tempfile.TemporaryDirectory() as directory:
-    image_dir, annotations = pictures.write_coco(directory, _NUM_IMAGES.value)
+    image_dir, annotations = synthetic_images.write_coco(directory, _NUM_IMAGES.value)
     shards = f'--num_shards={_NUM_SHARDS.value}'
     ours = [sys.executable, script, f'--annotations={annotations}', f'--image_dir={image_dir}', shards]
     module = 'official.vision.data.create_coco_tf_record'

@@ -109,12 +109,12 @@ def main(argv):
   if _SIDE.value:
     _measure()
     return
-  from benchmarks import pictures
+  from benchmarks import synthetic_images
   from nasfpn_tf.data.records import tfrecord
 
   sides = {'ours': [], 'theirs': []}
   with tempfile.TemporaryDirectory() as directory:
-    image_dir, annotations = pictures.write_coco(directory, 128)
+    image_dir, annotations = synthetic_images.write_coco(directory, 128)
     tfrecord.write_tfrecords(annotations, image_dir, f'{directory}/set', num_shards=4, progress=False)
     for pair in range(_PAIRS.value):
       for side in sorted(sides, reverse=bool(pair % 2)):

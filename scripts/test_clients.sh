@@ -2,7 +2,7 @@
 # Runs exported models in clients that are not of this project: TensorFlow's C API, TensorFlow Serving's messages over
 # gRPC, ONNX Runtime, LiteRT's CompiledModel, MediaPipe Tasks in Python and, on the page of examples/web, in Chromium.
 #
-#   scripts/test_clients.sh [MODEL_DIR PICTURE]
+#   scripts/test_clients.sh [MODEL_DIR IMAGE]
 #
 # Without arguments the toy detector of the tests is used. Makes .venv first where it is missing, and .venv_clients beside
 # it for the packages that only this needs; npm and, where there is none, Debian's Chromium are taken if they can be had.
@@ -10,13 +10,13 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh"
 if [ $# -ne 0 ] && [ $# -ne 2 ]; then
-  nasfpn_say "Usage: $0 [MODEL_DIR PICTURE]"
+  nasfpn_say "Usage: $0 [MODEL_DIR IMAGE]"
   exit 2
 fi
 if [ $# -eq 2 ]; then
   NASFPN_CLIENTS_MODEL="$(realpath -e "$1")"
-  NASFPN_CLIENTS_PICTURE="$(realpath -e "$2")"
-  export NASFPN_CLIENTS_MODEL NASFPN_CLIENTS_PICTURE
+  NASFPN_CLIENTS_IMAGE="$(realpath -e "$2")"
+  export NASFPN_CLIENTS_MODEL NASFPN_CLIENTS_IMAGE
 fi
 cd "$NASFPN_ROOT"
 

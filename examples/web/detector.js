@@ -1,8 +1,8 @@
 /* Copyright 2026 The nasfpn_tf Authors. Licensed under the Apache License, Version 2.0; see LICENSE.
  *
- * Runs a .tflite of export_tflite.py with MediaPipe's ObjectDetector on a picture or on the camera.
+ * Runs a .tflite of export_tflite.py with MediaPipe's ObjectDetector on an image or on the camera.
  *
- * With ?model=URL&picture=URL the page begins by itself; &report=URL posts what it found there as JSON.
+ * With ?model=URL&image=URL the page begins by itself; &report=URL posts what it found there as JSON.
  */
 import { FilesetResolver, ObjectDetector } from './node_modules/@mediapipe/tasks-vision/vision_bundle.mjs';
 
@@ -11,7 +11,7 @@ const canvas = element('canvas');
 const context = canvas.getContext('2d');
 let detector = null;
 let mode = 'IMAGE';
-let picture = null; // The picture that is shown, null with the camera.
+let image = null; // The image on display, null with the camera.
 let stream = null;
 
 const threshold = () => Number(element('threshold').value);
@@ -30,7 +30,7 @@ async function load(bytes) {
     maxResults: 100,
   });
   element('camera').disabled = false;
-  say('Choose a picture or the camera.');
+  say('Choose an image or the camera.');
 }
 
 async function use(running) {
@@ -56,12 +56,12 @@ function draw(source, width, height, detections) {
   }
 }
 
-async function detectPicture() {
-  if (!detector || !picture) return [];
+async function detectImage() {
+  if (!detector || !image) return [];
   await use('IMAGE');
   const begin = performance.now();
-  const { detections } = detector.detect(picture);
-  draw(picture, picture.width, picture.height, detections);
+  const { detections } = detector.detect(image);
+  draw(image, image.width, image.height, detections);
   say(`${detections.length} objects in ${(performance.now() - begin).toFixed(0)} ms.`);
   return detections;
 }
@@ -69,8 +69,8 @@ async function detectPicture() {
 async function show(blob) {
   stopCamera();
   // Turned as its EXIF data say, with the colours of the file.
-  picture = await createImageBitmap(blob, { imageOrientation: 'from-image', colorSpaceConversion: 'none' });
-  return detectPicture();
+  image = await createImageBitmap(blob, { imageOrientation: 'from-image', colorSpaceConversion: 'none' });
+  return detectImage();
 }
 
 function stopCamera() {
@@ -80,7 +80,7 @@ function stopCamera() {
 }
 
 async function startCamera() {
-  picture = null;
+  image = null;
   stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
   element('camera').textContent = 'Stop';
   const video = document.createElement('video');
@@ -117,17 +117,17 @@ const fetched = async (url) => {
 async function begin(query) {
   if (query.has('threshold')) element('threshold').value = query.get('threshold');
   await load(await (await fetched(query.get('model'))).arrayBuffer());
-  return query.has('picture') ? show(await (await fetched(query.get('picture'))).blob()) : [];
+  return query.has('image') ? show(await (await fetched(query.get('image'))).blob()) : [];
 }
 
 element('model').onchange = ({ target }) =>
-  attempt(async () => { await load(await target.files[0].arrayBuffer()); await detectPicture(); });
-element('picture').onchange = ({ target }) => attempt(() => show(target.files[0]));
+  attempt(async () => { await load(await target.files[0].arrayBuffer()); await detectImage(); });
+element('image').onchange = ({ target }) => attempt(() => show(target.files[0]));
 element('camera').onclick = () => attempt(async () => (stream ? stopCamera() : startCamera()));
 element('threshold').onchange = () =>
   attempt(async () => {
     await detector?.setOptions({ scoreThreshold: threshold() });
-    await detectPicture();
+    await detectImage();
   });
 
 const query = new URLSearchParams(location.search);

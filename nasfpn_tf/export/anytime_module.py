@@ -117,7 +117,7 @@ class AnytimeModule(module.DetectionModule):
       height_l, width_l, num_filters] for each level, `image_info` float32 [batch, 4, 2], and int32 [batch] `exit_stage`
       and `model_key`, which identifies the weights.
     """
-    pictures = {'inputs': tf.TensorSpec([self._batch_size, None, None, 3], tf.uint8, name='inputs')}
+    image_input = {'inputs': tf.TensorSpec([self._batch_size, None, None, 3], tf.uint8, name='inputs')}
     state = {
       **self.feature_specs,
       IMAGE_INFO: tf.TensorSpec([self._batch_size, 4, 2]),
@@ -125,9 +125,9 @@ class AnytimeModule(module.DetectionModule):
       MODEL_KEY: tf.TensorSpec([self._batch_size], tf.int32),
     }
     state = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in state.items()}
-    functions = {signatures.BEGIN: (self.begin, pictures)}
+    functions = {signatures.BEGIN: (self.begin, image_input)}
     for k in range(1, self.num_exits + 1):
-      functions[signatures.exit_key(k)] = (self._exit_function(k), pictures)
+      functions[signatures.exit_key(k)] = (self._exit_function(k), image_input)
       functions[signatures.detect_key(k)] = (self._detect_function(k), state)
       if k > 1:
         functions[signatures.refine_key(k)] = (self._refine_function(k), state)

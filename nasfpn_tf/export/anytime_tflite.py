@@ -62,7 +62,7 @@ def exit_function(exported: module.DetectionModule, tail: Function, dtype: tf.DT
     exit_stage: None: of a detector with one exit.
   """
 
-  @tf.function(input_signature=[exported.picture_spec(dtype)])
+  @tf.function(input_signature=[exported.image_spec(dtype)])
   def detect(inputs):
     options = {} if exit_stage is None else {'exit_stage': exit_stage}
     raw = exported.raw(tf.cast(inputs, tf.float32), **options)
@@ -75,7 +75,7 @@ def functions(exported: anytime_module.AnytimeModule, tail: Function, dtype: tf.
   """Returns the concrete functions of all signatures by name; arguments as of `exit_function`."""
   states = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in exported.feature_specs.items()}
 
-  @tf.function(input_signature=[exported.picture_spec(dtype)])
+  @tf.function(input_signature=[exported.image_spec(dtype)])
   def begin(inputs):
     return exported.begin_normalized(preprocess.normalize(tf.cast(inputs, tf.float32)))
 
@@ -113,9 +113,9 @@ def converter(exported: module.DetectionModule, functions: Mapping[str, Any]) ->
     yield tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(functions))
 
 
-def samples(functions: Mapping[str, Any], picture: np.ndarray) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+def samples(functions: Mapping[str, Any], image: np.ndarray) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
   """Yields the calibration sample of every signature for an image: its name and its arguments."""
-  inputs = {'inputs': picture}
+  inputs = {'inputs': image}
   state = None
   for k in range(1, signatures.count_exits(functions) + 1):
     step = signatures.steps_to(k)[-1]

@@ -128,7 +128,7 @@ def read_labels(content: bytes) -> list[str]:
 
 def _model_table(outputs: Sequence[str], description: str) -> _Table:
   normalization = _Table('NormalizationOptions', mean=np.zeros(1, np.float32), std=np.ones(1, np.float32))
-  picture = _Table(
+  image_tensor = _Table(
     'TensorMetadata',
     name='image',
     description='RGB image, 0 to 255; the model normalizes it.',
@@ -140,7 +140,7 @@ def _model_table(outputs: Sequence[str], description: str) -> _Table:
   )
   graph = _Table(
     'SubGraphMetadata',
-    input_tensor_metadata=[picture],
+    input_tensor_metadata=[image_tensor],
     output_tensor_metadata=[_output_table(name) for name in outputs],
   )
   return _Table(

@@ -144,7 +144,7 @@ class DetectionModule(tf.Module):
     """
     return self._raw(self._parts.network(preprocess.normalize(inputs)))
 
-  def picture_spec(self, dtype: tf.DType) -> tf.TensorSpec:
+  def image_spec(self, dtype: tf.DType) -> tf.TensorSpec:
     """Returns the TensorSpec of one letterboxed image, `inputs`."""
     return tf.TensorSpec([1, *self._input_size, 3], dtype, name='inputs')
 

@@ -220,8 +220,8 @@ def convert(
         for inputs in calibration_inputs:
           if options.is_whole:
             inputs = quantization.with_full_range(inputs)
-          picture = tf.saturate_cast(tf.round(inputs), dtype).numpy() if dtype.is_integer else inputs
-          yield from anytime_tflite.samples(functions, picture) if functions else [[picture]]
+          image = tf.saturate_cast(tf.round(inputs), dtype).numpy() if dtype.is_integer else inputs
+          yield from anytime_tflite.samples(functions, image) if functions else [[image]]
 
       if options.is_whole:
         content = quantization.quantize_whole(converter, representative_dataset, DTYPES[options.input_dtype])

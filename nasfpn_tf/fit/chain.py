@@ -80,7 +80,7 @@ class Fit(detector.Detector):
     self.command = steps.quote(words)
 
   @property
-  def shown_pictures(self) -> list[pathlib.Path]:
+  def shown_images(self) -> list[pathlib.Path]:
     """Images for the report that are in the records."""
     listed = (self.annotations / prepare.SHOWN).read_text(encoding='utf-8').splitlines()
     known = {image['file_name'] for image in detector.read_json(self.validation_annotations)['images']}

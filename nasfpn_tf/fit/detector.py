@@ -66,7 +66,7 @@ class Detector(abc.ABC):
 
   @property
   @abc.abstractmethod
-  def shown_pictures(self) -> list[pathlib.Path]:
+  def shown_images(self) -> list[pathlib.Path]:
     """Images for the report."""
 
   def image_name(self, path: pathlib.Path) -> str:

@@ -27,7 +27,7 @@ import nasfpn_tf
 from nasfpn_tf import processor, topology, whole_file
 from nasfpn_tf.chain import steps
 from nasfpn_tf.fit import detector as detector_lib
-from nasfpn_tf.report import curves, detector, pictures
+from nasfpn_tf.report import curves, detector, overlays
 
 _SMOOTHING = 0.8
 _PACKAGES = ('tensorflow', 'tf_keras', 'tf-models-official', 'ai-edge-litert', 'numpy')
@@ -36,14 +36,14 @@ _PACKAGES = ('tensorflow', 'tf_keras', 'tf-models-official', 'ai-edge-litert', '
 def write_report(made: detector_lib.Detector, results: Sequence[steps.Result]) -> None:
   """Writes `made.report`, a self-contained HTML file, from the files of a finished chain."""
   evaluations = [_read(made.result_file(form)) for form in made.forms]
-  shown = _pictures(made)
+  shown = _images(made)
   forms = [
     detector.Form(
       form.name,
       {**evaluation, **{f'AP/{name}': value for name, value in evaluation['per_category'].items()}},
       evaluation['size_bytes'],
       evaluation['latency_ms'],
-      _boxes_by_picture(made, made.result_file(form).with_name('detections.json')),
+      _boxes_by_image(made, made.result_file(form).with_name('detections.json')),
     )
     for form, evaluation in zip(made.forms, evaluations, strict=True)
   ]
@@ -54,7 +54,7 @@ def write_report(made: detector_lib.Detector, results: Sequence[steps.Result]) -
       lead=made.lead(forms[0].metrics),
       forms=forms,
       baseline='TFLite float',
-      pictures=shown,
+      images=shown,
       score_threshold=detector_lib.SCORE_THRESHOLD,
       latency_note=_latency_note(evaluations),
       loss=loss_curves(_read_lines(made.model_dir / 'train_history.jsonl')),
@@ -119,23 +119,23 @@ def _latency_note(evaluations: Sequence[dict[str, Any]]) -> str:
   )
 
 
-def _pictures(made: detector_lib.Detector) -> list[detector.Picture]:
+def _images(made: detector_lib.Detector) -> list[detector.Image]:
   """Selects the images to show, with their ground truth."""
   annotations = _read(made.validation_annotations)
   names = {category['id']: str(category['name']) for category in annotations['categories']}
   of_file = {image['file_name']: image['id'] for image in annotations['images']}
-  boxes = {path: [] for path in made.shown_pictures}
+  boxes = {path: [] for path in made.shown_images}
   for path, found in boxes.items():
     mine = [a for a in annotations['annotations'] if a['image_id'] == of_file[made.image_name(path)]]
-    found.extend(pictures.boxes_of(mine, names))
-  return [detector.Picture(made.image_name(path), path, found) for path, found in boxes.items()]
+    found.extend(overlays.boxes_of(mine, names))
+  return [detector.Image(made.image_name(path), path, found) for path, found in boxes.items()]
 
 
-def _boxes_by_picture(made: detector_lib.Detector, path: pathlib.Path) -> dict[str, list[pictures.Box]]:
+def _boxes_by_image(made: detector_lib.Detector, path: pathlib.Path) -> dict[str, list[overlays.Box]]:
   """Reads predicted boxes by image name from the output of `predict_files`."""
   return {
     made.image_name(pathlib.Path(entry['image'])): [
-      pictures.Box(tuple(found['box']), found['name'], found['score']) for found in entry['detections']
+      overlays.Box(tuple(found['box']), found['name'], found['score']) for found in entry['detections']
     ]
     for entry in _read(path)
   }

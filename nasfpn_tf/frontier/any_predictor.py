@@ -23,13 +23,13 @@ from nasfpn_tf.artifacts import formats
 from nasfpn_tf.frontier import timing
 
 
-def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
+def measure(request: Mapping[str, Any], image: np.ndarray) -> dict[str, Any]:
   """Measures what a request asks for; see `worker`. The threads are the format's own business."""
   memory = timing.PeakMemory()
   predictor = formats.load(request['predictor'])(request['path'])
   if request['exit_stage']:
     raise ValueError('the exits of this format cannot be measured one by one.')
-  alone = timing.take_turns({'whole': lambda: predictor(picture)}, request['runs'])['whole']
+  alone = timing.take_turns({'whole': lambda: predictor(image)}, request['runs'])['whole']
   return {
     'latency_ms': alone,
     'peak_memory_bytes': memory.bytes(),

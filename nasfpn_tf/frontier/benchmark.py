@@ -127,13 +127,13 @@ def run_worker(form: formats.Format, path: str, options: Options, directory: str
   Raises:
     ValueError: it cannot be run there.
   """
-  files = [os.path.join(directory, name) for name in ('request.json', 'result.json', 'picture.npy')]
-  request, result, picture = files
-  np.save(picture, first_picture(options.input_path))
+  files = [os.path.join(directory, name) for name in ('request.json', 'result.json', 'image.npy')]
+  request, result, image = files
+  np.save(image, first_image(options.input_path))
   with open(request, 'w', encoding='utf-8') as file:
     asked = {name: getattr(options, name) for name in ('exit_stage', 'checkpoint', 'threads', 'runs', 'dtype')}
     asked |= {name: getattr(form, name) for name in ('benchmark', 'predictor', 'runtime')}
-    json.dump({'path': path, 'picture': picture, **asked}, file)
+    json.dump({'path': path, 'image': image, **asked}, file)
   command = [sys.executable, '-m', 'nasfpn_tf.frontier.worker', request, result]
   root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
   search = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
@@ -157,7 +157,7 @@ def run_worker(form: formats.Format, path: str, options: Options, directory: str
   return found
 
 
-def first_picture(input_path: str | None) -> np.ndarray:
+def first_image(input_path: str | None) -> np.ndarray:
   """Returns the first image of records, uint8 [height, width, 3], or noise without records.
 
   Raises:

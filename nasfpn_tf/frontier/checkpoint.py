@@ -25,7 +25,7 @@ from nasfpn_tf.frontier.fitting import fit
 from nasfpn_tf.frontier.record import PARTS
 
 
-def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
+def measure(request: Mapping[str, Any], image: np.ndarray) -> dict[str, Any]:
   """Measures what a request asks for; see `worker`."""
   keras_model.limit_threads(request['threads'])  # Before anything of TensorFlow's runs.
   from nasfpn_tf import zoo
@@ -42,7 +42,7 @@ def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
   if request['exit_stage']:
     model = model.at_exit(request['exit_stage'])
   size = tuple(zoo.load_experiment(request['path']).task.model.input_size[:2])
-  images = preprocess.normalize(tf.constant(fit(picture, size)[np.newaxis]))
+  images = preprocess.normalize(tf.constant(fit(image, size)[np.newaxis]))
   shape = tf.constant([size], tf.float32)
 
   def graph(function):

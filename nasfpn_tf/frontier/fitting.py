@@ -22,11 +22,11 @@ from PIL import Image
 MEAN_COLOR = (124, 116, 104)  # Pads, as everywhere in the project; rounded.
 
 
-def fit(picture: np.ndarray, size: Sequence[int]) -> np.ndarray:
+def fit(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
   """Letterboxes a uint8 image to [height, width, 3]."""
   height, width = size
-  scale = min(height / picture.shape[0], width / picture.shape[1])
-  inner = max(1, round(scale * picture.shape[1])), max(1, round(scale * picture.shape[0]))
+  scale = min(height / image.shape[0], width / image.shape[1])
+  inner = max(1, round(scale * image.shape[1])), max(1, round(scale * image.shape[0]))
   canvas = Image.new('RGB', (width, height), MEAN_COLOR)
-  canvas.paste(Image.fromarray(picture).resize(inner, Image.Resampling.BILINEAR))
+  canvas.paste(Image.fromarray(image).resize(inner, Image.Resampling.BILINEAR))
   return np.asarray(canvas)

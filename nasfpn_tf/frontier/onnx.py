@@ -23,7 +23,7 @@ from nasfpn_tf.frontier import timing
 from nasfpn_tf.frontier.fitting import fit
 
 
-def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
+def measure(request: Mapping[str, Any], image: np.ndarray) -> dict[str, Any]:
   """Measures what a request asks for; see `worker`."""
   try:
     import onnxruntime
@@ -42,7 +42,7 @@ def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
   (details, *others) = session.get_inputs()
   if others or len(details.shape) != 4 or details.shape[-1] != 3 or details.type != 'tensor(float)':
     raise ValueError(f'takes {details.type} {details.shape}, not float images [batch, height, width, 3].')
-  inputs = {details.name: fit(picture, details.shape[1:3])[np.newaxis].astype(np.float32)}
+  inputs = {details.name: fit(image, details.shape[1:3])[np.newaxis].astype(np.float32)}
   alone = timing.take_turns({'whole': lambda: session.run(None, inputs)}, request['runs'])['whole']
   result = {'peak_memory_bytes': memory.bytes(), 'latency_ms': alone}
   graph = onnx_graph.OnnxGraph(request['path'])

@@ -25,7 +25,7 @@ from nasfpn_tf.frontier import keras_model, timing
 from nasfpn_tf.frontier.fitting import fit
 
 
-def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
+def measure(request: Mapping[str, Any], image: np.ndarray) -> dict[str, Any]:
   """Measures what a request asks for; see `worker`. There are no parts."""
   keras_model.limit_threads(request['threads'])
   memory = timing.PeakMemory()
@@ -38,7 +38,7 @@ def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
 
   size = tuple(zoo.load_experiment(request['path']).task.model.input_size[:2])
   copies = signature.structured_input_signature[1]['inputs'].shape[0] or 1
-  images = tf.constant(np.repeat(fit(picture, size)[np.newaxis], copies, axis=0))
+  images = tf.constant(np.repeat(fit(image, size)[np.newaxis], copies, axis=0))
   run = timing.take_turns(
     {'whole': lambda: tf.nest.map_structure(lambda output: output.numpy(), signature(inputs=images))}, request['runs']
   )

@@ -27,13 +27,13 @@ from nasfpn_tf.frontier.fitting import fit
 from nasfpn_tf.frontier.record import PARTS
 
 
-def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
+def measure(request: Mapping[str, Any], image: np.ndarray) -> dict[str, Any]:
   """Measures what a request asks for; see `worker`."""
   from ai_edge_litert.interpreter import Interpreter
 
   key = signatures.exit_key(request['exit_stage'])
   memory = timing.PeakMemory()
-  run = _tflite_run(Interpreter(model_path=request['path'], num_threads=request['threads']), key, picture)
+  run = _tflite_run(Interpreter(model_path=request['path'], num_threads=request['threads']), key, image)
   alone = timing.take_turns({'whole': run}, request['runs'])['whole']
   result = {'peak_memory_bytes': memory.bytes(), 'latency_ms': alone}
 
@@ -50,21 +50,21 @@ def measure(request: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
         path = os.path.join(directory, f'{part}.tflite')
         with open(path, 'wb') as file:
           file.write(graph.cut(part))
-        ways[part] = _tflite_run(Interpreter(model_path=path, num_threads=request['threads']), None, picture)
+        ways[part] = _tflite_run(Interpreter(model_path=path, num_threads=request['threads']), None, image)
       ends = timing.take_turns(ways, request['runs'])
     result['parts_ms'] = timing.differences({part: ends[part].median for part in PARTS})
   size = graph.input_shape[1:3]
   return {**result, 'input_size': size, 'params': graph.params(), 'multiply_adds': graph.multiply_adds()}
 
 
-def _tflite_run(interpreter: Any, key: str | None, picture: np.ndarray) -> Any:
+def _tflite_run(interpreter: Any, key: str | None, image: np.ndarray) -> Any:
   """Returns a function that runs the graph of a signature, or the only graph, on the image."""
   details = interpreter.get_signature_runner(key).get_input_details()['inputs'] if key else None
   details = details or interpreter.get_input_details()[0]
   shape, dtype = details['shape'], details['dtype']
   if len(shape) != 4 or shape[-1] != 3:
     raise ValueError(f'takes {list(shape)}, not one image [1, height, width, 3].')
-  inputs = fit(picture, shape[1:3])[np.newaxis].astype(dtype)
+  inputs = fit(image, shape[1:3])[np.newaxis].astype(dtype)
   if key:
     runner = interpreter.get_signature_runner(key)
     return lambda: runner(inputs=inputs)

@@ -16,7 +16,7 @@
 
 Only what the format needs is loaded, so that what the process takes is the model's. The request has `benchmark`
 ('module:function' that measures), `predictor`, `runtime`, `path`, `exit_stage`, `checkpoint`, `threads`, `runs` and
-`picture`, a .npy file. The function gets the request and the image, uint8 [height, width, 3], and returns `latency_ms`,
+`image`, a .npy file. The function gets the request and the image, uint8 [height, width, 3], and returns `latency_ms`,
 `input_size`, `params`, `multiply_adds`, `peak_memory_bytes` and, where it knows them, `parts_ms`. The result is that
 and `runtime`, or `error`.
 """
@@ -36,7 +36,7 @@ def main(request_path: str, result_path: str) -> None:
     request = json.load(file)
   try:
     measure = formats.load(request['benchmark'])
-    result = {'parts_ms': {}, **measure(request, np.load(request['picture']))}
+    result = {'parts_ms': {}, **measure(request, np.load(request['image']))}
     result['latency_ms'] = vars(result['latency_ms'])
     result['runtime'] = f'{request["runtime"]} {metadata.version(request["runtime"])}'
   except (ValueError, OSError, RuntimeError) as error:

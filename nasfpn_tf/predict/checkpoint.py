@@ -26,7 +26,7 @@ from nasfpn_tf.artifacts.signatures import FIELDS
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.modeling import precision
-from nasfpn_tf.predict.predictor import Predictor, to_picture
+from nasfpn_tf.predict.predictor import Predictor, to_image
 
 
 class CheckpointPredictor(Predictor):
@@ -50,15 +50,15 @@ class CheckpointPredictor(Predictor):
     keep_aspect_ratio = params.task.validation_data.parser.keep_aspect_ratio
 
     self.num_exits = getattr(model, 'num_exits', 1)
-    picture = tf.TensorSpec([None, None, 3], tf.uint8)
+    image_spec = tf.TensorSpec([None, None, 3], tf.uint8)
 
-    @tf.function(input_signature=[picture])
+    @tf.function(input_signature=[image_spec])
     def detect(image):
       pixels, image_info = preprocess.letterbox(image, size, keep_aspect_ratio)
       outputs = model(pixels[tf.newaxis], image_shape=image_info[tf.newaxis, 1], training=False)
       return outputs, image_info
 
-    @tf.function(input_signature=[picture])
+    @tf.function(input_signature=[image_spec])
     def begin(image):
       pixels, image_info = preprocess.letterbox(image, size, keep_aspect_ratio)
       return model.begin(pixels[tf.newaxis], image_info[tf.newaxis, 1]), image_info
@@ -91,7 +91,7 @@ class CheckpointPredictor(Predictor):
     """Returns the detections of the only image of a batch."""
     count = int(outputs['num_detections'][0])
     boxes, scores, classes = (outputs[f'detection_{key}'][0, :count].numpy() for key in FIELDS)
-    return to_picture(boxes, image_info.numpy()), scores, classes
+    return to_image(boxes, image_info.numpy()), scores, classes
 
 
 def _load(model_dir: str, checkpoint: str | None, dtype: str, size: Sequence[int]) -> tuple[tf_keras.Model, str]:

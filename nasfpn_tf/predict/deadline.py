@@ -45,7 +45,7 @@ class Deadline:
   Attributes:
     labels: the predictor's.
     milliseconds: what each image has taken, from the decoded image to its boxes.
-    reached: {exit: number of pictures}.
+    reached: {exit: number of images}.
   """
 
   def __init__(self, predictor: Predictor, deadline_ms: float, clock: Callable[[], float] = time.perf_counter):

@@ -42,18 +42,18 @@ def annotate(
   Returns:
     A new RGB image of the same size.
   """
-  picture = Image.fromarray(image).convert('RGB')
-  draw = ImageDraw.Draw(picture)
-  line = max(1, round(min(picture.size) / 250))
-  font = ImageFont.load_default(size=max(10, min(28, round(min(picture.size) / 28))))
+  canvas = Image.fromarray(image).convert('RGB')
+  draw = ImageDraw.Draw(canvas)
+  line = max(1, round(min(canvas.size) / 250))
+  font = ImageFont.load_default(size=max(10, min(28, round(min(canvas.size) / 28))))
   order = range(len(boxes)) if scores is None else np.argsort(-np.asarray(scores), kind='stable')
-  shown = [(_inside(boxes[i], picture.size), color_of(classes[i]), captions[i]) for i in reversed(list(order))]
+  shown = [(_inside(boxes[i], canvas.size), color_of(classes[i]), captions[i]) for i in reversed(list(order))]
   shown = [entry for entry in shown if entry[0] is not None]
   for box, color, _ in shown:
     draw.rectangle(box, outline=color, width=line)
   for box, color, caption in shown:  # Last, so that no line crosses a caption.
-    _draw_caption(draw, picture.size, box, color, caption, line, font)
-  return picture
+    _draw_caption(draw, canvas.size, box, color, caption, line, font)
+  return canvas
 
 
 def color_of(label: int) -> tuple[int, int, int]:

@@ -31,13 +31,13 @@ class State:
   Attributes:
     value: what the predictor keeps.
     exit_stage: number of pyramids that have run.
-    picture_size: height and width of the image.
+    image_size: height and width of the image.
     predictor: predictor that made the state.
   """
 
   value: Any
   exit_stage: int
-  picture_size: tuple[int, int]
+  image_size: tuple[int, int]
   predictor: 'Predictor'
 
 
@@ -91,7 +91,7 @@ class Predictor(abc.ABC):
   def detect(self, state: State) -> Detections:
     """Returns the detections at the exit of `state`; a ValueError if another predictor made the state."""
     self._check_state(state)
-    found = self._detections(self._finish(state.value, state.exit_stage), state.picture_size)
+    found = self._detections(self._finish(state.value, state.exit_stage), state.image_size)
     return dataclasses.replace(found, exit_stage=state.exit_stage)
 
   def label_of(self, label: int) -> Mapping[str, Any]:
@@ -128,7 +128,7 @@ class Predictor(abc.ABC):
     return self._detect(value)
 
 
-def to_picture(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
+def to_image(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
   """Converts boxes [n, 4] (yxyx) from pixels of the network's input to pixels of the image.
 
   Args:

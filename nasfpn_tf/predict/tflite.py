@@ -23,7 +23,7 @@ from nasfpn_tf import processor
 from nasfpn_tf.artifacts import layout, signatures, tflite_runner
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.predict import letterbox, nms
-from nasfpn_tf.predict.predictor import Predictor, to_picture
+from nasfpn_tf.predict.predictor import Predictor, to_image
 
 
 class TFLitePredictor(Predictor):
@@ -94,7 +94,7 @@ class TFLitePredictor(Predictor):
   def _found(self, outputs, image_info):
     outputs = {name: tflite_runner.to_real(value, self._outputs[name]) for name, value in outputs.items()}
     boxes, scores, classes = self._suppress(outputs) if self._nms == 'none' else self._suppressed(outputs)
-    return to_picture(boxes, image_info), scores, classes
+    return to_image(boxes, image_info), scores, classes
 
   def _suppressed(self, outputs):
     """Reads the detections of a file with NMS: boxes relative to the input, classes from 0."""

@@ -81,14 +81,14 @@ class Quickstart(detector.Detector):
     """Plans a run; nothing is written."""
     super().__init__(output_dir)
     self.scale = scale
-    self.pictures = output_dir / 'pictures'
+    self.images = output_dir / 'images'
 
   @property
-  def shown_pictures(self) -> list[pathlib.Path]:
+  def shown_images(self) -> list[pathlib.Path]:
     """The first validation images, for the report; they are numbered after those for training."""
     first = self.scale.train_images + 1
     count = min(NUM_SHOWN, self.scale.validation_images)
-    return [self.pictures / 'val' / f'{number:06d}.jpg' for number in range(first, first + count)]
+    return [self.images / 'val' / f'{number:06d}.jpg' for number in range(first, first + count)]
 
   def settings(self) -> dict[str, Any]:
     """Returns the changes to the configuration: the records and, unless at full scale, the size."""
@@ -112,22 +112,22 @@ class Quickstart(detector.Detector):
     """Returns the steps of the chain, in order."""
     return [
       steps.Step(
-        'pictures',
+        'images',
         'Draw the images: handwritten digits on photographs',
         [
           script(
             'make_digits',
-            output_dir=self.pictures,
+            output_dir=self.images,
             num_train=self.scale.train_images,
             num_val=self.scale.validation_images,
           )
         ],
-        outputs=[self.pictures],
+        outputs=[self.images],
         summary=lambda: f'{self.scale.train_images} for training, {self.scale.validation_images} for validation',
       ),
       self.records_step(
-        {split: (self.pictures / f'{split}.json', self.pictures / split) for split in ('train', 'val')},
-        after='pictures',
+        {split: (self.images / f'{split}.json', self.images / split) for split in ('train', 'val')},
+        after='images',
         told=self._records_summary,
       ),
       steps.Step(
@@ -150,7 +150,7 @@ class Quickstart(detector.Detector):
         continues=True,
       ),
       *self.export_steps(),
-      *self.evaluation_steps(self.shown_pictures),
+      *self.evaluation_steps(self.shown_images),
     ]
 
   def _records_summary(self) -> str:

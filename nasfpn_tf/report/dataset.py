@@ -24,7 +24,7 @@ from nasfpn_tf.report import page
 from nasfpn_tf.report.templates import fill
 
 _SPREAD_HEADER = ('', 'min', '1 %', '10 %', 'median', '90 %', '99 %', 'max')
-_CLASS_HEADER = ('class', 'label', 'id', 'boxes', 'pictures')
+_CLASS_HEADER = ('class', 'label', 'id', 'boxes', 'images')
 
 
 def text(summaries: Sequence[Mapping[str, Any]], problems: Sequence[str] = ()) -> str:

@@ -18,7 +18,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 
-from nasfpn_tf.report import curves, page, pictures
+from nasfpn_tf.report import curves, page, overlays
 from nasfpn_tf.report.templates import Raw, fill, join
 
 _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
@@ -42,16 +42,16 @@ class Form:
   metrics: Mapping[str, float]
   size_bytes: int
   latency_ms: float | None
-  detections: Mapping[str, Sequence[pictures.Box]]
+  detections: Mapping[str, Sequence[overlays.Box]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class Image:
   """One image to show: its name (the key of `Form.detections`), its file and its ground truth."""
 
   name: str
   path: str | os.PathLike
-  truth: Sequence[pictures.Box]
+  truth: Sequence[overlays.Box]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ class DetectorReport:
   lead: str
   forms: Sequence[Form]
   baseline: str
-  pictures: Sequence[Picture]
+  images: Sequence[Image]
   score_threshold: float
   latency_note: str
   loss: Sequence[curves.Series]
@@ -104,7 +104,7 @@ def render(report: DetectorReport) -> str:
   blocks = [
     page.tiles(_headlines(report)),
     page.section('Accuracy, size and speed of every format', _forms_table(report), note=_forms_note(report)),
-    _pictures_section(report),
+    _images_section(report),
     curves.training_section(report.loss, report.accuracy),
     _categories_section(report),
     page.section('The feature pyramid', fill('page.drawing', svg=Raw(report.topology)), note=report.topology_note),
@@ -113,7 +113,7 @@ def render(report: DetectorReport) -> str:
     page.section('Settings', page.folded('The whole configuration', page.code(report.settings))),
     page.section('Environment', page.table(('', ''), list(report.environment.items()), text_columns=(0, 1))),
   ]
-  return page.page(report.title, report.lead, [block for block in blocks if block], ('pictures.css', 'detector.css'))
+  return page.page(report.title, report.lead, [block for block in blocks if block], ('overlays.css', 'detector.css'))
 
 
 def _headlines(report: DetectorReport) -> dict[str, str]:
@@ -152,29 +152,29 @@ def _forms_note(report: DetectorReport) -> str:
   )
 
 
-def _pictures_section(report: DetectorReport) -> str:
-  if not report.pictures:
+def _images_section(report: DetectorReport) -> str:
+  if not report.images:
     return ''
   tabs = [
     fill('detector.tab', number=n, name=form.name, checked=Raw('' if n else ' checked'))
     for n, form in enumerate(report.forms)
   ]
   shots = []
-  for number, picture in enumerate(report.pictures):
-    symbol, size = pictures.embed(picture.path, f'picture{number}')
-    truth = pictures.panel(f'picture{number}', size, picture.truth, 'ground truth')
+  for number, image in enumerate(report.images):
+    symbol, size = overlays.embed(image.path, f'image{number}')
+    truth = overlays.panel(f'image{number}', size, image.truth, 'ground truth')
     views = []
     for n, form in enumerate(report.forms):
-      judged = pictures.judge(picture.truth, form.detections.get(picture.name, ()))
-      panel = pictures.panel(f'picture{number}', size, judged, f'predictions of {form.name}')
+      judged = overlays.judge(image.truth, form.detections.get(image.name, ()))
+      panel = overlays.panel(f'image{number}', size, judged, f'predictions of {form.name}')
       views.append(fill('detector.view', number=n, panel=panel))
-    shots.append(fill('pictures.shot', symbol=symbol, views=[truth, *views], caption=picture.name))
+    shots.append(fill('overlays.shot', symbol=symbol, views=[truth, *views], caption=image.name))
   note = (
     'Images of the validation split, on which the detector was not trained, in order and not selected. Predictions with'
     f' a score of at least {report.score_threshold:g}; the number after the name is the score.'
   )
-  shown = fill('detector.tabs', tabs=tabs, shots=fill('pictures.shots', shots=shots))
-  return page.section('Ground truth beside predictions', fill('pictures.legend'), shown, note=note)
+  shown = fill('detector.tabs', tabs=tabs, shots=fill('overlays.shots', shots=shots))
+  return page.section('Ground truth beside predictions', fill('overlays.legend'), shown, note=note)
 
 
 def _categories_section(report: DetectorReport) -> str:

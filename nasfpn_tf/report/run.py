@@ -18,7 +18,7 @@ import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 
-from nasfpn_tf.report import curves, page, pictures
+from nasfpn_tf.report import curves, page, overlays
 from nasfpn_tf.report.templates import fill, join
 
 _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax100')
@@ -31,8 +31,8 @@ class Image:
 
   name: str
   encoded: bytes
-  truth: Sequence[pictures.Box]
-  predictions: Sequence[pictures.Box]
+  truth: Sequence[overlays.Box]
+  predictions: Sequence[overlays.Box]
   f1: float
 
 
@@ -97,7 +97,7 @@ def render(report: RunReport) -> str:
     page.section('Settings', page.folded('The whole configuration', page.code(report.settings))),
     page.section('Environment', page.table(('', ''), list(report.environment.items()), text_columns=(0, 1))),
   ]
-  return page.page(report.title, report.lead, [block for block in blocks if block], ('pictures.css', 'detector.css'))
+  return page.page(report.title, report.lead, [block for block in blocks if block], ('overlays.css', 'detector.css'))
 
 
 def _precision(report: RunReport) -> str:
@@ -140,19 +140,19 @@ def _images(report: RunReport, title: str, images: Sequence[Image], kind: str) -
   shots = []
   for number, image in enumerate(images):
     name = f'{kind}{number}'
-    symbol, size = pictures.embed(io.BytesIO(image.encoded), name)
-    judged = pictures.judge(image.truth, image.predictions)
-    views = [pictures.panel(name, size, image.truth, 'ground truth'), pictures.panel(name, size, judged, 'predictions')]
-    shots.append(fill('pictures.shot', symbol=symbol, views=views, caption=f'{image.name}, F1 {image.f1:.2f}'))
+    symbol, size = overlays.embed(io.BytesIO(image.encoded), name)
+    judged = overlays.judge(image.truth, image.predictions)
+    views = [overlays.panel(name, size, image.truth, 'ground truth'), overlays.panel(name, size, judged, 'predictions')]
+    shots.append(fill('overlays.shot', symbol=symbol, views=views, caption=f'{image.name}, F1 {image.f1:.2f}'))
   note = f'By the F1 of their boxes, scores from {report.score_threshold:g}.'
-  return page.section(title, fill('pictures.legend'), fill('pictures.shots', shots=shots), note=note)
+  return page.section(title, fill('overlays.legend'), fill('overlays.shots', shots=shots), note=note)
 
 
 def _training_images(report: RunReport) -> str:
   if report.training_images is None:
     return ''
-  symbol, (width, height) = pictures.embed(io.BytesIO(report.training_images), 'training', max_side=1600)
-  view = pictures.panel('training', (width, height), (), 'training images')
+  symbol, (width, height) = overlays.embed(io.BytesIO(report.training_images), 'training', max_side=1600)
+  view = overlays.panel('training', (width, height), (), 'training images')
   note = 'As the detector gets them: resized, augmented, with their boxes.'
   return page.section('Training images', join([symbol, view]), note=note)
 

@@ -84,7 +84,7 @@ class SearchSpace(abc.ABC):
   def to_json(self) -> dict[str, Any]:
     """Returns name and options, from which the same space can be built."""
 
-  def picture(self, architecture: dict[str, Any]) -> str:
+  def drawing(self, architecture: dict[str, Any]) -> str:
     """Draws the JSON value of an architecture as SVG, for reports; '' if the space has no drawing."""
     del architecture
     return ''

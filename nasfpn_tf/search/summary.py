@@ -56,7 +56,7 @@ def gather(results: Results, space: SearchSpace, identity: Mapping[str, Any], ma
       report.Architecture(
         _words(trial, measurement),
         json.dumps(trial.architecture),
-        space.picture(dict(trial.architecture)) or '',
+        space.drawing(dict(trial.architecture)) or '',
       )
       for trial, measurement in reversed(records(good)[-_NUM_RECORDS:])
     ],

@@ -71,11 +71,11 @@ def write_contact_sheet(
     place = (i % columns * (width + _GAP), i // columns * (height + _GAP))
     # The rest of the input is zero behind normalization, which is the mean color.
     sheet.paste(tuple(round(value) for value in preprocess.MEAN), (*place, place[0] + width, place[1] + height))
-    picture = Image.fromarray(np.clip(np.round(image), 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
+    tile = Image.fromarray(np.clip(np.round(image), 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(tile)
     for (top, left, bottom, right), crowd in zip(boxes.numpy(), is_crowd.numpy(), strict=True):
       if bottom > top and right > left:
         draw.rectangle((left, top, right - 1, bottom - 1), outline=_CROWD if crowd else _LINE, width=2)
-    sheet.paste(picture, place)
+    sheet.paste(tile, place)
   pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
   sheet.save(path)

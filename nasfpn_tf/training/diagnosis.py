@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from nasfpn_tf.report import pictures
+from nasfpn_tf.report import overlays
 from nasfpn_tf.training.evaluation import CocoEvaluator
 
 SCORE_THRESHOLD = 0.3
@@ -43,8 +43,8 @@ class ImageResult:
 
   image_id: int
   f1: float
-  truth: Sequence[pictures.Box]
-  predictions: Sequence[pictures.Box]
+  truth: Sequence[overlays.Box]
+  predictions: Sequence[overlays.Box]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,16 +101,16 @@ def _by_image(evaluator: CocoEvaluator, names: Mapping[int, str]):
   truth, predictions = collections.defaultdict(list), collections.defaultdict(list)
   for box in evaluator.boxes:
     if box['image_id'] in evaluator.seen and not box['iscrowd']:
-      truth[box['image_id']].append(pictures.Box(tuple(box['bbox']), names[box['category_id']]))
+      truth[box['image_id']].append(overlays.Box(tuple(box['bbox']), names[box['category_id']]))
   for found in evaluator.detections():
     if found['score'] >= SCORE_THRESHOLD:
-      box = pictures.Box(tuple(found['bbox']), names[found['category_id']], found['score'])
+      box = overlays.Box(tuple(found['bbox']), names[found['category_id']], found['score'])
       predictions[found['image_id']].append(box)
   return truth, predictions
 
 
-def _image_result(image_id: int, truth: list[pictures.Box], predictions: list[pictures.Box]) -> ImageResult:
-  kinds = collections.Counter(box.kind for box in pictures.judge(truth, predictions, _MIN_IOU))
+def _image_result(image_id: int, truth: list[overlays.Box], predictions: list[overlays.Box]) -> ImageResult:
+  kinds = collections.Counter(box.kind for box in overlays.judge(truth, predictions, _MIN_IOU))
   f1 = 2 * kinds['good'] / max(2 * kinds['good'] + kinds['bad'] + kinds['missed'], 1)
   return ImageResult(image_id, round(f1, 4), truth, predictions)
 
@@ -127,7 +127,7 @@ def _confusion(images: Sequence[ImageResult]) -> tuple[list[str], np.ndarray]:
   other, nothing = len(names) - 2, len(names) - 1
   for image in images:
     pairs = [
-      (pictures.iou(a.bbox, b.bbox), i, j) for i, a in enumerate(image.truth) for j, b in enumerate(image.predictions)
+      (overlays.iou(a.bbox, b.bbox), i, j) for i, a in enumerate(image.truth) for j, b in enumerate(image.predictions)
     ]
     free, unused = set(range(len(image.truth))), set(range(len(image.predictions)))
     for overlap, i, j in sorted(pairs, reverse=True):

@@ -22,12 +22,12 @@ from PIL import Image, ImageDraw
 
 from nasfpn_tf.data.input import preprocess
 
-NUM_PICTURES = 8
+NUM_IMAGES = 8
 MIN_SCORE = 0.3
 _TRUTH, _DETECTION = (255, 209, 102), (75, 227, 161)
 
 
-class DetectionPictures:
+class DetectionImages:
   """Keeps the first images of an evaluation and writes them with the objects (yellow) and the detections (green)."""
 
   def __init__(self, names: Mapping[int, str] | None = None):
@@ -37,22 +37,22 @@ class DetectionPictures:
 
   def reset(self) -> None:
     """Forgets all images."""
-    self._pictures: list[np.ndarray] = []
+    self._drawn: list[np.ndarray] = []
 
   def add(
     self, images: np.ndarray, groundtruths: Mapping[str, np.ndarray], detections: Mapping[str, np.ndarray]
   ) -> None:
-    """Draws the images of a batch until there are `NUM_PICTURES`.
+    """Draws the images of a batch until there are `NUM_IMAGES`.
 
     Args:
       images: `[batch, height, width, 3]`, normalized, as the network gets them.
       groundtruths: `boxes` `[batch, n, 4]` in the original's pixels, `classes` `[batch, n]`, -1 where there is none.
       detections: `image_info`, `boxes`, `scores`, `classes`, `num_detections`, as for the evaluator.
     """
-    for i in range(min(len(images), NUM_PICTURES - len(self._pictures))):
+    for i in range(min(len(images), NUM_IMAGES - len(self._drawn))):
       pixels = np.asarray(images[i], np.float32) * preprocess.STDDEV + preprocess.MEAN
-      picture = Image.fromarray(np.clip(np.round(pixels), 0, 255).astype(np.uint8))
-      draw = ImageDraw.Draw(picture)
+      canvas = Image.fromarray(np.clip(np.round(pixels), 0, 255).astype(np.uint8))
+      draw = ImageDraw.Draw(canvas)
       info, labels = detections['image_info'][i], groundtruths['classes'][i]
       truth = groundtruths['boxes'][i] * np.tile(info[2], 2) - np.tile(info[3], 2)
       for box, label in zip(truth[labels >= 0], labels[labels >= 0], strict=True):
@@ -62,12 +62,12 @@ class DetectionPictures:
       for j in np.flatnonzero(shown):
         text = f'{self._name(detections["classes"][i, j])} {detections["scores"][i, j]:.2f}'
         self._box(draw, detections['boxes'][i, j], text, _DETECTION)
-      self._pictures.append(np.asarray(picture))
+      self._drawn.append(np.asarray(canvas))
 
   def write(self) -> None:
     """Writes the images as a summary, if there is a default writer."""
-    if self._pictures:
-      tf.summary.image('detections', np.stack(self._pictures), max_outputs=NUM_PICTURES)
+    if self._drawn:
+      tf.summary.image('detections', np.stack(self._drawn), max_outputs=NUM_IMAGES)
 
   def _name(self, label: float) -> str:
     return self._names.get(int(label), str(int(label)))

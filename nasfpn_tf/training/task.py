@@ -72,7 +72,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     self.load_report = None  # Of `initialize`.
     self._evaluator = None
     self._exit_evaluators: list[evaluation.CocoEvaluator] = []
-    self._pictures = None
+    self._summary_images = None
 
   @property
   def evaluator(self) -> evaluation.CocoEvaluator:
@@ -190,7 +190,7 @@ class DetectionTask(retinanet.RetinaNetTask):
         num_early = self.task_config.model.decoder.get().num_repeats - 1
         self._exit_evaluators = [self._build_evaluator(per_category=False) for _ in range(num_early)]
       names = {int(label['label']): label['name'] for label in self._labels or ()}
-      self._pictures = summaries.DetectionPictures(names)
+      self._summary_images = summaries.DetectionImages(names)
     return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in _LOSS_NAMES]
 
   def _build_evaluator(self, per_category: bool) -> evaluation.CocoEvaluator:
@@ -230,15 +230,15 @@ class DetectionTask(retinanet.RetinaNetTask):
     }
     if self.task_config.allow_image_summary:
       truth = labels['groundtruths']
-      pictures = {'images': images, 'boxes': truth['boxes'], 'classes': truth['classes']}
-      logs['pictures'] = {key: value[: summaries.NUM_PICTURES] for key, value in pictures.items()}
+      shown = {'images': images, 'boxes': truth['boxes'], 'classes': truth['classes']}
+      logs['summary_images'] = {key: value[: summaries.NUM_IMAGES] for key, value in shown.items()}
     return logs
 
   def aggregate_logs(self, state: Any = None, step_outputs: Mapping[str, Any] | None = None) -> bool:
     """Hands the detections of one step, tuples with a tensor of each replica, to the evaluator."""
     evaluators = [self._evaluator, *self._exit_evaluators]
     if state is None:
-      self._pictures.reset()
+      self._summary_images.reset()
       for evaluator in evaluators:
         evaluator.reset()
     replicas = _by_replica(step_outputs['detections'])
@@ -247,10 +247,10 @@ class DetectionTask(retinanet.RetinaNetTask):
       for detections in of_replicas:
         is_image = detections['source_ids'] != padding.FILLER_ID
         evaluator.add(**{key: value[is_image] for key, value in detections.items()})
-    if 'pictures' in step_outputs:
-      for pictures, detections in zip(_by_replica(step_outputs['pictures']), replicas, strict=True):
-        is_image = detections['source_ids'][: len(pictures['images'])] != padding.FILLER_ID
-        self._pictures.add(pictures['images'][is_image], pictures, detections)
+    if 'summary_images' in step_outputs:
+      for shown, detections in zip(_by_replica(step_outputs['summary_images']), replicas, strict=True):
+        is_image = detections['source_ids'][: len(shown['images'])] != padding.FILLER_ID
+        self._summary_images.add(shown['images'][is_image], shown, detections)
     return True
 
   def reduce_aggregated_logs(self, aggregated_logs: Any, global_step: tf.Tensor | None = None) -> dict[str, float]:
@@ -258,7 +258,7 @@ class DetectionTask(retinanet.RetinaNetTask):
 
     An anytime detector's are those of its last exit; `exit_<k>/AP` and the others of COCO's twelve are of exit k.
     """
-    self._pictures.write()
+    self._summary_images.write()
     metrics = self._evaluator.evaluate(allow_missing=self._is_partial)
     if not self.task_config.model.anytime.enabled:
       return metrics

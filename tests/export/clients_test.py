@@ -16,7 +16,7 @@
 
 The clients: LiteRT's CompiledModel, MediaPipe Tasks in Python, and MediaPipe Tasks in a browser without a window on the
 page of examples/web. They get the toy detector of the tests, or the one of NASFPN_CLIENTS_MODEL, a model_dir, with the
-image NASFPN_CLIENTS_PICTURE.
+image NASFPN_CLIENTS_IMAGE.
 """
 
 import dataclasses
@@ -69,7 +69,7 @@ def subject(forms, tmp_path_factory) -> Subject:
   """The files of the toy or of the detector that the environment names."""
   directory = tmp_path_factory.mktemp('clients')
   model_dir = os.environ.get('NASFPN_CLIENTS_MODEL') or forms.model_dir
-  file = os.environ.get('NASFPN_CLIENTS_PICTURE') or str(forms.pictures / '0.jpg')
+  file = os.environ.get('NASFPN_CLIENTS_IMAGE') or str(forms.pictures / '0.jpg')
   detector = source.load(model_dir)
   records = detector.params.task.validation_data.input_path
   images = calibration.load_images(records, 40)
@@ -199,8 +199,8 @@ def test_mediapipe_tasks_in_the_browser(subject, form, tmp_path):
   for path in (*_WEB.glob('*.html'), *_WEB.glob('*.js'), _WEB / 'node_modules'):
     (site / path.name).symlink_to(path)
   shutil.copy(subject.files[form], site / 'model.tflite')
-  shutil.copy(subject.picture, site / 'picture.png')
-  page = f'index.html?model=model.tflite&picture=picture.png&threshold={_THRESHOLD}&report=report'
+  shutil.copy(subject.picture, site / 'image.png')
+  page = f'index.html?model=model.tflite&image=image.png&threshold={_THRESHOLD}&report=report'
   report = _visit(browser, site, page, tmp_path)
   assert 'error' not in report, report['error']
   found = [

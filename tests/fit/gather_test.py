@@ -36,8 +36,8 @@ def _write(path, content):
 def quickstart(tmp_path):
   """The files that a chain leaves, of two images."""
   plan = chain.Quickstart(tmp_path / 'out put', chain.Scale(3, 2))
-  names = [path.name for path in plan.shown_pictures]
-  for path in plan.shown_pictures:
+  names = [path.name for path in plan.shown_images]
+  for path in plan.shown_images:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new('RGB', (32, 32), (9, 90, 200)).save(path)
   annotations = {
@@ -56,7 +56,7 @@ def quickstart(tmp_path):
     found = [{'box': [2, 3, 10, 20], 'score': 0.75, 'label': 2, 'category_id': 7, 'name': 'seven'}]
     _write(
       plan.result_file(form).with_name('detections.json'),
-      [{'image': str(plan.shown_pictures[0]), 'width': 32, 'height': 32, 'detections': found if n < 3 else []}],
+      [{'image': str(plan.shown_images[0]), 'width': 32, 'height': 32, 'detections': found if n < 3 else []}],
     )
   losses = [{'step': s, 'total_loss': 3 / s, 'cls_loss': 1 / s, 'model_loss': 2.5 / s} for s in (1, 2, 3)]
   _write(plan.model_dir / 'train_history.jsonl', ''.join(json.dumps(line) + '\n' for line in losses))

@@ -68,7 +68,7 @@ def test_measures_every_picture_once(records, tmp_path):
   json.dumps(result)  # It goes into a file.
 
 
-def test_the_first_pictures_do_not_count_for_the_time(records, tmp_path, monkeypatch):
+def test_the_first_images_do_not_count_for_the_time(records, tmp_path, monkeypatch):
   prefix, predictor = records
   model = tmp_path / 'detector.tflite'
   model.touch()

@@ -62,10 +62,10 @@ def test_everything_lies_under_the_output_directory(tmp_path):
     assert step.outputs and all(path.is_relative_to(tmp_path) for path in step.outputs)
 
 
-def test_the_shown_pictures_are_the_first_of_validation(tmp_path):
-  shown = chain.Quickstart(tmp_path, chain.Scale(5, 2)).shown_pictures
-  assert shown == [tmp_path / 'pictures' / 'val' / name for name in ('000006.jpg', '000007.jpg')]
-  assert len(chain.Quickstart(tmp_path, chain.FULL).shown_pictures) == chain.NUM_SHOWN
+def test_the_shown_images_are_the_first_of_validation(tmp_path):
+  shown = chain.Quickstart(tmp_path, chain.Scale(5, 2)).shown_images
+  assert shown == [tmp_path / 'images' / 'val' / name for name in ('000006.jpg', '000007.jpg')]
+  assert len(chain.Quickstart(tmp_path, chain.FULL).shown_images) == chain.NUM_SHOWN
 
 
 def test_the_last_words_name_every_result(tmp_path):

@@ -22,7 +22,7 @@ from PIL import Image
 
 from nasfpn_tf import topology
 from nasfpn_tf.report import curves, detector
-from nasfpn_tf.report.pictures import Box
+from nasfpn_tf.report.overlays import Box
 
 _VOID = {'meta', 'input', 'br', 'hr', 'img', 'link'}
 
@@ -61,7 +61,7 @@ def report(tmp_path):
   shown = []
   for n in range(3):
     Image.new('RGB', (64, 48), (40 * n, 90, 90)).save(tmp_path / f'{n}.jpg')
-    shown.append(detector.Picture(f'{n}.jpg', tmp_path / f'{n}.jpg', [Box((4, 4, 20, 30), 'one')]))
+    shown.append(detector.Image(f'{n}.jpg', tmp_path / f'{n}.jpg', [Box((4, 4, 20, 30), 'one')]))
   found = {'0.jpg': [Box((5, 4, 20, 30), 'one', 0.7)], '1.jpg': [Box((40, 4, 20, 30), 'one', 0.6)]}
   return detector.DetectorReport(
     title='Digits & more',
@@ -72,7 +72,7 @@ def report(tmp_path):
       detector.Form('TFLite int8', _metrics(0.62), 80_000, 11.0, {}),
     ],
     baseline='TFLite float',
-    pictures=shown,
+    images=shown,
     score_threshold=0.3,
     latency_note='Latency: the median of 50 images.',
     loss=[curves.Series('loss', [1, 2, 3], [3.0, 2.0, 1.0], smoothing=0.5)],
@@ -124,7 +124,7 @@ def test_says_the_figures(report):
 def test_parts_without_data_are_left_out(report):
   metrics = {name: value for name, value in _metrics(0.5).items() if '/' not in name}
   bare = dataclasses.replace(
-    report, forms=[detector.Form('Keras', metrics, 1, None, {})], baseline='Keras', pictures=[], loss=[], accuracy=[]
+    report, forms=[detector.Form('Keras', metrics, 1, None, {})], baseline='Keras', images=[], loss=[], accuracy=[]
   )
   page = detector.render(bare)
   for heading in ('Ground truth beside', 'AP of every category', '<h2>Training'):

@@ -17,14 +17,14 @@ import io
 
 from PIL import Image
 
-from nasfpn_tf.report import curves, pictures, run
+from nasfpn_tf.report import curves, overlays, run
 
 
 def test_a_page_shows_where_a_detector_goes_wrong():
   buffer = io.BytesIO()
   Image.new('RGB', (40, 30), 'green').save(buffer, 'JPEG')
-  truth = [pictures.Box((1, 2, 10, 10), 'cat <b>')]
-  image = run.Image('a<1>.jpg', buffer.getvalue(), truth, [pictures.Box((20, 2, 9, 9), 'dog', 0.7)], 0.0)
+  truth = [overlays.Box((1, 2, 10, 10), 'cat <b>')]
+  image = run.Image('a<1>.jpg', buffer.getvalue(), truth, [overlays.Box((20, 2, 9, 9), 'dog', 0.7)], 0.0)
   html = run.render(
     run.RunReport(
       title='Training of x & y',

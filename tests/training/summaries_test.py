@@ -40,9 +40,9 @@ def batch(size, score):
 
 
 def test_objects_and_confident_detections_are_drawn():
-  pictures = summaries.DetectionPictures({1: 'red'})
+  pictures = summaries.DetectionImages({1: 'red'})
   pictures.add(*batch(1, score=0.8))
-  (picture,) = pictures._pictures
+  (picture,) = pictures._drawn
   assert picture.shape == (64, 96, 3) and picture.dtype == np.uint8
   yellow, green = np.array(summaries._TRUTH), np.array(summaries._DETECTION)
   assert np.all(picture[30, 25:40] == yellow), 'the lower edge of the object, in the pixels of the network'
@@ -51,10 +51,10 @@ def test_objects_and_confident_detections_are_drawn():
   assert np.all(picture[50, 5:40] == 100), 'nor is one beyond num_detections'
 
 
-def test_only_the_first_pictures_are_kept():
-  pictures = summaries.DetectionPictures()
+def test_only_the_first_images_are_kept():
+  pictures = summaries.DetectionImages()
   pictures.add(*batch(5, score=0.1))
   pictures.add(*batch(5, score=0.1))
-  assert len(pictures._pictures) == summaries.NUM_PICTURES
+  assert len(pictures._drawn) == summaries.NUM_IMAGES
   pictures.reset()
-  assert pictures._pictures == []
+  assert pictures._drawn == []

@@ -131,7 +131,7 @@ class BackboneSpace(space.SearchSpace):
     """Reads a backbone from its JSON value."""
     return spinenet.SpineNetSpec.from_dict(architecture)
 
-  def picture(self, architecture: dict[str, Any]) -> str:
+  def drawing(self, architecture: dict[str, Any]) -> str:
     """Draws the backbone."""
     return spinenet_figure.svg(self.read(architecture))
 

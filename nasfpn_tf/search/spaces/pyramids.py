@@ -141,7 +141,7 @@ class PyramidSpace(space.SearchSpace):
     """Reads a pyramid from its JSON value."""
     return topology.PyramidSpec.from_dict(architecture)
 
-  def picture(self, architecture: dict[str, Any]) -> str:
+  def drawing(self, architecture: dict[str, Any]) -> str:
     """Draws the pyramid."""
     return topology.svg(self.read(architecture))
 

@@ -82,13 +82,13 @@ def embed(path: str | os.PathLike, name: str, max_side: int = 512, quality: int 
     HTML with the symbol, hidden; (width, height) of the original image, which box coordinates refer to.
   """
   with Image.open(path) as opened:
-    picture = ImageOps.exif_transpose(opened).convert('RGB')
-  width, height = picture.size
-  picture.thumbnail((max_side, max_side))
+    upright = ImageOps.exif_transpose(opened).convert('RGB')
+  width, height = upright.size
+  upright.thumbnail((max_side, max_side))
   file = io.BytesIO()
-  picture.save(file, 'JPEG', quality=quality)
+  upright.save(file, 'JPEG', quality=quality)
   data = base64.b64encode(file.getvalue()).decode('ascii')
-  return fill('pictures.symbol', name=name, width=width, height=height, data=data), (width, height)
+  return fill('overlays.symbol', name=name, width=width, height=height, data=data), (width, height)
 
 
 def panel(name: str, size: tuple[int, int], boxes: Sequence[Box], title: str) -> Raw:
@@ -112,8 +112,8 @@ def panel(name: str, size: tuple[int, int], boxes: Sequence[Box], title: str) ->
     pixels = {'x': x, 'y': y, 'width': max(w, 0), 'height': max(h, 0), 'text_x': text_x, 'text_y': text_y}
     pixels |= {'size': text_size, 'stroke': text_size / 5}
     shown = {key: f'{value:.1f}' for key, value in pixels.items()}
-    drawn.append(fill('pictures.box', kind=box.kind, label=label, hint=f'{label}, {box.kind}', **shown))
-  return fill('pictures.panel', name=name, width=width, height=height, title=title, boxes=drawn)
+    drawn.append(fill('overlays.box', kind=box.kind, label=label, hint=f'{label}, {box.kind}', **shown))
+  return fill('overlays.panel', name=name, width=width, height=height, title=title, boxes=drawn)
 
 
 def boxes_of(annotations: Sequence[Mapping[str, Any]], names: Mapping[int, str]) -> list[Box]:

@@ -81,9 +81,9 @@ def random_boxes(rng: np.random.Generator, count: int, height: int, width: int) 
 
 
 def _jpeg(rng: np.random.Generator, height: int, width: int) -> bytes:
-  picture = photographs.background(rng, 'train', max(height, width)).crop((0, 0, width, height))
+  background = photographs.background(rng, 'train', max(height, width)).crop((0, 0, width, height))
   # Sensor noise: an enlarged photograph alone would be easier to decode than one of this size.
-  noisy = np.asarray(picture, np.float32) + rng.normal(0, 4, [height, width, 3])
+  noisy = np.asarray(background, np.float32) + rng.normal(0, 4, [height, width, 3])
   buffer = io.BytesIO()
   Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(buffer, 'JPEG', quality=90)
   return buffer.getvalue()

@@ -22,8 +22,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from PIL import Image
 
-from nasfpn_tf.report import pictures
-from nasfpn_tf.report.pictures import Box
+from nasfpn_tf.report import overlays
+from nasfpn_tf.report.overlays import Box
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from nasfpn_tf.report.pictures import Box
   ],
 )
 def test_iou(a, b, expected):
-  assert pictures.iou(a, b) == pytest.approx(expected)
+  assert overlays.iou(a, b) == pytest.approx(expected)
 
 
 def test_judges_as_coco_matches():
@@ -48,7 +48,7 @@ def test_judges_as_coco_matches():
     Box((0, 40, 10, 10), 'cat', 0.8),  # In the right place, of the wrong category.
     Box((21, 0, 10, 10), 'cat', 0.4),
   ]
-  judged = [(box.name, box.score, box.kind) for box in pictures.judge(truth, predictions)]
+  judged = [(box.name, box.score, box.kind) for box in overlays.judge(truth, predictions)]
   assert judged == [
     ('cat', 0.9, 'good'),
     ('cat', 0.8, 'bad'),
@@ -60,13 +60,13 @@ def test_judges_as_coco_matches():
 
 def test_nothing_predicted_misses_everything():
   truth = [Box((0, 0, 10, 10), 'cat')]
-  assert [box.kind for box in pictures.judge(truth, [])] == ['missed']
-  assert pictures.judge([], []) == []
+  assert [box.kind for box in overlays.judge(truth, [])] == ['missed']
+  assert overlays.judge([], []) == []
 
 
 def test_embeds_a_scaled_jpeg_and_says_the_original_size(tmp_path):
   Image.new('L', (300, 100), 128).save(tmp_path / 'grey.png')
-  symbol, size = pictures.embed(tmp_path / 'grey.png', 'p1', max_side=60)
+  symbol, size = overlays.embed(tmp_path / 'grey.png', 'p1', max_side=60)
   assert size == (300, 100)
   data = re.search(r'data:image/jpeg;base64,([^"]+)"', symbol).group(1)
   with Image.open(io.BytesIO(base64.b64decode(data))) as embedded:
@@ -77,13 +77,13 @@ def test_a_turned_picture_is_turned_back(tmp_path):
   exif = Image.Exif()
   exif[0x0112] = 6  # Turned by 90 degrees.
   Image.new('RGB', (40, 20)).save(tmp_path / 'turned.jpg', exif=exif)
-  _, size = pictures.embed(tmp_path / 'turned.jpg', 'p1')
+  _, size = overlays.embed(tmp_path / 'turned.jpg', 'p1')
   assert size == (20, 40)
 
 
 def test_panel_draws_boxes_where_they_are():
   boxes = [Box((12, 30, 20, 40), '<7>', 0.876, 'good'), Box((90, 0, 10, 10), 'platelets', None, 'missed')]
-  svg = ElementTree.fromstring(pictures.panel('p1', (100, 100), boxes, 'a & b'))
+  svg = ElementTree.fromstring(overlays.panel('p1', (100, 100), boxes, 'a & b'))
   rects = [element.attrib for element in svg.iter('rect')]
   assert [(r['class'], r['x'], r['y'], r['width'], r['height']) for r in rects] == [
     ('b-good', '12.0', '30.0', '20.0', '40.0'),
@@ -97,4 +97,4 @@ def test_panel_draws_boxes_where_they_are():
 
 def test_crowds_are_not_shown():
   annotations = [{'bbox': [1, 2, 3, 4], 'category_id': 5}, {'bbox': [0, 0, 9, 9], 'category_id': 5, 'iscrowd': 1}]
-  assert pictures.boxes_of(annotations, {5: 'five'}) == [Box((1, 2, 3, 4), 'five')]
+  assert overlays.boxes_of(annotations, {5: 'five'}) == [Box((1, 2, 3, 4), 'five')]
