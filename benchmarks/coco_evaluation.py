@@ -26,7 +26,7 @@ import numpy as np
 from absl import app, flags
 from pycocotools import coco, cocoeval
 
-from benchmarks import synthetic_images, side_by_side
+from benchmarks import side_by_side, synthetic_images
 from nasfpn_tf.training import evaluation
 
 _NUM_IMAGES = flags.DEFINE_integer('num_images', 5000, 'Images; 5000 in COCO val2017.')

@@ -27,7 +27,7 @@ from absl import app, flags
 from official.vision.modeling.layers import detection_generator
 from official.vision.ops import anchor, box_ops
 
-from benchmarks import synthetic_images, side_by_side
+from benchmarks import side_by_side, synthetic_images
 from nasfpn_tf.modeling import postprocess
 from nasfpn_tf.training import evaluation
 

@@ -34,7 +34,7 @@ from absl import app, flags
 from official.core import config_definitions as cfg
 from official.vision.serving import detection, export_saved_model_lib
 
-from benchmarks import compared, model_garden, synthetic_images, side_by_side
+from benchmarks import compared, model_garden, side_by_side, synthetic_images
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import anytime_module
 from nasfpn_tf.modeling import detector, precision

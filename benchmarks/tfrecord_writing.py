@@ -27,7 +27,7 @@ import tempfile
 
 from absl import app, flags
 
-from benchmarks import synthetic_images, side_by_side
+from benchmarks import side_by_side, synthetic_images
 
 _NUM_IMAGES = flags.DEFINE_integer('num_images', 20000, 'Images of 640x480.', lower_bound=1)
 _NUM_SHARDS = flags.DEFINE_integer('num_shards', 8, 'TFRecord files.')

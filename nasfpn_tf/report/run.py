@@ -18,7 +18,7 @@ import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 
-from nasfpn_tf.report import curves, page, overlays
+from nasfpn_tf.report import curves, overlays, page
 from nasfpn_tf.report.templates import fill, join
 
 _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax100')

@@ -261,7 +261,7 @@ def _find_repeated(records: Sequence[CheckedRecord], problems: Problems) -> None
     if record.source_id in ids:
       problems.add('duplicate_source_id', where, f'is also that of {ids[record.source_id]}')
     if record.digest in digests:
-      problems.add('duplicate_image', where, f'is the image of {digests[record.digest]}')
+      problems.add('same_image', where, f'is the image of {digests[record.digest]}')
     ids.setdefault(record.source_id, record.where)
     digests.setdefault(record.digest, where)
 

@@ -60,7 +60,7 @@ KINDS = {
   'bad_label': (FOUND, 'label in a record that is no class of the manifest'),
   'duplicate_source_id': (FOUND, 'two records with the same source_id: evaluation would count one'),
   'annotations_differ': (FOUND, 'records and annotations do not tell the same'),
-  'duplicate_image': (FOUND, 'the same image twice in one split'),
+  'same_image': (FOUND, 'the same image twice in one split'),
   'leak': (FOUND, 'the same image in several splits: evaluation would flatter'),
 }
 

@@ -257,7 +257,7 @@ def test_duplicates_and_leaks_are_found(tmp_path):
   _write(tmp_path, 'a', dataset.subset([10, 20, 30]))
   _write(tmp_path, 'b', dataset.subset([30, 40, 10]))
   first, second = (check.check_records(str(tmp_path / f'{name}-*'), progress=False) for name in 'ab')
-  assert first.problems.counts == {'duplicate_image': 1}
+  assert first.problems.counts == {'same_image': 1}
   assert second.problems.counts == {}
   leaks = check.find_leaks([first, second])
   assert leaks.counts == {'leak': 2}
@@ -270,7 +270,7 @@ def test_one_source_id_twice_is_found(tmp_path):
     writer.write(_example())
     writer.write(_example())
   found = check.check_records(str(tmp_path / 'x.tfrecord'), progress=False)
-  assert found.problems.counts == {'duplicate_source_id': 1, 'duplicate_image': 1}
+  assert found.problems.counts == {'duplicate_source_id': 1, 'same_image': 1}
   assert found.labels == ({'label': 1, 'id': 1, 'name': '1'},)
 
 
