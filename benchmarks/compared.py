@@ -39,6 +39,7 @@ def model_config(
     'num_classes': 91,
     'input_size': [image_size, image_size, 3],
     'backbone': backbones[backbone],
-    'decoder': {'feature_pyramid': {'num_repeats': num_repeats, **width}},
+    # Model Garden's is as published.
+    'decoder': {'feature_pyramid': {'num_repeats': num_repeats, 'residual': False, **width}},
     'head': width,
   }
