@@ -21,7 +21,12 @@ from typing import Any
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-  """Writes text in UTF-8 beside the file, then puts it in the file's place; directories are made.
+  """Writes text in UTF-8, as `write_bytes` does."""
+  write_bytes(path, text.encode('utf-8'))
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+  """Writes beside the file, then puts the new one in its place; directories are made.
 
   Raises:
     OSError: it cannot be written; the file is as it was.
@@ -29,8 +34,8 @@ def write_text(path: str | os.PathLike, text: str) -> None:
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   partial = path.with_name(f'{path.name}.partial')
-  with open(partial, 'w', encoding='utf-8') as file:
-    file.write(text)
+  with open(partial, 'wb') as file:
+    file.write(content)
     file.flush()
     os.fsync(file.fileno())
   partial.replace(path)

@@ -30,7 +30,15 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string('output_dir', None, 'Where everything goes.')
 flags.DEFINE_float('minutes', 30.0, 'What the whole may take.')
 flags.DEFINE_enum('format', None, list(formats.FORMATS), 'Of the annotations; unset: found.')
-flags.DEFINE_string('backbone_weights', None, "Keras' file of MobileNetV2 without the top; unset: from scratch.")
+flags.DEFINE_string(
+  'backbone_weights',
+  None,
+  "Weights to start from: Keras' file of MobileNetV2 without the top, imagenet, blood_cells (it comes with the package)"
+  ' or none; unset: imagenet if it can be had, else blood_cells.',
+)
+flags.DEFINE_float(
+  'target_latency_ms', None, 'What an image may take as a float .tflite on one core of this machine, without NMS.'
+)
 flags.DEFINE_enum('device', 'auto', ['auto', 'cpu', 'gpu', 'tpu'], 'What trains.')
 flags.DEFINE_integer('seed', 0, 'Of the choice of validation images.')
 flags.DEFINE_float('images_per_second', None, 'Training throughput at 256 x 256 px; unset: measured.')
@@ -41,23 +49,24 @@ def main(argv):
     raise app.UsageError('give one directory of images and annotations: fit.sh my_images --output_dir=my_detector')
   from nasfpn_tf.fit import chain
   from nasfpn_tf.fit import run as fit_run
-  from nasfpn_tf.fit.plan import rules
+  from nasfpn_tf.fit.plan import rules, start
 
   for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.default_int_handler)  # As Ctrl-C: the step that runs is ended in order.
   weights = FLAGS.backbone_weights
   with failure.told('fit', 'stopped; run it again to go on from here.', lines=True):
     rules.check_minutes(FLAGS.minutes)
-    if weights and not pathlib.Path(weights).is_file():
-      raise ValueError(f'--backbone_weights={weights}: there is no such file.')
+    if weights:
+      weights = start.find_weights(weights) or 'none'
     request = chain.Request(
       pathlib.Path(argv[1]).resolve(),
       FLAGS.minutes,
       FLAGS.format,
-      str(pathlib.Path(weights).resolve()) if weights else None,
+      weights,
       FLAGS.device,
       FLAGS.seed,
       FLAGS.images_per_second,
+      FLAGS.target_latency_ms,
     )
     fit_run.run(chain.Fit(request, pathlib.Path(FLAGS.output_dir).resolve()))
 

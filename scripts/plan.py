@@ -14,7 +14,7 @@
 
 """Plans the training of a detector on records: a YAML file for train.py with a reason beside every line.
 
-python scripts/plan.py --input_path='records/train-*' --minutes=30 --backbone_weights=no_top.h5 --output=my.yaml
+python scripts/plan.py --input_path='records/train-*' --minutes=30 --output=my.yaml
 python scripts/train.py --config_file=my.yaml --model_dir=runs/mine \
   --params_override='task.validation_data.input_path=records/val-*'
 """
@@ -31,11 +31,17 @@ flags.DEFINE_string('input_path', None, "Training records: 'P-*'.")
 flags.DEFINE_string('validation_path', None, 'Validation records; unset: to be given to train.py.')
 flags.DEFINE_float('minutes', 30.0, 'What the whole may take, from records to exports.')
 flags.DEFINE_string(
-  'backbone_weights', None, "ImageNet weights to start from: Keras' file of MobileNetV2 without the top; unset: none."
+  'backbone_weights',
+  None,
+  "Weights to start from: Keras' file of MobileNetV2 without the top, imagenet, blood_cells (it comes with the package)"
+  ' or none; unset: imagenet if it can be had, else blood_cells.',
 )
 flags.DEFINE_enum('device', 'auto', ['auto', 'cpu', 'gpu', 'tpu'], 'What trains.')
 flags.DEFINE_float(
   'images_per_second', None, 'Training throughput at 256 x 256 px; unset: measured, which takes about a minute.'
+)
+flags.DEFINE_float(
+  'target_latency_ms', None, 'What an image may take as a float .tflite on one core of this machine, without NMS.'
 )
 flags.DEFINE_string('output', None, 'The YAML file to write.')
 
@@ -67,6 +73,7 @@ def _plan() -> None:
     processor.computes_bfloat16() if device == 'cpu' else True,
     None if speed is None else speed * 256 * 256,
     FLAGS.validation_path,
+    target_latency_ms=FLAGS.target_latency_ms,
   )
   plan_lib.write(plan, FLAGS.output)
   print(plan.text)

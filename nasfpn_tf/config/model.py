@@ -95,7 +95,8 @@ class Applications(hyperparams.Config):
   Attributes:
     name: model name as in `nasfpn_tf.modeling.backbones.applications.NAMES`, e.g. 'mobilenet_v2' or 'resnet50'.
     alpha: width multiplier, for the MobileNets.
-    weights: 'imagenet' (downloaded by tf_keras), the path of a Keras weight file without the top, or 'none'.
+    weights: 'imagenet' (downloaded by tf_keras), the path of a Keras weight file without the top, 'blood_cells' (those
+      of the detector of that name, which come with the package, for mobilenet_v2), or 'none'.
     norm_momentum: momentum of the backbone's batch norms; 0 keeps the library's (0.99 or 0.999).
     expanded: whether to use the features that the SSD family reads from MobileNetV2: the expanded ones inside the block
       that leaves a level, and C5 after the last convolution.

@@ -41,10 +41,11 @@ class Request:
     data: directory of images and annotations.
     minutes: what the whole may take.
     format: of the annotations; None: found.
-    backbone_weights: Keras file of ImageNet weights; None: from scratch.
+    backbone_weights: as `plan.py` takes it.
     device: as `plan.py` takes it.
     seed: of the splits.
     images_per_second: throughput at 256 x 256 px; None: measured.
+    target_latency_ms: as `plan.py` takes it.
   """
 
   data: pathlib.Path
@@ -54,6 +55,7 @@ class Request:
   device: str = 'auto'
   seed: int = 0
   images_per_second: float | None = None
+  target_latency_ms: float | None = None
 
 
 class Fit(detector.Detector):
@@ -138,6 +140,7 @@ class Fit(detector.Detector):
           backbone_weights=request.backbone_weights,
           device=request.device,
           images_per_second=request.images_per_second,
+          target_latency_ms=request.target_latency_ms,
           output=self.plan,
         )
       ],

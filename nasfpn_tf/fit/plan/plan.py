@@ -15,17 +15,23 @@
 
 import dataclasses
 import json
-import os
 import pathlib
+
+from official.core import config_definitions as cfg
 
 from nasfpn_tf.config import safe_yaml
 from nasfpn_tf.data.input.anchors import AnchorGrid
 from nasfpn_tf.data.records import check
-from nasfpn_tf.fit.plan import anchors, document, fingerprint, rules
+from nasfpn_tf.fit.plan import anchors, document, fingerprint, rules, target
+from nasfpn_tf.fit.plan import start as start_lib
 from nasfpn_tf.training import params as params_lib
 
 EXPERIMENT = 'nasfpn_retinanet'
 FEW_IMAGES, FEW_BOXES = 50, 20
+_BETTER = (
+  'for better ones give --backbone_weights=FILE, the Keras file of MobileNetV2 without the top'
+  ' (tf_keras.applications.MobileNetV2(include_top=False) downloads it to ~/.keras/models).'
+)
 _PILOT_SPEED = 1e6  # Pixels a second for the size of the training that is timed; the figure that counts is measured.
 
 
@@ -57,41 +63,47 @@ def make(
   pixels_per_second: float | None = None,
   validation_path: str | None = None,
   progress: bool = True,
+  target_latency_ms: float | None = None,
 ) -> Plan:
   """Plans the training of a detector on records.
 
   Args:
     input_path: of the training records, as in a configuration.
     minutes: budget of the whole.
-    weights: Keras file of MobileNetV2's ImageNet weights without the top; None: none is at hand.
+    weights: as `start.find_weights`; None: the best that can be had.
     device: 'cpu', 'gpu' or 'tpu'.
     bfloat16: whether the device computes it faster than float32.
     pixels_per_second: training throughput; None: measured here, which takes about a minute.
     validation_path: of the validation records; None: the user fills them in.
     progress: tell on stderr how far reading is.
+    target_latency_ms: what an image may take, as `target.meet` measures it; None: no limit.
 
   Raises:
     DataError: the records cannot be used, or hold no box.
-    ValueError: the budget is not positive, or a file of weights does not exist.
+    ValueError: the budget or the latency is not positive, no plan is as fast as the target, or a file of weights does
+      not exist.
   """
   if not minutes > 0:
     raise ValueError(f'--minutes={minutes:g}: a positive number of minutes is needed.')
   rules.check_minutes(minutes)
-  if weights and not os.path.isfile(weights):
-    raise ValueError(
-      f'--backbone_weights={weights}: there is no such file; give a Keras .h5 file of MobileNetV2 without the top.'
-    )
+  if target_latency_ms is not None and not target_latency_ms > 0:
+    raise ValueError(f'--target_latency_ms={target_latency_ms:g}: a positive number of milliseconds is needed.')
+  start = start_lib.start_from(start_lib.find_weights(weights))
   taken = fingerprint.take(check.check_records(input_path, progress=progress))
-  start = rules.start_from(os.path.abspath(weights) if weights else None)
   if pixels_per_second is None:
     pixels_per_second = _measure(taken, start, device, bfloat16)
   budget = rules.Budget(minutes, pixels_per_second, device, bfloat16)
+  met = None
+  if target_latency_ms is not None:
+    budget, met = target.meet(
+      target_latency_ms, budget, lambda limited: _params(rules.choose(taken, limited, start)[0], len(taken.names) + 1)
+    )
   choices, after = rules.choose(taken, budget, start)
   if validation_path:
     choices.append(rules.Choice('task.validation_data.input_path', validation_path, 'what AP is reported on'))
   before = anchors.rate(AnchorGrid(after.grid.input_size), taken.boxes, taken.sizes)
   warnings = tuple(_warnings(taken, choices, start))
-  text = document.render(choices, _header(taken, budget, before, after, warnings), EXPERIMENT)
+  text = document.render(choices, _header(taken, budget, before, after, warnings, met), EXPERIMENT)
   return Plan(text, taken, before, after, warnings)
 
 
@@ -113,33 +125,41 @@ def write(plan: Plan, path: str) -> None:
   target.with_suffix('.fingerprint.json').write_text(summary + '\n', encoding='utf-8')
 
 
-def _measure(taken: fingerprint.Fingerprint, start: rules.Start, device: str, bfloat16: bool) -> float:
+def _measure(taken: fingerprint.Fingerprint, start: start_lib.Start, device: str, bfloat16: bool) -> float:
   from nasfpn_tf.fit.plan import throughput
 
   pilot, _ = rules.choose(taken, rules.Budget(10.0, _PILOT_SPEED, device, bfloat16), start)
-  overrides = safe_yaml.load(document.render(pilot, [], EXPERIMENT))
-  return throughput.measure(params_lib.load_params(overrides.pop('experiment'), None, overrides))
+  return throughput.measure(_params(pilot))
 
 
-def _header(taken, budget, before, after, warnings) -> list[str]:
+def _params(choices: list[rules.Choice], num_classes: int = 0) -> cfg.ExperimentConfig:
+  overrides = safe_yaml.load(document.render(choices, [], EXPERIMENT))
+  params = params_lib.load_params(overrides.pop('experiment'), None, overrides)
+  params.task.model.num_classes = params.task.model.num_classes or num_classes
+  return params
+
+
+def _header(taken, budget, before, after, warnings, met) -> list[str]:
   size = f'{after.grid.input_size[0]} x {after.grid.input_size[1]}'
   return [
     f'Plan for {taken.input_path}: {taken.num_images} images, {taken.num_boxes} boxes, {len(taken.names)} classes.',
     f'Budget: {budget.minutes:g} minutes on this {budget.device.upper()}.',
     f"Anchors: {100 * after.coverage:.1f} % of the boxes are covered at {size}; RetinaNet's own would cover"
     f' {100 * before.coverage:.1f} %.',
+    *([met] if met else []),
     *(f'Note: {warning}' for warning in warnings),
     'Every value can be changed; the reasons are those of the rules in docs/plan.md.',
   ]
 
 
 def _warnings(taken, choices, start):
-  if not start.weights:
+  if start.is_shipped:
     yield (
-      'no pretrained weights. From random values the same accuracy takes several times the images; give'
-      ' --backbone_weights=FILE, the Keras file of MobileNetV2 without the top'
-      ' (tf_keras.applications.MobileNetV2(include_top=False) downloads it to ~/.keras/models).'
+      'no ImageNet weights on this machine, and they could not be downloaded. Training starts from the backbone of the'
+      f' blood-cell detector, which comes with the package; {_BETTER}'
     )
+  elif not start.weights:
+    yield (f'no pretrained weights. From random values the same accuracy takes several times the images; {_BETTER}')
   if taken.num_images < FEW_IMAGES:
     yield f'{taken.num_images} images are few; AP on new images will vary a lot from run to run.'
   name, count = taken.fewest

@@ -25,6 +25,7 @@ from typing import Any
 
 from nasfpn_tf.fit.plan import anchors as anchors_lib
 from nasfpn_tf.fit.plan.fingerprint import Fingerprint
+from nasfpn_tf.fit.plan.start import Start
 
 # Levels in the order of their cost, and what the sides of the input are multiples of.
 LEVELS = ((3, 6), (3, 7), (2, 6))
@@ -52,12 +53,16 @@ class Budget:
     pixels_per_second: training throughput, images/s times pixels of the input, measured.
     device: 'cpu', 'gpu' or 'tpu'.
     bfloat16: whether the device computes bfloat16 faster than float32.
+    most_pixels: of the input, for a target latency; None: no limit.
+    most_repeats: pyramids, for a target latency; None: no limit.
   """
 
   minutes: float
   pixels_per_second: float
   device: str = 'cpu'
   bfloat16: bool = False
+  most_pixels: float | None = None
+  most_repeats: int | None = None
 
   def images(self, height: int, width: int) -> float:
     """Returns how many images of that size training can process in its share of the minutes."""
@@ -79,27 +84,6 @@ class Choice:
   reason: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Start:
-  """Starting point of a training, with settings known to work from there.
-
-  Attributes:
-    weights: file of ImageNet weights of MobileNetV2; None: random values.
-    epochs: passes over the images that training should have.
-    images: images that it should show at least, however few there are.
-    most_images: images that are enough, however many there are.
-    most_epochs: beyond which nothing was gained.
-    batch: images in a step on a CPU.
-  """
-
-  weights: str | None
-  epochs: int
-  images: int
-  most_images: int
-  most_epochs: int
-  batch: int
-
-
 def check_minutes(minutes: float) -> None:
   """Refuses a budget in which nothing can be trained.
 
@@ -113,11 +97,6 @@ def check_minutes(minutes: float) -> None:
     )
 
 
-def start_from(weights: str | None) -> Start:
-  """Returns the starting point with a file of weights, or without one."""
-  return Start(weights, 40, 6400, 20000, 150, 8) if weights else Start(None, 60, 24000, 70000, 300, 16)
-
-
 def choose(fingerprint: Fingerprint, budget: Budget, start: Start) -> tuple[list[Choice], anchors_lib.Anchors]:
   """Applies all rules.
 
@@ -129,7 +108,7 @@ def choose(fingerprint: Fingerprint, budget: Budget, start: Start) -> tuple[list
   choices = [
     *_size(fingerprint, budget, input_size),
     *_anchors(anchors, why_levels),
-    *_network(start),
+    *_network(budget, start),
     *_post_processing(fingerprint),
     *_norms(batch),
     *_data(fingerprint, start, batch),
@@ -142,7 +121,8 @@ def affordable_size(fingerprint: Fingerprint, budget: Budget, start: Start, stri
   """Finds the largest input (height, width) that the budget allows, in multiples of `stride`.
 
   It has the proportions of the images and is no larger than they are, unless objects are small. However short the
-  budget, the smallest tenth of the objects keeps `VISIBLE` pixels if the images have them.
+  budget, the smallest tenth of the objects keeps `VISIBLE` pixels if the images have them. `budget.most_pixels` limits
+  all of that.
   """
   height, width = fingerprint.image_size
   shown = min(max(start.epochs * fingerprint.num_images, start.images), start.most_images)
@@ -152,7 +132,11 @@ def affordable_size(fingerprint: Fingerprint, budget: Budget, start: Start, stri
   most = 1.0 if smallest >= SMALL_OBJECT else min(2.0, SMALL_OBJECT / smallest)
   least = min(most, max(SHORTEST_SIDE / min(height, width), VISIBLE / smallest))
   scale = min(max(scale, least), most)
-  return tuple(max(stride, round(side * scale / stride) * stride) for side in (height, width))
+  size = tuple(max(stride, round(side * scale / stride) * stride) for side in (height, width))
+  if budget.most_pixels is None or math.prod(size) <= budget.most_pixels:
+    return size
+  scale = math.sqrt(budget.most_pixels / (height * width))
+  return tuple(max(stride, math.floor(side * scale / stride) * stride) for side in (height, width))
 
 
 def _smallest_side(fingerprint: Fingerprint) -> float:
@@ -167,6 +151,8 @@ def _levels(fingerprint, budget, start) -> tuple[tuple[int, int], anchors_lib.An
   for min_level, max_level in LEVELS:
     size = affordable_size(fingerprint, budget, start, 2**max_level)
     found.append((size, anchors_lib.choose(size, min_level, max_level, fingerprint.boxes, fingerprint.sizes)))
+  if budget.most_pixels is not None:
+    found = [entry for entry in found if math.prod(entry[0]) <= budget.most_pixels] or found[:1]
   coarser = [entry for entry in found if entry[1].grid.min_level > 2]
   best = max(anchors.coverage for _, anchors in coarser)
   if max(anchors.coverage for _, anchors in found) < best + FINER:
@@ -207,16 +193,17 @@ def _anchors(anchors, why_levels) -> Iterator[Choice]:
   )
 
 
-def _network(start) -> Iterator[Choice]:
+def _network(budget, start) -> Iterator[Choice]:
   if start.weights:
     applications = {'name': 'mobilenet_v2', 'weights': start.weights, 'norm_momentum': 0.97, 'frozen_level': 2}
     backbone = {'type': 'applications', 'applications': applications}
-    yield Choice('task.model.backbone', backbone, 'ImageNet weights; the stem stays as loaded, which saves a third')
-    yield Choice('task.backbone_lr_multiplier', 0.33, 'pretrained layers move less than new ones')
+    source = "the blood-cell detector's weights" if start.is_shipped else 'ImageNet weights'
+    yield Choice('task.model.backbone', backbone, f'{source}; the stem stays as loaded, which saves a third')
   else:
     backbone = {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}}
     yield Choice('task.model.backbone', backbone, 'from scratch a small network sees more images in the same time')
   repeats, filters = (3, 64) if start.weights else (2, 48)
+  repeats = min(repeats, budget.most_repeats or repeats)
   pyramid = {
     'topology': 'nas_fpn',
     'num_repeats': repeats,
@@ -312,7 +299,7 @@ def _schedule(fingerprint, budget, start, batch, input_size) -> Iterator[Choice]
   yield Choice(
     f'{optimizer}.optimizer', {'type': 'adam', 'adam': {'global_clipnorm': 10.0}}, 'robust without tuning; clipping'
   )
-  rate = 0.0015 if start.weights else 0.01
+  rate = 0.003 if start.weights else 0.01
   cosine = {'type': 'cosine', 'cosine': {'initial_learning_rate': rate, 'decay_steps': steps}}
   yield Choice(f'{optimizer}.learning_rate', cosine, 'of the recipe of the same backbone')
   warm_up = {'warmup_steps': max(1, round(0.03 * steps)), 'warmup_learning_rate': round(rate / 10, 6)}

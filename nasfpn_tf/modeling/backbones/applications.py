@@ -154,7 +154,8 @@ class ApplicationsBackbone(tf_keras.Model):
     name: one of `NAMES`.
     input_shape: (height, width, 3) of the images.
     alpha: width multiplier, for the MobileNets.
-    weights: 'imagenet' (downloaded by tf_keras), the path of a Keras .h5 weight file, or 'none'.
+    weights: 'imagenet' (downloaded by tf_keras), the path of a Keras .h5 weight file, 'blood_cells' (those of the
+      detector of that name, which come with the package), or 'none'.
     norm_momentum: momentum of the batch norms; 0 keeps the library's.
     use_sync_bn: synchronize the batch norms across replicas.
     frozen_level: layers up to the feature of this level are not trained, and their batch norms use the stored

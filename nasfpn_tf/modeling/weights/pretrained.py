@@ -11,7 +11,10 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The weights that a backbone starts from: those of a Keras file, or none."""
+"""The weights that a backbone starts from: those of a Keras file, those that come with the package, or none."""
+
+import importlib.resources
+import os
 
 import h5py
 import tensorflow as tf
@@ -20,7 +23,10 @@ from absl import logging
 from tf_keras.src.saving.legacy import hdf5_format
 
 from nasfpn_tf import config
+from nasfpn_tf.modeling.weights import compact
 from nasfpn_tf.modeling.weights.load_report import LoadReport
+
+SHIPPED = {'blood_cells': 'pretrained/blood_cells_backbone.npz'}  # Name -> file in the package.
 
 
 def without_pretrained_weights(model_config: config.Detector) -> config.Detector:
@@ -35,19 +41,23 @@ def without_pretrained_weights(model_config: config.Detector) -> config.Detector
 
 
 def load_weights(network: tf_keras.Model, path: str) -> LoadReport:
-  """Sets the variables of a network from a Keras .h5 file, layer by layer by name.
+  """Sets the variables of a network from a file, layer by layer by name.
 
   Args:
     network: the network; every one of its variables has to be in the file.
-    path: what `save_weights` or `save` wrote in HDF5.
+    path: what `save_weights` or `save` wrote in HDF5, a file of `compact.save_weights`, or one of `SHIPPED`.
 
   Returns:
     What was set, and which layers of the file were not needed.
 
   Raises:
-    OSError: if the file is missing or not HDF5.
+    OSError: if the file is missing or not of its format.
     ValueError: naming the file, and the first layers or variables that are missing or have another shape.
   """
+  if path in SHIPPED:
+    path = os.fspath(importlib.resources.files('nasfpn_tf') / SHIPPED[path])
+  if path.endswith(compact.SUFFIX):
+    return compact.load_weights(network, path)
   if not tf.io.gfile.exists(path):
     raise FileNotFoundError(f'weight file {path!r} does not exist.')
   problems, matched, values = [], [], []

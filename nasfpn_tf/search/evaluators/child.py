@@ -132,7 +132,7 @@ class ChildConfig:
     """Measures the cost of the child of `experiment_of`, in the unit of `cost`."""
     model = recipe.complete(params, _MODE).params.task.model
     if self.cost == 'latency_ms':
-      from nasfpn_tf.search.evaluators import latency
+      from nasfpn_tf.modeling import latency
 
       return latency.measure_ms(model)
     return float(multiply_adds(model))

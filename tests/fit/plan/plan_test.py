@@ -33,7 +33,7 @@ def prefix(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def made(prefix):
-  return plan.make(f'{prefix}-*', 5, pixels_per_second=2e5, validation_path=f'{prefix}-*', progress=False)
+  return plan.make(f'{prefix}-*', 5, 'none', pixels_per_second=2e5, validation_path=f'{prefix}-*', progress=False)
 
 
 def test_every_line_has_a_reason(made):
@@ -46,7 +46,7 @@ def test_every_line_has_a_reason(made):
 
 
 def test_the_same_fingerprint_gives_the_same_plan(made, prefix):
-  again = plan.make(f'{prefix}-*', 5, pixels_per_second=2e5, validation_path=f'{prefix}-*', progress=False)
+  again = plan.make(f'{prefix}-*', 5, 'none', pixels_per_second=2e5, validation_path=f'{prefix}-*', progress=False)
   assert again.text == made.text
 
 
@@ -55,6 +55,13 @@ def test_it_says_what_is_missing(made):
   assert 'no pretrained weights' in notes and '--backbone_weights=FILE' in notes and '8 images are few' in notes
   head = made.text.partition('experiment:')[0]
   assert all(warning in head for warning in made.warnings)
+
+
+def test_the_shipped_start_and_a_latency_are_told(prefix):
+  made = plan.make(f'{prefix}-*', 5, 'blood_cells', pixels_per_second=2e5, progress=False, target_latency_ms=10_000.0)
+  assert 'weights: blood_cells' in made.text and "the blood-cell detector's weights" in made.text
+  assert 'the target is 10000 ms' in made.text
+  assert 'starts from the backbone of the blood-cell detector' in ' '.join(made.warnings)
 
 
 def test_it_trains(made, tmp_path):
@@ -89,12 +96,13 @@ def test_throughput_is_measured_on_the_records(made, tmp_path):
   [
     ({'minutes': 0}, r'--minutes=0: a positive number'),
     ({'minutes': 1}, r'--minutes=1 is too short.* --minutes=3 tries'),
+    ({'target_latency_ms': 0.0}, r'--target_latency_ms=0: a positive number'),
     ({'weights': 'no.h5'}, r'--backbone_weights=no\.h5: there is no such'),
   ],
 )
 def test_bad_settings_are_explained(prefix, kwargs, message):
   with pytest.raises(ValueError, match=message):
-    plan.make(f'{prefix}-*', **{'minutes': 5, 'pixels_per_second': 1e6, 'progress': False, **kwargs})
+    plan.make(f'{prefix}-*', **{'minutes': 5, 'weights': 'none', 'pixels_per_second': 1e6, 'progress': False, **kwargs})
 
 
 def test_a_key_is_chosen_once():
@@ -106,6 +114,7 @@ def test_a_key_is_chosen_once():
 
 def test_the_command(prefix, tmp_path):
   command = [sys.executable, 'scripts/plan.py', f'--input_path={prefix}-*', '--minutes=3', '--images_per_second=20',
+             '--backbone_weights=none',
              f'--output={tmp_path}/deep/mine.yaml']  # fmt: skip
   result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=testing.repo_root())
   assert result.returncode == 0, result.stderr

@@ -13,14 +13,18 @@
 # limitations under the License.
 """The rules of a plan, on data sets that differ in one thing."""
 
+import dataclasses
+import math
+
 import pytest
 
 from nasfpn_tf.data.input.anchors import AnchorGrid
 from nasfpn_tf.fit.plan import anchors, rules
+from nasfpn_tf.fit.plan import start as start_lib
 from tests.fit.plan import fingerprints
 
 BUDGET = rules.Budget(minutes=30, pixels_per_second=2e6)
-PRETRAINED = rules.start_from('weights.h5')
+PRETRAINED = start_lib.start_from('weights.h5')
 
 
 def chosen(fingerprint, budget=BUDGET, start=PRETRAINED):
@@ -41,7 +45,7 @@ def chosen(fingerprint, budget=BUDGET, start=PRETRAINED):
     {'num_images': 10, 'num_boxes': 30},
   ],
 )
-@pytest.mark.parametrize('start', [PRETRAINED, rules.start_from(None)])
+@pytest.mark.parametrize('start', [PRETRAINED, start_lib.start_from(None)])
 def test_a_plan_fits_its_data(kwargs, start):
   fingerprint = fingerprints.make(**kwargs)
   choices, found = rules.choose(fingerprint, BUDGET, start)
@@ -114,3 +118,11 @@ def test_the_batch_is_no_larger_than_the_data():
   values = chosen(fingerprints.make(num_images=3))
   assert values['task.train_data.global_batch_size'] == 3
   assert chosen(fingerprints.make(), rules.Budget(30, 1e8, 'tpu'))['task.train_data.global_batch_size'] == 64
+
+
+def test_a_limit_of_pixels_goes_before_everything_else():
+  fingerprint = fingerprints.make(sides=(8, 12))
+  free = math.prod(chosen(fingerprint)['task.model.input_size'][:2])
+  limited = chosen(fingerprint, dataclasses.replace(BUDGET, most_pixels=free / 3, most_repeats=1))
+  assert math.prod(limited['task.model.input_size'][:2]) <= free / 3
+  assert limited['task.model.decoder.feature_pyramid']['num_repeats'] == 1
