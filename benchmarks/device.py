@@ -40,9 +40,7 @@ from benchmarks import side_by_side
 from nasfpn_tf import failure, whole_file
 from nasfpn_tf.data import progress
 
-_OUTPUT = flags.DEFINE_string('output', None, 'JSON file to write.')
-_QUICK = flags.DEFINE_bool('quick', False, 'Small networks and few calls: shows that it runs, its ratios say little.')
-_ROWS = flags.DEFINE_list('rows', [], 'Names of the rows to measure; unset: all.')
+FLAGS = flags.FLAGS
 
 _LITE = ('--num_filters=64', '--separable')
 _MOBILE = ('--backbone=mobilenet', *_LITE)
@@ -157,30 +155,53 @@ def describe_device() -> dict[str, Any]:
   return {**json.loads(found[1]), 'tf_models_official': metadata.version('tf-models-official')}
 
 
+def measure(output: str, rows: Sequence[str] = (), quick: bool = False) -> dict[str, Any]:
+  """Measures rows and writes them, after each, into a JSON file; returns what it holds.
+
+  Args:
+    output: the file.
+    rows: names of the rows; empty: all.
+    quick: small networks and few calls.
+
+  Raises:
+    ValueError: a row is unknown, or TensorFlow does not start.
+  """
+  names = [name for name, *_ in _TABLE] + [_RECIPE]
+  unknown = sorted(set(rows) - set(names))
+  if unknown:
+    raise ValueError(f'--rows: there is no {", ".join(unknown)}; there are {", ".join(names)}.')
+  result = {'format': 1, 'kind': 'device', **describe_device(), 'machine': side_by_side.machine()}
+  result |= {'quick': quick, 'rows': {}}
+  chosen = [name for name in names if name in (rows or names)]
+  table = {name: (module, options, reduced) for name, module, options, reduced in _TABLE}
+  for name in progress.track(chosen, len(chosen), 'device: rows'):
+    if name == _RECIPE:
+      result['rows'][name] = run_recipe(quick)
+    else:
+      module, options, reduced = table[name]
+      result['rows'][name] = run_row(
+        ['-m', f'benchmarks.{module}', *(reduced if quick and reduced is not None else options)]
+      )
+    whole_file.write_json(output, result)
+  return result
+
+
+def define_flags() -> None:
+  """Defines the flags, not on import because other programs have flags of the same names."""
+  flags.DEFINE_string('output', None, 'JSON file to write.', required=True)
+  flags.DEFINE_bool('quick', False, 'Small networks and few calls: shows that it runs, its ratios say little.')
+  flags.DEFINE_list('rows', [], 'Names of the rows to measure; unset: all.')
+
+
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   with failure.told('device'):
-    names = [name for name, *_ in _TABLE] + [_RECIPE]
-    unknown = sorted(set(_ROWS.value) - set(names))
-    if unknown:
-      raise ValueError(f'--rows: there is no {", ".join(unknown)}; there are {", ".join(names)}.')
-    result = {'format': 1, 'kind': 'device', **describe_device(), 'machine': side_by_side.machine()}
-    result |= {'quick': _QUICK.value, 'rows': {}}
-    chosen = [name for name in names if name in (_ROWS.value or names)]
-    table = {name: (module, options, quick) for name, module, options, quick in _TABLE}
-    for name in progress.track(chosen, len(chosen), 'device: rows'):
-      if name == _RECIPE:
-        result['rows'][name] = run_recipe(_QUICK.value)
-      else:
-        module, options, quick = table[name]
-        options = quick if _QUICK.value and quick is not None else options
-        result['rows'][name] = run_row(['-m', f'benchmarks.{module}', *options])
-      whole_file.write_json(_OUTPUT.value, result)
+    result = measure(FLAGS.output, FLAGS.rows, FLAGS.quick)
   for name, row in result['rows'].items():
     print(f'{name}: {row.get("error") or "measured"}, {row["seconds"]:.0f} s')
 
 
 if __name__ == '__main__':
-  flags.mark_flag_as_required('output')
+  define_flags()
   app.run(main)

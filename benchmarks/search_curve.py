@@ -27,9 +27,6 @@ from absl import app, flags
 from nasfpn_tf.report import charts, curves
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list('searches', [], 'NAME=SEARCH_DIR of each.')
-flags.DEFINE_integer('window', 20, 'Samples of the moving average.', lower_bound=1)
-flags.DEFINE_string('output', None, 'File to write: .svg or .png.', required=True)
 
 
 def rewards_of(search_dir):
@@ -62,6 +59,13 @@ def draw(searches, window, path):
   chart.save(path)
 
 
+def define_flags() -> None:
+  """Defines the flags, not on import because other programs have flags of the same names."""
+  flags.DEFINE_list('searches', [], 'NAME=SEARCH_DIR of each.')
+  flags.DEFINE_integer('window', 20, 'Samples of the moving average.', lower_bound=1)
+  flags.DEFINE_string('output', None, 'File to write: .svg or .png.', required=True)
+
+
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
@@ -78,4 +82,5 @@ def main(argv):
 
 
 if __name__ == '__main__':
+  define_flags()
   app.run(main)

@@ -61,7 +61,7 @@ class LadderSpace(SearchSpace):
   def read(self, architecture):
     return topology.PyramidSpec.from_dict(architecture)
 
-  def picture(self, architecture):
+  def drawing(self, architecture):
     return topology.svg(self.read(architecture))
 
   def to_json(self):
