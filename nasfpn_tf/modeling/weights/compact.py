@@ -20,6 +20,7 @@ the blood-cell detector travels with the package, a start for trainings on machi
 import io
 import os
 import zipfile
+import zlib
 
 import numpy as np
 import tf_keras
@@ -73,7 +74,7 @@ def load_weights(network: tf_keras.Model, path: str) -> LoadReport:
   try:
     with np.load(path, allow_pickle=False) as file:
       stored = dict(file)
-  except (OSError, ValueError, zipfile.BadZipFile) as e:
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
     raise OSError(f'weight file {path!r} cannot be read as .npz: {e}.') from e
   matched, values, problems = [], [], []
   for layer in network.layers:
