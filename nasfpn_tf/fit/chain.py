@@ -244,9 +244,3 @@ def next_commands(fit: Fit) -> Sequence[str]:
     f'{scripts}/fit.sh {detector.shown_path(fit.request.data)} --minutes={2 * fit.request.minutes:g}'
     f' --output_dir={longer}',
   ]
-
-
-def params_of(fit: Fit) -> tuple[int, int]:
-  """Returns (repeats, filters) of the trained pyramid."""
-  pyramid = yaml.safe_load(fit.plan.read_text(encoding='utf-8'))['task']['model']['decoder']
-  return pyramid['feature_pyramid']['num_repeats'], pyramid['feature_pyramid']['num_filters']

@@ -46,7 +46,6 @@ class Detector(abc.ABC):
 
   title: str
   command: str  # Makes everything; shown in the report.
-  repeats, filters = 2, 48  # Of the pyramid.
   judged_on = 'val'  # The split that the forms are evaluated on.
 
   def __init__(self, output_dir: pathlib.Path):

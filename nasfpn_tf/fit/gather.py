@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+import yaml
+
 import nasfpn_tf
 from nasfpn_tf import processor, topology, whole_file
 from nasfpn_tf.chain import steps
@@ -48,6 +50,8 @@ def write_report(made: detector_lib.Detector, results: Sequence[steps.Result]) -
     for form, evaluation in zip(made.forms, evaluations, strict=True)
   ]
   spec = topology.PyramidSpec.from_dict(_read(made.model_dir / 'topology.json'))
+  settings = (made.model_dir / 'params.yaml').read_text(encoding='utf-8')
+  pyramid = yaml.safe_load(settings)['task']['model']['decoder']['feature_pyramid']
   text = detector.render(
     detector.DetectorReport(
       title=made.title,
@@ -59,11 +63,10 @@ def write_report(made: detector_lib.Detector, results: Sequence[steps.Result]) -
       latency_note=_latency_note(evaluations),
       loss=loss_curves(_read_lines(made.model_dir / 'train_history.jsonl')),
       accuracy=accuracy_curves(_read_lines(made.model_dir / 'eval_history.jsonl')),
-      topology=topology.svg(spec),
-      topology_note=f'One repeat of the pyramid; the detector stacks {made.repeats}. Every cell is a separable 3x3'
-      f' convolution of {made.filters} filters here.',
+      topology=topology.svg(spec, pyramid.get('residual', False)),
+      topology_note=_topology_note(pyramid),
       steps=[(r.step.title, r.seconds, r.summary) for r in results],
-      settings=(made.model_dir / 'params.yaml').read_text(encoding='utf-8'),
+      settings=settings,
       commands=[
         ('In the project:', made.command),
         *((r.step.title, '\n'.join(shown_command(c) for c in r.step.commands)) for r in results),
@@ -95,6 +98,16 @@ def shown_command(command: Sequence[str]) -> str:
   """Formats a command line as typed in the project's root, with relative paths where possible."""
   words = ['python', *command[1:]]
   return steps.quote([word.replace(f'{detector_lib.PROJECT}{os.sep}', '') for word in words])
+
+
+def _topology_note(pyramid: dict[str, Any]) -> str:
+  """Describes what the drawing does not show of a pyramid's settings."""
+  repeats, filters = pyramid['num_repeats'], pyramid['num_filters']
+  convolution = 'separable 3x3' if pyramid.get('use_separable_conv') else '3x3'
+  note = (
+    f'One repeat of the pyramid; the detector stacks {repeats}, with {filters} filters and {convolution} convolutions.'
+  )
+  return note + (' Each output adds the input of its level.' if pyramid.get('residual') else '')
 
 
 def environment() -> dict[str, str]:

@@ -13,6 +13,7 @@
 # limitations under the License.
 """Runs a fit, and lists the files that it made."""
 
+import functools
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -29,11 +30,7 @@ def run(fit: chain.Fit, stream: TextIO | None = None) -> None:
   fit.output_dir.mkdir(parents=True, exist_ok=True)
   fit.write_listing()
 
-  def report(results: Sequence[steps.Result]) -> None:
-    fit.repeats, fit.filters = chain.params_of(fit)
-    gather.write_report(fit, results)
-
   def last_words(results: Sequence[steps.Result]) -> str:
     return detector.summary(fit, results, ['Next:', *(f'  {command}' for command in chain.next_commands(fit))])
 
-  detector.run_chain(fit, stream, report, last_words)
+  detector.run_chain(fit, stream, functools.partial(gather.write_report, fit), last_words)

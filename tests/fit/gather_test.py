@@ -63,7 +63,9 @@ def quickstart(tmp_path):
   evaluations = [{'step': s, 'AP': 0.1 * s, 'AP50': 0.2 * s, 'AP75': 0.1 * s} for s in (1, 3)]
   _write(plan.model_dir / 'eval_history.jsonl', ''.join(json.dumps(line) + '\n' for line in evaluations))
   _write(plan.model_dir / 'topology.json', topology.get('nas_fpn').to_dict())
-  _write(plan.model_dir / 'params.yaml', 'task: {the_settings: 1}\n')
+  pyramid = 'num_repeats: 3, num_filters: 24, use_separable_conv: true, residual: true'
+  settings = f'task: {{the_settings: 1, model: {{decoder: {{feature_pyramid: {{{pyramid}}}}}}}}}\n'
+  _write(plan.model_dir / 'params.yaml', settings)
   return plan
 
 
@@ -75,6 +77,8 @@ def test_the_report_shows_what_the_files_say(quickstart):
     assert form.name in text
   for words in ('60.0', '57.0', '8.0 ms', '1 min 01 s', 'result of train', 'the_settings', 'seven .75', 'P7</text>'):
     assert words in text, words
+  assert 'stacks 3, with 24 filters and separable 3x3 convolutions. Each output adds' in text
+  assert topology.svg(topology.get('nas_fpn'), residual=True).strip() in text
   assert text.count('class="b-truth"') == 2
   assert text.count('class="b-good"') == 3  # Found by three of the four forms ...
   assert text.count('class="b-missed"') == 1 + 4  # ... and missed by the fourth; the second image's by all.
