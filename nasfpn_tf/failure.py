@@ -24,7 +24,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-from absl import logging
+from absl import flags, logging
 
 # What TensorFlow and gin add to a message: the graph's nodes, the call that failed inside of which.
 _ADDED = re.compile(r'\n\s*\[\[|\n\s*In call to configurable|\n\nOriginal stack trace|\[Op:|\nDetected at node')
@@ -40,6 +40,8 @@ class ExpectedError(RuntimeError):
 def told(program: str, interrupted: str | None = None, lines: bool = False) -> Iterator[None]:
   """Ends `program` with status 1 and one line if what is inside raises an expected error.
 
+  What libraries log for information is hidden unless --verbosity is given.
+
   Args:
     program: its name, which the line begins with.
     interrupted: the line after Ctrl-C; None: Python's own.
@@ -49,6 +51,8 @@ def told(program: str, interrupted: str | None = None, lines: bool = False) -> I
     with failure.told('predict'):
       predictor = predict.load_predictor(FLAGS.model)
   """
+  if flags.FLAGS.is_parsed() and not flags.FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.WARNING)
   try:
     yield
   except BrokenPipeError:  # The reader, `head` perhaps, has what it wanted.

@@ -21,7 +21,7 @@ A .tflite, a SavedModel, the model_dir of a training or an .onnx: parameters, mu
 image and of the parts of the network, memory, and with --input_path COCO's metrics.
 """
 
-from absl import app, flags, logging
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 
@@ -60,8 +60,6 @@ def main(argv):
   from nasfpn_tf import failure
   from nasfpn_tf.frontier import adb, benchmark, record
 
-  if not FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.WARNING)
   with failure.told('benchmark'):
     if not FLAGS.records.endswith('.jsonl'):
       raise ValueError(f'--records={FLAGS.records}: the name must end in .jsonl, a record a line.')

@@ -26,7 +26,7 @@ import functools
 import json
 import os
 
-from absl import app, flags, logging
+from absl import app, flags
 
 from nasfpn_tf.artifacts import signatures
 
@@ -73,8 +73,6 @@ def main(argv):
   from nasfpn_tf.data.records import manifest
   from nasfpn_tf.export import saved_model, source
 
-  if not FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.WARNING)
   with failure.told('export_saved_model'):
     size = source.parse_size(FLAGS.input_image_size)
     if FLAGS.input_path:

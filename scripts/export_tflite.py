@@ -24,7 +24,7 @@ The file is run and compared with the model before it gets its name; its JSON fi
 import functools
 import os
 
-from absl import app, flags, logging
+from absl import app, flags
 
 from nasfpn_tf.artifacts import signatures
 
@@ -76,8 +76,6 @@ def main(argv):
   from nasfpn_tf.data.records import manifest
   from nasfpn_tf.export import calibration, source, tflite
 
-  if not FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.WARNING)
   with failure.told('export_tflite'):
     options = tflite.Options(
       quant_type=FLAGS.quant_type,

@@ -21,7 +21,7 @@ import_weights.py --from=tpu --checkpoint=r50-nasfpn/model.ckpt --output_dir=run
 The directory evaluates, predicts, exports, and is a task.init_checkpoint for other classes, as that of a training.
 """
 
-from absl import app, flags, logging
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 # The attribute of a flag is its name, and `from` is a keyword of Python.
@@ -43,8 +43,6 @@ def main(argv):
   from nasfpn_tf import failure
   from nasfpn_tf.public_weights import importing  # After the flags are read: TensorFlow takes seconds to load.
 
-  if not FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.WARNING)
   with failure.told('import_weights', 'import_weights: stopped; a download goes on where it stopped.'):
     report = importing.import_published(
       FLAGS['from'].value,

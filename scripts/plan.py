@@ -19,12 +19,9 @@ python scripts/train.py --config_file=my.yaml --model_dir=runs/mine \
   --params_override='task.validation_data.input_path=records/val-*'
 """
 
-import os
 import sys
 
 from absl import app, flags
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('input_path', None, "Training records: 'P-*'.")

@@ -26,7 +26,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from absl import app, flags, logging
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'model_dir of a training, a SavedModel or the directory of its versions, a .tflite.')
@@ -65,8 +65,6 @@ def main(argv):
   from nasfpn_tf import failure
   from nasfpn_tf.predict import stopping
 
-  if not FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.WARNING)
   with stopping.ends('predict'), failure.told('predict'):
     unreadable = _predict(references)
   if unreadable:

@@ -23,7 +23,7 @@ The same command resumes a run that was stopped. --mode=eval evaluates the lates
 import logging as std_logging
 import os
 
-from absl import app, flags, logging
+from absl import app, flags
 
 from nasfpn_tf import startup
 
@@ -51,7 +51,6 @@ def main(argv):
   from nasfpn_tf.training import strategy, trainer
 
   if not FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.WARNING)
     std_logging.getLogger('tensorflow').setLevel('ERROR')
   config_files = FLAGS.config_file
   if not config_files and FLAGS.mode == 'eval' and os.path.exists(os.path.join(FLAGS.model_dir, 'params.yaml')):

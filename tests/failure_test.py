@@ -14,6 +14,9 @@
 
 """Errors are told in one line, without the machinery around them."""
 
+import subprocess
+import sys
+
 import pytest
 import tensorflow as tf
 
@@ -91,3 +94,14 @@ def test_ctrl_c():
     _raise(KeyboardInterrupt())
   with pytest.raises(KeyboardInterrupt), failure.told('try'):
     _raise(KeyboardInterrupt())
+
+
+@pytest.mark.parametrize('arguments, shown', [([], ''), (['--verbosity=0'], 'loaded 3 variables')])
+def test_commands_hide_what_libraries_log_unless_asked(arguments, shown):
+  program = (
+    'from absl import app, logging\nfrom nasfpn_tf import failure\n'
+    'def main(_):\n  with failure.told("try"):\n    logging.info("loaded 3 variables")\n'
+    'app.run(main)\n'
+  )
+  done = subprocess.run([sys.executable, '-c', program, *arguments], capture_output=True, text=True, check=True)
+  assert done.stderr == '' if not shown else shown in done.stderr

@@ -93,7 +93,7 @@ ONLY = {
 # Package -> the places that may import it.
 RESERVED = {
   'absl.app': ('scripts/', 'benchmarks/'),
-  'absl.flags': ('scripts/', 'benchmarks/'),
+  'absl.flags': ('scripts/', 'benchmarks/', 'nasfpn_tf/failure.py'),
   'keras_cv': ('nasfpn_tf/interop/', 'tests/', 'benchmarks/'),
   'gin': (),
   'keras': (),

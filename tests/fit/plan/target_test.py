@@ -58,6 +58,20 @@ def test_the_input_shrinks_until_the_target_is_met(clock):
   assert pixels > 0.5 * 14.0 / 1.6 * 1e4  # Not much smaller than it has to be.
 
 
+@pytest.mark.parametrize('load', [3.0, 10.0])
+def test_a_measurement_that_was_slow_by_chance_does_not_leave_the_target_far_away(monkeypatch, load):
+  calls = []
+
+  def measure(model):
+    calls.append(math.prod(model.input_size[:2]))
+    return (load if len(calls) == 1 else 1.0) * calls[-1] / 1e4
+
+  monkeypatch.setattr(latency, 'measure_ms', measure)
+  budget, sentence = target.meet(15.0, BUDGET, _params_for)
+  pixels = math.prod(_params_for(budget).task.model.input_size[:2])
+  assert 0.6 * 15.0 <= pixels / 1e4 <= 15.0 and len(calls) <= 6 and f'{pixels / 1e4:.1f} ms' in sentence
+
+
 def test_pyramids_go_last(clock):
   smallest = 64 * 64 / 1e4
   budget, _ = target.meet(1.0 + 1.4 * smallest, BUDGET, _params_for)
