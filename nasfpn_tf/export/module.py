@@ -37,6 +37,8 @@ from nasfpn_tf.modeling import postprocess
 NO_GRADIENTS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 # Upsampling and swish have gradients of their own: without them nobody can train on what is loaded.
 WITH_GRADIENTS = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
+# How files of the formats that TensorFlow decodes start, and what they have where they are not cut off.
+_STARTS = {b'\xff\xd8\xff': b'\xff\xd9', b'\x89PNG': b'IEND', b'GIF8': b'', b'BM': b''}
 _DEFAULT_KEY = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
@@ -124,11 +126,11 @@ class DetectionModule(tf.Module):
 
   def detect_bytes(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     """Finds objects in encoded images (string [batch]), which may differ in size; returns what `detect` returns."""
-    return self._map(_decode, inputs)
+    return self._map(_decode, _checked(inputs))
 
   def detect_examples(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     """Finds objects in serialized tf.train.Examples (string [batch]); returns what `detect` returns."""
-    return self._map(lambda example: _decode(_encoded(example)), inputs)
+    return self._map(_decode, _checked(_encoded(inputs)))
 
   def raw(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     """Computes the outputs of the heads before NMS, with static shapes and without image decoding, for other runtimes.
@@ -248,12 +250,28 @@ def variable_tree(trackable: Any) -> tf.Module:
   return copy(trackable)
 
 
+def _checked(encoded: tf.Tensor) -> tf.Tensor:
+  """Returns encoded images (string [batch]); fails with the numbers of those that are none."""
+  whole = tf.zeros_like(encoded, tf.bool)
+  for start, end in _STARTS.items():
+    fits = tf.strings.substr(encoded, 0, len(start)) == start
+    if end:  # Regular expressions would take the bytes for UTF-8.
+      fits &= tf.strings.split(encoded, end).row_lengths() > 1
+    whole |= fits
+  message = tf.strings.format(
+    'images {} of the request (counted from 0) are no whole JPEG, PNG, GIF or BMP: send the others without them',
+    tf.reshape(tf.where(~whole), [-1]),
+  )
+  with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(whole), [message])]):
+    return tf.identity(encoded)
+
+
 def _decode(encoded: tf.Tensor) -> tf.Tensor:
   image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
   image.set_shape([None, None, 3])
   return image
 
 
-def _encoded(example: tf.Tensor) -> tf.Tensor:
-  features = {'image/encoded': tf.io.FixedLenFeature([], tf.string)}
-  return tf.io.parse_single_example(example, features)['image/encoded']
+def _encoded(examples: tf.Tensor) -> tf.Tensor:
+  features = {'image/encoded': tf.io.FixedLenFeature([], tf.string, default_value='')}
+  return tf.io.parse_example(examples, features)['image/encoded']

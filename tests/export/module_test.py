@@ -66,6 +66,25 @@ def test_encoded_pictures_of_several_sizes_in_one_request(exported, forms):
   np.testing.assert_array_equal(both['image_info'][:, 0], [[128, 128], [90, 128]])
 
 
+def test_a_request_with_broken_images_names_them(exported):
+  """Of several images only the broken ones are named, whether they come alone or in examples."""
+  pixels = np.random.default_rng(0).integers(0, 255, [32, 32, 3], np.uint8)
+  good, png = tf.io.encode_jpeg(pixels).numpy(), tf.io.encode_png(pixels).numpy()
+  for run, wrap in ((exported.detect_bytes, lambda encoded: encoded), (exported.detect_examples, _example)):
+    run = tf.function(run)
+    for bad in (b'', b'<html>', good[:-2], good[:50], png[:-12], png[:30]):
+      with pytest.raises(tf.errors.InvalidArgumentError, match=r'images \[1 3\] of the request .* are no whole JPEG'):
+        run(tf.constant([wrap(encoded) for encoded in (good, bad, png, bad)]))
+    assert len(run(tf.constant([wrap(good), wrap(png + b'more')]))['num_detections']) == 2
+  with pytest.raises(tf.errors.InvalidArgumentError, match=r'images \[1\] of the request'):
+    run(tf.constant([_example(good), tf.train.Example().SerializeToString()]))  # An example without an image.
+
+
+def _example(encoded):
+  feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
+  return tf.train.Example(features=tf.train.Features(feature={'image/encoded': feature})).SerializeToString()
+
+
 def test_raw_outputs_lead_to_the_detections(exported, forms):
   image = read_image(str(forms.pictures / '0.jpg'))
   pixels, _ = preprocess.letterbox(image, (128, 128))
