@@ -155,8 +155,8 @@ def _header(taken, budget, before, after, warnings, met) -> list[str]:
 def _warnings(taken, choices, start):
   if start.is_shipped:
     yield (
-      'no ImageNet weights on this machine, and they could not be downloaded. Training starts from the backbone of the'
-      f' blood-cell detector, which comes with the package; {_BETTER}'
+      'training starts from the backbone of the blood-cell detector, which comes with the package, not from ImageNet'
+      f' weights; {_BETTER}'
     )
   elif not start.weights:
     yield (f'no pretrained weights. From random values the same accuracy takes several times the images; {_BETTER}')

@@ -33,6 +33,7 @@ FINER = 0.1  # Coverage that P2 has to add: pyramid and head on it are four time
 SHORTEST_SIDE = 192
 SMALL_OBJECT = 16  # Pixels of the network's input: two positions of P3.
 VISIBLE = 8  # Pixels: one position of P3.
+ENOUGH = 64  # Pixels: where nine objects in ten are larger, more passes teach more than more pixels.
 TRAINING_SHARE = 0.75  # Of the minutes; the rest is evaluation, export, and starting up.
 OTHER_MINUTES = 3.0  # Evaluation, export and starting up take that much, however short the training.
 LEAST_SHARE = 0.4  # Of the minutes that training has in any case.
@@ -40,7 +41,7 @@ LEAST_MINUTES = 3.0
 BATCHES = {'cpu': 8, 'gpu': 16, 'tpu': 64}
 
 # A mirrored sign is another sign, and what is named by its side changes it.
-_SIDED = re.compile(r'(?i)(?<![a-z])(left|right|[a-z0-9]|number|digit|letter|arrow)(?![a-z])')
+_SIDED = re.compile(r'(?i)(?<![a-z])(left|right|number|digit|letter|arrow|sign|speed|limit)(?![a-z])|^([a-z]|\d+)$')
 _COLORS = re.compile(r'(?i)(?<![a-z])(red|green|blue|yellow|orange|white|black|brown|purple|pink|gr[ae]y)(?![a-z])')
 
 
@@ -120,17 +121,23 @@ def choose(fingerprint: Fingerprint, budget: Budget, start: Start) -> tuple[list
 def affordable_size(fingerprint: Fingerprint, budget: Budget, start: Start, stride: int) -> tuple[int, int]:
   """Finds the largest input (height, width) that the budget allows, in multiples of `stride`.
 
-  It has the proportions of the images and is no larger than they are, unless objects are small. However short the
-  budget, the smallest tenth of the objects keeps `VISIBLE` pixels if the images have them. `budget.most_pixels` limits
-  all of that.
+  It has the proportions of the images and is no larger than they are, unless objects are small, nor larger than what
+  shows the smallest tenth of the objects with `ENOUGH` pixels, while there is time for more passes. However short the
+  budget, they keep `VISIBLE` pixels if the images have them. `budget.most_pixels` limits all of that.
   """
   height, width = fingerprint.image_size
   shown = min(max(start.epochs * fingerprint.num_images, start.images), start.most_images)
-  affordable = budget.training_seconds * budget.pixels_per_second / shown
-  scale = math.sqrt(affordable / (height * width))
+  pixels = budget.training_seconds * budget.pixels_per_second / (height * width)
+  scale = math.sqrt(pixels / shown)
   smallest = _smallest_side(fingerprint)
-  most = 1.0 if smallest >= SMALL_OBJECT else min(2.0, SMALL_OBJECT / smallest)
-  least = min(most, max(SHORTEST_SIDE / min(height, width), VISIBLE / smallest))
+  shortest = SHORTEST_SIDE / min(height, width)
+  at_most_passes = math.sqrt(pixels / (start.most_epochs * fingerprint.num_images))
+  most = (
+    min(1.0, max(shortest, ENOUGH / smallest, at_most_passes))
+    if smallest >= SMALL_OBJECT
+    else min(2.0, SMALL_OBJECT / smallest)
+  )
+  least = min(most, max(shortest, VISIBLE / smallest))
   scale = min(max(scale, least), most)
   size = tuple(max(stride, round(side * scale / stride) * stride) for side in (height, width))
   if budget.most_pixels is None or math.prod(size) <= budget.most_pixels:

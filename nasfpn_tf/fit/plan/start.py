@@ -93,7 +93,7 @@ def _have_imagenet() -> bool:
   try:
     tf_keras.utils.get_file(_FILE, _URL, cache_subdir='models')
   except Exception as e:  # tf_keras raises a bare Exception when a download fails.
-    logging.info('no ImageNet weights: %s', e)
+    logging.warning("ImageNet weights are not in Keras' cache and could not be downloaded: %s", e)
     return False
   finally:
     socket.setdefaulttimeout(before)

@@ -93,6 +93,8 @@ def test_shapes_follow_the_boxes():
     (('0', '1', '7'), False, (False, False)),
     (('A', 'B'), False, (False, False)),
     (('upright piano',), True, (True, False)),
+    (('c0', 'type 2'), True, (True, False)),
+    (('speed 30', 'speed 50'), False, (False, False)),
   ],
 )
 def test_flips_only_where_labels_and_boxes_allow_it(names, up_and_down, flips):
@@ -126,3 +128,13 @@ def test_a_limit_of_pixels_goes_before_everything_else():
   limited = chosen(fingerprint, dataclasses.replace(BUDGET, most_pixels=free / 3, most_repeats=1))
   assert math.prod(limited['task.model.input_size'][:2]) <= free / 3
   assert limited['task.model.decoder.feature_pyramid']['num_repeats'] == 1
+
+
+@pytest.mark.parametrize(
+  ('side', 'speed', 'size'),
+  [(200, 2e6, [192, 256, 3]), (128, 2e6, [256, 320, 3]), (40, 2e6, [384, 576, 3]), (200, 1e8, [512, 640, 3])],
+)
+def test_large_objects_need_no_large_input_unless_there_is_time(side, speed, size):
+  fingerprint = fingerprints.make(sides=(side, 1.2 * side), image_size=(480, 640))
+  budget = dataclasses.replace(BUDGET, pixels_per_second=speed)
+  assert chosen(fingerprint, budget)['task.model.input_size'] == size
