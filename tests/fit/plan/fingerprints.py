@@ -19,7 +19,7 @@ from nasfpn_tf.fit.plan.fingerprint import Fingerprint
 
 
 def make(
-  sides=(40, 80), aspects=(0.8, 1.2), image_size=(480, 640), num_images=300, names=('cell',), num_boxes=900, seed=0,
+  sides=(40, 80), aspects=(0.8, 1.2), image_size=(480, 640), num_images=300, names=('cell',), num_boxes=300, seed=0,
   **changes,
 ) -> Fingerprint:  # fmt: skip
   """Boxes with sides and shapes drawn evenly, on a logarithmic scale, from the two ranges, anywhere in the images."""
