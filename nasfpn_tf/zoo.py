@@ -24,7 +24,7 @@ from official.vision.modeling import retinanet_model
 
 from nasfpn_tf.data.records import manifest
 from nasfpn_tf.modeling import detector, precision
-from nasfpn_tf.modeling.weights import pretrained, restore
+from nasfpn_tf.modeling.weights import cache, known, pretrained, restore
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training import params as params_lib
 
@@ -35,12 +35,14 @@ def load_detector(
   params_override: str | Mapping[str, Any] | None = None,
   experiment: str | None = None,
   dtype: str = precision.FLOAT32,
+  weights: str | None = None,
 ) -> retinanet_model.RetinaNetModel:
   """Builds a detector and loads its weights.
 
   Example:
     model = load_detector('r50_nasfpn_7x256_640', checkpoint='runs/coco')
     model = load_detector('runs/blood_cells')  # a model_dir: its own params.yaml and its best checkpoint
+    model = load_detector('r50_nasfpn_7x256_640', weights='coco')  # what scripts/import_weights.py brought here
     detections = model(images, training=False)
 
   Args:
@@ -50,14 +52,21 @@ def load_detector(
     params_override: changes to the configuration, as `--params_override` of train.py.
     experiment: registered experiment that the configuration starts from; None takes the one that its file names.
     dtype: float32 or bfloat16, in which the network computes; weights and detections are float32 in either.
+    weights: 'coco' takes the published detector called `reference` that `scripts/import_weights.py` left on this
+      machine, with the configuration that it was trained with (docs/weights.md).
 
   Returns:
     The built model, as returned by `build_detector`.
 
   Raises:
-    FileNotFoundError: if there is no such name or file; the message lists the nearest names.
+    FileNotFoundError: if there is no such name or file; the message lists the nearest names. Or if the weights have
+      not been imported; the message has the command.
     ValueError: if the configuration is wrong, or the checkpoint does not exist or is of another architecture.
   """
+  if weights is not None:
+    if weights != known.COCO or checkpoint is not None:
+      raise ValueError(f"weights is {weights!r}: it can be 'coco', without a checkpoint.")
+    reference = cache.find(os.fspath(reference))
   params = load_experiment(reference, params_override, experiment)
   if checkpoint is None and os.path.isdir(reference):
     checkpoint = best_checkpoint(reference)

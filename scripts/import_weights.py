@@ -14,7 +14,7 @@
 
 r"""Makes a model directory of a detector that others trained on COCO: docs/weights.md.
 
-import_weights.py --url=r50_nasfpn_7x256_640 --output_dir=runs/r50_nasfpn_coco
+import_weights.py --url=r50_nasfpn_7x256_640
 
 import_weights.py --from=tpu --checkpoint=r50-nasfpn/model.ckpt --output_dir=runs/r50_nasfpn_coco
 
@@ -25,13 +25,18 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 # The attribute of a flag is its name, and `from` is a keyword of Python.
-flags.DEFINE_enum('from', None, ['tpu'], 'Whose checkpoint it is: tpu is tensorflow/tpu, models/official/detection.')
-flags.DEFINE_string('checkpoint', None, 'The published checkpoint: its prefix, or the directory with it.')
-flags.DEFINE_string(
-  'url', None, 'Instead of --checkpoint: a name in the table of docs/weights.md, or the address of a .tar or .tar.gz.'
+flags.DEFINE_enum(
+  'from',
+  None,
+  ['tpu', 'model_garden'],
+  'Whose checkpoint it is: tpu is tensorflow/tpu, models/official/detection; model_garden is official/vision.',
 )
+flags.DEFINE_string('checkpoint', None, 'The published checkpoint: its prefix, or the directory with it.')
+flags.DEFINE_string('url', None, 'A name in the table of docs/weights.md, or the address of a .tar or .tar.gz.')
 flags.DEFINE_string('download_dir', 'downloads', 'Where --url is downloaded to and unpacked.')
-flags.DEFINE_string('output_dir', None, 'The new model directory.')
+flags.DEFINE_string(
+  'output_dir', None, 'The new model directory; unset: with a name as --url, the cache, where weights="coco" finds it.'
+)
 flags.DEFINE_integer(
   'image_size', None, 'Side of the square images it was trained on; unset: that of the name, or 640.', lower_bound=128
 )
@@ -44,7 +49,7 @@ def main(argv):
   from nasfpn_tf.public_weights import importing  # After the flags are read: TensorFlow takes seconds to load.
 
   with failure.told('import_weights', 'import_weights: stopped; a download goes on where it stopped.'):
-    report = importing.import_published(
+    output_dir, report = importing.import_published(
       FLAGS['from'].value,
       FLAGS.output_dir,
       checkpoint=FLAGS.checkpoint,
@@ -53,11 +58,10 @@ def main(argv):
       image_size=FLAGS.image_size,
     )
   print(report)
-  print(f'model directory: {FLAGS.output_dir}')
+  print(f'model directory: {output_dir}')
 
 
 def run():
-  flags.mark_flag_as_required('output_dir')
   app.run(main)
 
 

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
+from nasfpn_tf.modeling.weights import cache, known
 from nasfpn_tf.predict import reading
 from nasfpn_tf.predict.at_exit import AtExit
 from nasfpn_tf.predict.deadline import Deadline
@@ -85,6 +86,7 @@ def load(
   exit_stage: int | None = None,
   deadline_ms: float | None = None,
   trust: bool = False,
+  weights: str | None = None,
 ) -> Detector:
   """Loads a trained detector that takes image files, arrays and PIL images.
 
@@ -102,12 +104,18 @@ def load(
     exit_stage: of an anytime detector: run this exit; None: the last.
     deadline_ms: of an anytime detector: stop refining so that an image's boxes are there after so many milliseconds.
     trust: load a SavedModel whose graph could read or write files, too; see `artifacts.saved_model`.
+    weights: 'coco': `path` is the name of a published detector, e.g. 'r50_nasfpn_7x256_640', that
+      `scripts/import_weights.py` left on this machine (docs/weights.md).
 
   Raises:
-    FileNotFoundError: there is nothing of the kind at `path`.
+    FileNotFoundError: there is nothing of the kind at `path`, or the weights have not been imported.
     ValueError: it is there but broken or not made by this project, or an argument is out of range.
   """
   _checked(score_threshold)
+  if weights is not None:
+    if weights != known.COCO:
+      raise ValueError(f"weights is {weights!r}: it can be 'coco'.")
+    path = cache.find(os.fspath(path))
   predictor = choose_exit(load_predictor(os.fspath(path), checkpoint, trust), exit_stage, deadline_ms)
   return Detector(predictor, score_threshold)
 

@@ -18,13 +18,14 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import detector
+from nasfpn_tf.modeling.weights import cache, known
 from nasfpn_tf.modeling.weights.load_report import LoadReport
-from nasfpn_tf.public_weights import coco, download, known, name_map, tf1_checkpoint, tpu
+from nasfpn_tf.public_weights import coco, download, model_garden, tpu
+from nasfpn_tf.public_weights.contents import Contents
 from nasfpn_tf.training import artifacts, checkpoints
 from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training.recipe import Recipe
@@ -39,27 +40,18 @@ class Framework:
 
   Attributes:
     code: where it is published.
-    read: its checkpoint to {name: value}.
-    model_settings: `task.model` of these, and the checkpoint for messages.
-    parts: of our model, what the rules' paths begin with.
-    rules: which variable is which.
+    open_checkpoint: path, and `task.model` where nothing beside it tells, to its contents.
   """
 
   code: str
-  read: Callable[[str], dict[str, np.ndarray]]
-  model_settings: Callable[[Mapping[str, np.ndarray], str], dict[str, Any]]
-  parts: Callable[[Any], dict[str, Any]]
-  rules: tuple[name_map.Rule, ...]
+  open_checkpoint: Callable[[str, Mapping[str, Any] | None], Contents]
 
 
 FRAMEWORKS = {
-  'tpu': Framework(
-    'https://github.com/tensorflow/tpu/tree/master/models/official/detection',
-    tf1_checkpoint.read,
-    tpu.model_settings,
-    tpu.parts,
-    tpu.RULES,
-  )
+  'tpu': Framework('https://github.com/tensorflow/tpu/tree/master/models/official/detection', tpu.open_checkpoint),
+  'model_garden': Framework(
+    'https://github.com/tensorflow/models/tree/master/official/vision', model_garden.open_checkpoint
+  ),
 }
 
 
@@ -69,6 +61,7 @@ def import_checkpoint(
   output_dir: str,
   input_size: tuple[int, int] = (640, 640),
   origin: Mapping[str, Any] | None = None,
+  known_model: Mapping[str, Any] | None = None,
 ) -> LoadReport:
   """Writes params.yaml, topology.json, labels.json, source.json and a checkpoint, as a training does.
 
@@ -78,6 +71,7 @@ def import_checkpoint(
     output_dir: the model directory; it must not hold checkpoints.
     input_size: height and width of the images that the model was trained on; no variable tells.
     origin: more for source.json, such as address and published AP.
+    known_model: `task.model` where nothing beside the checkpoint tells.
 
   Returns:
     Which variables were set.
@@ -89,11 +83,11 @@ def import_checkpoint(
   if checkpoints.available(output_dir):
     raise ValueError(f'{output_dir} holds checkpoints already: give a new directory.')
   source = FRAMEWORKS[framework]
-  values = source.read(checkpoint)
-  settings = {'input_size': [*input_size, 3], **source.model_settings(values, checkpoint)}
+  contents = source.open_checkpoint(checkpoint, known_model)
+  settings = {'input_size': [*input_size, 3], **contents.settings}
   params = params_lib.load_params('nasfpn_retinanet', params_override={'task': {'model': settings}})
   model = detector.build_detector(params.task.model)
-  report = name_map.assign(model, source.parts(model), values, source.rules, checkpoint)
+  report = contents.fill(model)
 
   known_labels = coco.labels() if params.task.model.num_classes == coco.NUM_IDS + 1 else None
   recipe = Recipe(params, params, known_labels, None, None, None, ())
@@ -105,49 +99,66 @@ def import_checkpoint(
     **(origin or {}),
   }
   checkpoints.write_json(os.path.join(output_dir, SOURCE_FILE), description)
-  written = tf.train.Checkpoint(**model.checkpoint_items)
+  items = {name: item for name, item in model.checkpoint_items.items() if name in (contents.items or (name,))}
+  written = tf.train.Checkpoint(**items)
   manager = tf.train.CheckpointManager(written, output_dir, max_to_keep=1, checkpoint_name=checkpoints.NAME)
   manager.save(checkpoint_number=0)
   return report
 
 
 def import_published(
-  framework: str | None,
-  output_dir: str,
+  framework: str | None = None,
+  output_dir: str | None = None,
   *,
   checkpoint: str | None = None,
   url: str | None = None,
   download_dir: str = 'downloads',
   image_size: int | None = None,
-) -> LoadReport:
+) -> tuple[str, LoadReport]:
   """Imports a checkpoint that is here or that is downloaded; as `import_checkpoint`.
 
   Args:
     framework: whose checkpoint it is; None takes that of the known name.
-    output_dir: the model directory.
-    checkpoint: prefix or directory; or
+    output_dir: the model directory; None takes that of the known name in the cache, where `weights='coco'` and
+      `task.init_checkpoint` look for it.
+    checkpoint: prefix or directory; with a known name as `url`, that checkpoint, which is not downloaded again.
     url: key of `known.KNOWN`, or the address of a tar archive.
     download_dir: where the archive is kept and unpacked, in a directory of its name.
     image_size: side of the images; None takes that of the known name, else 640.
 
+  Returns:
+    The model directory, and which variables were set.
+
   Raises:
     OSError: the download fails.
-    ValueError: `checkpoint` and `url` are both given or both missing, or the name is not known.
+    ValueError: it is not said what to import or where to, or the name is not known.
   """
-  if (checkpoint is None) == (url is None):
-    raise ValueError('give --checkpoint or --url, and not both.')
   entry, origin = None, {}
   if url is not None:
     entry = known.KNOWN.get(url)
     if entry is None and '://' not in url:
       raise ValueError(f'--url {url!r} is neither an address nor a known name; {checking.nearest(url, known.KNOWN)}')
     address = entry.url if entry else url
-    origin = {'url': address} | ({'published_ap': entry.ap, 'note': entry.note} if entry else {})
+    origin = {'url': address}
+    if entry:
+      origin |= {'name': url, 'data': entry.data, 'published': entry.published, 'note': entry.note}
+  if checkpoint is None and url is None:
+    raise ValueError('give --url, or --checkpoint and --from.')
+  if checkpoint is not None and url is not None and entry is None:
+    raise ValueError('give --checkpoint or the address in --url, and not both.')
   framework = framework or (entry and entry.framework)
   if framework is None:
     raise ValueError(f'--from is missing: whose checkpoint it is; {", ".join(FRAMEWORKS)}.')
-  if url is not None:
+  if output_dir is None:
+    if entry is None:
+      raise ValueError('--output_dir is missing: only a known name as --url has a place in the cache.')
+    output_dir = cache.path_of(url)
+  if checkpoint is None:
     archive = download.fetch(address, download_dir)
     checkpoint = download.unpack(archive, archive.removesuffix('.gz').removesuffix('.tar') + '.unpacked')
   size = image_size or (entry.image_size if entry else _IMAGE_SIZE)
-  return import_checkpoint(framework, checkpoint, output_dir, (size, size), origin)
+  if entry and entry.data == known.IMAGENET:
+    size = _IMAGE_SIZE  # Of the detector around it.
+  return output_dir, import_checkpoint(
+    framework, checkpoint, output_dir, (size, size), origin, entry.model if entry else None
+  )

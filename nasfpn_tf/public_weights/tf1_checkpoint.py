@@ -37,14 +37,14 @@ def read(path: str) -> dict[str, np.ndarray]:
     FileNotFoundError: there is no such checkpoint.
     ValueError: it is damaged, it is of TensorFlow 2, or a directory holds several.
   """
-  path = _prefix(path)
+  path = prefix(path)
   try:
     reader = tf.train.load_checkpoint(path)
     names = sorted(reader.get_variable_to_shape_map())
     if '_CHECKPOINTABLE_OBJECT_GRAPH' in names:
       raise ValueError(
-        f'checkpoint {path!r} is of TensorFlow 2, and a checkpoint of TensorFlow 1 is wanted: give it to'
-        ' task.init_checkpoint if it is of Model Garden or of this project.'
+        f'checkpoint {path!r} is of TensorFlow 2, and a checkpoint of TensorFlow 1 is wanted: if it is of Model Garden,'
+        ' --from=model_garden reads it.'
       )
     values = {name: reader.get_tensor(name) for name in names if not _NOT_WEIGHTS.search(name)}
   except (tf.errors.OpError, RuntimeError, IndexError) as error:  # IndexError: the file is too short.
@@ -56,7 +56,8 @@ def read(path: str) -> dict[str, np.ndarray]:
   return values
 
 
-def _prefix(path: str) -> str:
+def prefix(path: str) -> str:
+  """Returns the prefix of a checkpoint that `path` is, names a file of, or holds; raises as `read`."""
   if os.path.isdir(path):
     found = sorted(glob.glob(os.path.join(path, '**', '*.index'), recursive=True))
     if len(found) != 1:

@@ -22,6 +22,8 @@ import tf_keras
 from official.vision.modeling import retinanet_model
 from official.vision.modeling.layers import nn_blocks
 
+from nasfpn_tf.public_weights import name_map, tf1_checkpoint
+from nasfpn_tf.public_weights.contents import Contents
 from nasfpn_tf.public_weights.name_map import Rule
 
 _CELL = 'fpn_cells/cell_{stage}/sub_policy{cell}/op_after_combine{node}/'
@@ -46,6 +48,18 @@ _BLOCK_NORMS = ('_norm0', '_norm1', '_norm2', '_norm3')
 _STEM_FILTERS = 64
 _ASPECT_RATIOS = [1.0, 2.0, 0.5]  # configs/detection_config.py, in this order.
 _BASE_ANCHOR_SIZE = 4.0
+
+
+def open_checkpoint(path: str, known_model: Mapping[str, Any] | None = None) -> Contents:
+  """Opens a checkpoint: prefix, or the directory that holds it; nothing beside it is needed.
+
+  Raises:
+    FileNotFoundError: there is no such checkpoint.
+    ValueError: it is damaged, or of another model.
+  """
+  del known_model
+  values = tf1_checkpoint.read(path)
+  return Contents(model_settings(values, path), lambda built: name_map.assign(built, parts(built), values, RULES, path))
 
 
 def model_settings(values: Mapping[str, np.ndarray], source: str) -> dict[str, Any]:

@@ -44,7 +44,6 @@ _NOT_IN_THE_WEIGHTS = frozenset(
     'dropblock_size',
     'frozen_level',
     'input_size',
-    'norm_epsilon',
     'norm_momentum',
     'recompute',
     'recompute_backbone',
@@ -172,12 +171,15 @@ def check_architecture(directory: str, model_config: Any) -> None:
     )
 
 
-def check_function(checkpoint: str, model_config: Any, parts: Collection[str] = ('backbone', 'decoder')) -> None:
+def check_function(
+  checkpoint: str, model_config: Any, parts: Collection[str] = ('backbone', 'decoder', 'head')
+) -> None:
   """Makes sure that the model of a checkpoint computes what this one does, where the variables cannot tell.
 
-  Cells of other wiring, stacks with and without residual connections, and a backbone that pads its convolutions in
-  another way, have the same variables. The params.yaml that training wrote beside the checkpoint says which they are
-  of; where there is none, nothing is checked.
+  Cells of other wiring, stacks with and without residual connections, a backbone that pads its convolutions in another
+  way, another activation, epsilon of the batch norms or order of the anchors have the same variables. The params.yaml
+  that training wrote beside the checkpoint, Model Garden's too, says which they are of; where there is none, nothing
+  is checked, and a warning says so.
 
   Args:
     checkpoint: prefix of the checkpoint.
@@ -187,11 +189,17 @@ def check_function(checkpoint: str, model_config: Any, parts: Collection[str] = 
   Raises:
     ValueError: naming the keys that differ, and the file.
   """
-  path = _description_of(checkpoint)
+  path, now = _description_of(checkpoint), _function(model_config.as_dict(), parts)
   if path is None:
+    logging.warning(
+      'There is no params.yaml beside %s: make sure that it was trained with %s, as this model; its variables cannot'
+      ' tell.',
+      checkpoint,
+      ', '.join(f'{key} {value!r}' for key, value in now.items()),
+    )
     return
-  then, now = _read_model(path, lambda model: _function(model, parts)), _function(model_config.as_dict(), parts)
-  both = then.keys() & now.keys()  # Other decoders have other variables.
+  then = _read_model(path, lambda model: _function(model, parts))
+  both = [key for key in now if key in then]  # Other decoders have other variables.
   different = [f'{key} is {then[key]!r} there and {now[key]!r} here' for key in both if then[key] != now[key]]
   if different:
     raise ValueError(
@@ -200,11 +208,21 @@ def check_function(checkpoint: str, model_config: Any, parts: Collection[str] = 
     )
 
 
+def model_beside(checkpoint: str) -> dict[str, Any] | None:
+  """Returns the `task.model` in the params.yaml that a training wrote beside a checkpoint; None if there is none.
+
+  Raises:
+    ValueError: the file is another thing.
+  """
+  path = _description_of(checkpoint)
+  return None if path is None else _read_model(path, dict)
+
+
 def _read_model(path: str, part: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
   """Reads `part` of the model's configuration in a params.yaml; a ValueError names the file that is another thing."""
   try:
     with tf.io.gfile.GFile(path) as file:
-      content = safe_yaml.load(file.read())
+      content = safe_yaml.load(file.read().replace('!!python/tuple', ''))  # Model Garden's writer tags tuples.
     task = content.get('task') if isinstance(content, dict) else None
     if not isinstance(task, dict) or not isinstance(task.get('model'), dict) or not task['model']:
       raise ValueError('it has no task.model')
@@ -219,11 +237,21 @@ def _function(model: Mapping[str, Any], parts: Collection[str]) -> dict[str, Any
   found = {}  # What was trained before there was a choice, or by Model Garden, has no padding and no residual stacks.
   if 'backbone' in parts and model['backbone']['type'] == 'resnet':
     found['backbone.resnet.padding'] = model['backbone'].get('resnet', {}).get('padding', 'same')
-  if 'decoder' in parts and model['decoder']['type'] == 'feature_pyramid':
+  decoder = model.get('decoder')  # A classifier has none.
+  if 'decoder' in parts and decoder and decoder['type'] == 'feature_pyramid':
     pyramid = model['decoder']['feature_pyramid']
     spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
     found['decoder.feature_pyramid.topology'] = f'{spec.name} ({spec.digest})'
     found['decoder.feature_pyramid.residual'] = pyramid.get('residual', False)
+  anchor = model.get('anchor')
+  if 'head' in parts and anchor:
+    for key in ('num_scales', 'aspect_ratios', 'anchor_size'):
+      value = anchor[key]
+      found[f'anchor.{key}'] = [float(v) for v in value] if isinstance(value, list | tuple) else float(value)
+  if set(parts) != {'backbone'} or model['backbone']['type'] != 'applications':  # Which has the library's own.
+    norm = model['norm_activation']
+    found['norm_activation.activation'] = norm.get('activation', 'relu')
+    found['norm_activation.norm_epsilon'] = float(norm.get('norm_epsilon', 0.001))
   return found
 
 

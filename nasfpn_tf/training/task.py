@@ -27,7 +27,7 @@ from official.vision.tasks import retinanet
 from nasfpn_tf import config
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.modeling import anytime, detector
-from nasfpn_tf.modeling.weights import restore, warm_start
+from nasfpn_tf.modeling.weights import cache, restore, warm_start
 from nasfpn_tf.training import checkpoints, evaluation, inputs, losses, padding, quantization_aware, summaries
 
 _CALIBRATION_BATCHES = 8  # Of quantization-aware training.
@@ -94,19 +94,22 @@ class DetectionTask(retinanet.RetinaNetTask):
     return model
 
   def initialize(self, model: tf_keras.Model) -> None:
-    """Starts from `init_checkpoint`, if there is one.
+    """Starts from `init_checkpoint`, if there is one; 'coco' and 'imagenet' are imported weights, see `cache.resolve`.
 
     Raises:
+      FileNotFoundError: the weights have not been imported.
       ValueError: the checkpoint does not exist, or is of another model.
     """
     path, modules = self.task_config.init_checkpoint, self.task_config.init_checkpoint_modules
     if self.task_config.quantization_aware:
       self._initialize_quantization_aware(model)
       return
+    path = cache.resolve(path, self.task_config.model.as_dict())
     if not path:
       return
     resolved = checkpoints.resolve(path)
-    parts = ('backbone', 'decoder') if modules in ('all', warm_start.FITTING) else modules
+    parts = {'all': ('backbone', 'decoder', 'head'), warm_start.FITTING: ('backbone', 'decoder')}.get(str(modules))
+    parts = parts or ([modules] if isinstance(modules, str) else modules)
     checkpoints.check_function(resolved, self.task_config.model, parts)
     try:
       self.load_report = warm_start.start(model, resolved, modules)
@@ -122,7 +125,7 @@ class DetectionTask(retinanet.RetinaNetTask):
 
   def _initialize_quantization_aware(self, model: tf_keras.Model) -> None:
     """Takes all weights from `init_checkpoint`, then finds the ranges of the activations in training batches."""
-    path = self.task_config.init_checkpoint
+    path = cache.resolve(self.task_config.init_checkpoint, self.task_config.model.as_dict())
     if not path:
       raise ValueError(
         'task.quantization_aware fine-tunes a trained detector: name it in task.init_checkpoint, e.g. runs/cells/best.'

@@ -30,6 +30,7 @@ from official.core import base_trainer, train_lib
 from official.core import config_definitions as cfg
 
 from nasfpn_tf.modeling import precision
+from nasfpn_tf.modeling.weights import cache
 from nasfpn_tf.training import (
   artifacts,
   checkpoints,
@@ -101,6 +102,8 @@ def run(
   checkpoints.check_architecture(model_dir, completed.saved.task.model)
   if mode == 'eval' and not checkpoint_path and not checkpoints.available(model_dir):
     raise ValueError(f'There is no checkpoint in {model_dir} to evaluate: train first, or give checkpoint_path.')
+  if 'train' in mode and not checkpoints.available(model_dir):
+    cache.resolve(completed.params.task.init_checkpoint, completed.params.task.model.as_dict())  # Fails at once here.
   is_chief = strategy_lib.is_chief(strategy)
   if is_chief:
     artifacts.write_description(model_dir, completed, overwrite='train' in mode)

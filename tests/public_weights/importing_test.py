@@ -51,7 +51,7 @@ def imported(tmp_path_factory):
   handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=root)
   with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
     threading.Thread(target=server.serve_forever).start()
-    report = importing.import_published(
+    _, report = importing.import_published(
       'tpu',
       str(root / 'run'),
       url=f'http://127.0.0.1:{server.server_port}/narrow.tar.gz',
@@ -165,7 +165,7 @@ def test_bad_checkpoints(tmp_path, imported):
 
 def test_what_to_import_must_be_said(tmp_path):
   output_dir = str(tmp_path / 'run')
-  with pytest.raises(ValueError, match='--checkpoint or --url'):
+  with pytest.raises(ValueError, match='give --url, or --checkpoint and --from'):
     importing.import_published('tpu', output_dir)
   with pytest.raises(ValueError, match=r'neither an address nor a known name; .*r50_nasfpn_7x256_640'):
     importing.import_published('tpu', output_dir, url='r50_nasfpn')

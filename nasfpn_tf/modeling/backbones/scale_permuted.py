@@ -14,9 +14,11 @@
 
 """SpineNet with any architecture of its space as a backbone, registered with Model Garden as 'scale_permuted'.
 
-Blocks and resampling are Model Garden's, which are those of the authors' code (arXiv 1912.05027, sec. 3.2): a 1x1
-convolution to `resample_alpha` of the width, then a 3x3 convolution of stride 2 and max pools on the way down or
-nearest neighbors on the way up, then a 1x1 convolution to the width of the block. As there, a block that nothing has
+Blocks and resampling are Model Garden's (arXiv 1912.05027, sec. 3.2): a 1x1 convolution to `resample_alpha` of the
+width, then a 3x3 convolution of stride 2 and 3x3 max pools of stride 2 on the way down or nearest neighbors on the way
+up, then a 1x1 convolution to the width of the block. The authors' code (tensorflow/tpu) has the same variables, but one
+max pool of the whole remaining stride, 5x5 where that is 4 or more, and pads convolutions of stride 2 on both sides
+alike. As there, a block that nothing has
 used joins the output block of its level if both have the same width; one that stays unused is not built.
 """
 

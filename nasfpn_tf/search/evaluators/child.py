@@ -29,7 +29,7 @@ from nasfpn_tf import failure, topology
 from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import cost as cost_lib
 from nasfpn_tf.modeling import detector, validation
-from nasfpn_tf.modeling.weights import pretrained
+from nasfpn_tf.modeling.weights import cache, pretrained
 from nasfpn_tf.search.evaluators.reward import Reward
 from nasfpn_tf.search.problems import SearchError, StorageFull
 from nasfpn_tf.search.space import SearchSpace
@@ -122,8 +122,9 @@ class ChildConfig:
       if params.task.train_data.seed is None:
         params.task.train_data.seed = self.seed
       validation.check(recipe.complete(params, _MODE).params.task.model)
-      if params.task.init_checkpoint:
-        checkpoints.resolve(params.task.init_checkpoint)
+      start = cache.resolve(params.task.init_checkpoint, params.task.model.as_dict())
+      if start:
+        checkpoints.resolve(start)
     except (KeyError, ValueError, OSError) as e:
       raise SearchError(f'evaluator: {e.args[0] if isinstance(e, KeyError) else e}') from e
     return params

@@ -1,0 +1,152 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Published checkpoints that can be imported, by name."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+COCO, IMAGENET = 'coco', 'imagenet'
+_TPU = 'https://storage.googleapis.com/cloud-tpu-checkpoints/detection/retinanet/'
+_MODEL_GARDEN = 'https://storage.googleapis.com/tf_model_garden/vision/'
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+  """One published checkpoint.
+
+  Attributes:
+    framework: whose code wrote it.
+    url: of the archive.
+    data: what it was trained on, `COCO` or `IMAGENET`.
+    image_size: side of the square images, in pixels.
+    published: AP on COCO val2017 in percent, or top-1 accuracy on ImageNet.
+    note: how it was trained.
+    model: `task.model` where it differs from Model Garden's defaults: says which detectors it is for and, where there
+      is no params.yaml beside the checkpoint, what its variables do not tell.
+  """
+
+  framework: str
+  url: str
+  data: str
+  image_size: int
+  published: float
+  note: str
+  model: Mapping[str, Any]
+
+
+def _resnet(depth: int, top1: float) -> Known:
+  return Known(
+    framework='model_garden',
+    url=f'{_MODEL_GARDEN}resnet/resnet-{depth}-i224.tar.gz',
+    data=IMAGENET,
+    image_size=224,
+    published=top1,
+    note='Model Garden, official/vision/README.md: 200 epochs',
+    model={
+      'backbone': {'type': 'resnet', 'resnet': {'model_id': depth}},
+      'norm_activation': {'activation': 'relu', 'norm_momentum': 0.9, 'norm_epsilon': 1e-5},
+    },
+  )
+
+
+KNOWN = {
+  'r50_nasfpn_7x256_640': Known(
+    framework='tpu',
+    url=_TPU + 'r50-nasfpn.tar.gz',
+    data=COCO,
+    image_size=640,
+    published=42.4,
+    note='tensorflow/tpu, MODEL_ZOO.md: 350 epochs from scratch',
+    model={
+      'backbone': {'type': 'resnet', 'resnet': {'model_id': 50}},
+      'decoder': {'type': 'feature_pyramid', 'feature_pyramid': {'num_repeats': 7, 'num_filters': 256}},
+    },
+  ),
+  'r50_fpn_640': Known(
+    framework='model_garden',
+    url=_MODEL_GARDEN + 'retinanet/retinanet-resnet50fpn.tar.gz',
+    data=COCO,
+    image_size=640,
+    published=36.8,
+    note='Model Garden, official/vision/README.md: 72 epochs from ImageNet weights',
+    model={
+      'num_classes': 91,
+      'backbone': {'type': 'resnet', 'resnet': {'model_id': 50}},
+      'decoder': {'type': 'fpn', 'fpn': {'num_filters': 256}},
+      'norm_activation': {'activation': 'relu', 'norm_momentum': 0.99, 'norm_epsilon': 0.001},
+    },
+  ),
+  'spinenet49_640_c': Known(
+    framework='model_garden',
+    url=_MODEL_GARDEN + 'spinenet/spinenet-49-i640.tar.gz',
+    data=COCO,
+    image_size=640,
+    published=44.2,
+    note='Model Garden, official/vision/README.md: 500 epochs from scratch',
+    model={
+      'num_classes': 91,
+      'backbone': {'type': 'spinenet', 'spinenet': {'model_id': '49', 'stochastic_depth_drop_rate': 0.2}},
+      'decoder': {'type': 'identity'},
+      'anchor': {'anchor_size': 3.0},
+      'norm_activation': {'activation': 'swish', 'norm_momentum': 0.99, 'norm_epsilon': 0.001},
+    },
+  ),
+  'spinenetmobile49_384': Known(
+    framework='model_garden',
+    url=_MODEL_GARDEN + 'retinanet/spinenet49mobile.tar.gz',
+    data=COCO,
+    image_size=384,
+    published=28.1,
+    note='Model Garden, official/vision/README.md: 600 epochs from scratch',
+    model={
+      'num_classes': 91,
+      'backbone': {
+        'type': 'spinenet_mobile',
+        'spinenet_mobile': {'model_id': '49', 'stochastic_depth_drop_rate': 0.2, 'se_ratio': 0.2},
+      },
+      'decoder': {'type': 'identity'},
+      'anchor': {'anchor_size': 3.0},
+      'head': {'num_convs': 4, 'num_filters': 48, 'use_separable_conv': True},
+      'norm_activation': {'activation': 'hard_swish', 'norm_momentum': 0.99, 'norm_epsilon': 0.001},
+    },
+  ),
+  'resnet50_imagenet': _resnet(50, 77.1),
+  'resnet101_imagenet': _resnet(101, 78.3),
+  'resnet152_imagenet': _resnet(152, 78.7),
+}
+
+
+def names(data: str) -> list[str]:
+  """Lists the names of what was trained on `data`."""
+  return [name for name, known in KNOWN.items() if known.data == data]
+
+
+def name_for(data: str, model: Mapping[str, Any]) -> str | None:
+  """Returns the name of the checkpoint for a model, judged by types and sizes of backbone and decoder; None without.
+
+  Args:
+    data: `IMAGENET` compares backbones alone.
+    model: `task.model` as a dictionary.
+  """
+  for name in names(data):
+    theirs = KNOWN[name].model
+    if all(_size(theirs[part]) == _size(model[part]) for part in ('backbone', 'decoder') if part in theirs):
+      return name
+  return None
+
+
+def _size(part: Mapping[str, Any]) -> tuple[str, ...]:
+  settings = part.get(part['type']) or {}
+  return part['type'], *(str(settings.get(key, '')) for key in ('model_id', 'num_repeats', 'num_filters'))
