@@ -25,7 +25,7 @@ from official.vision.modeling import retinanet_model
 from nasfpn_tf.data.records import manifest
 from nasfpn_tf.modeling import detector, precision
 from nasfpn_tf.modeling.weights import cache, known, pretrained, restore
-from nasfpn_tf.training import checkpoints
+from nasfpn_tf.training import checkpoints, compatibility
 from nasfpn_tf.training import params as params_lib
 
 
@@ -72,7 +72,7 @@ def load_detector(
     checkpoint = best_checkpoint(reference)
   if checkpoint is not None:
     checkpoint = checkpoints.resolve(checkpoint)
-    checkpoints.check_function(checkpoint, params.task.model)
+    compatibility.check_function(checkpoint, params.task.model)
     params.task.model = pretrained.without_pretrained_weights(params.task.model)
   with precision.computing_in(dtype):
     model = detector.build_detector(params.task.model)

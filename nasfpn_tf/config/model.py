@@ -89,6 +89,18 @@ class ResNet(backbones.ResNet):
 
 
 @dataclasses.dataclass
+class SpineNet(backbones.SpineNet):
+  """Model Garden's SpineNet.
+
+  Attributes:
+    padding: 'same'; or 'explicit', with which it computes what tensorflow/tpu's does: both sides of a convolution of
+      stride 2 padded alike, and one 5x5 max pool in the place of several 3x3 ones. The variables are the same.
+  """
+
+  padding: str = 'same'
+
+
+@dataclasses.dataclass
 class Applications(hyperparams.Config):
   """Backbone from `tf_keras.applications`.
 
@@ -162,6 +174,7 @@ class Backbone(backbones.Backbone):
 
   type: str | None = 'resnet'
   resnet: ResNet = dataclasses.field(default_factory=ResNet)
+  spinenet: SpineNet = dataclasses.field(default_factory=SpineNet)
   applications: Applications = dataclasses.field(default_factory=Applications)
   amoebanet: AmoebaNet = dataclasses.field(default_factory=AmoebaNet)
   scale_permuted: ScalePermuted = dataclasses.field(default_factory=ScalePermuted)

@@ -60,8 +60,7 @@ def build_detector(
     norm_activation_config=model_config.norm_activation,
     l2_regularizer=l2_regularizer,
   )
-  if getattr(model_config.backbone.get(), 'padding', explicit_padding.SAME) == explicit_padding.EXPLICIT:
-    explicit_padding.pad_explicitly(backbone)
+  explicit_padding.apply(backbone, getattr(model_config.backbone.get(), 'padding', explicit_padding.SAME))
   validation.check_levels(model_config, map(int, backbone.output_specs))
   pyramid = decoder_factory.build_decoder(
     input_specs=backbone.output_specs, model_config=model_config, l2_regularizer=l2_regularizer

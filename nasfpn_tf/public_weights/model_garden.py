@@ -27,7 +27,7 @@ from nasfpn_tf.modeling.weights import restore
 from nasfpn_tf.modeling.weights.load_report import LoadReport
 from nasfpn_tf.public_weights import tf1_checkpoint
 from nasfpn_tf.public_weights.contents import Contents
-from nasfpn_tf.training import checkpoints
+from nasfpn_tf.training import compatibility
 
 _EPSILON = 1e-4  # Of this project's recipes.
 _TAKEN = ('num_classes', 'min_level', 'max_level', 'anchor', 'head', 'norm_activation')
@@ -53,7 +53,7 @@ def open_checkpoint(path: str, known_model: Mapping[str, Any] | None = None) -> 
   """
   path = tf1_checkpoint.prefix(path)
   items = restore.children(path)
-  model = checkpoints.model_beside(path) or known_model
+  model = compatibility.model_beside(path) or known_model
   if model is None:
     raise ValueError(
       f'there is no params.yaml beside checkpoint {path!r}: activation, epsilon of the batch norms and anchors are not'

@@ -11,106 +11,91 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Detectors of tensorflow/tpu, models/official/detection: RetinaNet with ResNet and NAS-FPN."""
+"""Detectors of tensorflow/tpu, models/official/detection: RetinaNet with NAS-FPN, FPN or SpineNet."""
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tf_keras
-from official.vision.modeling import retinanet_model
-from official.vision.modeling.layers import nn_blocks
+import yaml
+from official.vision.modeling.backbones import spinenet
 
-from nasfpn_tf.public_weights import name_map, tf1_checkpoint
+from nasfpn_tf.config import safe_yaml
+from nasfpn_tf.public_weights import name_map, tf1_checkpoint, tpu_names
 from nasfpn_tf.public_weights.contents import Contents
-from nasfpn_tf.public_weights.name_map import Rule
 
-_CELL = 'fpn_cells/cell_{stage}/sub_policy{cell}/op_after_combine{node}/'
-RULES = (
-  Rule('resnet{depth}/conv2d{_n}', 'backbone.convs.{n}'),
-  Rule('resnet{depth}/batch_normalization{_n}', 'backbone.norms.{n}'),
-  Rule('resample_l{level}/conv2d', 'decoder.projection.convs.{level}.conv'),
-  Rule('resample_l{level}/bn', 'decoder.projection.convs.{level}.norm'),
-  Rule(_CELL + 'conv', 'decoder.stages.{stage}.cells.{cell}.conv_norm.conv'),
-  Rule(_CELL + 'bn', 'decoder.stages.{stage}.cells.{cell}.conv_norm.norm'),
-  Rule('retinanet/class_net/class-{i}', 'head.class_convs.{i}'),
-  Rule('retinanet/class_net/class-{i}-{level}', 'head.class_norms.{level}.{i}'),
-  Rule('retinanet/class_net/class-predict', 'head.class_predict'),
-  Rule('retinanet/box_net/box-{i}', 'head.box_convs.{i}'),
-  Rule('retinanet/box_net/box-{i}-{level}', 'head.box_norms.{level}.{i}'),
-  Rule('retinanet/box_net/box-predict', 'head.box_predict'),
-)
-
-# In the order in which nn_blocks.residual_block and bottleneck_block make their layers.
-_BLOCK_CONVS = ('_shortcut', '_conv1', '_conv2', '_conv3')
-_BLOCK_NORMS = ('_norm0', '_norm1', '_norm2', '_norm3')
 _STEM_FILTERS = 64
 _ASPECT_RATIOS = [1.0, 2.0, 0.5]  # configs/detection_config.py, in this order.
 _BASE_ANCHOR_SIZE = 4.0
+_NASFPN = 'fpn_cells/cell_0/sub_policy0/op_after_combine5/conv/kernel'
+_FPN = 'fpn/l3/kernel'
+_SPINENET = 'spinenet/conv2d/kernel'
+_HEAD = (
+  'retinanet/class_net/class-0/kernel',
+  'retinanet/class_net/class-predict/bias',
+  'retinanet/box_net/box-predict/bias',
+)
+_Values = Mapping[str, np.ndarray]
 
 
 def open_checkpoint(path: str, known_model: Mapping[str, Any] | None = None) -> Contents:
-  """Opens a checkpoint: prefix, or the directory that holds it; nothing beside it is needed.
+  """Opens a checkpoint: prefix, or the directory that holds it.
+
+  Args:
+    path: where it is.
+    known_model: `task.model` of it, as far as known. SpineNets were trained with ReLU and with swish, and with anchors
+      of different sizes, which no variable tells: without it a SpineNet needs the params.yaml that training wrote
+      beside it.
 
   Raises:
     FileNotFoundError: there is no such checkpoint.
-    ValueError: it is damaged, or of another model.
+    ValueError: it is damaged, of another model, or a SpineNet of which nothing tells the activation.
   """
-  del known_model
   values = tf1_checkpoint.read(path)
-  return Contents(model_settings(values, path), lambda built: name_map.assign(built, parts(built), values, RULES, path))
+  settings = model_settings(values, path, known_model or _described(path))
+  return Contents(settings, lambda built: name_map.assign(built, tpu_names.parts(built), values, tpu_names.RULES, path))
 
 
-def model_settings(values: Mapping[str, np.ndarray], source: str) -> dict[str, Any]:
+def model_settings(values: _Values, source: str, known_model: Mapping[str, Any] | None = None) -> dict[str, Any]:
   """Reads `task.model` of a detector off the shapes of the variables of its checkpoint.
 
   The rest are the constants of the authors' code, which their published configurations do not change.
 
   Raises:
-    ValueError: it is not a RetinaNet with ResNet and NAS-FPN of this source.
+    ValueError: it is not a RetinaNet with ResNet and NAS-FPN or FPN, or with SpineNet, of this source.
   """
   depths = {m.group(1) for name in values if (m := re.match(r'resnet(\d+)/conv2d/kernel$', name))}
-  needed = ('fpn_cells/cell_0/sub_policy0/op_after_combine5/conv/kernel', 'retinanet/class_net/class-0/kernel')
-  needed += ('retinanet/class_net/class-predict/bias', 'retinanet/box_net/box-predict/bias')
-  missing = [name for name in needed if name not in values] + ([] if depths else ['resnet50/conv2d/kernel'])
+  missing = [name for name in _HEAD if name not in values]
+  if _SPINENET not in values and not (depths and (_NASFPN in values or _FPN in values)):
+    missing = [_NASFPN if depths else 'resnet50/conv2d/kernel']
   if missing:
     raise ValueError(
-      f'checkpoint {source!r} is not a RetinaNet with ResNet and NAS-FPN of tensorflow/tpu: it has no {missing[0]}; it'
-      f' has {", ".join(list(values)[:3])}, ... . docs/weights.md lists the models that can be imported.'
+      f'checkpoint {source!r} is not a RetinaNet with ResNet and NAS-FPN or FPN, or with SpineNet, of tensorflow/tpu:'
+      f' it has no {missing[0]}; it has {", ".join(list(values)[:3])}, ... . docs/weights.md lists the models that can'
+      ' be imported.'
     )
-  depth = int(depths.pop())
+  if _SPINENET in values:
+    parts = _with_spinenet(values, source, known_model)
+  else:
+    parts = _with_resnet(values, int(depths.pop()))
   anchors = len(values['retinanet/box_net/box-predict/bias']) // 4
   return {
     'num_classes': len(values['retinanet/class_net/class-predict/bias']) // anchors,
     'min_level': 3,
     'max_level': 7,
-    'norm_activation': {'activation': 'relu', 'norm_momentum': 0.997, 'norm_epsilon': 1e-4, 'use_sync_bn': False},
-    'backbone': {
-      'type': 'resnet',
-      'resnet': {
-        'model_id': depth,
-        'depth_multiplier': values[f'resnet{depth}/conv2d/kernel'].shape[-1] / _STEM_FILTERS,
-        'padding': 'explicit',
-      },
-    },
-    'decoder': {
-      'type': 'feature_pyramid',
-      'feature_pyramid': {
-        'topology': 'nas_fpn',
-        'num_repeats': _count(values, r'fpn_cells/cell_(\d+)/'),
-        'num_filters': values[needed[0]].shape[-1],
-        'residual': False,
-      },
-    },
+    'norm_activation': {'norm_momentum': 0.997, 'norm_epsilon': 1e-4, 'use_sync_bn': False, **parts['norm_activation']},
+    'backbone': parts['backbone'],
+    'decoder': parts['decoder'],
     'head': {
       'num_convs': _count(values, r'retinanet/class_net/class-(\d+)/kernel'),
-      'num_filters': values[needed[1]].shape[-1],
+      'num_filters': values[_HEAD[0]].shape[-1],
     },
     'anchor': {
       'num_scales': anchors // len(_ASPECT_RATIOS),
       'aspect_ratios': _ASPECT_RATIOS,
-      'anchor_size': _BASE_ANCHOR_SIZE,
+      'anchor_size': parts.get('anchor_size', _BASE_ANCHOR_SIZE),
     },
     'detection_generator': {
       'pre_nms_top_k': 5000,
@@ -121,36 +106,88 @@ def model_settings(values: Mapping[str, np.ndarray], source: str) -> dict[str, A
   }
 
 
-def parts(model: retinanet_model.RetinaNetModel) -> dict[str, Any]:
-  """Returns the layers of a detector under the names that the rules use."""
-  convs, norms = [], []
-  for layer in model.backbone.layers:
-    if isinstance(layer, nn_blocks.ResidualBlock | nn_blocks.BottleneckBlock):
-      convs += _those_of(layer, _BLOCK_CONVS)
-      norms += _those_of(layer, _BLOCK_NORMS)
-    elif isinstance(layer, tf_keras.layers.Conv2D):
-      convs.append(layer)
-    elif isinstance(layer, tf_keras.layers.BatchNormalization):
-      norms.append(layer)
-  head = model.head
-  levels = [str(level) for level in range(head.get_config()['min_level'], head.get_config()['max_level'] + 1)]
+def _with_resnet(values: _Values, depth: int) -> dict[str, Any]:
+  resnet = {
+    'model_id': depth,
+    'depth_multiplier': values[f'resnet{depth}/conv2d/kernel'].shape[-1] / _STEM_FILTERS,
+    'padding': 'explicit',
+  }
+  if _NASFPN in values:
+    pyramid = {
+      'topology': 'nas_fpn',
+      'num_repeats': _count(values, r'fpn_cells/cell_(\d+)/'),
+      'num_filters': values[_NASFPN].shape[-1],
+      'residual': False,
+    }
+    decoder = {'type': 'feature_pyramid', 'feature_pyramid': pyramid}
+  else:
+    decoder = {'type': 'fpn', 'fpn': {'num_filters': values[_FPN].shape[-1]}}
   return {
-    'backbone': {'convs': convs, 'norms': norms},
-    'decoder': model.decoder,
-    'head': {
-      'class_convs': head._cls_convs,
-      'class_norms': dict(zip(levels, head._cls_norms, strict=True)),
-      'class_predict': head._classifier,
-      'box_convs': head._box_convs,
-      'box_norms': dict(zip(levels, head._box_norms, strict=True)),
-      'box_predict': head._box_regressor,
-    },
+    'backbone': {'type': 'resnet', 'resnet': resnet},
+    'decoder': decoder,
+    'norm_activation': {'activation': 'relu'},
   }
 
 
-def _those_of(block: tf_keras.layers.Layer, names: tuple[str, ...]) -> list[tf_keras.layers.Layer]:
-  return [getattr(block, name) for name in names if getattr(block, name, None) is not None]
+def _with_spinenet(values: _Values, source: str, known_model: Mapping[str, Any] | None) -> dict[str, Any]:
+  if known_model is None:
+    raise ValueError(
+      f'checkpoint {source!r} is a SpineNet, trained with ReLU or with swish; its variables do not tell. Give its name'
+      ' as --url beside --checkpoint (docs/weights.md), or copy the params.yaml of its training into its directory.'
+    )
+  resampling = values['spinenet/sub_policy0/resample_with_alpha_resample_0_0/conv2d/kernel']
+  block = 'spinenet/sub_policy0/scale_permuted_block_2/conv2d{}/kernel'
+  found = {
+    'endpoints_num_filters': values[_last(values, r'spinenet/conv2d_(\d+)/kernel')].shape[-1],
+    'width': values['spinenet/sub_policy0/scale_permuted_block_2/conv2d/kernel'].shape[-1],
+    'resampled': resampling.shape[-1],
+    'block_repeats': sum(1 for n in range(99) if block.format(f'_{n}' if n else '') in values) // 3,
+  }
+  sizes = {name: _sizes_of(setting) for name, setting in spinenet.SCALING_MAP.items()}
+  model_ids = [name for name, size in sizes.items() if size == found]
+  if not model_ids:
+    raise ValueError(f'checkpoint {source!r} is a SpineNet of another size ({found}) than {", ".join(sizes)}.')
+  return {
+    'backbone': {'type': 'spinenet', 'spinenet': {'model_id': model_ids[0], 'padding': 'explicit'}},
+    'decoder': {'type': 'identity'},
+    'norm_activation': {'activation': known_model['norm_activation']['activation']},
+    'anchor_size': float(known_model['anchor']['anchor_size']),
+  }
 
 
-def _count(values: Mapping[str, np.ndarray], pattern: str) -> int:
+def _sizes_of(setting: Mapping[str, Any]) -> dict[str, int]:
+  """Returns what tells one SpineNet from another: channels of outputs, first block and its input, blocks in a row."""
+  width = int(spinenet.FILTER_SIZE_MAP[2] * setting['filter_size_scale'])
+  return {
+    'endpoints_num_filters': setting['endpoints_num_filters'],
+    'width': width,
+    'resampled': int(width * setting['resample_alpha']),
+    'block_repeats': setting['block_repeats'],
+  }
+
+
+def _described(path: str) -> dict[str, Any] | None:
+  """Reads what the params.yaml that the authors' training wrote beside a checkpoint tells; None without one."""
+  path = os.path.join(os.path.dirname(tf1_checkpoint.prefix(path)), 'params.yaml')
+  if not os.path.exists(path):
+    return None
+  try:
+    with open(path, encoding='utf-8') as file:
+      params = safe_yaml.load(file.read())
+    return {
+      'norm_activation': {'activation': params['batch_norm_activation']['activation']},
+      'anchor': {'anchor_size': float(params['anchor']['anchor_size'])},
+    }
+  except (ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+    raise ValueError(
+      f'{path} is not of a training with tensorflow/tpu: batch_norm_activation.activation and anchor.anchor_size are'
+      f' wanted ({error}).'
+    ) from error
+
+
+def _last(values: _Values, pattern: str) -> str:
+  return max((int(match.group(1)), name) for name in values if (match := re.match(pattern, name)))[1]
+
+
+def _count(values: _Values, pattern: str) -> int:
   return 1 + max(int(match.group(1)) for name in values if (match := re.match(pattern, name)))

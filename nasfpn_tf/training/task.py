@@ -28,7 +28,16 @@ from nasfpn_tf import config
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.modeling import anytime, detector
 from nasfpn_tf.modeling.weights import cache, restore, warm_start
-from nasfpn_tf.training import checkpoints, evaluation, inputs, losses, padding, quantization_aware, summaries
+from nasfpn_tf.training import (
+  checkpoints,
+  compatibility,
+  evaluation,
+  inputs,
+  losses,
+  padding,
+  quantization_aware,
+  summaries,
+)
 
 _CALIBRATION_BATCHES = 8  # Of quantization-aware training.
 _LOSS_NAMES = ('total_loss', 'cls_loss', 'box_loss', 'model_loss')
@@ -110,7 +119,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     resolved = checkpoints.resolve(path)
     parts = {'all': ('backbone', 'decoder', 'head'), warm_start.FITTING: ('backbone', 'decoder')}.get(str(modules))
     parts = parts or ([modules] if isinstance(modules, str) else modules)
-    checkpoints.check_function(resolved, self.task_config.model, parts)
+    compatibility.check_function(resolved, self.task_config.model, parts)
     try:
       self.load_report = warm_start.start(model, resolved, modules)
     except restore.NonFiniteWeightsError:
@@ -131,7 +140,7 @@ class DetectionTask(retinanet.RetinaNetTask):
         'task.quantization_aware fine-tunes a trained detector: name it in task.init_checkpoint, e.g. runs/cells/best.'
       )
     resolved = checkpoints.resolve(path)
-    checkpoints.check_function(resolved, self.task_config.model)
+    compatibility.check_function(resolved, self.task_config.model)
     detector_alone = model.rounding.without_ranges(model)
     restore.restore(detector_alone, resolved, use_average=not checkpoints.is_best(resolved))
     batches = self.build_inputs(self.task_config.train_data).take(_CALIBRATION_BATCHES)

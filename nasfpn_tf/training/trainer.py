@@ -34,6 +34,7 @@ from nasfpn_tf.modeling.weights import cache
 from nasfpn_tf.training import (
   artifacts,
   checkpoints,
+  compatibility,
   ema,
   evaluation,
   inputs,
@@ -99,7 +100,7 @@ def run(
   )
   if completed.params.task.train_data.seed is not None:
     tf_keras.utils.set_random_seed(completed.params.task.train_data.seed)
-  checkpoints.check_architecture(model_dir, completed.saved.task.model)
+  compatibility.check_architecture(model_dir, completed.saved.task.model)
   if mode == 'eval' and not checkpoint_path and not checkpoints.available(model_dir):
     raise ValueError(f'There is no checkpoint in {model_dir} to evaluate: train first, or give checkpoint_path.')
   if 'train' in mode and not checkpoints.available(model_dir):
@@ -109,7 +110,7 @@ def run(
     artifacts.write_description(model_dir, completed, overwrite='train' in mode)
   start = checkpoints.resolve(checkpoint_path) if checkpoint_path else None
   if start:
-    checkpoints.check_function(start, completed.params.task.model)
+    compatibility.check_function(start, completed.params.task.model)
   with precision.computing_in(completed.params.runtime.mixed_precision_dtype or precision.FLOAT32):
     return Runner(strategy, mode, completed, model_dir, start, stream, report and is_chief).run()
 

@@ -23,7 +23,7 @@ import yaml
 
 from nasfpn_tf import zoo
 from nasfpn_tf.modeling import anytime
-from nasfpn_tf.training import checkpoints, trainer
+from nasfpn_tf.training import checkpoints, compatibility, trainer
 from nasfpn_tf.training.task import DetectionTask
 from tests.training import rectangles
 
@@ -174,6 +174,6 @@ def test_what_was_trained_before_there_were_exits_is_still_itself(run, tmp_path)
   (tmp_path / 'params.yaml').write_text(yaml.safe_dump(saved))
   (tmp_path / 'ckpt-1.index').write_text('')
   with pytest.raises(ValueError, match=r'task\.model\.anytime is None there'):
-    checkpoints.check_architecture(str(tmp_path), config.task.model)
+    compatibility.check_architecture(str(tmp_path), config.task.model)
   config.task.model.anytime.enabled = False
-  checkpoints.check_architecture(str(tmp_path), config.task.model)
+  compatibility.check_architecture(str(tmp_path), config.task.model)

@@ -21,7 +21,7 @@ import tensorflow as tf
 from official.core import exp_factory
 from official.modeling import hyperparams
 
-from nasfpn_tf.training import checkpoints, experiments  # noqa: F401
+from nasfpn_tf.training import checkpoints, compatibility, experiments  # noqa: F401
 
 
 def save(directory, steps, size=1000):
@@ -188,7 +188,7 @@ def test_another_architecture_is_named(model_dir, change, key):
   directory, params = model_dir
   params.task.model.override(change)
   with pytest.raises(ValueError, match=key):
-    checkpoints.check_architecture(str(directory), params.task.model)
+    compatibility.check_architecture(str(directory), params.task.model)
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,8 @@ def test_another_architecture_is_named(model_dir, change, key):
 def test_a_broken_description_is_named(model_dir, text, message):
   directory, params = model_dir
   (directory / 'params.yaml').write_text(text)
-  for check in (checkpoints.check_architecture, checkpoints.check_function):
-    path = directory if check is checkpoints.check_architecture else directory / 'ckpt-10'
+  for check in (compatibility.check_architecture, compatibility.check_function):
+    path = directory if check is compatibility.check_architecture else directory / 'ckpt-10'
     with pytest.raises(ValueError, match=rf'params\.yaml: .*{message}.*restore it from a copy'):
       check(str(path), params.task.model)
 
@@ -224,7 +224,7 @@ def test_a_broken_description_is_named(model_dir, text, message):
 def test_what_changes_no_weight_may_change(model_dir, change):
   directory, params = model_dir
   params.task.model.override(change)
-  checkpoints.check_architecture(str(directory), params.task.model)
+  compatibility.check_architecture(str(directory), params.task.model)
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_a_params_yaml_of_something_else_is_named(model_dir, text):
   directory, params = model_dir
   (directory / 'params.yaml').write_text(text)
   for check, path in (
-    (checkpoints.check_architecture, str(directory)),
-    (checkpoints.check_function, str(directory / 'ckpt-10')),
+    (compatibility.check_architecture, str(directory)),
+    (compatibility.check_function, str(directory / 'ckpt-10')),
   ):
     with pytest.raises(ValueError, match=r'params.yaml: not what a training writes'):
       check(path, params.task.model)
@@ -259,4 +259,4 @@ def test_a_saved_model_without_a_checkpoint_is_named(tmp_path):
 
 
 def test_a_new_model_dir_is_fine(tmp_path):
-  checkpoints.check_architecture(str(tmp_path), exp_factory.get_exp_config('nasfpn_retinanet').task.model)
+  compatibility.check_architecture(str(tmp_path), exp_factory.get_exp_config('nasfpn_retinanet').task.model)

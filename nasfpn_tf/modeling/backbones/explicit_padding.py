@@ -11,11 +11,14 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Padding of convolutions of stride 2 that does not depend on the size of the image.
+"""Padding of a backbone's strided layers that does not depend on the size of the image.
 
 'same' pads a 7x7 convolution of stride 2 by 2 before and 3 after an image of even size; tensorflow/tpu
 (`conv2d_fixed_padding`) and PyTorch pad by 3 and 3. Weights trained with one compute something else with the other.
+The networks are Model Garden's; their variables and checkpoints stay as they are.
 """
+
+import functools
 
 import tensorflow as tf
 import tf_keras
@@ -25,15 +28,36 @@ SAME, EXPLICIT = 'same', 'explicit'
 PADDINGS = (SAME, EXPLICIT)
 
 
-def pad_explicitly(backbone: tf_keras.Model) -> None:
-  """Makes every convolution with a stride of a built ResNet of Model Garden pad by half its kernel on each side.
+def apply(backbone: tf_keras.Model, padding: str) -> None:
+  """Makes a built ResNet or SpineNet of Model Garden pad as `PADDINGS` say; 'same' is how it is built."""
+  if padding == EXPLICIT:
+    pad_explicitly(backbone)
+    join_pools(backbone)
 
-  The network is Model Garden's, and its variables and checkpoints stay as they are.
-  """
+
+def pad_explicitly(backbone: tf_keras.Model) -> None:
+  """Makes every convolution with a stride of a built network pad by half its kernel on each side."""
   for layer in backbone.layers:
     for conv in convolutions(layer):
       if max(conv.strides) > 1 and max(conv.kernel_size) > 1:
         conv.convolution_op = _padded(conv)
+
+
+def join_pools(backbone: tf_keras.Model) -> None:
+  """Makes consecutive 3x3 max pools of stride 2 one 5x5 max pool of their whole stride, as SpineNet's authors have.
+
+  A single pool stays, so that a ResNet, which has one, is not changed.
+  """
+  for layer in backbone.layers:
+    if not _is_pool(layer) or any(_is_pool(before) for before in _layers_before(layer)):
+      continue
+    chain = [layer]
+    while following := [node.layer for node in chain[-1].outbound_nodes if _is_pool(node.layer)]:
+      chain += following
+    if len(chain) > 1:
+      for pool in chain[:-1]:
+        pool.pool_function = _passed
+      chain[-1].pool_function = functools.partial(_pooled, size=5, stride=2 ** len(chain))
 
 
 def convolutions(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Conv2D]:
@@ -41,6 +65,22 @@ def convolutions(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Conv2D]:
   if isinstance(layer, nn_blocks.ResidualBlock | nn_blocks.BottleneckBlock):
     return [part for part in vars(layer).values() if isinstance(part, tf_keras.layers.Conv2D)]
   return [layer] if isinstance(layer, tf_keras.layers.Conv2D) else []
+
+
+def _is_pool(layer: tf_keras.layers.Layer) -> bool:
+  return isinstance(layer, tf_keras.layers.MaxPool2D)
+
+
+def _layers_before(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Layer]:
+  return [before for node in layer.inbound_nodes for before in tf.nest.flatten(node.inbound_layers)]
+
+
+def _passed(inputs: tf.Tensor, *_, **__) -> tf.Tensor:
+  return inputs
+
+
+def _pooled(inputs: tf.Tensor, *_, size: int, stride: int, **__) -> tf.Tensor:
+  return tf.nn.max_pool2d(inputs, size, stride, 'SAME')
 
 
 def _padded(conv: tf_keras.layers.Conv2D):

@@ -61,6 +61,24 @@ def _resnet(depth: int, top1: float) -> Known:
   )
 
 
+def _tpu_spinenet(model_id: str, image_size: int, epochs: int, ap: float, anchor_size: float = 3.0) -> Known:
+  longer = epochs != 350  # With stochastic depth and swish.
+  return Known(
+    framework='tpu',
+    url=f'{_TPU}spinenet-{model_id}{"-best" if longer else ""}.tar.gz',
+    data=COCO,
+    image_size=image_size,
+    published=ap,
+    note=f'tensorflow/tpu, MODEL_ZOO.md: {epochs} epochs from scratch',
+    model={
+      'backbone': {'type': 'spinenet', 'spinenet': {'model_id': model_id, 'padding': 'explicit'}},
+      'decoder': {'type': 'identity'},
+      'anchor': {'anchor_size': anchor_size},
+      'norm_activation': {'activation': 'swish' if longer else 'relu'},
+    },
+  )
+
+
 KNOWN = {
   'r50_nasfpn_7x256_640': Known(
     framework='tpu',
@@ -70,7 +88,7 @@ KNOWN = {
     published=42.4,
     note='tensorflow/tpu, MODEL_ZOO.md: 350 epochs from scratch',
     model={
-      'backbone': {'type': 'resnet', 'resnet': {'model_id': 50}},
+      'backbone': {'type': 'resnet', 'resnet': {'model_id': 50, 'padding': 'explicit'}},
       'decoder': {'type': 'feature_pyramid', 'feature_pyramid': {'num_repeats': 7, 'num_filters': 256}},
     },
   ),
@@ -88,6 +106,18 @@ KNOWN = {
       'norm_activation': {'activation': 'relu', 'norm_momentum': 0.99, 'norm_epsilon': 0.001},
     },
   ),
+  'r50_fpn_640_tpu': Known(
+    framework='tpu',
+    url=_TPU + 'r50-fpn.tar.gz',
+    data=COCO,
+    image_size=640,
+    published=40.4,
+    note='tensorflow/tpu, MODEL_ZOO.md: 350 epochs from scratch',
+    model={
+      'backbone': {'type': 'resnet', 'resnet': {'model_id': 50, 'padding': 'explicit'}},
+      'decoder': {'type': 'fpn', 'fpn': {'num_filters': 256}},
+    },
+  ),
   'spinenet49_640_c': Known(
     framework='model_garden',
     url=_MODEL_GARDEN + 'spinenet/spinenet-49-i640.tar.gz',
@@ -103,6 +133,15 @@ KNOWN = {
       'norm_activation': {'activation': 'swish', 'norm_momentum': 0.99, 'norm_epsilon': 0.001},
     },
   ),
+  'spinenet49_640_c_tpu': _tpu_spinenet('49', 640, 500, 44.3),
+  'spinenet49s_640_c': _tpu_spinenet('49S', 640, 500, 41.5),
+  'spinenet96_1024_c': _tpu_spinenet('96', 1024, 500, 48.5),
+  'spinenet143_1280_c': _tpu_spinenet('143', 1280, 500, 50.6, 4.0),
+  'spinenet190_1280_c': _tpu_spinenet('190', 1280, 400, 52.0, 4.0),
+  'spinenet49_640_b': _tpu_spinenet('49', 640, 350, 42.8),
+  'spinenet49s_640_b': _tpu_spinenet('49S', 640, 350, 39.5),
+  'spinenet96_1024_b': _tpu_spinenet('96', 1024, 350, 46.7),
+  'spinenet143_1280_b': _tpu_spinenet('143', 1280, 350, 48.0, 4.0),
   'spinenetmobile49_384': Known(
     framework='model_garden',
     url=_MODEL_GARDEN + 'retinanet/spinenet49mobile.tar.gz',
@@ -136,15 +175,25 @@ def names(data: str) -> list[str]:
 def name_for(data: str, model: Mapping[str, Any]) -> str | None:
   """Returns the name of the checkpoint for a model, judged by types and sizes of backbone and decoder; None without.
 
+  Of several, one that agrees in activation, then in padding, is preferred.
+
   Args:
     data: `IMAGENET` compares backbones alone.
     model: `task.model` as a dictionary.
   """
+  fitting = []
   for name in names(data):
     theirs = KNOWN[name].model
     if all(_size(theirs[part]) == _size(model[part]) for part in ('backbone', 'decoder') if part in theirs):
-      return name
-  return None
+      fitting.append(name)
+  return max(fitting, key=lambda name: _agreement(KNOWN[name].model, model), default=None)
+
+
+def _agreement(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[bool, bool]:
+  activations = [model.get('norm_activation', {}).get('activation', 'relu') for model in (theirs, ours)]
+  backbones = [model['backbone'] for model in (theirs, ours)]
+  paddings = [(part.get(part['type']) or {}).get('padding', 'same') for part in backbones]
+  return len(set(activations)) == 1, len(set(paddings)) == 1
 
 
 def _size(part: Mapping[str, Any]) -> tuple[str, ...]:

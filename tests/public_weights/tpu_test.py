@@ -1,0 +1,70 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Other detectors of tensorflow/tpu compute here what its code computes; R50-NAS-FPN is in importing_test.py.
+
+data/tpu_r50_fpn/ and data/tpu_spinenet/ are the output of tensorflow/tpu itself (commit 7dc921f,
+models/official/detection, run with tf.compat.v1): ResNet-50 with 1/32 of the channels and FPN @ 8, and SpineNet with
+1/25 of the channels and two blocks in the place of each, both with 3 classes and random weights; their checkpoints and
+what they compute for one image, of the finer levels at every eighth, fourth and second position.
+"""
+
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from official.vision.modeling.backbones import spinenet
+
+from nasfpn_tf import zoo
+from nasfpn_tf.public_weights import importing
+
+DATA = pathlib.Path(__file__).parent / 'data'
+KEPT = {3: 8, 4: 4, 5: 2, 6: 1, 7: 1}
+NARROW = {'endpoints_num_filters': 8, 'filter_size_scale': 0.04, 'resample_alpha': 0.5, 'block_repeats': 2}
+SWISH = {'norm_activation': {'activation': 'swish'}, 'anchor': {'anchor_size': 3.0}}
+
+
+@pytest.mark.parametrize(('name', 'size', 'known_model'), [('tpu_r50_fpn', 128, None), ('tpu_spinenet', 256, SWISH)])
+def test_raw_outputs_are_those_of_the_authors_code(tmp_path, monkeypatch, name, size, known_model):
+  monkeypatch.setitem(spinenet.SCALING_MAP, '49', NARROW)
+  checkpoint, run = str(DATA / name / 'model.ckpt-0'), str(tmp_path / 'run')
+  report = importing.import_checkpoint('tpu', checkpoint, run, (size, size), known_model=known_model)
+  assert not report.missing
+  assert not report.unused
+  model = zoo.load_detector(run)
+  expected = np.load(DATA / name / 'outputs.npz')
+  pixels = expected['pixels'].astype(np.float32) / np.float32(255)
+  image = (pixels - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
+  features = model.backbone(image, training=False)
+  if model.decoder is not None:
+    features = model.decoder(features, training=False)
+  classes, boxes, _ = model.head(features, training=False)
+  for level, step in KEPT.items():
+    positions = np.s_[:, ::step, ::step]
+    np.testing.assert_allclose(classes[str(level)][positions], expected[f'class_{level}'], atol=1e-4)
+    np.testing.assert_allclose(boxes[str(level)][positions], expected[f'box_{level}'], atol=1e-4)
+
+
+def test_activation_of_a_spinenet_is_not_guessed(tmp_path):
+  for file in (DATA / 'tpu_spinenet').glob('model.ckpt*'):
+    shutil.copy(file, tmp_path)
+  with pytest.raises(ValueError, match=r'trained with ReLU or with swish; its variables do not tell\. .*params\.yaml'):
+    importing.import_checkpoint('tpu', str(tmp_path), str(tmp_path / 'run'))
+  (tmp_path / 'params.yaml').write_text('batch_norm_activation: {activation: swish}\nanchor: {anchor_size: 3.0}\n')
+  with pytest.raises(ValueError, match=r'a SpineNet of another size .* than 49S, 49, '):  # It is as narrow as none.
+    importing.import_checkpoint('tpu', str(tmp_path), str(tmp_path / 'run'))
+  (tmp_path / 'params.yaml').write_text('task: {}\n')
+  with pytest.raises(ValueError, match=r'params\.yaml is not of a training with tensorflow/tpu'):
+    importing.import_checkpoint('tpu', str(tmp_path), str(tmp_path / 'run'))
+  assert not (tmp_path / 'run').exists()
