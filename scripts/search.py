@@ -30,7 +30,7 @@ from nasfpn_tf import failure, startup
 from nasfpn_tf.config import loading
 from nasfpn_tf.search import config as config_lib
 from nasfpn_tf.search import run as run_lib
-from nasfpn_tf.search import spaces
+from nasfpn_tf.search import searchers, spaces
 from nasfpn_tf.search.problems import SearchError
 
 _STOPPED = 42  # As a training that is told to stop: start it again, it is no failure.
@@ -40,7 +40,7 @@ _SEARCH_CONFIG = flags.DEFINE_string(
 )
 _SEARCH_DIR = flags.DEFINE_string('search_dir', None, 'Where the search is kept and its results go.')
 _PARAMS_OVERRIDE = flags.DEFINE_string('params_override', None, 'key.of.field=value,... or a YAML mapping or file.')
-_SEARCHER = flags.DEFINE_enum('searcher', None, ['ppo', 'evolution', 'random'], 'Who proposes.')
+_SEARCHER = flags.DEFINE_enum('searcher', None, list(searchers.SEARCHERS), 'Who proposes.')
 _EXECUTOR = flags.DEFINE_enum('executor', None, ['local', 'ray'], 'Where trials are evaluated.')
 _NUM_WORKERS = flags.DEFINE_integer('num_workers', None, 'How many trials run at a time.')
 _MAX_TRIALS = flags.DEFINE_integer(

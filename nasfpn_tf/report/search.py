@@ -127,7 +127,7 @@ def _best(best: Sequence[Architecture]) -> Raw:
   blocks = [fill('page.paragraph', text=newest.words), *_drawing(newest)]
   blocks.append(page.folded('As JSON', page.code(newest.json)))
   blocks += [page.folded(f'Before: {other.words}', *_drawing(other)) for other in earlier if other.drawing]
-  return page.section('Best architecture', *blocks, note='best.json beside this report is the topology to train.')
+  return page.section('Best architecture', *blocks, note='best.json beside this report is what to train.')
 
 
 def _drawing(architecture: Architecture) -> list[Raw]:
@@ -155,7 +155,7 @@ def _trade_off(report: SearchReport) -> Raw:
   )
   rows = [(s.trial, s.digest, f'{s.cost:.5g}', f'{s.score:.4f}', f'{s.reward:.4f}') for s in front]
   table = page.table(('trial', 'architecture', 'cost', score, 'reward'), rows, text_columns=(1,))
-  note = 'The cost is what the evaluator reports: multiply-adds or milliseconds.'
+  note = 'The cost is in the unit of the evaluator: multiply-adds, milliseconds or bytes. pareto.json lists the front.'
   return page.section(f'{score} against cost', fill('page.pair', blocks=[chart, table]), note=note)
 
 

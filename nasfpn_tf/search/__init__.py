@@ -21,7 +21,7 @@ Public interfaces for extensions: `space.SearchSpace`, `trial.Trial` and `trial.
   loop       propose, evaluate, observe
   executors  where trials are evaluated: processes of this machine, a Ray cluster
   evaluators what a trial is worth: the proxy task, shared weights
-  searchers  what is tried next: PPO, evolution, random search
+  searchers  what is tried next: PPO, evolution, a predictor, random search
   storage    what is kept: the store, and the files made from it
   spaces     what there is to find: pyramids, backbones
 """

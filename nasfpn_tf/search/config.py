@@ -33,7 +33,7 @@ class SearchConfig:
 
   Attributes:
     space: `name` of a search space, and its options.
-    searcher: `name`, 'ppo', 'evolution' or 'random', and its options.
+    searcher: `name`, 'ppo', 'evolution', 'predictor' or 'random', and its options.
     evaluator: `name`, 'proxy', 'shared' or 'module:function'; the other keys are handed to it.
     seed: of all proposals; also the evaluator's, unless it has one of its own.
     reuse_rewards: an architecture that was evaluated before keeps its reward.

@@ -16,7 +16,7 @@
 
 from collections.abc import Callable
 
-from nasfpn_tf.search import evaluators, executors, searchers, spaces, summary
+from nasfpn_tf.search import evaluators, executors, front, searchers, spaces, summary
 from nasfpn_tf.search.config import SearchConfig
 from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.loop import Search
@@ -46,7 +46,13 @@ def run(config: SearchConfig, search_dir: str) -> bool:
     store = Store(directory.store, config.identity(space.to_json()), config.reuse_rewards)
     progress = None
     try:
-      outputs = Outputs(directory, store.finished(), _renderer(config, space), config.report_seconds)
+      outputs = Outputs(
+        directory,
+        store.finished(),
+        _renderer(config, space),
+        config.report_seconds,
+        lambda results: front.write(directory, results, config.evaluator, space),
+      )
       progress = SearchProgress(len(outputs.results), config.max_trials)
       search = Search(
         directory,

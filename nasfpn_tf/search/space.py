@@ -21,7 +21,7 @@ sequence becomes an architecture; masks, sizes, uniform samples and enumerations
 import abc
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,7 +46,8 @@ class SearchSpace(abc.ABC):
   Attributes:
     name: as a configuration calls the space.
     num_steps: length of every sequence.
-    architecture_key: where in the experiment that trains an architecture it goes, as JSON text.
+    architecture_key: where in the experiment that trains an architecture it goes, as JSON text; '' if it is changes to
+      the experiment itself.
   """
 
   name: str
@@ -88,6 +89,21 @@ class SearchSpace(abc.ABC):
     """Draws the JSON value of an architecture as SVG, for reports; '' if the space has no drawing."""
     del architecture
     return ''
+
+  def features(self, tokens: Sequence[int]) -> np.ndarray:
+    """Encodes a legal sequence as numbers, float32 of one length for the whole space, for a predictor of its reward.
+
+    By default each token one-hot. A space that knows what its tokens amount to may add to them.
+    """
+    encoded = [np.arange(self.num_choices(step)) == token for step, token in enumerate(tokens)]
+    return np.concatenate(encoded).astype(np.float32)
+
+  def cheapest(self) -> list[tuple[int, ...]]:
+    """Returns sequences of which one costs least of all; none where costs hardly differ.
+
+    A target below that cost ends a search before anything is trained.
+    """
+    return []
 
   @property
   def digest(self) -> str:
@@ -145,6 +161,22 @@ class SearchSpace(abc.ABC):
     for token, count in enumerate(self.completions(prefix)):
       if count:
         yield from self._begun_with((*prefix, token))
+
+
+def changes(architecture: Mapping[str, Any], key: str) -> dict[str, Any]:
+  """Returns what an architecture in its JSON form changes in an experiment.
+
+  Args:
+    architecture: its JSON form.
+    key: as `SearchSpace.architecture_key`.
+  """
+  if not key:
+    return dict(architecture)
+  *sections, last = key.split('.')
+  changed: dict[str, Any] = {last: json.dumps(architecture)}
+  for section in reversed(sections):
+    changed = {section: changed}
+  return changed
 
 
 def _below(rng: np.random.Generator, bound: int) -> int:

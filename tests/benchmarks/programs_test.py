@@ -30,6 +30,7 @@ _PROGRAMS = {
   'postprocessing': ['--image_size=256', '--num_classes=21', '--num_images=2', '--runs=2', '--peers=batched'],
   'recompute': [*_SMALL, '--batch=1', '--model_id=10', '--steps=1'],
   'scaling': ['--along=boxes', '--values=5,20', '--image_size=128', '--runs=1', '--output={tmp_path}/boxes.svg'],
+  'search_comparison': ['--max_trials=25', '--seeds=0', '--rewards=likeness:0'],
   'serving': [*_SMALL, '--separable', '--backbone=mobilenet', '--runs=1'],
   'startup': ['--runs=1', '--scripts=describe.py,create_tfrecord.py'],
   'step_parts': [*_SMALL, '--separable', '--model_id=10', '--batch=1', '--runs=1'],

@@ -79,7 +79,8 @@ SEARCH = {
   'loop': 8,
   'progress': 8,
   'summary': 8,
-  'run': 9,
+  'front': 9,
+  'run': 10,
 }
 
 # Room -> what of other people's packages it may import; a room that is not here may import anything not banned.

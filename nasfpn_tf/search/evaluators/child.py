@@ -18,6 +18,7 @@ import dataclasses
 import errno
 import functools
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,12 +33,12 @@ from nasfpn_tf.modeling import detector, validation
 from nasfpn_tf.modeling.weights import cache, pretrained
 from nasfpn_tf.search.evaluators.reward import Reward
 from nasfpn_tf.search.problems import SearchError, StorageFull
-from nasfpn_tf.search.space import SearchSpace
+from nasfpn_tf.search.space import SearchSpace, changes
 from nasfpn_tf.search.trial import Measurement
 from nasfpn_tf.training import checkpoints, recipe
 from nasfpn_tf.training import params as params_lib
 
-_COSTS = ('multiply_adds', 'latency_ms')
+_COSTS = ('multiply_adds', 'latency_ms', 'bytes')
 _MODE = 'train_and_eval'
 
 
@@ -49,9 +50,10 @@ class ChildConfig:
     config_file: the training that children have in common: files or names in configs/, later ones over earlier.
     params_override: its changes, a mapping as in a training's YAML; with it a search is one file.
     experiment: registered experiment that they change.
-    architecture_key: where in the experiment the architecture goes, as JSON text; what the space says by default.
-    cost: what AP is weighed against and reported beside: 'multiply_adds' of the detector for one image, or 'latency_ms'
-      of its TFLite form on this machine.
+    architecture_key: where in the experiment the architecture goes, as JSON text, or '' if it is changes to the
+      experiment; what the space says by default.
+    cost: what AP is weighed against and reported beside: 'multiply_adds' of the detector for one image, 'latency_ms' of
+      its TFLite form on this machine, or the 'bytes' of that form in float32.
     reward: `target` and `exponent` of `Reward`; AP alone by default.
     seed: of the children's weights and batches, the same for all unless the training has a seed of its own.
 
@@ -103,12 +105,8 @@ class ChildConfig:
     """
     try:
       params = params_lib.load_params(self.experiment, self.config_file, self.params_override)
-      *sections, key = self.architecture_key.split('.')
-      override = {key: json.dumps(architecture)}
-      for section in reversed(sections):
-        override = {section: override}
       params = params.replace()
-      params.override(override)
+      params.override(changes(architecture, self.architecture_key))
       params.override(
         {
           'task': {'allow_image_summary': False, 'per_category_metrics': False},
@@ -132,11 +130,31 @@ class ChildConfig:
   def cost_of(self, params: cfg.ExperimentConfig) -> float:
     """Measures the cost of the child of `experiment_of`, in the unit of `cost`."""
     model = recipe.complete(params, _MODE).params.task.model
-    if self.cost == 'latency_ms':
-      from nasfpn_tf.modeling import latency
+    if self.cost == 'multiply_adds':
+      return float(multiply_adds(model))
+    from nasfpn_tf.modeling import latency
 
-      return latency.measure_ms(model)
-    return float(multiply_adds(model))
+    return latency.measure_ms(model) if self.cost == 'latency_ms' else float(latency.size_bytes(model))
+
+  def check_target(self, space: SearchSpace) -> None:
+    """Measures the cheapest architectures of a space that knows them.
+
+    Raises:
+      SearchError: none costs as little as the target of the reward.
+    """
+    target = self.reward_function().target
+    cheapest = space.cheapest() if target is not None else []
+    costs = (self.cost_of(self.experiment_of(space.decode(tokens).to_dict())) for tokens in cheapest)
+    least = math.inf
+    for cost in costs:
+      least = min(least, cost)
+      if least <= target:
+        return
+    if cheapest:
+      raise SearchError(
+        f'evaluator.reward.target: no architecture of the space {space.name!r} costs {target:g} {self.cost} or less;'
+        f' the cheapest costs {least:g}. Raise the target, or add smaller sizes to the space.'
+      )
 
 
 def check_types(config: Any) -> None:

@@ -18,6 +18,7 @@ The paper's (arXiv 1904.07392, sec. 4.1): ResNet-10, 3 repeats, 512 pixels, 10 e
 at epoch 8, AP on 7,392 training images set apart: configs/search/nasfpn_coco_paper.yaml.
 """
 
+import dataclasses
 import functools
 import gc
 import json
@@ -60,6 +61,8 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   keep_checkpoints = config.pop('keep_checkpoints', False)
   child = child_lib.ChildConfig.read(config, space)
   reward, params = child.reward_function(), child.experiment_of(trial.architecture)
+  if space is not None:
+    _check_target(json.dumps([dataclasses.asdict(child), space.to_json()], sort_keys=True), child, space)
   model_dir = os.path.join(work_dir, MODEL_DIR)
   try:
     cost = child.cost_of(params)
@@ -77,6 +80,15 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   if not keep_checkpoints:
     _remove_checkpoints(model_dir)
   return measurement
+
+
+_met: set[str] = set()  # Configurations whose target some architecture meets, so that it is measured once a process.
+
+
+def _check_target(key: str, child: child_lib.ChildConfig, space: SearchSpace) -> None:
+  if key not in _met:
+    child.check_target(space)
+    _met.add(key)
 
 
 @functools.cache

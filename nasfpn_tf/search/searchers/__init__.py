@@ -12,11 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Searchers: random search, regularized evolution, and the controller trained by PPO."""
+"""Searchers: random search, regularized evolution, a learned predictor, and the controller trained by PPO."""
 
 from nasfpn_tf.search.searchers.evolution import RegularizedEvolution, mutate
 from nasfpn_tf.search.searchers.policy import PolicySearch
+from nasfpn_tf.search.searchers.predictor import PredictorSearch
 from nasfpn_tf.search.searchers.random_search import RandomSearch
 from nasfpn_tf.search.searchers.registry import SEARCHERS, build
 
-__all__ = ['SEARCHERS', 'PolicySearch', 'RandomSearch', 'RegularizedEvolution', 'build', 'mutate']
+__all__ = ['SEARCHERS', 'PolicySearch', 'PredictorSearch', 'RandomSearch', 'RegularizedEvolution', 'build', 'mutate']

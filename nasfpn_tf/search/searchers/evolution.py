@@ -14,11 +14,13 @@
 
 """Searches by regularized evolution: mutates the best of the newest architectures (arXiv 1802.01548)."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 
 import numpy as np
 
+from nasfpn_tf.report import pareto
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.searchers.searcher import trial_rng
 from nasfpn_tf.search.space import SearchSpace
@@ -29,10 +31,19 @@ class RegularizedEvolution:
   """Evolution that removes the oldest architecture, not the worst (arXiv 1802.01548, algorithm 1).
 
   A tournament among the newest `population_size` architectures picks the parent; the child differs in one decision,
-  and in those after it that the change has made illegal.
+  and in those after it that the change has made illegal. The winner has the highest reward, or, with `selection`
+  'pareto', is any of those that no rival dominates in cost and AP: then the population spreads along the frontier of
+  both, and no target is needed.
   """
 
-  def __init__(self, space: SearchSpace, seed: int = 0, population_size: int = 100, tournament_size: int = 25):
+  def __init__(
+    self,
+    space: SearchSpace,
+    seed: int = 0,
+    population_size: int = 100,
+    tournament_size: int = 25,
+    selection: str = 'reward',
+  ):
     """Begins with nobody: the first `population_size` architectures are drawn uniformly.
 
     Args:
@@ -40,17 +51,22 @@ class RegularizedEvolution:
       seed: of the draws.
       population_size: how many architectures are alive (100 in the paper).
       tournament_size: how many of them compete to be the parent (25 in the paper).
+      selection: 'reward', or 'pareto' by cost and AP.
 
     Raises:
-      ValueError: if the sizes are not positive or a tournament is larger than the population.
+      ValueError: if the sizes are not positive, a tournament is larger than the population, or there is no such
+        selection.
     """
+    if selection not in SELECTIONS:
+      raise ValueError(f'evolution: selection is {selection!r}; choose one of {", ".join(SELECTIONS)}.')
     if not 1 <= tournament_size <= population_size:
       raise ValueError(
         f'evolution: tournament_size is {tournament_size}; it must be from 1 to population_size, {population_size}.'
       )
     self._space, self._seed = space, seed
     self._population_size, self._tournament_size = population_size, tournament_size
-    self._population: list[tuple[int, list[int], float]] = []  # (id, tokens, reward), oldest first.
+    self._selection = selection
+    self._population: list[_Member] = []  # Oldest first.
 
   def propose(self, first_id: int, count: int) -> list[Trial]:
     """See `Searcher`; `info` names the parent."""
@@ -61,18 +77,22 @@ class RegularizedEvolution:
         trials.append(Trial.of(self._space, trial_id, self._space.sample(rng)))
         continue
       rivals = rng.choice(len(self._population), self._tournament_size, replace=False)
-      parent_id, tokens, _ = max((self._population[i] for i in rivals), key=lambda member: member[2])
-      trials.append(Trial.of(self._space, trial_id, mutate(self._space, tokens, rng), {'parent': parent_id}))
+      parent = SELECTIONS[self._selection]([self._population[i] for i in rivals], rng)
+      tokens = mutate(self._space, parent.tokens, rng)
+      trials.append(Trial.of(self._space, trial_id, tokens, {'parent': parent.id}))
     return trials
 
   def observe(self, results: Results) -> None:
     """Adds the new trials to the population and removes the oldest."""
-    self._population += [(trial.id, list(trial.tokens), measurement.reward) for trial, measurement in results]
+    for trial, found in results:
+      score = found.reward if found.ap is None else found.ap
+      self._population.append(_Member(trial.id, trial.tokens, found.reward, score, found.cost))
     del self._population[: -self._population_size]
 
   def state(self) -> bytes:
-    """Returns the population."""
-    return json.dumps(self._population).encode()
+    """Returns the population: id, tokens, reward, and where they count score and cost."""
+    length = 5 if self._selection == 'pareto' else 3
+    return json.dumps([dataclasses.astuple(member)[:length] for member in self._population]).encode()
 
   def restore(self, state: bytes) -> None:
     """See `Searcher`."""
@@ -81,12 +101,43 @@ class RegularizedEvolution:
       if not isinstance(population, list):
         raise ValueError('no list')
       self._population = [
-        (int(member), list(self._space.check(tokens)), float(reward)) for member, tokens, reward in population
+        _Member(int(member), self._space.check(tokens), float(reward), *self._cost_of(*rest))
+        for member, tokens, reward, *rest in population
       ]
     except (ValueError, TypeError) as e:
       raise SearchError(
         'The state is not of an evolution: continue with the searcher that the search began with.'
       ) from e
+
+  def _cost_of(self, score: float = 0.0, cost: float | None = None) -> tuple[float, float | None]:
+    """Reads the end of a stored member, which only those of a Pareto selection have."""
+    return float(score), None if cost is None else float(cost)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Member:
+  """An architecture that is alive: its trial, and what the selections go by; `score` is the AP, if it was measured."""
+
+  id: int
+  tokens: tuple[int, ...]
+  reward: float
+  score: float = 0.0
+  cost: float | None = None
+
+
+def _by_reward(rivals: Sequence[_Member], unused_rng: np.random.Generator) -> _Member:
+  return max(rivals, key=lambda member: member.reward)
+
+
+def _by_pareto(rivals: Sequence[_Member], rng: np.random.Generator) -> _Member:
+  """Draws from the rivals that none dominates; one without a cost, as after a failure, loses to all that have one."""
+  priced = {i: (member.cost, member.score) for i, member in enumerate(rivals) if member.cost is not None}
+  if not priced:
+    return _by_reward(rivals, rng)
+  return rivals[int(rng.choice(pareto.front(priced)))]
+
+
+SELECTIONS = {'reward': _by_reward, 'pareto': _by_pareto}
 
 
 def mutate(space: SearchSpace, tokens: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:

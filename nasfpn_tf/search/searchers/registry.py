@@ -19,21 +19,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from nasfpn_tf.search.problems import SearchError
-from nasfpn_tf.search.searchers import ppo
+from nasfpn_tf.search.searchers import ppo, predictor
 from nasfpn_tf.search.searchers.evolution import RegularizedEvolution
 from nasfpn_tf.search.searchers.policy import PolicySearch
 from nasfpn_tf.search.searchers.random_search import RandomSearch
 from nasfpn_tf.search.searchers.searcher import Searcher
 from nasfpn_tf.search.space import SearchSpace
 
-SEARCHERS = {'ppo': PolicySearch, 'evolution': RegularizedEvolution, 'random': RandomSearch}
+SEARCHERS = {
+  'ppo': PolicySearch,
+  'evolution': RegularizedEvolution,
+  'predictor': predictor.PredictorSearch,
+  'random': RandomSearch,
+}
 
 
 def build(kind: str, space: SearchSpace, seed: int = 0, options: Mapping[str, Any] | None = None) -> Searcher:
   """Builds the searcher that a configuration names.
 
   Args:
-    kind: 'ppo', 'evolution' or 'random'.
+    kind: 'ppo', 'evolution', 'predictor' or 'random'.
     space: what is searched.
     seed: of all draws.
     options: further arguments of the searcher, e.g. `learning_rate` or `population_size`.
@@ -45,14 +50,17 @@ def build(kind: str, space: SearchSpace, seed: int = 0, options: Mapping[str, An
     raise SearchError(f'searcher {kind!r} is unknown; choose one of {", ".join(SEARCHERS)}.')
   known = {
     'ppo': {field.name: type(field.default) for field in dataclasses.fields(ppo.Options)},
-    'evolution': {'population_size': int, 'tournament_size': int},
+    'evolution': {'population_size': int, 'tournament_size': int, 'selection': str},
+    'predictor': {field.name: type(field.default) for field in dataclasses.fields(predictor.Options)},
     'random': {},
   }[kind]
   for key, value in (options or {}).items():
     if key not in known:
       raise SearchError(f'searcher {kind}: option {key!r} is unknown; {", ".join(known) or "it has none"}.')
-    if isinstance(value, bool) or not isinstance(value, int if known[key] is int else int | float):
-      raise SearchError(f'searcher {kind}: option {key} is {value!r}; a number is needed.')
+    wanted = int | float if known[key] is float else known[key]
+    if isinstance(value, bool) or not isinstance(value, wanted):
+      needed = 'text' if wanted is str else 'a number'
+      raise SearchError(f'searcher {kind}: option {key} is {value!r}; {needed} is needed.')
   try:
     return SEARCHERS[kind](space, seed, **(options or {}))
   except ValueError as e:

@@ -12,13 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Defines a synthetic reward whose optimum is known, to compare searchers."""
+"""Defines synthetic rewards, to compare searchers in seconds: one whose best is known, one that is like a pyramid's."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from nasfpn_tf.search.space import SearchSpace
+from nasfpn_tf.search.spaces.pyramids import PyramidSpace
 
 
 class Likeness:
@@ -43,3 +44,38 @@ class Likeness:
     """Computes the reward of a sequence, 0 to 1."""
     same = np.array(tokens) == self.best
     return 0.5 * float(same.mean()) + 0.5 * float(same.reshape(-1, self._tokens_per_cell).all(axis=1).mean())
+
+
+_GAINS = {'sum': 1.1, 'global_pooling': 0.9}  # Of the operations of a `Mixing`.
+
+
+class Mixing:
+  """Reward by what each output of a pyramid is a mixture of, with noise as between two trainings; for pyramids alone.
+
+  Each cell averages what it merges, so that an output is a mixture of the pyramid's inputs. Hidden weights say how much
+  of each input is good for each output and which inputs should reach it at all. That depends on the graph, not on the
+  order of its cells; the noise is a function of the architecture.
+  """
+
+  def __init__(self, space: PyramidSpace, seed: int, noise: float = 0.01):
+    """Draws the hidden weights.
+
+    Args:
+      space: of pyramids.
+      seed: of the weights and of the noise.
+      noise: standard deviation; rewards spread by about 0.06.
+    """
+    self._space, self._seed, self._noise = space, seed, noise
+    levels = space.max_level - space.min_level + 1
+    self._reached, self._shares = np.random.default_rng(seed).normal(size=[2, levels, levels])
+
+  def __call__(self, tokens: Sequence[int]) -> float:
+    """Computes the reward of a sequence, 0 or more."""
+    spec = self._space.decode(tokens)
+    shares = [*np.eye(spec.num_levels)]
+    for cell, sources in zip(spec.cells, spec.wiring(), strict=True):
+      shares.append(np.mean([shares[source] for source in sources], axis=0) * _GAINS.get(cell.op, 1.0))
+    outputs = np.stack([shares[feature] for feature in spec.outputs.values()])
+    value = float(np.sum(self._shares * outputs) + 0.5 * np.sum(self._reached * (outputs > 0)))
+    noise = np.random.default_rng((int(spec.digest, 16), self._seed)).normal(scale=self._noise)
+    return max(0.0, 0.3 + 0.03 * value + float(noise))

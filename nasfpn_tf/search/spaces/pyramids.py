@@ -14,9 +14,12 @@
 
 """Defines NAS-FPN's search space: the merging cells of a feature pyramid (arXiv 1904.07392, sec. 3.1)."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from nasfpn_tf import topology
 from nasfpn_tf.search import space
@@ -74,6 +77,8 @@ class PyramidSpace(space.SearchSpace):
         f'space nasfpn: ops {list(self.ops)} must be one or more of {", ".join(topology.ops.names())}, each once.'
       )
     self.num_steps = 4 * num_cells
+    # Sequences are read token by token, so the prefix before has just been asked for.
+    self._completions = functools.lru_cache(maxsize=1 << 14)(self._count_completions)
     self._from_cell = [1]  # Number of ways to go on from the beginning of cell k, last cell first.
     for cell in reversed(range(num_cells)):
       levels = self._num_levels - 1 if cell < self._num_inner else num_cells - cell
@@ -91,18 +96,7 @@ class PyramidSpace(space.SearchSpace):
 
   def completions(self, prefix: Sequence[int]) -> list[int]:
     """See the base class."""
-    cell, position = self._place(len(prefix))
-    taken, legal = set(), True
-    for start in range(0, len(prefix), 4):
-      tokens = prefix[start : start + 4]
-      for done in range(len(tokens)):
-        counts = self._counts(start // 4, tokens[:done], taken)
-        legal = legal and 0 <= tokens[done] < len(counts) and counts[tokens[done]] > 0
-      if len(tokens) == 4 and start // 4 >= self._num_inner:
-        taken.add(tokens[2])
-    if not legal:
-      return [0] * self.num_choices(len(prefix))
-    return self._counts(cell, prefix[4 * cell : 4 * cell + position], taken)
+    return list(self._completions(tuple(prefix)))
 
   def decode(self, tokens: Sequence[int]) -> topology.PyramidSpec:
     """Converts a sequence to a pyramid, named 'searched_' and the first digits of its digest."""
@@ -141,6 +135,29 @@ class PyramidSpace(space.SearchSpace):
     """Reads a pyramid from its JSON value."""
     return topology.PyramidSpec.from_dict(architecture)
 
+  def features(self, tokens: Sequence[int]) -> np.ndarray:
+    """Encodes the tokens one-hot, and what they amount to whatever the order of the cells.
+
+    That is: how many merged features go from each level to each other; for each output the length of its shortest path
+    from each input of the pyramid (cells, at most one more than there are where there is none) and its longest; how
+    many cells of each level and of each operation there are.
+    """
+    spec, levels = self.decode(tokens), self._num_levels
+    flows, by_op = np.zeros([levels, levels]), np.zeros(len(self.ops))
+    shortest = np.full([spec.num_features, levels], self.num_cells + 1.0)
+    np.fill_diagonal(shortest, 0.0)
+    longest = np.zeros(spec.num_features)
+    for index, (cell, sources) in enumerate(zip(spec.cells, spec.wiring(), strict=True)):
+      feature, level = levels + index, cell.level - self.min_level
+      for source in sources:
+        flows[spec.level_of(source) - self.min_level, level] += 1
+      shortest[feature] = np.minimum(shortest[list(sources)].min(axis=0) + 1.0, self.num_cells + 1.0)
+      longest[feature] = longest[list(sources)].max() + 1.0
+      by_op[self.ops.index(cell.op)] += 1
+    outputs = list(spec.outputs.values())
+    summary = [flows.ravel(), shortest[outputs].ravel(), longest[outputs], flows.sum(axis=0), by_op]
+    return np.concatenate([super().features(tokens), *summary]).astype(np.float32)
+
   def drawing(self, architecture: dict[str, Any]) -> str:
     """Draws the pyramid."""
     return topology.svg(self.read(architecture))
@@ -160,6 +177,15 @@ class PyramidSpace(space.SearchSpace):
     if not 0 <= step < self.num_steps:
       raise IndexError(f'space {self.name!r} has steps 0..{self.num_steps - 1}; there is no step {step}.')
     return divmod(step, 4)
+
+  def _count_completions(self, prefix: tuple[int, ...]) -> tuple[int, ...]:
+    cell, _ = self._place(len(prefix))
+    if prefix:
+      before = self._completions(prefix[:-1])
+      if not 0 <= prefix[-1] < len(before) or not before[prefix[-1]]:
+        return (0,) * self.num_choices(len(prefix))
+    taken = {prefix[4 * output + 2] for output in range(self._num_inner, cell)}
+    return tuple(self._counts(cell, prefix[4 * cell :], taken))
 
   def _counts(self, cell: int, begun: Sequence[int], taken: set[int]) -> list[int]:
     """Counts completions for each token after the tokens `begun` of a cell; output levels in `taken` are used up."""

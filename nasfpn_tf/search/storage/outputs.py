@@ -35,18 +35,25 @@ class Outputs:
     results: what is finished so far.
     render: makes the report of all results.
     report_seconds: least time between two reports; more where one takes long to make.
+    companion: called with all results whenever a report has been written, for files that keep up with it.
 
   Raises:
     SearchError: at construction, if `trials.jsonl` lists trials that are not among the results, which would be lost.
   """
 
   def __init__(
-    self, directory: SearchDirectory, results: Results, render: Callable[[Results], str], report_seconds: float = 30.0
+    self,
+    directory: SearchDirectory,
+    results: Results,
+    render: Callable[[Results], str],
+    report_seconds: float = 30.0,
+    companion: Callable[[Results], None] = lambda results: None,
   ):
     self.results: list[tuple[Trial, Measurement]] = []
     self._ids: set[int] = set()
     self.best: tuple[Trial, Measurement] | None = None
     self._directory, self._render, self._report_seconds = directory, render, report_seconds
+    self._companion = companion
     self._next_report = float('-inf')
     self._take_in(results)
     self._check_listed()
@@ -65,6 +72,7 @@ class Outputs:
     """Writes the report now."""
     start = time.monotonic()
     self._directory.write(self._directory.report, self._render(self.results))
+    self._companion(self.results)
     self._next_report = time.monotonic() + max(self._report_seconds, 20 * (time.monotonic() - start))
 
   def _take_in(self, results: Results) -> list[tuple[Trial, Measurement]]:

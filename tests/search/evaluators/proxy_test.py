@@ -31,6 +31,7 @@ from nasfpn_tf.search.evaluators import child, proxy, shared
 from nasfpn_tf.search.evaluators.reward import Reward
 from nasfpn_tf.search.problems import SearchError, StorageFull
 from nasfpn_tf.search.spaces.backbones import BackboneSpace
+from nasfpn_tf.search.spaces.detectors import DetectorSpace
 from nasfpn_tf.search.spaces.pyramids import PyramidSpace
 from nasfpn_tf.search.trial import Trial
 from nasfpn_tf.training import params as params_lib
@@ -229,7 +230,7 @@ def test_children_are_evaluated_once_and_share_a_seed(prefix):
     ({'config_file': 3}, r'evaluator\.config_file must be a string or a list, each element a string, not 3'),
     ({'params_override': 'a=1'}, r'evaluator\.params_override must be a mapping'),
     ({'architecture_key': None}, r'evaluator\.architecture_key must be a string, not None'),
-    ({'cost': 'flops'}, "cost 'flops' is unknown; choose one of multiply_adds, latency_ms"),
+    ({'cost': 'flops'}, "cost 'flops' is unknown; choose one of multiply_adds, latency_ms, bytes"),
     ({'config_file': 'nowhere'}, 'nowhere'),
     ({'params_override': {'task': {'modle': 1}}}, "'task.modle' does not exist"),
     ({'params_override': {'task.train_data.input_path': '/nowhere/train-*'}}, 'No TFRecord file matches'),
@@ -247,3 +248,26 @@ def test_levels_that_the_children_do_not_have_end_the_search(prefix, tmp_path):
   sample = Trial.of(space, 0, space.sample(np.random.default_rng(0)))
   with pytest.raises(SearchError, match=r'3\.\.6'):
     proxy.evaluate(sample, str(tmp_path), config(prefix), space)
+
+
+DETECTORS = DetectorSpace([64], [[3, 4], [3, 5]], [1, 2], [8, 16], [1], num_cells=4)
+
+
+def test_a_detector_is_a_child_too(prefix, tmp_path):
+  sample = Trial.of(DETECTORS, 0, DETECTORS.sample(np.random.default_rng(1)))
+  measurement = proxy.evaluate(sample, str(tmp_path), config(prefix), DETECTORS)
+  assert measurement.status == 'ok', measurement.reason
+  model = yaml.safe_load((tmp_path / 'child' / 'params.yaml').read_text())['task']['model']
+  wanted = sample.architecture['task']['model']
+  assert model['input_size'] == wanted['input_size'] and model['max_level'] == wanted['max_level']
+  pyramid, wanted = model['decoder']['feature_pyramid'], wanted['decoder']['feature_pyramid']
+  assert {key: pyramid[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize(('cost', 'target'), [('multiply_adds', 1e3), ('bytes', 1e3)])
+def test_a_target_that_no_architecture_meets_ends_the_search_before_a_training(prefix, tmp_path, cost, target):
+  sample = Trial.of(DETECTORS, 0, DETECTORS.sample(np.random.default_rng(1)))
+  settings = config(prefix, cost=cost, reward={'target': target, 'exponent': -0.1})
+  with pytest.raises(SearchError, match=rf"no architecture of the space 'detector' costs 1000 {cost} or less; the "):
+    proxy.evaluate(sample, str(tmp_path), settings, DETECTORS)
+  assert list(tmp_path.iterdir()) == []

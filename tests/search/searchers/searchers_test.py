@@ -12,20 +12,25 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The three searchers: what they promise the loop, and how well they search a synthetic reward of known best."""
+"""The searchers: what they promise the loop, and how well they search a synthetic reward of known best."""
 
 import numpy as np
 import pytest
 
 from nasfpn_tf.search import searchers
 from nasfpn_tf.search.problems import SearchError
-from nasfpn_tf.search.searchers.synthetic import Likeness
+from nasfpn_tf.search.searchers.synthetic import Likeness, Mixing
 from nasfpn_tf.search.spaces.pyramids import PyramidSpace
 from nasfpn_tf.search.trial import Measurement, Trial
 
 TINY = PyramidSpace(num_cells=3, min_level=3, max_level=4)  # 288 pyramids.
 SMALL = PyramidSpace(num_cells=4, min_level=3, max_level=5)  # 518,400 pyramids.
-KINDS = {'ppo': {'batch_size': 6}, 'evolution': {'population_size': 10, 'tournament_size': 4}, 'random': {}}
+KINDS = {
+  'ppo': {'batch_size': 6},
+  'evolution': {'population_size': 10, 'tournament_size': 4},
+  'predictor': {'num_initial': 8, 'num_candidates': 5, 'num_trees': 4},
+  'random': {},
+}
 
 every_kind = pytest.mark.parametrize('kind', KINDS)
 
@@ -132,6 +137,38 @@ def test_evolution_beats_random_search():
   assert sum(a > b for a, b in zip(found, by_chance, strict=True)) >= 5
 
 
+def test_the_predictor_beats_random_search_by_the_mean_and_the_best():
+  for rewards in (Likeness(SMALL, 0), Mixing(SMALL, 0)):
+    searcher = searchers.build('predictor', SMALL, 0, {'num_candidates': 30, 'num_trees': 10})
+    _, found = search(searcher, rewards, 120)
+    by_chance = [rewards(SMALL.sample(np.random.default_rng((0, i)))) for i in range(120)]
+    assert found.max() > max(by_chance) and found[60:].mean() > np.mean(by_chance) + np.std(by_chance)
+
+
+def test_the_predictor_proposes_what_is_new_while_there_is_something_new():
+  searcher = searchers.build('predictor', TINY, 0, KINDS['predictor'])
+  trials, _ = search(searcher, Likeness(TINY, 0), 80)
+  by_chance = searchers.build('random', TINY, 0).propose(0, 8)  # May repeat.
+  assert [trial.tokens for trial in trials[:8]] == [trial.tokens for trial in by_chance]
+  assert len({trial.tokens for trial in trials[8:]}) == 72
+
+
+def test_the_predictor_searches_a_space_of_one():
+  class One(PyramidSpace):
+    def completions(self, prefix):
+      return [int(token == 0) for token in range(self.num_choices(len(prefix)))]
+
+    def decode(self, tokens):
+      return TINY.decode(next(TINY.sequences()))
+
+    def features(self, tokens):
+      return super(PyramidSpace, self).features(tokens)
+
+  searcher = searchers.build('predictor', One(num_cells=3, min_level=3, max_level=4), 0, KINDS['predictor'])
+  trials, _ = search(searcher, lambda tokens: 0.5, 12)
+  assert {trial.tokens for trial in trials} == {(0,) * 12}
+
+
 def test_evolution_keeps_the_newest_and_names_the_parent():
   searcher = searchers.RegularizedEvolution(TINY, 0, population_size=5, tournament_size=5)
   trials = searcher.propose(0, 7)
@@ -140,6 +177,23 @@ def test_evolution_keeps_the_newest_and_names_the_parent():
   searcher.observe([(trial, Measurement(r)) for trial, r in zip(trials, rewards, strict=True)])
   # The best two are the oldest and have died; all of the population are in the tournament.
   assert {trial.info['parent'] for trial in searcher.propose(7, 5)} == {4}
+
+
+def test_pareto_selection_takes_parents_that_nothing_dominates_in_cost_and_ap():
+  searcher = searchers.RegularizedEvolution(TINY, 0, population_size=6, tournament_size=6, selection='pareto')
+  points = [(0.5, 9.0), (0.4, 2.0), (0.3, 3.0), (0.1, 1.0), (0.4, 5.0)]  # (AP, cost); numbers 0, 1 and 3 are the front.
+  found = [Measurement(1.0 - ap, ap=ap, cost=cost) for ap, cost in points] + [Measurement.failure('NaN')]
+  searcher.observe(list(zip(searcher.propose(0, 6), found, strict=True)))
+  again = searchers.RegularizedEvolution(TINY, 0, population_size=6, tournament_size=6, selection='pareto')
+  again.restore(searcher.state())
+  assert again.propose(6, 40) == searcher.propose(6, 40)
+  assert {trial.info['parent'] for trial in again.propose(6, 40)} == {0, 1, 3}
+
+
+def test_pareto_selection_without_costs_goes_by_the_reward():
+  searcher = searchers.RegularizedEvolution(TINY, 0, population_size=3, tournament_size=3, selection='pareto')
+  searcher.observe([(trial, Measurement(0.1 * trial.id)) for trial in searcher.propose(0, 3)])
+  assert {trial.info['parent'] for trial in searcher.propose(3, 5)} == {2}
 
 
 def test_mutations_are_legal_and_change_one_decision_or_what_hangs_on_it():
@@ -172,7 +226,7 @@ def test_a_space_of_one_mutates_into_itself():
 
 
 @pytest.mark.parametrize('state', [b'{}', b'nonsense', b''])
-@pytest.mark.parametrize('kind', ['ppo', 'evolution'])
+@pytest.mark.parametrize('kind', ['ppo', 'evolution', 'predictor'])
 def test_a_state_of_something_else_is_refused(kind, state):
   with pytest.raises(SearchError, match='searcher'):
     searchers.build(kind, TINY).restore(state)
@@ -188,12 +242,16 @@ def test_a_state_of_another_space_is_refused():
 @pytest.mark.parametrize(
   'kind, options, message',
   [
-    ('reinforce', {}, "'reinforce' is unknown; choose one of ppo, evolution, random"),
+    ('reinforce', {}, "'reinforce' is unknown; choose one of ppo, evolution, predictor, random"),
     ('ppo', {'learning_rat': 0.1}, "option 'learning_rat' is unknown; learning_rate, "),
     ('random', {'population_size': 3}, 'it has none'),
     ('ppo', {'batch_size': 2.5}, 'batch_size is 2.5; a number'),
     ('ppo', {'clip': '0.2'}, "clip is '0.2'"),
     ('ppo', {'clip': -1}, 'clip is -1'),
+    ('predictor', {'num_trees': 0}, 'num_trees is 0; it must be 1 or more'),
+    ('predictor', {'random_share': 2}, 'random_share is 2'),
+    ('evolution', {'selection': 'best'}, "selection is 'best'; choose one of reward, pareto"),
+    ('evolution', {'selection': 3}, 'selection is 3; text is needed'),
     ('evolution', {'tournament_size': 200}, 'tournament_size is 200'),
   ],
 )

@@ -181,3 +181,25 @@ def test_the_digest_tells_spaces_apart():
   options = PyramidSpace(num_cells=9).to_json()
   assert options.pop('name') == 'nasfpn'
   assert PyramidSpace(**options).digest == PyramidSpace(num_cells=9).digest
+
+
+def test_features_tell_what_a_pyramid_does_whatever_the_order_of_its_cells():
+  space, tokens = PyramidSpace(), []
+  for first, second in ((0, 1), (1, 0)):  # Two inner cells that do not use each other, in both orders.
+    pairs = [((0, 1), 1, 0), ((2, 3), 2, 1)]
+    outputs = [((0, 4), level, 0) for level in range(5)]
+    cells = [pairs[first], pairs[second], *outputs]
+    tokens.append(tuple(token for pair, level, op in cells for token in (*pair, level, op)))
+  one, two = (space.features(space.check(sequence)) for sequence in tokens)
+  num_tokens = sum(space.num_choices(step) for step in range(space.num_steps))
+  assert one.dtype == np.float32 and one.shape == two.shape
+  assert (one[num_tokens:] == two[num_tokens:]).all() and (one[:num_tokens] != two[:num_tokens]).any()
+  assert one[:num_tokens].sum() == space.num_steps
+
+
+def test_features_have_the_lengths_of_paths():
+  space = PyramidSpace(num_cells=2, min_level=3, max_level=4, ops=('sum',))
+  # P4 = sum(P3, P4), then P3 = sum(P3, the new P4).
+  features = space.features(space.check((0, 1, 1, 0, 0, 2, 0, 0)))
+  # From P3, P4 to P3, P4 (merged features), shortest paths of P3 and P4, longest paths, inputs by level, ops.
+  assert features[-13:].tolist() == [1, 1, 1, 1, 1, 2, 1, 1, 2, 1, 2, 2, 2]
