@@ -99,6 +99,10 @@ def builtin(model: Any, input_size: Sequence[int]) -> Tail:
     encodings = tf.gather(tf.reshape(box_encodings, [num_anchors, 4]), index)
     boxes = _decode(encodings, anchors_at(index), settings.box_coder_weights)
     boxes = tf.clip_by_value(boxes, 0.0, size)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    scores = tf.where(
+      sides[:, 0] * sides[:, 1] > 0.0, scores, -1.0
+    )  # Without area it is no detection, as in the model.
     apart = boxes if settings.use_class_agnostic_nms else boxes + _tile_of(classes, settings.num_classes, size)
     kept, scores, count = _non_max_suppression(_with_area(apart, index, classes), scores, settings)
     number = settings.max_detections
@@ -189,8 +193,8 @@ def _tile_of(classes: tf.Tensor, num_classes: int, size: np.ndarray) -> tf.Tenso
 def _with_area(boxes: tf.Tensor, index: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
   """Replaces every box without area in [num, 4] by a unit box outside the image, one for each anchor and class.
 
-  LiteRT's operator tells by the overlap with itself that it has kept a box, so it keeps one without area for ever. By
-  itself it still overlaps nothing, as in the model.
+  LiteRT's operator tells by the overlap with itself that it has kept a box, so it keeps one without area for ever. Such
+  a box has no score either, unless it lost its area when its class was moved apart; by itself it overlaps nothing.
   """
   sides = boxes[:, 2:] - boxes[:, :2]
   own = -2.0 * tf.cast(tf.stack([index, classes, index, classes], axis=1), tf.float32) - [2.0, 2.0, 1.0, 1.0]

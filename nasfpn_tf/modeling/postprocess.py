@@ -17,7 +17,8 @@
 Model Garden decodes every anchor and suppresses class by class (`nms_version` 'v1' and 'v2') or hands all anchors of
 all classes to one fused op ('batched'). Here the best `pre_nms_top_k` (anchor, class) pairs of an image are selected
 first, only these are decoded, and one NMS sees them all, with the classes laid out apart so that boxes of
-different classes never overlap.
+different classes never overlap. Another difference: boxes that have no area once they are clipped to the image are
+dropped, which Model Garden keeps.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ import tf_keras
 from official.vision.ops import box_ops
 
 NMS_VERSIONS = ('class_offset', 'class_offset_xla')
+_NO_DETECTION = -1.0  # A score below any threshold.
 
 
 def flatten_levels(
@@ -117,6 +119,7 @@ def generate_detections(
   scores = tf.sigmoid(logits)
   num_classes = _num_classes(cls_outputs, box_outputs) - 1
   boxes = _decode(boxes, anchors, image_shape, box_coder_weights)
+  scores = tf.where(_has_area(boxes), scores, _NO_DETECTION)
   apart = boxes if use_class_agnostic_nms else _lay_out_by_class(boxes, classes, num_classes)
 
   if xla:
@@ -322,6 +325,12 @@ def _decode(boxes, anchors, image_shape, weights):
   if image_shape is not None:
     boxes = box_ops.clip_boxes(boxes, tf.expand_dims(image_shape, axis=1))
   return boxes
+
+
+def _has_area(boxes):
+  """Whether a box [..., 4] has area; one outside the image has none once it is clipped."""
+  sides = boxes[..., 2:] - boxes[..., :2]
+  return tf.reduce_all(sides > 0.0, axis=-1)
 
 
 def _lay_out_by_class(boxes, classes, num_classes):

@@ -70,6 +70,8 @@ def generate_detections(
   index, classes = np.divmod(pairs[best], class_scores.shape[1])
   boxes = _decode(box_encodings[index], anchors[index], options['box_coder_weights'])
   boxes = np.clip(boxes, 0, np.float32([*input_size, *input_size]))
+  has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)  # Outside the image there is none after clipping.
+  boxes, classes, best = boxes[has_area], classes[has_area], best[has_area]
   apart = np.zeros_like(classes) if options['use_class_agnostic_nms'] else classes
   kept, scores = _suppress(boxes, scores[best], apart, options)
   return boxes[kept], scores, classes[kept].astype(np.int32) + 1
@@ -100,9 +102,7 @@ def _suppress(
     kept_scores.append(scores[i])
     corner = np.minimum(boxes[i, 2:], boxes[:, 2:]) - np.maximum(boxes[i, :2], boxes[:, :2])
     shared = np.prod(np.maximum(corner, 0), axis=1)
-    union = area[i] + area - shared
-    # A box without area overlaps nothing.
-    overlap = np.divide(shared, union, out=np.zeros_like(shared), where=(area > 0) & (area[i] > 0))
+    overlap = shared / (area[i] + area - shared)
     overlap[classes != classes[i]] = 0
     if sigma:
       scores *= np.exp(np.float32(-0.5 / sigma) * overlap * overlap)

@@ -105,7 +105,9 @@ class Predictor(abc.ABC):
   def _detections(self, found: tuple[np.ndarray, np.ndarray, np.ndarray], size: Sequence[int]) -> Detections:
     boxes, scores, classes = (np.asarray(value) for value in found)
     boxes = np.clip(boxes, 0.0, np.tile(size, 2)).astype(np.float32)
-    classes = classes.astype(np.int32)
+    # What lies in the padding of the letterbox, below or right of the image, has no area now: it is no detection.
+    keep = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    boxes, scores, classes = boxes[keep], scores[keep], classes[keep].astype(np.int32)
     return Detections(boxes, scores.astype(np.float32), classes, tuple(self.label_of(k)['name'] for k in classes))
 
   @abc.abstractmethod

@@ -86,7 +86,9 @@ def test_builtin_is_the_models_own(num_classes, options):
   assert {value.dtype for value in actual.values()} == {tf.float32}
 
 
-@pytest.mark.parametrize('options', [{}, {'use_class_agnostic_nms': True}], ids=['by_class', 'agnostic'])
+@pytest.mark.parametrize(
+  'options', [{}, {'use_class_agnostic_nms': True}, {'soft_nms_sigma': 0.5}], ids=['by_class', 'agnostic', 'soft']
+)
 def test_boxes_without_area_do_not_hold_up_the_runtime(options):
   """Those that lie outside the image have none once they are clipped; the best one of all is such a box."""
   model = _model(2, max_num_detections=20, **options)
@@ -97,7 +99,9 @@ def test_boxes_without_area_do_not_hold_up_the_runtime(options):
   expected = model.detection_generator(boxes, logits, anchors, image_shape=tf.constant([SIZE], tf.float32))
   corners = expected['detection_boxes'][0]
   area = tf.reduce_prod(corners[:, 2:] - corners[:, :2], axis=1)
-  assert area[0] == 0 and 0 < np.count_nonzero(area) < 18 and expected['num_detections'][0] == 20
+  assert np.count_nonzero(area) == expected['num_detections'][0] == np.count_nonzero(expected['detection_scores']) > 10
+  raw_boxes, _ = postprocess.decode_raw(logits, boxes, anchors, tf.constant([SIZE], tf.float32))
+  assert np.count_nonzero(tf.reduce_prod(raw_boxes[0, :, 2:] - raw_boxes[0, :, :2], axis=1) == 0) > 18
 
   flat_logits, encodings, _ = postprocess.flatten_levels(logits, boxes, anchors)
   shapes = [tf.TensorSpec(value.shape) for value in (encodings, flat_logits)]
@@ -106,6 +110,7 @@ def test_boxes_without_area_do_not_hold_up_the_runtime(options):
   interpreter = Interpreter(model_content=converter.convert())
   names = [argument.name for argument in tail.get_concrete_function().structured_input_signature[0]]
   actual = interpreter.get_signature_runner()(**dict(zip(names, (encodings, flat_logits), strict=True)))
+  np.testing.assert_array_equal(actual['num_detections'], expected['num_detections'])
   np.testing.assert_allclose(actual['detection_scores'], expected['detection_scores'], atol=1e-5)
   np.testing.assert_allclose(
     actual['detection_boxes'] * np.tile(np.float32(SIZE), 2), expected['detection_boxes'], atol=1e-3

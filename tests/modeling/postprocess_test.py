@@ -162,6 +162,37 @@ def test_boxes_are_clipped_to_the_image():
   np.testing.assert_allclose(outputs['detection_boxes'][0, 0], [8, 8, 20, 12], atol=1e-4)
 
 
+@pytest.mark.parametrize(
+  'options', [{}, {'nms_version': 'class_offset_xla'}, {'soft_nms_sigma': 0.5}, {'use_class_agnostic_nms': True}]
+)
+@pytest.mark.parametrize('image_shape', [[30.0, 40.0], [120.0, 24.0]])
+def test_boxes_without_area_are_no_detections(options, image_shape):
+  """At the lower or the right edge, once they are clipped; the rest is what Model Garden's boxes with area are."""
+  boxes, scores = _raw_outputs(seed=3)
+  shape = tf.tile(tf.constant([image_shape]), [2, 1])
+  options = {'max_num_detections': 300, **options}
+  found = postprocess.DetectionGenerator(**options)(boxes, scores, _anchors(2), shape)
+  decoded, _ = postprocess.decode_raw(scores, boxes, _anchors(2), shape)
+  assert (_area(decoded.numpy()) == 0).mean() > 0.3
+  for image, count in enumerate(found['num_detections'].numpy()):
+    assert count > 5 and (_area(found['detection_boxes'][image, :count].numpy()) > 0).all()
+    best = found['detection_scores'][image].numpy()
+    assert list(best) == sorted(best, reverse=True) and not best[count:].any() and (best[:count] > 0).all()
+  if options.keys() == {'max_num_detections'}:
+    theirs = mg.MultilevelDetectionGenerator(nms_version='batched', pre_nms_top_k=5000, max_num_detections=1000)(
+      boxes, scores, _anchors(2), shape
+    )
+    for image, count in enumerate(theirs['num_detections'].numpy()):
+      has_area = _area(theirs['detection_boxes'][image, :count].numpy()) > 0
+      expected = theirs['detection_scores'][image, :count].numpy()[has_area]
+      assert not has_area.all()
+      np.testing.assert_allclose(found['detection_scores'][image, : len(expected)].numpy(), expected[:300], atol=1e-5)
+
+
+def _area(boxes):
+  return np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)
+
+
 @pytest.mark.parametrize('options', [{'apply_nms': False}, {'return_decoded': True}])
 def test_decoded_boxes_are_those_of_model_garden(options):
   boxes, scores = _raw_outputs()

@@ -70,6 +70,16 @@ def test_boxes_end_at_the_picture_and_unknown_labels_are_numbers():
   assert found.names == ('top', '2')
 
 
+def test_what_lies_beside_the_picture_is_no_detection():
+  class Beside(Corners):
+    def _detect(self, image):
+      boxes = np.array([[20.0, 2, 26, 9], [0, 30, 9, 33], [2, 2, 9, 9], [-5, 1, 0, 4]])
+      return boxes, np.array([0.9, 0.8, 0.7, 0.6]), np.array([1, 1, 1, 1])
+
+  found = Beside()(np.zeros([20, 30, 3], np.uint8))
+  assert found.boxes.tolist() == [[2, 2, 9, 9]] and len(found.names) == len(found.scores) == 1
+
+
 def test_originals_are_never_replaced(tmp_path):
   path = _save(tmp_path / 'x.jpg')
   before = pathlib.Path(path).read_bytes()

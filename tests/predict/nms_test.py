@@ -83,9 +83,10 @@ def test_same_as_with_tensorflow(options):
   np.testing.assert_allclose(boxes, expected['detection_boxes'][0, :count], rtol=0, atol=1e-3)
 
 
-def test_boxes_without_area_overlap_nothing():
+def test_boxes_without_area_are_no_detections():
   anchors = np.array([[8, 8, 16, 16], [8, 8, 16, 16]], np.float32)
-  encodings = np.array([[50, 0, 0, 0], [50, 0, 0, 0]], np.float32)  # Clipped to the lower edge.
+  encodings = np.array([[50, 0, 0, 0], [0, 0, 0, 0]], np.float32)  # The first is clipped to the lower edge.
   scores = np.array([[0.9], [0.8]], np.float32)
-  boxes, _, _ = nms.generate_detections(encodings, scores, anchors, (64, 64), _OPTIONS)
-  assert boxes.tolist() == [[64, 8, 64, 16]] * 2
+  for sigma in (0.0, 0.5):
+    found = nms.generate_detections(encodings, scores, anchors, (64, 64), {**_OPTIONS, 'soft_nms_sigma': sigma})
+    assert found[0].tolist() == [[8, 8, 16, 16]] and found[1].tolist() == [np.float32(0.8)]
