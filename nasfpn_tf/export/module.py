@@ -207,13 +207,38 @@ class DetectionModule(tf.Module):
 
   def _to_original(self, outputs: Mapping[str, tf.Tensor], image_info: tf.Tensor) -> dict[str, tf.Tensor]:
     """Converts a model's detections to the outputs of the signatures."""
-    return {
-      'detection_boxes': to_original(outputs['detection_boxes'], image_info),
-      'detection_scores': outputs['detection_scores'],
-      'detection_classes': tf.cast(outputs['detection_classes'], tf.int32),
-      'num_detections': tf.cast(outputs['num_detections'], tf.int32),
-      'image_info': image_info,
-    }
+    return {**detections_in_image(outputs, image_info), 'image_info': image_info}
+
+
+def detections_in_image(outputs: Mapping[str, tf.Tensor], image_info: tf.Tensor) -> dict[str, tf.Tensor]:
+  """Converts detections from pixels of the network's input to pixels of the image, without those beside it.
+
+  What lies in the padding of the letterbox has no area once it is clipped to the image: the others move up.
+
+  Args:
+    outputs: `detection_boxes` [batch, N, 4], `detection_scores` and `detection_classes` [batch, N], and
+      `num_detections` [batch].
+    image_info: [batch, 4, 2], how the images were letterboxed, see `preprocess.geometry`.
+
+  Returns:
+    The same, zero after `num_detections`; classes and their number are int32.
+  """
+  boxes = to_original(outputs['detection_boxes'], image_info)
+  number = boxes.shape[1]
+  keep = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+  keep &= tf.range(number) < tf.cast(outputs['num_detections'], tf.int32)[:, tf.newaxis]
+  # Among equals the first comes first, so the kept ones stay in their order.
+  kept, order = tf.math.top_k(tf.cast(keep, tf.int32), number)
+
+  def gather(values):
+    return tf.gather(values, order, batch_dims=1)
+
+  return {
+    'detection_boxes': tf.where(kept[..., tf.newaxis] > 0, gather(boxes), 0.0),
+    'detection_scores': tf.where(kept > 0, gather(outputs['detection_scores']), 0.0),
+    'detection_classes': tf.where(kept > 0, gather(tf.cast(outputs['detection_classes'], tf.int32)), 0),
+    'num_detections': tf.reduce_sum(kept, axis=1),
+  }
 
 
 def to_original(boxes: tf.Tensor, image_info: tf.Tensor) -> tf.Tensor:

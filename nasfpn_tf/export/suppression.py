@@ -100,9 +100,8 @@ def builtin(model: Any, input_size: Sequence[int]) -> Tail:
     boxes = _decode(encodings, anchors_at(index), settings.box_coder_weights)
     boxes = tf.clip_by_value(boxes, 0.0, size)
     sides = boxes[:, 2:] - boxes[:, :2]
-    scores = tf.where(
-      sides[:, 0] * sides[:, 1] > 0.0, scores, -1.0
-    )  # Without area it is no detection, as in the model.
+    # Without area it is no detection, as in the model.
+    scores = tf.where(tf.minimum(sides[:, 0], sides[:, 1]) > 0.0, scores, -1.0)
     apart = boxes if settings.use_class_agnostic_nms else boxes + _tile_of(classes, settings.num_classes, size)
     kept, scores, count = _non_max_suppression(_with_area(apart, index, classes), scores, settings)
     number = settings.max_detections
@@ -172,6 +171,8 @@ def _non_max_suppression(boxes, scores, settings):
     'pad_to_max_output_size': True,
   }
   if settings.soft_nms_sigma:
+    # TensorFlow's soft NMS knows no threshold of overlap; LiteRT's drops what is above it.
+    options['iou_threshold'] = 1.0
     kept, scores, count = tf.raw_ops.NonMaxSuppressionV5(**options, soft_nms_sigma=settings.soft_nms_sigma)
   else:
     kept, count = tf.raw_ops.NonMaxSuppressionV4(**options)

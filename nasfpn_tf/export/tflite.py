@@ -320,8 +320,7 @@ def _verify_way(content, expected, options, exit_stage=None, stepwise=False):
 def _to_original(
   outputs: Mapping[str, np.ndarray], expected: verification.Reference, row: int
 ) -> dict[str, np.ndarray]:
-  """Converts detections to pixels of the image and classes from 1."""
-  found = signatures.detections_of(outputs)
-  boxes = found['boxes'] * np.tile(expected.inputs.shape[1:3], 2)
-  boxes = module.to_original(boxes[np.newaxis].astype(np.float32), expected.image_info[row : row + 1])[0].numpy()
-  return {'boxes': boxes, 'scores': found['scores'], 'classes': found['classes'] + 1}
+  """Converts detections to pixels of the image, without those beside it, and classes from 1."""
+  boxes = outputs['detection_boxes'] * np.tile(expected.inputs.shape[1:3], 2).astype(np.float32)
+  outputs = {**outputs, 'detection_boxes': boxes, 'detection_classes': outputs['detection_classes'] + 1}
+  return signatures.detections_of(module.detections_in_image(outputs, expected.image_info[row : row + 1]))

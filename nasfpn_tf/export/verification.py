@@ -117,8 +117,7 @@ def reference(source: Source, images: Sequence[np.ndarray] = ()) -> Reference:
     pixels, image_info = preprocess.letterbox(tf.constant(image), input_size, source.keep_aspect_ratio)
     outputs = model(pixels[tf.newaxis], image_shape=image_info[tf.newaxis, 1], training=False)
     logits, encodings, _ = postprocess.flatten_levels(outputs['cls_outputs'], outputs['box_outputs'], anchors)
-    boxes = module.to_original(outputs['detection_boxes'], image_info[tf.newaxis])
-    found = signatures.detections_of({**outputs, 'detection_boxes': boxes})
+    found = signatures.detections_of(module.detections_in_image(outputs, image_info[tf.newaxis]))
     rows.append((to_pixels(pixels).numpy(), image_info.numpy(), encodings[0].numpy(), logits[0].numpy(), found))
   inputs, image_info, encodings, logits, detections = zip(*rows, strict=True)
   return Reference(

@@ -52,6 +52,25 @@ def _num_pairs(cls_outputs, num_classes):
   return sum(int(np.prod(x.shape[1:])) for x in cls_outputs.values()) * (num_classes - 1) // num_classes
 
 
+def _with_area(outputs, most=None):
+  """The detections of Model Garden that have area, of which there may be no more than `most`, in its format.
+
+  It keeps boxes that lie outside the image and have no area after clipping. They overlap nothing, so the others are the
+  same without them, as long as they take nobody's place: let it find far more than `most`.
+  """
+  keys = ('detection_boxes', 'detection_scores', 'detection_classes')
+  found = {key: np.zeros_like(outputs[key]) for key in keys}
+  counts = []
+  for image, num in enumerate(np.asarray(outputs['num_detections'])):
+    scores = np.asarray(outputs['detection_scores'])[image, :num]
+    # v1 and v2 count their padding of score 0.
+    valid = np.flatnonzero((scores > 0) & (_area(np.asarray(outputs['detection_boxes'])[image, :num]) > 0))[:most]
+    for key in keys:
+      found[key][image, : len(valid)] = np.asarray(outputs[key])[image, valid]
+    counts.append(len(valid))
+  return {**found, 'num_detections': np.array(counts)}
+
+
 def _assert_same_detections(actual, expected, tolerance=1e-3):
   """Same detections; scores that tie may come in any order."""
   np.testing.assert_array_equal(actual['num_detections'], expected['num_detections'])
@@ -73,13 +92,31 @@ def _assert_same_detections(actual, expected, tolerance=1e-3):
 @pytest.mark.parametrize('oracle', ['v1', 'v2', 'batched'])
 def test_detects_what_model_garden_detects(oracle, nms_version):
   boxes, scores = _raw_outputs()
-  options = {'pre_nms_score_threshold': 0.05, 'nms_iou_threshold': 0.5, 'max_num_detections': 50}
+  options = {'pre_nms_score_threshold': 0.05, 'nms_iou_threshold': 0.5}
   # v1 and v2 select by class, so that every class gets all of its candidates here and there.
-  expected = mg.MultilevelDetectionGenerator(nms_version=oracle, pre_nms_top_k=5000, **options)(
-    boxes, scores, _anchors(2), _image_shape(2)
+  expected = mg.MultilevelDetectionGenerator(
+    nms_version=oracle, pre_nms_top_k=5000, max_num_detections=1000, **options
+  )(boxes, scores, _anchors(2), _image_shape(2))
+  generator = postprocess.DetectionGenerator(
+    nms_version=nms_version, pre_nms_top_k=_num_pairs(scores, 6), max_num_detections=50, **options
   )
-  generator = postprocess.DetectionGenerator(nms_version=nms_version, pre_nms_top_k=_num_pairs(scores, 6), **options)
-  _assert_same_detections(generator(boxes, scores, _anchors(2), _image_shape(2)), expected)
+  _assert_same_detections(generator(boxes, scores, _anchors(2), _image_shape(2)), _with_area(expected, 50))
+
+
+@pytest.mark.parametrize('nms_version', ['class_offset', 'class_offset_xla'])
+def test_boxes_that_all_have_area_are_those_of_model_garden(nms_version):
+  """With the same limits: nothing is left out of either side."""
+  boxes, scores = _raw_outputs()
+  shape = tf.constant([[1e4, 1e4]] * 2)
+  boxes = {level: tf.abs(encodings) for level, encodings in boxes.items()}  # None above or left of the image.
+  expected = mg.MultilevelDetectionGenerator(nms_version='batched', pre_nms_top_k=5000, max_num_detections=50)(
+    boxes, scores, _anchors(2), shape
+  )
+  assert (_area(expected['detection_boxes'].numpy()) > 0).all() and list(expected['num_detections']) == [50, 50]
+  generator = postprocess.DetectionGenerator(
+    nms_version=nms_version, pre_nms_top_k=_num_pairs(scores, 6), max_num_detections=50
+  )
+  _assert_same_detections(generator(boxes, scores, _anchors(2), shape), expected)
 
 
 def test_detects_what_model_garden_detects_with_many_classes_and_unclipped_boxes():
@@ -93,23 +130,18 @@ def test_detects_what_model_garden_detects_with_many_classes_and_unclipped_boxes
 
 def test_soft_nms_is_that_of_model_garden():
   boxes, scores = _raw_outputs(seed=2)
-  options = {'soft_nms_sigma': 0.3, 'pre_nms_score_threshold': 0.1, 'max_num_detections': 50}
-  expected = mg.MultilevelDetectionGenerator(nms_version='v1', pre_nms_top_k=5000, **options)(
+  options = {'soft_nms_sigma': 0.3, 'pre_nms_score_threshold': 0.1}
+  theirs = mg.MultilevelDetectionGenerator(
+    nms_version='v1', pre_nms_top_k=5000, max_num_detections=1000, **options
+  )(boxes, scores, _anchors(2), _image_shape(2))
+  expected = _with_area(theirs, 50)
+  options.update(max_num_detections=50, pre_nms_top_k=_num_pairs(scores, 6))
+  actual = postprocess.DetectionGenerator(**options)(boxes, scores, _anchors(2), _image_shape(2))
+  plain = postprocess.DetectionGenerator(**{**options, 'soft_nms_sigma': None})(
     boxes, scores, _anchors(2), _image_shape(2)
   )
-  actual = postprocess.DetectionGenerator(pre_nms_top_k=_num_pairs(scores, 6), **options)(
-    boxes, scores, _anchors(2), _image_shape(2)
-  )
-  plain = postprocess.DetectionGenerator(pre_nms_top_k=_num_pairs(scores, 6), **{**options, 'soft_nms_sigma': None})(
-    boxes, scores, _anchors(2), _image_shape(2)
-  )
-  # Model Garden's v1 counts its padding of score 0 as detections, so the valid ones are counted by score.
-  num = [int(np.sum(np.asarray(s) > 0.1)) for s in expected['detection_scores']]
-  np.testing.assert_array_equal(actual['num_detections'], num)
-  for image in range(2):
-    np.testing.assert_allclose(
-      actual['detection_scores'][image, : num[image]], expected['detection_scores'][image, : num[image]], atol=1e-5
-    )
+  np.testing.assert_array_equal(actual['num_detections'], expected['num_detections'])
+  np.testing.assert_allclose(actual['detection_scores'], expected['detection_scores'][:, :50], atol=1e-5)
   assert np.abs(np.asarray(plain['detection_scores']) - np.asarray(actual['detection_scores'])).max() > 0.01
 
 
