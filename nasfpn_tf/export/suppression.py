@@ -100,8 +100,8 @@ def builtin(model: Any, input_size: Sequence[int]) -> Tail:
     boxes = _decode(encodings, anchors_at(index), settings.box_coder_weights)
     boxes = tf.clip_by_value(boxes, 0.0, size)
     sides = boxes[:, 2:] - boxes[:, :2]
-    # Without area it is no detection, as in the model.
-    scores = tf.where(tf.minimum(sides[:, 0], sides[:, 1]) > 0.0, scores, -1.0)
+    # Without area it is no detection, as in the model. A selection of scores would be quantized in an int8 file.
+    scores *= tf.cast(tf.minimum(sides[:, 0], sides[:, 1]) > 0.0, tf.float32)
     apart = boxes if settings.use_class_agnostic_nms else boxes + _tile_of(classes, settings.num_classes, size)
     kept, scores, count = _non_max_suppression(_with_area(apart, index, classes), scores, settings)
     number = settings.max_detections

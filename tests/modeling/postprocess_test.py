@@ -131,9 +131,9 @@ def test_detects_what_model_garden_detects_with_many_classes_and_unclipped_boxes
 def test_soft_nms_is_that_of_model_garden():
   boxes, scores = _raw_outputs(seed=2)
   options = {'soft_nms_sigma': 0.3, 'pre_nms_score_threshold': 0.1}
-  theirs = mg.MultilevelDetectionGenerator(
-    nms_version='v1', pre_nms_top_k=5000, max_num_detections=1000, **options
-  )(boxes, scores, _anchors(2), _image_shape(2))
+  theirs = mg.MultilevelDetectionGenerator(nms_version='v1', pre_nms_top_k=5000, max_num_detections=1000, **options)(
+    boxes, scores, _anchors(2), _image_shape(2)
+  )
   expected = _with_area(theirs, 50)
   options.update(max_num_detections=50, pre_nms_top_k=_num_pairs(scores, 6))
   actual = postprocess.DetectionGenerator(**options)(boxes, scores, _anchors(2), _image_shape(2))
