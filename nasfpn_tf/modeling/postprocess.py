@@ -30,7 +30,6 @@ import tf_keras
 from official.vision.ops import box_ops
 
 NMS_VERSIONS = ('class_offset', 'class_offset_xla')
-_NO_DETECTION = -1.0  # A score below any threshold.
 
 
 def flatten_levels(
@@ -119,7 +118,8 @@ def generate_detections(
   scores = tf.sigmoid(logits)
   num_classes = _num_classes(cls_outputs, box_outputs) - 1
   boxes = _decode(boxes, anchors, image_shape, box_coder_weights)
-  scores = tf.where(_has_area(boxes), scores, _NO_DETECTION)
+  has_area = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)  # None outside the image, once it is clipped.
+  scores = tf.where(has_area, scores, -1.0)  # Below any threshold.
   apart = boxes if use_class_agnostic_nms else _lay_out_by_class(boxes, classes, num_classes)
 
   if xla:
@@ -325,12 +325,6 @@ def _decode(boxes, anchors, image_shape, weights):
   if image_shape is not None:
     boxes = box_ops.clip_boxes(boxes, tf.expand_dims(image_shape, axis=1))
   return boxes
-
-
-def _has_area(boxes):
-  """Whether a box [..., 4] has area; one outside the image has none once it is clipped."""
-  sides = boxes[..., 2:] - boxes[..., :2]
-  return tf.reduce_all(sides > 0.0, axis=-1)
 
 
 def _lay_out_by_class(boxes, classes, num_classes):
