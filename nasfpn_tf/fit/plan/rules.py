@@ -306,7 +306,7 @@ def _schedule(fingerprint, budget, start, batch, input_size) -> Iterator[Choice]
   yield Choice(
     f'{optimizer}.optimizer', {'type': 'adam', 'adam': {'global_clipnorm': 10.0}}, 'robust without tuning; clipping'
   )
-  rate = 0.003 if start.weights else 0.01
+  rate = 0.003 if start.weights else 0.006
   cosine = {'type': 'cosine', 'cosine': {'initial_learning_rate': rate, 'decay_steps': steps}}
   yield Choice(f'{optimizer}.learning_rate', cosine, 'of the recipe of the same backbone')
   warm_up = {'warmup_steps': max(1, round(0.03 * steps)), 'warmup_learning_rate': round(rate / 10, 6)}
