@@ -28,11 +28,12 @@ FLAGS = flags.FLAGS
 flags.DEFINE_enum(
   'from',
   None,
-  ['tpu', 'model_garden'],
-  'Whose checkpoint it is: tpu is tensorflow/tpu, models/official/detection; model_garden is official/vision.',
+  ['tpu', 'model_garden', 'mmdet'],
+  'Whose checkpoint it is: tpu is tensorflow/tpu, models/official/detection; model_garden is official/vision; mmdet is'
+  ' mmdetection.',
 )
 flags.DEFINE_string('checkpoint', None, 'The published checkpoint: its prefix, or the directory with it.')
-flags.DEFINE_string('url', None, 'A name in the table of docs/weights.md, or the address of a .tar or .tar.gz.')
+flags.DEFINE_string('url', None, 'A name in the table of docs/weights.md, or the address of a .tar, .tar.gz or .pth.')
 flags.DEFINE_string('download_dir', 'downloads', 'Where --url is downloaded to and unpacked.')
 flags.DEFINE_string(
   'output_dir', None, 'The new model directory; unset: with a name as --url, the cache, where weights="coco" finds it.'

@@ -34,6 +34,8 @@ class FeaturePyramid(hyperparams.Config):
     num_filters: number of channels of every feature (D).
     use_separable_conv: whether to use separable convolutions (NAS-FPNLite).
     project_each_edge: whether every use of a backbone feature has its own projection, as in EfficientDet.
+    coarse_convs: whether a level that the backbone lacks is pooled from a 1x1 convolution of the level before it, as in
+      mmdetection, and not from that level itself.
     residual: whether each pyramid adds its inputs to its outputs and starts as the identity, so that a deeper stack
       does not start worse than a shallow one; not in the paper (docs/training.md, residual stacks).
     dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 disables it.
@@ -49,6 +51,7 @@ class FeaturePyramid(hyperparams.Config):
   num_filters: int = 256
   use_separable_conv: bool = False
   project_each_edge: bool = False
+  coarse_convs: bool = False
   residual: bool = False
   dropblock_keep_prob: float = 1.0
   dropblock_size: int = 3
@@ -82,7 +85,8 @@ class ResNet(backbones.ResNet):
 
   Attributes:
     padding: 'same'; or 'explicit', which pads both sides of a convolution of stride 2 alike whatever the size of the
-      image, as in tensorflow/tpu and PyTorch: their weights need it. The variables are the same.
+      image, as in tensorflow/tpu, whose weights need it; or 'pytorch', which pads the max pool of the stem so too. The
+      variables are the same.
   """
 
   padding: str = 'same'

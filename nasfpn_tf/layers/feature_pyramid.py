@@ -89,6 +89,7 @@ class PyramidStage(tf_keras.layers.Layer):
     Args:
       features: [batch, height_l, width_l, num_filters] for each level, finest first; or for a level a list with one
         such feature for each use (`EdgeProjection`).
+      coarse_convs: a convolution before each pooling to a level that the backbone lacks (`InputProjection`).
       training: whether batch norm uses and updates batch statistics, and DropBlock drops.
 
     Returns:
@@ -159,6 +160,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
     dropblock_size: int = 3,
     dropblock_ramp_steps: int = 0,
     project_each_edge: bool = False,
+    coarse_convs: bool = False,
     recompute_gradients: bool = False,
     residual: bool = False,
     backbone_max_level: int | None = None,
@@ -192,6 +194,8 @@ class FeaturePyramid(tf_keras.layers.Layer):
     for key, value in (('num_repeats', num_repeats), ('num_filters', num_filters)):
       if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f'feature pyramid: {key} must be a positive integer, not {value!r}.')
+    if coarse_convs and project_each_edge:
+      raise ValueError('feature pyramid: coarse_convs and project_each_edge exclude each other.')
     self.spec = _as_spec(spec)
     self.num_repeats = num_repeats
     self.num_filters = num_filters
@@ -205,6 +209,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       'dropblock_ramp_steps': dropblock_ramp_steps,
     }
     self._project_each_edge = project_each_edge
+    self._coarse_convs = coarse_convs
     self._backbone_max_level = backbone_max_level
     kind = functools.partial(EdgeProjection, uses(self.spec)) if project_each_edge else InputProjection
     self.projection = kind(
@@ -213,6 +218,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       num_filters,
       {'use_separable_conv': use_separable_conv, **options.to_dict(but=['activation'])},
       backbone_max_level=backbone_max_level,
+      coarse_convs=coarse_convs,
       dtype=self.dtype_policy,
       name='projection',
     )
@@ -308,6 +314,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       'num_filters': self.num_filters,
       **self._cell_options,
       'project_each_edge': self._project_each_edge,
+      'coarse_convs': self._coarse_convs,
       'recompute_gradients': self.recompute_gradients,
       'residual': self.residual,
       'backbone_max_level': self._backbone_max_level,

@@ -29,7 +29,8 @@ class InputProjection(tf_keras.layers.Layer):
   """Backbone features to one width and to all levels of the pyramid.
 
   A level whose width differs from `num_filters` passes a 1x1 convolution and batch norm; a level coarser than the
-  backbone's coarsest is 2x2 max pooled from the projected level before it. (The paper pools C5 with stride 2 and 4;
+  backbone's coarsest is 2x2 max pooled from the projected level before it; with `coarse_convs`, from a 1x1 convolution
+  and batch norm of that (mmdetection, `NASFPN.extra_downsamples`). (The paper pools C5 with stride 2 and 4;
   pooling the projected C5 is what the authors' code and Model Garden do.)
   """
 
@@ -40,6 +41,7 @@ class InputProjection(tf_keras.layers.Layer):
     num_filters: int,
     conv_options: Mapping[str, Any],
     backbone_max_level: int | None = None,
+    coarse_convs: bool = False,
     **kwargs,
   ):
     """Keeps the settings.
@@ -50,6 +52,7 @@ class InputProjection(tf_keras.layers.Layer):
       num_filters: width of the projected features.
       conv_options: further arguments of `ConvBatchNorm`.
       backbone_max_level: coarsest level that is read from the backbone; None: every level that is given.
+      coarse_convs: a convolution before each pooling to a level that the backbone lacks.
       **kwargs: of the Keras layer (name, dtype).
     """
     super().__init__(**kwargs)
@@ -58,15 +61,19 @@ class InputProjection(tf_keras.layers.Layer):
     self._num_filters = num_filters
     self._conv_options = dict(conv_options)
     self._backbone_max_level = backbone_max_level
+    self._coarse_convs = coarse_convs
     self.convs: dict[str, blocks.ConvBatchNorm] = {}
 
   def build(self, input_shape: Mapping[str, tf.TensorShape]) -> None:
+    given = self.given_levels(input_shape)
+    levels = [level for level in given if tf.TensorShape(input_shape[level])[-1] != self._num_filters]
+    if self._coarse_convs:
+      levels += [str(level) for level in range(int(given[-1]) + 1, self._max_level + 1)]
     self.convs = {
       level: blocks.ConvBatchNorm(
         self._num_filters, 1, **self._conv_options, dtype=self.dtype_policy, name=f'level_{level}'
       )
-      for level in self.given_levels(input_shape)
-      if tf.TensorShape(input_shape[level])[-1] != self._num_filters
+      for level in levels
     }
     super().build(input_shape)
 
@@ -91,8 +98,11 @@ class InputProjection(tf_keras.layers.Layer):
     for level in given:
       feature = features[level]
       projected.append(self.convs[level](feature, training=training) if level in self.convs else feature)
-    while len(projected) < self._max_level - self._min_level + 1:
-      projected.append(downsample(projected[-1], 2))
+    for level in range(int(given[-1]) + 1, self._max_level + 1):
+      feature = projected[-1]
+      if self._coarse_convs:
+        feature = self.convs[str(level)](feature, training=training)
+      projected.append(downsample(feature, 2))
     return projected
 
   def get_config(self) -> dict[str, Any]:
@@ -103,6 +113,7 @@ class InputProjection(tf_keras.layers.Layer):
       'num_filters': self._num_filters,
       'conv_options': self._conv_options,
       'backbone_max_level': self._backbone_max_level,
+      'coarse_convs': self._coarse_convs,
     }
 
   def given_levels(self, features: Mapping[str, Any]) -> list[str]:

@@ -93,6 +93,18 @@ def pool_globally(inputs: MergeInputs) -> tf.Tensor:
   return resampled[coarse] + inputs.rounded(resampled[fine] * attention)
 
 
+@implements('global_average_pooling')
+def pool_averages_globally(inputs: MergeInputs) -> tf.Tensor:
+  """Gives f + c * sigmoid(mean over space of f), with f the finer of the two inputs (mmcv, `GlobalPoolingCell`).
+
+  The mean is over f at the level of the result. At equal levels f is the second.
+  """
+  coarse, fine = (0, 1) if inputs.levels[0] >= inputs.levels[1] else (1, 0)
+  resampled = inputs.resampled()
+  attention = tf.sigmoid(tf.reduce_mean(resampled[fine], axis=[1, 2], keepdims=True))
+  return resampled[fine] + inputs.rounded(resampled[coarse] * attention)
+
+
 @implements('weighted_sum')
 def add_weighted(inputs: MergeInputs) -> tf.Tensor:
   """Gives the sum of w_i * x_i / (sum of w + 1e-4), with w = relu(a learned scalar).

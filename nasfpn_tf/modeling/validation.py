@@ -85,8 +85,9 @@ def _check_names(model_config: config.Detector) -> None:
     hint = checking.nearest(str(backbone.get().model_id), map(str, model_ids))
     raise ValueError(f'model.backbone.{backbone.type}.model_id {backbone.get().model_id!r} is unknown; {hint}')
   padding = getattr(backbone.get(), 'padding', explicit_padding.SAME)
-  if padding not in explicit_padding.PADDINGS:
-    hint = checking.nearest(padding, explicit_padding.PADDINGS)
+  paddings = explicit_padding.PADDINGS.get(backbone.type, (explicit_padding.SAME,))
+  if padding not in paddings:
+    hint = checking.nearest(padding, paddings)
     raise ValueError(f'model.backbone.{backbone.type}.padding {padding!r} is unknown; {hint}')
   activation = model_config.norm_activation.activation
   try:

@@ -17,6 +17,7 @@ import base64
 import hashlib
 import http.client
 import pathlib
+import re
 import tarfile
 import urllib.error
 import urllib.parse
@@ -32,7 +33,8 @@ _SECONDS = 60.0
 def fetch(url: str, directory: str, show: bool = True) -> str:
   """Downloads a file, or what is missing of it; a file that is there is not downloaded again.
 
-  Length and, where the server tells it as Google's does (`x-goog-hash`), MD5 are checked.
+  Length is checked; so are MD5, where the server tells it as Google's does (`x-goog-hash`), and SHA-256, of which the
+  names of OpenMMLab's files tell the beginning (`...-0ad1f644.pth`).
 
   Args:
     url: http or https.
@@ -78,9 +80,12 @@ def fetch(url: str, directory: str, show: bool = True) -> str:
   size = partial.stat().st_size
   if total and size < total:
     raise OSError(f'{url} broke off after {size} of {total} bytes; the same command goes on there.')
-  if md5 and _digest(partial) != md5:
+  sha256 = re.search(r'-([0-9a-f]{8})\.pth$', name)
+  if (md5 and _digest(partial, 'md5') != md5) or (
+    sha256 and not _digest(partial, 'sha256').hex().startswith(sha256.group(1))
+  ):
     partial.unlink()
-    raise OSError(f'{url}: what came has another checksum than the server says, and is removed: try again.')
+    raise OSError(f'{url}: what came has another checksum than was published, and is removed: try again.')
   partial.replace(path)
   return str(path)
 
@@ -112,6 +117,6 @@ def _md5_of(hashes: list[str]) -> bytes | None:
   return base64.b64decode(found[0]) if found else None
 
 
-def _digest(path: pathlib.Path) -> bytes:
+def _digest(path: pathlib.Path, algorithm: str) -> bytes:
   with open(path, 'rb') as file:
-    return hashlib.file_digest(file, 'md5').digest()
+    return hashlib.file_digest(file, algorithm).digest()

@@ -24,7 +24,7 @@ from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.modeling.weights import cache, known
 from nasfpn_tf.modeling.weights.load_report import LoadReport
-from nasfpn_tf.public_weights import coco, download, model_garden, tpu
+from nasfpn_tf.public_weights import coco, download, mmdet, model_garden, tpu
 from nasfpn_tf.public_weights.contents import Contents
 from nasfpn_tf.training import artifacts, checkpoints
 from nasfpn_tf.training import params as params_lib
@@ -52,6 +52,7 @@ FRAMEWORKS = {
   'model_garden': Framework(
     'https://github.com/tensorflow/models/tree/master/official/vision', model_garden.open_checkpoint
   ),
+  'mmdet': Framework('https://github.com/open-mmlab/mmdetection/tree/main/configs/nas_fpn', mmdet.open_checkpoint),
 }
 
 
@@ -122,7 +123,7 @@ def import_published(
     output_dir: the model directory; None takes that of the known name in the cache, where `weights='coco'` and
       `task.init_checkpoint` look for it.
     checkpoint: prefix or directory; with a known name as `url`, that checkpoint, which is not downloaded again.
-    url: key of `known.KNOWN`, or the address of a tar archive.
+    url: key of `known.KNOWN`, or the address of a tar archive or a .pth file.
     download_dir: where the archive is kept and unpacked, in a directory of its name.
     image_size: side of the images; None takes that of the known name, else 640.
 
@@ -155,7 +156,9 @@ def import_published(
     output_dir = cache.path_of(url)
   if checkpoint is None:
     archive = download.fetch(address, download_dir)
-    checkpoint = download.unpack(archive, archive.removesuffix('.gz').removesuffix('.tar') + '.unpacked')
+    checkpoint = archive
+    if not archive.endswith('.pth'):
+      checkpoint = download.unpack(archive, archive.removesuffix('.gz').removesuffix('.tar') + '.unpacked')
   size = image_size or (entry.image_size if entry else _IMAGE_SIZE)
   if entry and entry.data == known.IMAGENET:
     size = _IMAGE_SIZE  # Of the detector around it.

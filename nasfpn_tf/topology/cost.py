@@ -39,6 +39,7 @@ def params(
   input_filters: Mapping[int | str, int] = RESNET_FILTERS,
   separable: bool = False,
   project_each_edge: bool = False,
+  coarse_convs: bool = False,
 ) -> int:
   """Counts parameters of `num_repeats` pyramids of `spec` with `num_filters` channels and the projection before them.
 
@@ -50,13 +51,14 @@ def params(
       that are missing are max-pooled from the level before.
     separable: separable convolutions, NAS-FPNLite.
     project_each_edge: a projection for every use of a backbone feature, and one before the first level pooled.
+    coarse_convs: a convolution before each pooling to a level that the backbone lacks.
 
   Raises:
     ValueError: if a number is not positive, or a level other than the coarsest is missing among the backbone's.
   """
   _check_positive(num_repeats=num_repeats, num_filters=num_filters)
   total = 0
-  for _, channels in _projections(spec, num_filters, input_filters, project_each_edge):
+  for _, channels in _projections(spec, num_filters, input_filters, project_each_edge, coarse_convs):
     total += _conv_params(1, channels, num_filters, separable) + _BATCH_NORM * num_filters
   cell = _conv_params(3, num_filters, num_filters, separable) + _BATCH_NORM * num_filters
   # What joins is added unweighted.
@@ -72,6 +74,7 @@ def multiply_adds(
   input_filters: Mapping[int | str, int] = RESNET_FILTERS,
   separable: bool = False,
   project_each_edge: bool = False,
+  coarse_convs: bool = False,
 ) -> int:
   """Counts multiply-adds of the convolutions of a stacked pyramid for one image; arguments as of `params`.
 
@@ -83,6 +86,7 @@ def multiply_adds(
     input_filters: see `params`.
     separable: see `params`.
     project_each_edge: see `params`.
+    coarse_convs: see `params`.
 
   Raises:
     ValueError: as `params`, or if the image size is not a multiple of the coarsest stride.
@@ -90,7 +94,7 @@ def multiply_adds(
   _check_positive(num_repeats=num_repeats, num_filters=num_filters)
   areas = level_areas(spec, image_size)
   total = 0
-  for level, channels in _projections(spec, num_filters, input_filters, project_each_edge):
+  for level, channels in _projections(spec, num_filters, input_filters, project_each_edge, coarse_convs):
     total += areas[level] * _conv_multiply_adds(1, channels, num_filters, separable)
   stage_area = sum(areas[cell.level] for cell in spec.cells)
   return total + num_repeats * stage_area * _conv_multiply_adds(3, num_filters, num_filters, separable)
@@ -158,9 +162,9 @@ def level_areas(spec: PyramidSpec, image_size: int | tuple[int, int]) -> dict[in
 
 
 def _projections(
-  spec: PyramidSpec, num_filters: int, input_filters: Mapping[int | str, int], each_edge: bool
+  spec: PyramidSpec, num_filters: int, input_filters: Mapping[int | str, int], each_edge: bool, coarse_convs: bool
 ) -> list[tuple[int, int]]:
-  """Yields (level, channels) of each 1x1 convolution from a backbone's feature to the pyramid's channels."""
+  """Yields (level, channels) of each 1x1 convolution before the pyramid."""
   given = {int(level): channels for level, channels in input_filters.items()}
   levels = [level for level in spec.levels if level in given]
   if levels != list(spec.levels)[: max(len(levels), 1)]:
@@ -172,6 +176,8 @@ def _projections(
   for level in levels:
     _check_positive(**{f'input_filters of level {level}': given[level]})
   projected = [(level, given[level]) for level in levels if given[level] != num_filters]
+  if coarse_convs:
+    return projected + [(level, num_filters) for level in range(levels[-1], spec.max_level)]  # Before the pooling.
   if not each_edge:
     return projected
   read = [feature for wires in spec.wiring() for feature in wires]

@@ -47,6 +47,7 @@ class MergeOp:
 MERGE_OPS = (
   MergeOp('sum', None, 0, '+', '+', 'sum'),
   MergeOp('global_pooling', 2, 0, 'G', 'GP', 'global pooling', has_attention=True),
+  MergeOp('global_average_pooling', 2, 0, 'A', 'AP', 'global average pooling', has_attention=True),
   MergeOp('weighted_sum', None, 1, 'W', 'w', 'weighted sum'),
 )
 

@@ -80,6 +80,7 @@ def test_figures_are_those_of_the_closed_form(models, name):
     'input_filters': INPUTS[backbone],
     'separable': pyramid.use_separable_conv,
     'project_each_edge': pyramid.project_each_edge,
+    'coarse_convs': pyramid.coarse_convs,
   }
   of_head = {
     'num_classes': 91,

@@ -49,6 +49,7 @@ def _merged(cell, features):
     (7, 'sum', (7,), 0),
     (4, 'global_pooling', (4, 6), 0),
     (5, 'global_pooling', (3, 4), 1),
+    (4, 'global_average_pooling', (4, 6), 0),
     (4, 'weighted_sum', (4, 3, 5), 0),
   ],
 )
@@ -81,6 +82,16 @@ def test_attention_of_global_pooling_comes_from_the_coarser_input_or_else_the_fi
   coarse, fine = (np.asarray(resample(f, level, 4)) for f, level in pairs)
   expected = coarse + fine * _sigmoid(pairs[0][0].max(axis=(1, 2), keepdims=True))
   cell = MergingCell(4, 'global_pooling', levels, WIDTH)
+  np.testing.assert_allclose(_merged(cell, features), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('levels', [(6, 3), (3, 6), (5, 4), (4, 4)])
+def test_attention_of_global_average_pooling_comes_from_the_finer_input_or_else_the_second(levels):
+  features = _features(*levels)
+  pair = [np.asarray(resample(f, level, 4)) for f, level in zip(features, levels, strict=True)]
+  fine, coarse = pair if levels[0] < levels[1] else reversed(pair)
+  expected = fine + coarse * _sigmoid(fine.mean(axis=(1, 2), keepdims=True))
+  cell = MergingCell(4, 'global_average_pooling', levels, WIDTH)
   np.testing.assert_allclose(_merged(cell, features), expected, atol=1e-6)
 
 

@@ -95,6 +95,15 @@ def test_another_checksum_is_an_error(server, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_the_name_of_a_pth_file_tells_its_checksum(server, tmp_path):
+  digest = hashlib.sha256(CONTENT).hexdigest()
+  address = server.url.rpartition('/models')[0] + '/nas_fpn-{}.pth'
+  with pytest.raises(OSError, match='another checksum'):
+    download.fetch(address.format('0ad1f644'), str(tmp_path), show=False)
+  assert not list(tmp_path.iterdir())
+  assert download.fetch(address.format(digest[:8]), str(tmp_path), show=False).endswith(f'-{digest[:8]}.pth')
+
+
 def test_wrong_addresses(server, tmp_path):
   with pytest.raises(OSError, match='404'):
     download.fetch(server.url.rpartition('/models')[0] + '/none', str(tmp_path), show=False)

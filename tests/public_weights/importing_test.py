@@ -142,7 +142,7 @@ def test_optimiser_state_is_left_out_and_the_rest_must_correspond(tmp_path):
 
 def test_checkpoint_of_another_model(tmp_path):
   path = _copy(tmp_path, {'fpn_cells/cell_0/sub_policy0/op_after_combine5/conv/kernel'})
-  with pytest.raises(ValueError, match='is not a RetinaNet with ResNet and NAS-FPN of tensorflow/tpu'):
+  with pytest.raises(ValueError, match='is not a RetinaNet with ResNet and NAS-FPN or FPN, or with SpineNet, of'):
     importing.import_checkpoint('tpu', path, str(tmp_path / 'run'))
 
 

@@ -24,15 +24,18 @@ import tensorflow as tf
 import tf_keras
 from official.vision.modeling.layers import nn_blocks
 
-SAME, EXPLICIT = 'same', 'explicit'
-PADDINGS = (SAME, EXPLICIT)
+SAME, EXPLICIT, PYTORCH = 'same', 'explicit', 'pytorch'
+PADDINGS = {'resnet': (SAME, EXPLICIT, PYTORCH), 'spinenet': (SAME, EXPLICIT)}
 
 
 def apply(backbone: tf_keras.Model, padding: str) -> None:
-  """Makes a built ResNet or SpineNet of Model Garden pad as `PADDINGS` say; 'same' is how it is built."""
-  if padding == EXPLICIT:
-    pad_explicitly(backbone)
-    join_pools(backbone)
+  """Makes a built ResNet or SpineNet of Model Garden pad as one of `PADDINGS` says; 'same' is how it is built."""
+  if padding == SAME:
+    return
+  pad_explicitly(backbone)
+  join_pools(backbone)
+  if padding == PYTORCH:
+    pad_pools(backbone)
 
 
 def pad_explicitly(backbone: tf_keras.Model) -> None:
@@ -60,6 +63,13 @@ def join_pools(backbone: tf_keras.Model) -> None:
       chain[-1].pool_function = functools.partial(_pooled, size=5, stride=2 ** len(chain))
 
 
+def pad_pools(backbone: tf_keras.Model) -> None:
+  """Makes the 3x3 max pool of a ResNet, whose input is never negative, pad by 1 on each side."""
+  for layer in backbone.layers:
+    if _is_pool(layer):
+      layer.pool_function = _pooled_padded
+
+
 def convolutions(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Conv2D]:
   """Returns the convolutions that a layer of a ResNet is or has."""
   if isinstance(layer, nn_blocks.ResidualBlock | nn_blocks.BottleneckBlock):
@@ -81,6 +91,10 @@ def _passed(inputs: tf.Tensor, *_, **__) -> tf.Tensor:
 
 def _pooled(inputs: tf.Tensor, *_, size: int, stride: int, **__) -> tf.Tensor:
   return tf.nn.max_pool2d(inputs, size, stride, 'SAME')
+
+
+def _pooled_padded(inputs: tf.Tensor, *_, **__) -> tf.Tensor:
+  return tf.nn.max_pool2d(inputs, 3, 2, [(0, 0), (1, 1), (1, 1), (0, 0)])
 
 
 def _padded(conv: tf_keras.layers.Conv2D):

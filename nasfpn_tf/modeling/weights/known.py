@@ -92,6 +92,19 @@ KNOWN = {
       'decoder': {'type': 'feature_pyramid', 'feature_pyramid': {'num_repeats': 7, 'num_filters': 256}},
     },
   ),
+  'r50_nasfpn_7x256_640_mmdet': Known(
+    framework='mmdet',
+    url='https://download.openmmlab.com/mmdetection/v2.0/nas_fpn/retinanet_r50_nasfpn_crop640_50e_coco/'
+    'retinanet_r50_nasfpn_crop640_50e_coco-0ad1f644.pth',
+    data=COCO,
+    image_size=640,
+    published=40.5,
+    note='mmdetection, configs/nas_fpn: 50 epochs from ImageNet weights',
+    model={
+      'backbone': {'type': 'resnet', 'resnet': {'model_id': 50, 'padding': 'pytorch'}},
+      'decoder': {'type': 'feature_pyramid', 'feature_pyramid': {'num_repeats': 7, 'num_filters': 256}},
+    },
+  ),
   'r50_fpn_640': Known(
     framework='model_garden',
     url=_MODEL_GARDEN + 'retinanet/retinanet-resnet50fpn.tar.gz',

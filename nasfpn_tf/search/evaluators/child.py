@@ -207,4 +207,5 @@ def _pyramid_multiply_adds(model: config_lib.Detector, filters: Mapping[int, int
     filters,
     pyramid.use_separable_conv,
     pyramid.project_each_edge,
+    pyramid.coarse_convs,
   )

@@ -47,9 +47,10 @@ def test_what_is_missing_has_its_command():
 @pytest.mark.parametrize('name', known.names(known.COCO))
 def test_the_recipe_of_that_name_finds_its_coco_weights(directory, name):
   path = _import(directory, name)
-  model = params_lib.load_params(config_files=name.removesuffix('_tpu')).task.model.as_dict()
-  if name.endswith('_tpu'):  # There is one of Model Garden too.
-    model['backbone'][model['backbone']['type']]['padding'] = 'explicit'
+  model = params_lib.load_params(config_files=name.removesuffix('_tpu').removesuffix('_mmdet')).task.model.as_dict()
+  kind = model['backbone']['type']
+  if name.endswith(('_tpu', '_mmdet')):  # There is one of others too.
+    model['backbone'][kind]['padding'] = known.KNOWN[name].model['backbone'][kind]['padding']
   assert cache.resolve('coco', model) == path
 
 

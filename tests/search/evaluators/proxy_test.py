@@ -159,11 +159,11 @@ def test_a_child_that_was_killed_after_its_training_gets_its_reward(prefix, tmp_
   assert again.status == 'ok' and again.ap == pytest.approx(first.ap, abs=1e-6)
 
 
-@pytest.mark.parametrize(('number', 'project_each_edge'), [(0, False), (3, True)])
-def test_cost_is_that_of_the_built_detector(prefix, number, project_each_edge):
+@pytest.mark.parametrize(('number', 'projection'), [(0, None), (3, 'project_each_edge'), (3, 'coarse_convs')])
+def test_cost_is_that_of_the_built_detector(prefix, number, projection):
   common = config(prefix)
   pyramid = common['params_override']['task']['model']['decoder']['feature_pyramid']
-  pyramid['project_each_edge'] = project_each_edge
+  pyramid |= {projection: True} if projection else {}
   settings = child.ChildConfig.read(common)
   params = settings.experiment_of(trial(number).architecture)
   model = recipe.complete(params, 'train').params.task.model

@@ -1,0 +1,139 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""An imported detector of mmdetection computes what its code computes.
+
+data/mmdet_r50_nasfpn/ is the output of mmdetection itself (3.3.0, with mmcv 2.1.0: ResNet with base_channels 2, NASFPN
+2 @ 8 and RetinaSepBNHead with 80 classes, random weights): its state_dict, and what it computes for one image: raw
+outputs of the finer levels at every eighth, fourth and second position, and the detections, of which the suppression
+was computed beside it, as mmcv's needs its compiled part.
+"""
+
+import pathlib
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from nasfpn_tf import zoo
+from nasfpn_tf.public_weights import coco, importing, mmdet, torch_checkpoint
+
+DATA = pathlib.Path(__file__).parent / 'data' / 'mmdet_r50_nasfpn'
+KEPT = {3: 8, 4: 4, 5: 2, 6: 1, 7: 1}
+IDS = [label['label'] for label in coco.labels()]
+
+
+def _state():
+  return dict(np.load(DATA / 'state.npz'))
+
+
+def _import(monkeypatch, directory, state):
+  monkeypatch.setattr(torch_checkpoint, 'read', lambda path: state)
+  return importing.import_checkpoint('mmdet', 'narrow.pth', str(directory), (128, 128))
+
+
+def test_computes_and_detects_the_same(tmp_path, monkeypatch):
+  report = _import(monkeypatch, tmp_path / 'run', _state())
+  assert not report.missing
+  assert not report.unused
+  model = zoo.load_detector(str(tmp_path / 'run'))
+  expected = np.load(DATA / 'outputs.npz')
+  pixels = expected['pixels'].astype(np.float32) / np.float32(255)
+  image = (pixels - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
+  features = model.decoder(model.backbone(image, training=False), training=False)
+  classes, boxes, _ = model.head(features, training=False)
+  for level, step in KEPT.items():
+    theirs = expected[f'class_{level}'].transpose(0, 2, 3, 1)
+    theirs = theirs.reshape([*theirs.shape[:3], 3, 3, 80])  # Ratio outside, scale inside.
+    ours = classes[str(level)][:, ::step, ::step].numpy().reshape([*theirs.shape[:5], 91])  # Scale outside.
+    assert np.delete(ours, IDS, axis=-1).max() < -10
+    np.testing.assert_allclose(ours[..., ::-1, :].swapaxes(3, 4)[..., IDS], theirs, atol=1e-4)
+    theirs = expected[f'box_{level}'].transpose(0, 2, 3, 1).reshape([*theirs.shape[:5], 4])
+    ours = boxes[str(level)][:, ::step, ::step].numpy().reshape(theirs.shape)[..., ::-1, :].swapaxes(3, 4)
+    np.testing.assert_allclose(ours[..., [3, 2]], theirs[..., 2:], atol=1e-4)  # Width and height; centers: below.
+
+  found = model(image, image_shape=np.array([[128, 128]]), training=False)
+  best = np.s_[:20]
+  np.testing.assert_array_equal(found['detection_classes'][0][best], np.array(IDS)[expected['det_classes'][best]])
+  np.testing.assert_allclose(found['detection_scores'][0][best], expected['det_scores'][best], atol=1e-4)
+  corners = expected['det_boxes'][best][:, [1, 0, 3, 2]]
+  np.testing.assert_allclose(found['detection_boxes'][0][best], corners, atol=1e-2)
+
+
+def test_classes_that_are_not_cocos_are_counted_from_one():
+  state = _state()
+  bias = state['bbox_head.retina_cls.bias'].reshape([9, 80])[:, :3]
+  state['bbox_head.retina_cls.bias'] = bias.reshape([27])
+  weight = state['bbox_head.retina_cls.weight'].reshape([9, 80, 8, 3, 3])[:, :3]
+  state['bbox_head.retina_cls.weight'] = weight.reshape([27, 8, 3, 3])
+  assert mmdet.model_settings(state, 'three.pth')['num_classes'] == 4
+  converted = mmdet.converted(state)['bbox_head/retina_cls/bias'].reshape([9, 4])
+  np.testing.assert_array_equal(converted[0, 1:], bias[6])  # The third of three ratios, the first of three scales.
+  assert converted[:, 0].max() == -20.0
+
+
+@pytest.mark.parametrize(
+  ('name', 'message'),
+  [
+    ('neck.fpn_stages.0.gp_64_4.out_conv.conv.weight', 'is not a RetinaNet with ResNet and NAS-FPN of mmdetection'),
+    ('backbone.layer2.1.conv2.weight', '1 of the model without a value'),
+  ],
+)
+def test_another_model_is_refused(tmp_path, monkeypatch, name, message):
+  state = _state()
+  del state[name]
+  with pytest.raises(ValueError, match=message):
+    _import(monkeypatch, tmp_path / 'run', state)
+  assert not (tmp_path / 'run').exists()
+
+
+def test_missing_file_and_missing_pytorch_are_named(tmp_path, monkeypatch):
+  with pytest.raises(FileNotFoundError, match=r"'.*none\.pth' does not exist"):
+    torch_checkpoint.read(str(tmp_path / 'none.pth'))
+  with pytest.raises(ValueError, match=r'holds 0 files \*\.pth'):
+    torch_checkpoint.read(str(tmp_path))
+  (tmp_path / 'model.pth').write_bytes(b'0')
+  monkeypatch.setitem(sys.modules, 'torch', None)
+  with pytest.raises(ValueError, match=r'PyTorch, which is not installed: `pip install torch`'):
+    torch_checkpoint.read(str(tmp_path))
+
+
+class _Hostile:
+  def __reduce__(self):
+    return print, ('this must not run',)
+
+
+def test_reads_weights_and_runs_nothing(tmp_path, capsys):
+  torch = pytest.importorskip('torch', reason='PyTorch is not installed')
+  state = {name: torch.tensor(value) for name, value in _state().items()}
+  path = str(tmp_path / 'model.pth')
+  torch.save({'meta': {'epoch': 50}, 'state_dict': state}, path)
+  read = torch_checkpoint.read(str(tmp_path))
+  assert {name: value.tolist() for name, value in read.items()} == {n: v.tolist() for n, v in state.items()}
+  for content, message in (
+    ({'state_dict': state, 'meta': _Hostile()}, 'holds more than weights, which could run code'),
+    ({'state_dict': {}}, 'holds no state_dict'),
+    ([1, 2], 'holds no state_dict'),
+    ({'a': torch.tensor(float('nan'))}, 'NaN or infinite: a'),
+  ):
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=f'{re.escape(path)}.*{message}'):
+      torch_checkpoint.read(path)
+  torch.save(state, path)
+  whole = pathlib.Path(path).read_bytes()
+  for size in (0, 100, len(whole) // 2):
+    pathlib.Path(path).write_bytes(whole[:size])
+    with pytest.raises(ValueError, match='damaged'):
+      torch_checkpoint.read(path)
+  assert 'must not run' not in capsys.readouterr().out
