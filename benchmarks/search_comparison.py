@@ -17,7 +17,8 @@
 python -m benchmarks.search_comparison --rewards=mixing:0,likeness:0 --seeds=0,1,2 --max_trials=300 --output=table.md
 
 Rewards are synthetic functions of the architecture (nasfpn_tf/search/searchers/synthetic.py), each with the seed of
-what it hides, so that a comparison takes seconds to minutes and no training. Shown are the mean of all rewards, the
+what it hides, or a table of recorded rewards (benchmarks/search_table.py), whose architectures alone are proposed then.
+A comparison takes seconds to minutes and no training. Shown are the mean of all rewards, the
 best, and the area under the curve of the best so far (its mean over the trials: how good and how early), each as the
 mean over the seeds with its standard error. A searcher with options is written as a YAML mapping, separated by ';':
 --searchers='random;{name: evolution, population_size: 30, tournament_size: 10}'.
@@ -25,6 +26,7 @@ mean over the seeds with its standard error. A searcher with options is written 
 
 import collections
 import math
+import os
 import statistics
 import sys
 import time
@@ -35,7 +37,7 @@ import yaml
 from absl import app, flags
 
 from nasfpn_tf import failure
-from nasfpn_tf.search import searchers, spaces
+from nasfpn_tf.search import searchers, spaces, table
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.searchers import synthetic
 from nasfpn_tf.search.trial import Measurement
@@ -86,12 +88,24 @@ def markdown(results):
   return '\n'.join(lines) + '\n'
 
 
-def rewards_of(name, space):
-  """Returns the reward function 'likeness:SEED' or 'mixing:SEED' of a space."""
+def problem_of(name, space=None):
+  """Returns what is searched and its reward function, by the tokens.
+
+  Args:
+    name: 'likeness:SEED', 'mixing:SEED', or the path of a table of recorded rewards.
+    space: the paper's by default, or that of the table, which must not be of another.
+  """
+  if os.path.exists(name):
+    recorded = table.Table(name)
+    if space is not None:
+      recorded.check_space(space)
+    rewards = recorded.rewards()
+    return table.Recorded(recorded.space, list(rewards)), rewards.__getitem__
   kind, _, seed = name.partition(':')
   if kind not in SYNTHETIC or not (seed or '0').isdigit():
-    raise SearchError(f'rewards {name!r}: likeness:SEED or mixing:SEED is needed.')
-  return SYNTHETIC[kind](space, int(seed or 0))
+    raise SearchError(f'rewards {name!r}: likeness:SEED, mixing:SEED or the path of a table is needed.')
+  space = space or spaces.build({'name': 'nasfpn'})
+  return space, SYNTHETIC[kind](space, int(seed or 0))
 
 
 def searcher_of(text):
@@ -105,8 +119,8 @@ def searcher_of(text):
 
 def define_flags():
   """Defines the flags, not on import because other programs have flags of the same names."""
-  flags.DEFINE_list('rewards', ['mixing:0', 'likeness:0'], 'What is searched: likeness:SEED, mixing:SEED.')
-  flags.DEFINE_string('space', '{name: nasfpn}', 'YAML mapping, as in a search configuration.')
+  flags.DEFINE_list('rewards', ['mixing:0', 'likeness:0'], 'What is searched: likeness:SEED, mixing:SEED, table.jsonl.')
+  flags.DEFINE_string('space', None, "YAML mapping, as in a search configuration; unset: the paper's or the table's.")
   flags.DEFINE_string('searchers', 'ppo;evolution;predictor;random', "Who proposes, separated by ';'.")
   flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of the searchers.')
   flags.DEFINE_integer('max_trials', 300, 'Of each search.', lower_bound=2)
@@ -118,13 +132,14 @@ def main(argv):
     raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
   results, options = [], flags.FLAGS
   with failure.told('search_comparison'):
-    space = spaces.build(yaml.safe_load(options.space))
+    space = spaces.build(yaml.safe_load(options.space)) if options.space else None
+    problems = {rewards: problem_of(rewards, space) for rewards in options.rewards}
     names = [searcher_of(text) for text in options.searchers.split(';')]
     plan = [(rewards, *name, int(seed)) for rewards in options.rewards for name in names for seed in options.seeds]
     for rewards, label, kind, settings, seed in tqdm.tqdm(plan, unit='search', disable=not sys.stderr.isatty()):
       started = time.process_time()
-      searcher = searchers.build(kind, space, seed, settings)
-      found = measure(search(searcher, rewards_of(rewards, space), options.max_trials))
+      searched, reward = problems[rewards]
+      found = measure(search(searchers.build(kind, searched, seed, settings), reward, options.max_trials))
       found |= {'rewards': rewards, 'searcher': label, 'seed': seed, 'seconds': time.process_time() - started}
       results.append(found)
       if options.output:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Writes the Pareto frontier of a search: `pareto.json`, and a configuration to train for each of its points."""
+"""Writes configurations to train what a search has found: `best.yaml`, and `pareto.json` with one for each point."""
 
 import glob
 import json
@@ -26,16 +26,17 @@ from nasfpn_tf.config import loading
 from nasfpn_tf.search import space as space_lib
 from nasfpn_tf.search import summary
 from nasfpn_tf.search.storage.directory import SearchDirectory
-from nasfpn_tf.search.trial import FAILED, Results
+from nasfpn_tf.search.trial import FAILED, Measurement, Results, Trial
 
 
 def write(
   directory: SearchDirectory, results: Results, evaluator: Mapping[str, Any], space: space_lib.SearchSpace
 ) -> None:
-  """Writes what no other trial dominates in cost and AP, the cheapest first; nothing where no cost is known.
+  """Writes the best trial, and those that no other dominates in cost and AP, the cheapest first.
 
   `train.py --config_file=SEARCH_DIR/pareto/000042.yaml` trains trial 42: the configuration that the children have in
-  common, without the short training of `evaluator.params_override.trainer`, and the architecture.
+  common, without the short training of `evaluator.params_override.trainer`, and the architecture. Where no cost is
+  known there is no frontier.
 
   Args:
     directory: of the search.
@@ -47,14 +48,14 @@ def write(
     SearchError: a file cannot be written.
   """
   trials = {trial.id: (trial, measurement) for trial, measurement in results if measurement.status != FAILED}
+  if trials:
+    best, measurement = max(trials.values(), key=lambda result: (result[1].reward, -result[0].id))
+    directory.write(directory.best_config, _yaml(best, measurement, training_of(evaluator, space, best.architecture)))
   points, written = [], set()
   for trial_id in summary.frontier(list(trials.values())):
     trial, measurement = trials[trial_id]
     path = os.path.join(directory.pareto, f'{trial_id:06d}.yaml')
-    figures = f'AP {_shown(measurement.ap)}, cost {measurement.cost:.6g}, reward {measurement.reward:.4f}'
-    training = training_of(evaluator, space, trial.architecture)
-    text = yaml.safe_dump(training, sort_keys=False, default_flow_style=None, width=116)
-    directory.write(path, f'# Trial {trial_id}: {figures}.\n{text}')
+    directory.write(path, _yaml(trial, measurement, training_of(evaluator, space, trial.architecture)))
     written.add(path)
     points.append(
       {
@@ -87,24 +88,27 @@ def training_of(
   files = evaluator.get('config_file', ())
   training = {'experiment': evaluator['experiment']} if 'experiment' in evaluator else {}
   for reference in [files] if isinstance(files, str) else files:
-    _lay(training, loading.read_yaml(loading.find_config(reference)))
+    training = overlaid(training, loading.read_yaml(loading.find_config(reference)))
   override = loading.nested(evaluator.get('params_override', {}))
-  _lay(training, {'task': override.get('task', {})})
-  _lay(training, space_lib.changes(architecture, evaluator.get('architecture_key', space.architecture_key)))
-  return training
+  training = overlaid(training, {'task': override.get('task', {})})
+  changes = space_lib.changes(architecture, evaluator.get('architecture_key', space.architecture_key))
+  return overlaid(training, changes)
 
 
-def _lay(base: dict[str, Any], changes: Mapping[str, Any]) -> None:
-  """Lays `changes` over `base`, mapping by mapping."""
+def overlaid(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns `base` with `changes` over it, mapping by mapping; neither is changed."""
+  result = dict(base)
   for key, value in changes.items():
-    if isinstance(value, Mapping) and isinstance(base.get(key), dict):
-      _lay(base[key], value)
-    elif isinstance(value, Mapping):
-      base[key] = {}
-      _lay(base[key], value)
-    else:
-      base[key] = value
+    if isinstance(value, Mapping):
+      known = result.get(key)
+      value = overlaid(known if isinstance(known, Mapping) else {}, value)
+    result[key] = value
+  return result
 
 
-def _shown(ap: float | None) -> str:
-  return 'not measured' if ap is None else f'{ap:.4f}'
+def _yaml(trial: Trial, measurement: Measurement, training: Mapping[str, Any]) -> str:
+  """Formats a training, with what the trial has reached in a comment."""
+  ap = 'not measured' if measurement.ap is None else f'{measurement.ap:.4f}'
+  cost = 'not measured' if measurement.cost is None else f'{measurement.cost:.6g}'
+  head = f'# Trial {trial.id}: AP {ap}, cost {cost}, reward {measurement.reward:.4f}.\n'
+  return head + yaml.safe_dump(dict(training), sort_keys=False, default_flow_style=None, width=116)

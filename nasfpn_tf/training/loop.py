@@ -15,9 +15,10 @@
 """Runs the training loop: Model Garden's trainer and orbit's controller with additions for detection."""
 
 import contextlib
+import dataclasses
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,19 @@ class DetectionTrainer(base_trainer.Trainer):
     return super().eval_reduce(state, step_outputs)
 
 
+@dataclasses.dataclass(frozen=True)
+class Rungs:
+  """Steps, besides those of the validation interval, at which a training is evaluated and may end early.
+
+  Attributes:
+    steps: the steps.
+    goes_on: called with one of them and the metrics there; training ends if it returns False.
+  """
+
+  steps: Sequence[int] = ()
+  goes_on: Callable[[int, dict[str, Any]], bool] = lambda step, metrics: True
+
+
 class Controller(orbit.Controller):
   """Orbit's outer loop, silent (the progress actions speak), and sure of its checkpoints.
 
@@ -186,8 +200,9 @@ class Controller(orbit.Controller):
     eval_steps: int = -1,
     eval_interval: int | None = None,
     is_evaluated: Callable[[int], bool] = lambda step: True,
+    rungs: Rungs = Rungs(),
   ) -> dict[str, Any] | None:
-    """Trains up to step `train_steps` and evaluates at each multiple of `eval_interval` and at the end.
+    """Trains up to step `train_steps` and evaluates at each multiple of `eval_interval`, each rung and at the end.
 
     A run that was stopped evaluates at the same steps as one in one go.
 
@@ -196,16 +211,19 @@ class Controller(orbit.Controller):
       eval_steps: batches of an evaluation, -1 for all.
       eval_interval: steps between two evaluations.
       is_evaluated: whether a step that the run starts at has been evaluated by the run before.
+      rungs: further steps to evaluate at, also if the run starts at one: the run before may have ended before it was
+        decided there.
 
     Returns:
       The last evaluation's results; None where there was nothing to do.
     """
     eval_interval = eval_interval or train_steps
     output, step = None, int(self.global_step.numpy())
-    if 0 < step < train_steps and step % eval_interval == 0 and not is_evaluated(step):
+    if 0 < step < train_steps and (step in rungs.steps or (step % eval_interval == 0 and not is_evaluated(step))):
       output = self.evaluate(eval_steps)
-    while step < train_steps:
-      self.train(min(train_steps, (step // eval_interval + 1) * eval_interval), checkpoint_at_completion=False)
+    while step < train_steps and not (output and step in rungs.steps and not rungs.goes_on(step, output)):
+      ahead = [rung for rung in rungs.steps if rung > step]
+      self.train(min(train_steps, (step // eval_interval + 1) * eval_interval, *ahead), checkpoint_at_completion=False)
       output = self.evaluate(eval_steps)
       step = int(self.global_step.numpy())
     return output

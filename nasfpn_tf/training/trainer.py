@@ -65,6 +65,7 @@ def run(
   checkpoint_path: str | None = None,
   stream: TextIO | None = None,
   report: bool = False,
+  rungs: loop.Rungs = loop.Rungs(),  # noqa: B008  (frozen)
 ) -> dict[str, float]:
   """Runs an experiment; a model_dir that holds checkpoints of it is continued.
 
@@ -78,6 +79,7 @@ def run(
     stream: where progress is shown; standard error by default.
     report: also keep what tells of the run later: run.json, training_images.jpg, and after an evaluation
       eval_details.json and report.html.
+    rungs: where 'train_and_eval' may end early.
 
   Returns:
     The metrics of the last evaluation, e.g. `AP` and `AP50`; empty after 'train'.
@@ -112,7 +114,7 @@ def run(
   if start:
     compatibility.check_function(start, completed.params.task.model)
   with precision.computing_in(completed.params.runtime.mixed_precision_dtype or precision.FLOAT32):
-    return Runner(strategy, mode, completed, model_dir, start, stream, report and is_chief).run()
+    return Runner(strategy, mode, completed, model_dir, start, stream, report and is_chief).run(rungs)
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
@@ -173,8 +175,8 @@ class Runner(train_lib.OrbitExperimentRunner):
       stream.write('\n'.join(notes) + '\n')
       stream.flush()
 
-  def run(self) -> dict[str, float]:
-    """Runs the mode to its end; see the module's `run`."""
+  def run(self, rungs: loop.Rungs = loop.Rungs()) -> dict[str, float]:  # noqa: B008  (frozen)
+    """Runs the mode to its end, or to a rung; see the module's `run`."""
     trainer_config = self.params.trainer
     steps, validation_steps = trainer_config.train_steps, trainer_config.validation_steps
     output = None
@@ -187,7 +189,7 @@ class Runner(train_lib.OrbitExperimentRunner):
           self.controller.train(steps)
         elif self._mode == 'train_and_eval':
           interval = trainer_config.validation_interval
-          output = self.controller.train_and_evaluate(steps, validation_steps, interval, self._is_evaluated)
+          output = self.controller.train_and_evaluate(steps, validation_steps, interval, self._is_evaluated, rungs)
           if output is None:  # All steps were done before, perhaps by a run that was killed in its last evaluation.
             output = self.controller.evaluate(validation_steps)
         elif self._mode == 'eval':

@@ -56,4 +56,4 @@ def test_searchers_are_named_with_their_options():
 @pytest.mark.parametrize('name', ['likenes:0', 'mixing:x', '/nowhere.jsonl'])
 def test_unknown_rewards_are_named(name):
   with pytest.raises(SearchError, match='likeness:SEED'):
-    search_comparison.rewards_of(name, SPACE)
+    search_comparison.problem_of(name, SPACE)

@@ -84,7 +84,11 @@ def script_of(word: str) -> str | None:
   entries = tomllib.loads(repository.text('pyproject.toml'))['project']['scripts']
   if word in entries:
     return entries[word].split(':')[0].removeprefix('nasfpn_tf.').replace('.', '/') + '.py'
-  match = re.search(r'(?:^|/)(scripts/\w+)\.(?:py|sh)$', word)
+  match = re.search(r'(?:^|/)(scripts/\w+)\.(py|sh)$', word)
+  if match and match[2] == 'sh' and match[0].lstrip('/') in repository.files():
+    called = re.search(r'^exec .*(scripts/\w+\.py)', repository.text(match[0].lstrip('/')), flags=re.MULTILINE)
+    if called:
+      return called[1]
   return f'{match[1]}.py' if match else None
 
 
@@ -202,6 +206,7 @@ def test_repository_layout():
 def test_the_checks_find_what_they_are_for():
   assert wrong_flags('python scripts/describe.py --topology=fpn --color=red') == ['--color of scripts/describe.py']
   assert wrong_flags('./scripts/quickstart.sh --smoke --fast') == ['--fast of scripts/quickstart.py']
+  assert wrong_flags('./scripts/search.sh --smoke --num_workers=2') == ['--num_workers of scripts/search_and_train.py']
   assert wrong_flags('nasfpn-describe --noseparable --help | dot --Tsvg') == []
   assert list(commands('cd x\n$ python scripts/describe.py \\\n  --dot\n')) == ['python scripts/describe.py    --dot']
   assert not exists('nasfpn_tf.topology', 'nothing_of_the_kind')

@@ -51,6 +51,7 @@ FLOORS = {
   'predict': 4,
   'public_weights': 4,
   'quickstart': 4,
+  'winner': 4,
   'scripts': 5,
 }
 
@@ -62,6 +63,8 @@ NEIGHBOURS = {
   ('zoo', 'training'),
   ('frontier', 'predict'),
   ('quickstart', 'fit'),
+  ('winner', 'fit'),
+  ('winner', 'search'),
 }
 
 # The rooms of the search, which are modules and packages directly under nasfpn_tf/search/, from the ground up. On one
@@ -72,6 +75,7 @@ SEARCH = {
   'trial': 2,
   'spaces': 3,
   'storage': 4,
+  'table': 4,
   'searchers': 5,
   'evaluators': 6,
   'executors': 7,

@@ -61,6 +61,16 @@ def test_every_point_is_a_configuration_of_a_training(tmp_path):
     assert params.trainer.train_steps == 2600  # The recipe's, not the children's.
 
 
+def test_the_best_has_a_training_even_without_a_cost(tmp_path):
+  with SearchDirectory(str(tmp_path)) as directory:
+    results = trials(Measurement(0.2), Measurement(0.3), Measurement(0.3), Measurement.failure('NaN'))
+    front.write(directory, results, EVALUATOR, SPACE)
+  best = yaml.safe_load((tmp_path / 'best.yaml').read_text())
+  assert best['task']['model']['head'] == results[1][0].architecture['task']['model']['head']
+  assert (tmp_path / 'best.yaml').read_text().startswith('# Trial 1: AP not measured, cost not measured, reward 0.3')
+  assert not (tmp_path / 'pareto.json').exists()
+
+
 def test_points_that_are_dominated_later_are_removed(tmp_path):
   with SearchDirectory(str(tmp_path)) as directory:
     front.write(directory, trials(Measurement(0.3, 0.3, 20.0)), EVALUATOR, SPACE)

@@ -33,9 +33,11 @@ from official.core import config_definitions as cfg
 
 from nasfpn_tf import failure
 from nasfpn_tf.search.evaluators import child as child_lib
+from nasfpn_tf.search.evaluators import halving
+from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement, Trial
-from nasfpn_tf.training import strategy, trainer
+from nasfpn_tf.training import loop, strategy, trainer
 
 MODEL_DIR = 'child'
 
@@ -49,7 +51,8 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   Args:
     trial: with the JSON form of an architecture.
     work_dir: the child's parameters, curves and metrics stay in `work_dir/child`, its checkpoints do not.
-    config: keys of `child.ChildConfig`, and `keep_checkpoints`.
+    config: keys of `child.ChildConfig`, `keep_checkpoints`, and `halving` with keys of `halving.HalvingConfig`: then
+      the reward of a trial that is stopped early is that of the AP it had by then.
     space: what the trial is drawn from; unset: a space of pyramids.
 
   Raises:
@@ -59,16 +62,21 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   started = time.monotonic()
   config = dict(config)
   keep_checkpoints = config.pop('keep_checkpoints', False)
+  early = halving.HalvingConfig.read(config.pop('halving')) if 'halving' in config else None
   child = child_lib.ChildConfig.read(config, space)
   reward, params = child.reward_function(), child.experiment_of(trial.architecture)
   if space is not None:
     _check_target(json.dumps([dataclasses.asdict(child), space.to_json()], sort_keys=True), child, space)
+  rungs = _rungs(early, params, trial.id, work_dir) if early else loop.Rungs()
   model_dir = os.path.join(work_dir, MODEL_DIR)
   try:
     cost = child.cost_of(params)
-    metrics = trainer.run(params, 'train_and_eval', model_dir, strategy=_strategy(json.dumps(params.runtime.as_dict())))
+    runtime = json.dumps(params.runtime.as_dict())
+    metrics = trainer.run(params, 'train_and_eval', model_dir, strategy=_strategy(runtime), rungs=rungs)
     ap = metrics['AP']
     measurement = Measurement(reward(ap, cost), ap, cost, time.monotonic() - started)
+  except SearchError:
+    raise
   except Exception as e:
     if not failure.is_expected(e):
       raise
@@ -80,6 +88,15 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   if not keep_checkpoints:
     _remove_checkpoints(model_dir)
   return measurement
+
+
+def _rungs(early: halving.HalvingConfig, params: cfg.ExperimentConfig, trial_id: int, work_dir: str) -> loop.Rungs:
+  """Returns where the training of a trial may end, decided by the APs of the search's other trials."""
+  others = halving.Rungs(os.path.dirname(os.path.dirname(os.path.abspath(work_dir))), early.eta)
+  return loop.Rungs(
+    early.rungs(params.trainer.train_steps),
+    lambda step, metrics: others.goes_on(trial_id, step, float(metrics['AP'])),
+  )
 
 
 _met: set[str] = set()  # Configurations whose target some architecture meets, so that it is measured once a process.

@@ -22,8 +22,8 @@ from nasfpn_tf.search.problems import SearchError, explained
 
 
 class SearchDirectory:
-  """The files of a search: `search.sqlite`, and what is derived from it: `trials.jsonl`, `best.json`, `pareto.json`,
-  `report.html`.
+  """The files of a search: `search.sqlite`, and what is derived from it: `trials.jsonl`, `best.json`, `best.yaml`,
+  `pareto.json`, `report.html`.
 
   Held by one coordinator at a time.
 
@@ -37,6 +37,7 @@ class SearchDirectory:
     self.store = os.path.join(self.path, 'search.sqlite')
     self.trials = os.path.join(self.path, 'trials.jsonl')
     self.best = os.path.join(self.path, 'best.json')
+    self.best_config = os.path.join(self.path, 'best.yaml')
     self.pareto = os.path.join(self.path, 'pareto')  # Configurations; pareto.json lists them.
     self.report = os.path.join(self.path, 'report.html')
     self._lock = None

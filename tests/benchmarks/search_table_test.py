@@ -1,0 +1,51 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Recording rewards: resumed, extended, and a comparison of searchers on the table."""
+
+import pytest
+
+from benchmarks import search_comparison, search_table
+from nasfpn_tf.search import searchers, table
+from nasfpn_tf.search.config import SearchConfig
+from nasfpn_tf.search.problems import SearchError
+from nasfpn_tf.search.spaces.pyramids import PyramidSpace
+from tests.search import samples
+
+CONFIG = SearchConfig(
+  space={'name': 'nasfpn', 'num_cells': 3, 'min_level': 3, 'max_level': 4},
+  evaluator={'name': 'tests.search.samples:instant'},
+)
+
+
+def test_a_table_is_gone_on_with_and_extended(tmp_path):
+  path, work_dir = str(tmp_path / 'table.jsonl'), str(tmp_path / 'work')
+  assert search_table.record(CONFIG, path, 5, [0], work_dir) == 5
+  assert search_table.record(CONFIG, path, 5, [0], work_dir) == 0
+  assert search_table.record(CONFIG, path, 8, [0, 1], work_dir) == 11
+  rows = table.Table(path).rows
+  assert len({(row.tokens, row.seed) for row in rows}) == len(rows) == 16
+  space = table.Table(path).space
+  trial = samples.Trial.of(space, 0, rows[0].tokens)
+  assert rows[0].measurement.reward == samples.reward(trial)
+
+
+def test_searchers_are_compared_on_a_table(tmp_path):
+  path = str(tmp_path / 'table.jsonl')
+  search_table.record(CONFIG, path, 60, [0], str(tmp_path / 'work'))
+  space, reward = search_comparison.problem_of(path)
+  found = search_comparison.search(searchers.build('random', space, 0), reward, 20)
+  assert set(found) <= set(table.Table(path).rewards().values())
+  with pytest.raises(SearchError, match='table of another space'):
+    search_comparison.problem_of(path, PyramidSpace())
