@@ -14,6 +14,7 @@
 
 """Settings for every test: Keras 2 before TensorFlow loads, two threads, quiet logs, the same random numbers."""
 
+import gc
 import os
 import sys
 
@@ -22,6 +23,12 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import pytest
 
 import nasfpn_tf  # noqa: F401  (sets TF_USE_LEGACY_KERAS)
+
+
+def pytest_collection_finish() -> None:
+  """Keeps what is imported by now, a million objects of TensorFlow, out of every garbage collection."""
+  gc.collect()
+  gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -109,7 +109,7 @@ def _refine_function(exported: anytime_module.AnytimeModule, exit_stage: int):
 def converter(exported: module.DetectionModule, functions: Mapping[str, Any]) -> Iterator[tf.lite.TFLiteConverter]:
   """Creates a converter of several signatures; TensorFlow's public API has one only for a SavedModel."""
   with tempfile.TemporaryDirectory() as directory:
-    tf.saved_model.save(exported, directory, dict(functions), module.NO_GRADIENTS)
+    tf.saved_model.save(module.variables_alone(exported), directory, dict(functions), module.NO_GRADIENTS)
     yield tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(functions))
 
 

@@ -256,6 +256,17 @@ def anchor_boxes(model: tf_keras.Model, input_size: Sequence[int]) -> dict[str, 
   return {level: boxes[tf.newaxis] for level, boxes in generator(tuple(input_size[:2])).items()}
 
 
+def variables_alone(exported: tf.Module) -> tf.Module:
+  """Returns a module that tracks the variables of `exported` and nothing else.
+
+  It is what TFLite's converter, which saves a module together with the functions to convert, is given: it would trace
+  every function of `exported` as well.
+  """
+  carrier = tf.Module()
+  carrier.weights = list(exported.variables)
+  return carrier
+
+
 def variable_tree(trackable: Any) -> tf.Module:
   """Copies the variables of a Keras object into plain nodes with the structure that checkpoints use.
 

@@ -208,7 +208,8 @@ def convert(
     else:
       functions = {}
       detect = anytime_tflite.exit_function(exported, tail, dtype)
-      converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()], exported)
+      carrier = module.variables_alone(exported)
+      converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()], carrier)
     converter.allow_custom_ops = options.nms == 'post_process'
     if options.quant_type != 'none':
       converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -24,63 +24,29 @@ import tensorflow as tf
 
 from nasfpn_tf import predict, zoo
 from nasfpn_tf.export import calibration, saved_model, source, tflite, verification
-from nasfpn_tf.modeling import anytime, detector
+from nasfpn_tf.modeling import anytime
+from tests.export import samples
 
-NUM_EXITS = 2
-SIZE = 64
-TINY = {
-  'num_classes': 3,
-  'input_size': [SIZE, SIZE, 3],
-  'min_level': 3,
-  'max_level': 5,
-  'backbone': {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
-  'decoder': {'feature_pyramid': {'num_repeats': NUM_EXITS, 'num_filters': 16}},
-  'head': {'num_convs': 1},
-  'anchor': {'num_scales': 1, 'aspect_ratios': [1.0]},
-  'norm_activation': {'norm_momentum': 0.1, 'use_sync_bn': False},
-  'detection_generator': {'max_num_detections': 10, 'pre_nms_top_k': 100},
-}
+SIZE, NUM_EXITS = samples.SIZE, samples.NUM_EXITS
 STATE = {'level_3', 'level_4', 'level_5', 'image_info', 'exit_stage', 'model_key'}
-
-
-def make_source(enabled=True, model=None):
-  """A detector with random weights that finds something."""
-  model = {**(model or TINY), 'anytime': {'enabled': enabled}}
-  params = zoo.load_experiment('r50_nasfpn_7x256_640', {'task.model': model})
-  built = detector.build_detector(params.task.model)
-  rng = np.random.default_rng(0)
-  for variable in built.variables:
-    if 'scores/kernel' in variable.name or 'boxes/kernel' in variable.name:
-      variable.assign(rng.normal(0, 0.05, variable.shape))
-    elif 'scores/bias' in variable.name:
-      variable.assign(tf.fill(variable.shape, -2.0))
-  for _ in range(2):
-    built(tf.random.stateless_normal([4, *params.task.model.input_size], [0, 1]), training=True)
-  labels = [{'label': 1, 'id': 7, 'name': 'red'}, {'label': 2, 'id': 9, 'name': 'blue'}]
-  return source.Source(built, params, labels, 'somewhere/ckpt-1')
-
-
-def pictures(number, size=(SIZE, 48)):
-  rng = np.random.default_rng(1)
-  return [rng.integers(0, 255, [*size, 3]).astype(np.uint8) for _ in range(number)]
 
 
 @pytest.fixture(scope='module')
 def made():
-  return make_source()
+  return samples.make_source()
 
 
 @pytest.fixture(scope='module')
 def exported(made, tmp_path_factory):
   """Path of a SavedModel."""
-  return saved_model.export_saved_model(made, str(tmp_path_factory.mktemp('exported')), images=pictures(1))
+  return saved_model.export_saved_model(made, str(tmp_path_factory.mktemp('exported')), images=samples.pictures(1))
 
 
 @pytest.fixture(scope='module')
 def floats(made, tmp_path_factory):
   """Path of a .tflite."""
   path = str(tmp_path_factory.mktemp('tflite') / 'float.tflite')
-  tflite.export_tflite(made, path, images=pictures(1))
+  tflite.export_tflite(made, path, images=samples.pictures(1))
   return path
 
 
@@ -94,8 +60,11 @@ def trained(made, exported, tmp_path_factory):
   return str(directory)
 
 
-def expected_of(made, exit_stage, image):
-  return verification.reference(made.at_exit(exit_stage), [image]).detections[0]
+@pytest.fixture(scope='module')
+def expected(made):
+  """{exit: what the detector of this exit alone finds in the first image}."""
+  exits = range(1, NUM_EXITS + 1)
+  return {k: verification.reference(made.at_exit(k), samples.pictures(1)).detections[0] for k in exits}
 
 
 def assert_found(found, expected):
@@ -106,15 +75,15 @@ def assert_found(found, expected):
 
 
 @pytest.mark.parametrize('form', ['trained', 'exported', 'floats'])
-def test_every_exit_says_what_its_detector_says(form, made, request):
+def test_every_exit_says_what_its_detector_says(form, expected, request):
   predictor = predict.load_predictor(request.getfixturevalue(form))
-  image = pictures(1)[0]
+  image = samples.pictures(1)[0]
   assert predictor.num_exits == NUM_EXITS
   state = predictor.begin(image)
-  assert_found(predictor.detect(state), expected_of(made, 1, image))
+  assert_found(predictor.detect(state), expected[1])
   state = predictor.refine(state)
-  assert_found(predictor.detect(state), expected_of(made, 2, image))
-  assert_found(predictor(image), expected_of(made, 2, image))
+  assert_found(predictor.detect(state), expected[2])
+  assert_found(predictor(image), expected[2])
   found = predict.Deadline(predictor, 1e6)(image)
   assert found.exit_stage == NUM_EXITS
   assert predict.Deadline(predictor, 1e-3)(image).exit_stage == 1
@@ -124,7 +93,7 @@ def test_signatures_of_a_saved_model(made, exported):
   signatures = tf.saved_model.load(exported).signatures
   plain = {'serving_default', 'image_tensor', 'image_bytes', 'tf_example', 'raw'}
   assert set(signatures) == plain | {'exit_1', 'exit_2', 'begin', 'refine_2', 'detect_1', 'detect_2'}
-  images = np.stack([pictures(1)[0]] * 3)
+  images = np.stack([samples.pictures(1)[0]] * 3)
   state = signatures['begin'](inputs=tf.constant(images))
   assert set(state) == STATE and state['exit_stage'].numpy().tolist() == [1, 1, 1]
   assert state['level_3'].shape == (3, 8, 8, 16)
@@ -136,14 +105,14 @@ def test_signatures_of_a_saved_model(made, exported):
 
 def test_wrong_states_of_a_saved_model(exported):
   signatures = tf.saved_model.load(exported).signatures
-  state = signatures['begin'](inputs=tf.constant(np.stack(pictures(2))))
+  state = signatures['begin'](inputs=tf.constant(np.stack(samples.pictures(2))))
   with pytest.raises(tf.errors.InvalidArgumentError, match='detect_2 takes a state of exit 2'):
     signatures['detect_2'](**state)
   with pytest.raises(tf.errors.InvalidArgumentError, match='refine_2 takes a state of exit 1'):
     signatures['refine_2'](**signatures['refine_2'](**state))
   with pytest.raises(tf.errors.InvalidArgumentError, match='refine_2: the state is of another model'):
     signatures['refine_2'](**{**state, 'model_key': state['model_key'] + 1})
-  other = signatures['begin'](inputs=tf.constant(np.stack(pictures(1))))
+  other = signatures['begin'](inputs=tf.constant(np.stack(samples.pictures(1))))
   with pytest.raises(tf.errors.InvalidArgumentError, match='level_4, level_5 and image_info are not of one batch'):
     signatures['detect_1'](**{**state, 'level_4': other['level_4']})
 
@@ -155,16 +124,18 @@ def test_weights_come_back_with_their_exits(made, exported):
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_one_exit_alone_is_a_plain_detector(made, tmp_path):
-  path = saved_model.export_saved_model(made.at_exit(1), str(tmp_path / 'one'), images=pictures(1))
+def test_one_exit_alone_is_a_plain_detector(made, monkeypatch, tmp_path):
+  image = samples.pictures(1)[0]
+  detector_of_one = made.at_exit(1)
+  alone = verification.reference(detector_of_one, [image])
+  monkeypatch.setattr(verification, 'reference', lambda *_: alone)  # What it exports is compared with.
+  path = saved_model.export_saved_model(detector_of_one, str(tmp_path / 'one'), images=[image])
+  monkeypatch.undo()
   again = source.load(path)
   assert not isinstance(again.model, anytime.AnytimeRetinaNet)
   assert again.params.task.model.decoder.feature_pyramid.num_repeats == 1
   assert 'exit_1' not in tf.saved_model.load(path).signatures
-  image = pictures(1)[0]
-  np.testing.assert_array_equal(
-    verification.reference(again, [image]).class_logits, verification.reference(made.at_exit(1), [image]).class_logits
-  )
+  np.testing.assert_array_equal(verification.reference(again, [image]).class_logits, alone.class_logits)
   with pytest.raises(ValueError, match='no exits to choose from'):
     again.at_exit(1)
   with pytest.raises(ValueError, match='exit 3: the exits are 1 to 2'):
@@ -183,17 +154,17 @@ def test_an_exit_that_differs_is_refused(made, monkeypatch, tmp_path):
 
   monkeypatch.setattr(verification, 'reference', wrong)
   with pytest.raises(verification.VerificationError, match='signature exit_1'):
-    saved_model.export_saved_model(made, str(tmp_path / 'out'), images=pictures(1))
+    saved_model.export_saved_model(made, str(tmp_path / 'out'), images=samples.pictures(1))
   assert not (tmp_path / 'out').exists()
   with pytest.raises(verification.VerificationError, match=r'The TFLite file \(none\), exit 1'):
-    tflite.export_tflite(made, str(tmp_path / 'out.tflite'), images=pictures(1))
+    tflite.export_tflite(made, str(tmp_path / 'out.tflite'), images=samples.pictures(1))
   assert not os.listdir(tmp_path)
 
 
 @pytest.mark.slow
 def test_an_int8_file_has_every_exit(made, tmp_path):
   path = str(tmp_path / 'int8.tflite')
-  images = pictures(calibration.MIN_IMAGES)
+  images = samples.pictures(calibration.MIN_IMAGES)
   facts = tflite.export_tflite(made, path, tflite.Options(quant_type='int8', input_dtype='uint8'), images)
   assert facts['num_exits'] == NUM_EXITS and facts['max_error']['class_scores'] < 0.2
   assert facts['inputs'] == [{'name': 'inputs', 'shape': [1, SIZE, SIZE, 3], 'dtype': 'uint8'}]
@@ -213,16 +184,16 @@ def test_exits_hardly_need_space(tmp_path):
   """Of a published size; the size of the input, which the weights do not depend on, is small."""
   model = zoo.load_experiment('bccd_mobilenetv2_nasfpnlite_3x64_384x512', {'task.model.num_classes': 4}).task.model
   model.override({'input_size': [128, 128, 3], 'backbone': {'applications': {'weights': 'none'}}})
-  plain, exits = (make_source(enabled, model.as_dict()) for enabled in (False, True))
+  plain, exits = (samples.make_source(enabled, model.as_dict()) for enabled in (False, True))
   assert not isinstance(plain.model, anytime.AnytimeRetinaNet) and exits.model.num_exits == 3
   size = (128, 128)
 
   saved = []
   for name, detector_source in (('plain', plain), ('exits', exits)):
-    saved_model.export_saved_model(detector_source, str(tmp_path / name), images=pictures(1, size))
+    saved_model.export_saved_model(detector_source, str(tmp_path / name), images=samples.pictures(1, size))
     saved.append(sum(file.stat().st_size for file in (tmp_path / name).rglob('*') if file.is_file()))
   assert saved[1] < 1.05 * saved[0], saved
-  images = [image[np.newaxis].astype(np.float32) for image in pictures(calibration.MIN_IMAGES, size)]
+  images = [image[np.newaxis].astype(np.float32) for image in samples.pictures(calibration.MIN_IMAGES, size)]
   for quant_type in ('none', 'int8'):
     options = tflite.Options(quant_type=quant_type)
     plain_size, size_with_exits = (len(tflite.convert(it.model, size, options, images)) for it in (plain, exits))

@@ -88,6 +88,7 @@ def _make(forms: Forms) -> None:
   trainer.run(
     rectangles.experiment(
       forms.records,
+      task={'model': {'max_level': 7}},
       trainer={
         'train_steps': steps,
         'steps_per_loop': 20,

@@ -28,12 +28,19 @@ import yaml
 from nasfpn_tf import topology
 from nasfpn_tf.export import saved_model, source, verification
 from nasfpn_tf.predict import read_image
+from tests.export import samples
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def detector(forms):
-  """The trained detector, afresh."""
+  """The trained detector; nobody changes it."""
   return source.load(forms.model_dir)
+
+
+@pytest.fixture(scope='module')
+def small():
+  """A smaller one, with random weights."""
+  return samples.make_source(anytime=False)
 
 
 def test_layout(forms):
@@ -78,16 +85,6 @@ def test_frozen_has_no_variables(forms):
   assert sizes[0] < 2 * sizes[1] + 1e6
 
 
-def test_variable_weights(forms, detector, tmp_path):
-  picture = read_image(str(forms.pictures / '0.jpg'))
-  path = saved_model.export_saved_model(detector, str(tmp_path), weights='variable', images=[picture])
-  loaded = tf.saved_model.load(path)
-  assert len(loaded.signatures['serving_default'].variables) == len(detector.model.variables)
-  assert source.load(path).origin.endswith('1/variables/variables')
-  assert os.listdir(os.path.join(path, 'assets.extra')) == ['tf_serving_warmup_requests']
-  _train_a_step(loaded, detector.input_size)
-
-
 def _train_a_step(loaded, input_size):
   """What is loaded can be trained on: every weight has a gradient, and a step makes the loss smaller."""
   function = loaded.signatures['raw']
@@ -109,28 +106,51 @@ def _train_a_step(loaded, input_size):
   assert loss() < before
 
 
-@pytest.mark.parametrize('weights', ['frozen', 'variable'])
-def test_swish_which_has_a_gradient_of_its_own(forms, weights, tmp_path):
-  detector = source.load(forms.model_dir, params_override='task.model.norm_activation.activation=swish')
-  picture = read_image(str(forms.pictures / '0.jpg'))
-  path = saved_model.export_saved_model(detector, str(tmp_path), weights=weights, images=[picture])
+@pytest.fixture(scope='module')
+def swish(forms):
+  """A detector whose activation has a gradient of its own, as upsampling has."""
+  return source.load(forms.model_dir, params_override='task.model.norm_activation.activation=swish')
+
+
+@pytest.fixture(scope='module')
+def picture(forms):
+  return read_image(str(forms.pictures / '0.jpg'))
+
+
+def test_variable_weights(swish, picture, tmp_path):
+  path = saved_model.export_saved_model(swish, str(tmp_path), weights='variable', images=[picture])
+  loaded = tf.saved_model.load(path)
+  assert len(loaded.signatures['serving_default'].variables) == len(swish.model.variables)
+  again = source.load(path)
+  assert again.origin.endswith('1/variables/variables')
+  assert again.params.task.model.norm_activation.activation == 'swish'
+  assert os.listdir(os.path.join(path, 'assets.extra')) == ['tf_serving_warmup_requests']
+  _train_a_step(loaded, swish.input_size)
+
+
+def test_swish_which_has_a_gradient_of_its_own_is_frozen(swish, picture, tmp_path):
+  path = saved_model.export_saved_model(swish, str(tmp_path), weights='frozen', images=[picture])
   assert source.load(path).params.task.model.norm_activation.activation == 'swish'
-  if weights == 'variable':
-    _train_a_step(tf.saved_model.load(path), detector.input_size)
+  assert json.loads((pathlib.Path(path) / 'export.json').read_text())['weights'] == 'frozen'
 
 
-def test_large_models_keep_variables(forms, detector, monkeypatch, tmp_path):
-  size = 4 * sum(variable.shape.num_elements() for variable in detector.model.variables)
-  picture = read_image(str(forms.pictures / '0.jpg'))
+def test_large_models_keep_variables(small, monkeypatch, tmp_path):
+  size = 4 * sum(variable.shape.num_elements() for variable in small.model.variables)
   kinds = []
+
+  def note(partial, *unused_arguments, frozen, **unused_options):
+    os.makedirs(partial)
+    kinds.append('frozen' if frozen else 'variable')
+    return {'max_error': {}}
+
+  monkeypatch.setattr(saved_model, '_write_verified', note)
   for most in (4 * size, 4 * size - 1):
     monkeypatch.setattr(saved_model, 'MOST_FROZEN_BYTES', most)
-    path = pathlib.Path(saved_model.export_saved_model(detector, str(tmp_path), images=[picture]))
-    kinds.append(json.loads((path / 'export.json').read_text())['weights'])
+    saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1))
   assert kinds == ['frozen', 'variable']
 
 
-def test_a_difference_leaves_nothing(monkeypatch, detector, tmp_path):
+def test_a_difference_leaves_nothing(monkeypatch, small, tmp_path):
   honest = verification.reference
 
   def wrong(*args):
@@ -139,11 +159,12 @@ def test_a_difference_leaves_nothing(monkeypatch, detector, tmp_path):
 
   monkeypatch.setattr(verification, 'reference', wrong)
   with pytest.raises(verification.VerificationError, match=r'The SavedModel differs .* class_logits by 0\.01'):
-    saved_model.export_saved_model(detector, str(tmp_path / 'out'))
+    saved_model.export_saved_model(small, str(tmp_path / 'out'))
   assert not (tmp_path / 'out').exists()
 
 
-def test_weights_that_are_not_finite_leave_nothing(detector, tmp_path):
+def test_weights_that_are_not_finite_leave_nothing(tmp_path):
+  detector = samples.make_source(anytime=False)
   detector.model.variables[0].assign(np.full(detector.model.variables[0].shape, np.nan))
   with pytest.raises(verification.VerificationError, match='NaN'):
     saved_model.export_saved_model(detector, str(tmp_path / 'out'))
@@ -179,11 +200,12 @@ def _operators_by_type(path):
   return {node.attr['T'].type for node in nodes if node.op == 'Conv2D'}
 
 
-def test_bfloat16_inside_and_float32_at_the_ends(forms, detector, tmp_path):
-  picture = read_image(str(forms.pictures / '0.jpg'))
+def test_bfloat16_inside_and_float32_at_the_ends(small, tmp_path):
   seen = []
   accept = lambda path: seen.append(os.path.basename(path)) or {'AP': 0.5}  # noqa: E731
-  path = saved_model.export_saved_model(detector, str(tmp_path), images=[picture], dtype='bfloat16', accept=accept)
+  path = saved_model.export_saved_model(
+    small, str(tmp_path), images=samples.pictures(1), dtype='bfloat16', accept=accept
+  )
   assert seen == ['.1.partial']
   assert _operators_by_type(path) == {tf.bfloat16.as_datatype_enum}
   for signature in tf.saved_model.load(path).signatures.values():
@@ -192,32 +214,31 @@ def test_bfloat16_inside_and_float32_at_the_ends(forms, detector, tmp_path):
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
   assert (report['dtype'], report['dtype_reason'], report['AP']) == ('bfloat16', 'asked for', 0.5)
   # The weights are those of the model, to export again in float32.
-  for ours, theirs in zip(source.load(path).model.variables, detector.model.variables, strict=True):
+  for ours, theirs in zip(source.load(path).model.variables, small.model.variables, strict=True):
     np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
-def test_bfloat16_that_loses_too_much_is_refused(forms, detector, monkeypatch, tmp_path):
-  picture = read_image(str(forms.pictures / '0.jpg'))
-
+def test_bfloat16_that_loses_too_much_is_refused(small, monkeypatch, tmp_path):
   def refuse(path):
     if tf.bfloat16.as_datatype_enum in _operators_by_type(path):
       raise ValueError('AP too low')
     return {}
 
   with pytest.raises(ValueError, match='AP too low'):
-    saved_model.export_saved_model(detector, str(tmp_path / 'out'), images=[picture], dtype='bfloat16', accept=refuse)
+    saved_model.export_saved_model(
+      small, str(tmp_path / 'out'), images=samples.pictures(1), dtype='bfloat16', accept=refuse
+    )
   assert not (tmp_path / 'out').exists()
   monkeypatch.setattr(saved_model, '_faster', lambda *_: ('bfloat16', 'faster'))
-  path = saved_model.export_saved_model(detector, str(tmp_path), images=[picture], dtype='auto', accept=refuse)
+  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1), dtype='auto', accept=refuse)
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
   assert (report['dtype'], report['dtype_reason']) == ('float32', 'bfloat16 is refused: AP too low')
   assert _operators_by_type(path) == {tf.float32.as_datatype_enum}
 
 
-def test_auto_measures_where_there_are_instructions(forms, detector, monkeypatch, tmp_path):
-  picture = read_image(str(forms.pictures / '0.jpg'))
+def test_auto_measures_where_there_are_instructions(small, monkeypatch, tmp_path):
   monkeypatch.setattr(saved_model.precision, 'of_device', lambda: ('float32', 'no instructions'))
-  path = saved_model.export_saved_model(detector, str(tmp_path), images=[picture], dtype='auto')
+  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1), dtype='auto')
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
   assert (report['dtype'], report['dtype_reason']) == ('float32', 'no instructions')
   monkeypatch.setattr(saved_model.precision, 'of_device', lambda: ('bfloat16', 'instructions'))
@@ -226,6 +247,6 @@ def test_auto_measures_where_there_are_instructions(forms, detector, monkeypatch
     'fastest',
     lambda calls: ('float32', {name: call() is None or 7.0 for name, call in calls.items()}),
   )
-  path = saved_model.export_saved_model(detector, str(tmp_path), images=[picture], dtype='auto')
+  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1), dtype='auto')
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
   assert report['dtype'] == 'float32' and 'ms an image' in report['dtype_reason']

@@ -83,7 +83,14 @@ def test_two_logical_cpus(prefix, tmp_path):
       'train_data': {'global_batch_size': 4},
       'validation_data': {'global_batch_size': 4},
       'model': {
-        'decoder': {'feature_pyramid': {'dropblock_keep_prob': 0.98, 'dropblock_ramp_steps': 60, 'recompute': True}}
+        'decoder': {
+          'feature_pyramid': {
+            'topology': 'fpn',
+            'dropblock_keep_prob': 0.98,
+            'dropblock_ramp_steps': 60,
+            'recompute': True,
+          }
+        }
       },
     },
     'trainer': schedule | rate,
@@ -96,7 +103,8 @@ def test_two_logical_cpus(prefix, tmp_path):
   losses = [line['total_loss'] for line in artifacts.read_history(str(model_dir / 'train_history.jsonl'))]
   assert losses[-1] < losses[0]
   # One device evaluates that checkpoint to the same: no image was left out or counted twice.
-  experiment = rectangles.experiment(prefix, trainer=schedule)
+  model = {'decoder': {'feature_pyramid': {'topology': 'fpn'}}}
+  experiment = rectangles.experiment(prefix, trainer=schedule, task={'model': model})
   alone = trainer.run(experiment, 'eval', str(model_dir), strategy=tf.distribute.OneDeviceStrategy('CPU:0'))
   assert alone['AP50'] > 0
   same_metrics(alone, mirrored['metrics'])

@@ -109,7 +109,7 @@ def test_description_rebuilds_the_experiment(run, prefix):
   assert again.task.model.num_classes == 3
   assert again.task.train_data.input_path == prefix
   inline = topology.resolve(again.task.model.decoder.feature_pyramid.topology)
-  assert inline == topology.get('nas_fpn')
+  assert inline == topology.resolve('nas_fpn', 3, 5)
   assert topology.resolve(str(model_dir / 'topology.json')) == inline
   labels = json.loads((model_dir / 'labels.json').read_text())
   assert labels == [{'label': 1, 'id': 7, 'name': 'red'}, {'label': 2, 'id': 9, 'name': 'blue'}]

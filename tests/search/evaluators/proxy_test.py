@@ -38,7 +38,7 @@ from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training import preemption, recipe, trainer
 from tests.training import rectangles
 
-SPACE = PyramidSpace()
+SPACE = PyramidSpace(max_level=5)
 
 
 @pytest.fixture(scope='module')
@@ -90,24 +90,15 @@ def backbone_config(prefix, **keys):
 
 
 def test_a_backbone_is_a_child_too(prefix, tmp_path):
-  sample, settings = backbone_trial(), backbone_config(prefix)
+  sample, settings = backbone_trial(), backbone_config(prefix, cost='latency_ms')
   del settings['architecture_key']  # The space knows it.
   measurement = proxy.evaluate(sample, str(tmp_path), settings, BACKBONES)
-  assert measurement.status == 'ok', measurement.reason
+  assert (measurement.status, measurement.reason) == ('ok', '') and measurement.cost > 0.0
   trained = yaml.safe_load((tmp_path / 'child' / 'params.yaml').read_text())['task']['model']['backbone']
   assert json.loads(trained['scale_permuted']['architecture']) == sample.architecture
   settings['params_override']['task']['model']['max_level'] = 5
   with pytest.raises(SearchError, match='has levels 3, 4, but'):
     proxy.evaluate(sample, str(tmp_path), settings, BACKBONES)
-
-
-def test_a_residual_pyramid_is_a_child_too(prefix, tmp_path):
-  settings = config(prefix)
-  settings['params_override']['task']['model']['decoder']['feature_pyramid']['residual'] = True
-  measurement = proxy.evaluate(trial(), str(tmp_path), settings, SPACE)
-  assert measurement.status == 'ok', measurement.reason
-  trained = yaml.safe_load((tmp_path / 'child' / 'params.yaml').read_text())['task']['model']['decoder']
-  assert trained['feature_pyramid']['residual'] is True
 
 
 def test_children_that_cannot_be_trained_fail_with_the_reason(prefix, tmp_path, monkeypatch):
@@ -141,22 +132,23 @@ def test_a_full_disk_is_no_fault_of_a_child(prefix, tmp_path, monkeypatch):
 
 
 def test_a_preempted_child_goes_on_in_its_directory(prefix, tmp_path, monkeypatch):
+  """Its pyramid is residual; at last it is killed after its training."""
+  settings = config(prefix, keep_checkpoints=True)
+  settings['params_override']['task']['model']['decoder']['feature_pyramid']['residual'] = True
   with monkeypatch.context() as patched:
     patched.setattr(preemption.Preemption, 'exit_if_told', lambda self, save: (save(), exit(preemption.EXIT_CODE)))
     with pytest.raises(SystemExit, match='42'):
-      proxy.evaluate(trial(), str(tmp_path), config(prefix))
+      proxy.evaluate(trial(), str(tmp_path), settings)
   assert (tmp_path / 'child' / 'ckpt-2.index').exists()
-  measurement = proxy.evaluate(trial(), str(tmp_path), config(prefix, keep_checkpoints=True))
-  assert measurement.status == 'ok'
+  measurement = proxy.evaluate(trial(), str(tmp_path), settings, SPACE)
+  assert measurement.status == 'ok', measurement.reason
   steps = [json.loads(line)['step'] for line in (tmp_path / 'child' / 'train_history.jsonl').read_text().splitlines()]
   assert steps == [2, 4]
   assert [path.name for path in (tmp_path / 'child').glob('ckpt*.index')] == ['ckpt-4.index']
-
-
-def test_a_child_that_was_killed_after_its_training_gets_its_reward(prefix, tmp_path):
-  first = proxy.evaluate(trial(), str(tmp_path), config(prefix, keep_checkpoints=True))
-  again = proxy.evaluate(trial(), str(tmp_path), config(prefix))
-  assert again.status == 'ok' and again.ap == pytest.approx(first.ap, abs=1e-6)
+  trained = yaml.safe_load((tmp_path / 'child' / 'params.yaml').read_text())['task']['model']['decoder']
+  assert trained['feature_pyramid']['residual'] is True
+  again = proxy.evaluate(trial(), str(tmp_path), {**settings, 'keep_checkpoints': False})
+  assert again.status == 'ok' and again.ap == pytest.approx(measurement.ap, abs=1e-6)
 
 
 @pytest.mark.parametrize(('number', 'projection'), [(0, None), (3, 'project_each_edge'), (3, 'coarse_convs')])
@@ -179,11 +171,6 @@ def test_cost_depends_on_the_levels_of_the_cells(prefix):
 def test_cost_can_be_a_latency(prefix):
   settings = child.ChildConfig.read(config(prefix, cost='latency_ms'))
   assert settings.cost_of(settings.experiment_of(trial().architecture)) > 0.0
-
-
-def test_the_latency_of_a_backbone_is_a_cost_too(prefix, tmp_path):
-  measurement = proxy.evaluate(backbone_trial(), str(tmp_path), backbone_config(prefix, cost='latency_ms'))
-  assert (measurement.status, measurement.reason) == ('ok', '') and measurement.cost > 0.0
 
 
 @pytest.mark.parametrize('name', loading.search_config_names())
