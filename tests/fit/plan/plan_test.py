@@ -64,7 +64,9 @@ def test_the_shipped_start_and_a_latency_are_told(prefix):
   assert 'starts from the backbone of the blood-cell detector' in ' '.join(made.warnings)
 
 
+@pytest.mark.slow
 def test_it_trains(made, tmp_path):
+  """As every run of tests/scripts/fit_test.py does."""
   plan.write(made, str(tmp_path / 'mine.yaml'))
   assert json.loads((tmp_path / 'mine.fingerprint.json').read_text())['images'] == 8
   short = {'trainer': {'train_steps': 2, 'validation_interval': 2, 'checkpoint_interval': 2, 'steps_per_loop': 2}}
