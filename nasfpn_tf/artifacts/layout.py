@@ -95,7 +95,8 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
 
   Raises:
     FileNotFoundError: there is none: another program wrote the .tflite, or the two files were separated.
-    ValueError: the file is not JSON or not a mapping, or the .tflite is not the file that it describes.
+    ValueError: the file is not JSON or not a mapping, or the .tflite is not the file that it describes. What has been
+      changed since the export does not reach LiteRT, which may crash on it.
   """
   path = sidecar_path(tflite_path)
   try:
@@ -109,8 +110,9 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
     raise ValueError(f'{error}: export the .tflite again.') from error
   if not isinstance(facts, dict):
     raise ValueError(f'{path}: not written by export_tflite.py: it holds a {type(facts).__name__}.')
-  if SHA256 in facts:  # Exports before there was one have none.
-    _check_digest(tflite_path, facts[SHA256])
+  if SHA256 not in facts:
+    raise ValueError(f'{path}: has no SHA-256 of {tflite_path}; export_tflite.py writes one: export again.')
+  _check_digest(tflite_path, facts[SHA256])
   return facts
 
 

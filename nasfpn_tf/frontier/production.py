@@ -23,6 +23,7 @@ from typing import Any, TextIO
 
 import yaml
 
+from nasfpn_tf import safe_json
 from nasfpn_tf.chain import steps
 from nasfpn_tf.config import loading
 from nasfpn_tf.frontier import documents, plan, published, record
@@ -88,7 +89,7 @@ class Production:
     self._params = params_lib.load_params(None, settings.config_file, settings.params_override)
     file = self.directory / 'settings.json'
     given = dataclasses.asdict(settings)
-    if file.exists() and json.loads(file.read_text(encoding='utf-8')) != given:
+    if file.exists() and safe_json.load(file) != given:
       raise ValueError(f'{self.directory} has a frontier of other settings ({file}): give another --output_dir.')
     self.directory.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(given, indent=1), encoding='utf-8')

@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nasfpn_tf import safe_json
 from nasfpn_tf.artifacts import formats
 from nasfpn_tf.config import checking
 
@@ -221,11 +222,11 @@ def _load_file(path: str) -> list[ModelRecord]:
     if not line.strip():
       continue
     try:
-      records.append(ModelRecord.from_dict(json.loads(line)))
-    except json.JSONDecodeError as error:
-      raise RecordError(f'{path}:{number}: not JSON ({error}): every line is one record.') from error
+      records.append(ModelRecord.from_dict(safe_json.loads(line)))
     except RecordError as error:
       raise RecordError(f'{path}:{number}: {error}') from error
+    except ValueError as error:
+      raise RecordError(f'{path}:{number}: {error}: every line is one record.') from error
   if not records:
     raise RecordError(f'{path}: has no record.')
   return records

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+_MOST_SCALES = 100
 _LARGEST_LOG_SIDE = np.float32(np.log(1000.0 / 16.0))  # As `box_ops.BBOX_XFORM_CLIP`.
 
 
@@ -31,7 +32,12 @@ def anchor_boxes(options: Mapping[str, Any], input_size: Sequence[int]) -> np.nd
 
   Returns:
     float32 [num_anchors, 4], yxyx in pixels of the input.
+
+  Raises:
+    ValueError: more scales than any detector has.
   """
+  if options['num_scales'] > _MOST_SCALES:
+    raise ValueError(f'num_scales is {options["num_scales"]}, above {_MOST_SCALES}')
   ratios = np.sqrt(np.float32(options['aspect_ratios']))
   scales = np.float32([2 ** (i / options['num_scales']) for i in range(options['num_scales'])])
   levels = []

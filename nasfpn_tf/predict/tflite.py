@@ -48,8 +48,15 @@ class TFLitePredictor(Predictor):
       raise ValueError(f'{sidecar}: nms {self._nms!r} is not known.')
     try:
       self._anchors = nms.anchor_boxes(anchors, self._size) if self._nms == 'none' else None
+      if self._anchors is not None:  # Options of another kind fail now, not at the first image.
+        few = self._anchors[:4]
+        nms.generate_detections(
+          np.zeros_like(few), np.ones([len(few), num_classes], np.float32), few, self._size, self._options
+        )
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError) as error:
-      raise ValueError(f'{sidecar}: its anchors or input_size are not those of a detector ({error}).') from error
+      raise ValueError(
+        f'{sidecar}: its anchors, input_size or post_processing are not those of a detector ({error}).'
+      ) from error
     self._runner = tflite_runner.TFLiteRunner(path, _num_threads(self._nms, num_classes, num_threads))
     self.num_exits = facts.get('num_exits', 1)
     if not isinstance(self.num_exits, int) or self.num_exits < 1:
@@ -58,7 +65,8 @@ class TFLitePredictor(Predictor):
     try:
       inputs, self._outputs = self._runner.input_details(self._key), self._runner.output_details(self._key)
       found = tflite_runner.describe({**inputs, **self._outputs})
-      is_described = _by_name(found) == _by_name(described)
+      size = tuple(int(side) for side in inputs[signatures.INPUTS]['shape'][1:3])
+      is_described = _by_name(found) == _by_name(described) and self._size == size
     except (ValueError, LookupError, TypeError, AttributeError):  # No such signature, or a description of another kind.
       is_described = False
     if not is_described:
@@ -66,7 +74,7 @@ class TFLitePredictor(Predictor):
         f'{path}: is not the file that {sidecar} describes; keep each .tflite with the JSON file that export_tflite.py'
         ' wrote for it.'
       )
-    self._dtype = inputs[signatures.INPUTS]['dtype']
+    self._size, self._dtype = size, inputs[signatures.INPUTS]['dtype']
 
   def _detect(self, image):
     inputs, image_info = self._letterbox(image)

@@ -161,8 +161,9 @@ class BestCheckpoint:
     self._manager = None
     self.best_ckpt_logs = {metric: -self._sign * float('inf')}
     if tf.io.gfile.exists(self._metrics_path):
-      with tf.io.gfile.GFile(self._metrics_path) as file:
-        self.best_ckpt_logs = json.load(file)
+      self.best_ckpt_logs = read_json(self._metrics_path)
+      if not (isinstance(self.best_ckpt_logs, dict) and isinstance(self.best_ckpt_logs.get(metric), int | float)):
+        raise ValueError(f'{self._metrics_path}: has no {metric}; remove it to begin without a best one.')
 
   def maybe_export_checkpoint(
     self, checkpoint: tf.train.Checkpoint, eval_logs: Mapping[str, Any], global_step: int, write_logs: bool = True
@@ -194,7 +195,10 @@ def write_json(path: str, value: Any) -> None:
 def read_json(path: str) -> Any:
   """Returns the value in a JSON file; a ValueError where it is none."""
   with tf.io.gfile.GFile(path) as file:
-    return json.loads(file.read())
+    try:
+      return json.loads(file.read())
+    except (ValueError, RecursionError) as error:
+      raise ValueError(f'{path}: not JSON: {error}') from error
 
 
 def write_text(path: str, text: str) -> None:

@@ -17,7 +17,6 @@
 import collections
 import contextlib
 import gc
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,6 +24,8 @@ from typing import Any
 import faster_coco_eval
 import numpy as np
 from absl import logging
+
+from nasfpn_tf.data.sources import coco
 
 _NAMED_IDS = 5  # How many ids an error message spells out.
 
@@ -271,8 +272,7 @@ class CocoEvaluator:
   def _read_ground_truth(self, annotations: str | os.PathLike | Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Reads what the metrics need, as a copy because faster-coco-eval modifies its input."""
     if not isinstance(annotations, Mapping):
-      with open(annotations, encoding='utf-8') as f:
-        annotations = json.load(f)
+      annotations = coco.load_json(annotations)
     try:
       images = [{'id': int(image['id'])} for image in annotations['images']]
       categories = [{**category, 'id': int(category['id'])} for category in annotations['categories']]
@@ -288,7 +288,7 @@ class CocoEvaluator:
         }
         for number, box in enumerate(annotations['annotations'], start=1)
       ]
-    except (KeyError, TypeError, IndexError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
       raise ValueError(f'{self._origin} is not a COCO annotation file: {type(error).__name__} {error}.') from error
     for kind, entries in (('image', images), ('category', categories)):
       repeated = [i for i, n in collections.Counter(entry['id'] for entry in entries).items() if n > 1]
@@ -296,6 +296,11 @@ class CocoEvaluator:
         raise ValueError(f'{self._origin} has the {kind} id {repeated[0]} more than once.')
     image_ids, category_ids = {i['id'] for i in images}, {c['id'] for c in categories}
     for box in boxes:
+      if len(box['bbox']) != 4 or not np.isfinite([*box['bbox'], box['area']]).all():
+        raise ValueError(
+          f'{self._origin}, annotation number {box["id"]}: four finite numbers and an area are needed, not'
+          f' {box["bbox"]} and {box["area"]}.'
+        )
       if box['image_id'] not in image_ids or box['category_id'] not in category_ids:
         raise ValueError(
           f'{self._origin}, annotation number {box["id"]}: image {box["image_id"]} or category {box["category_id"]} '

@@ -52,7 +52,12 @@ def test_what_is_written_beside_a_file_is_read_again(tmp_path):
   with pytest.raises(FileNotFoundError, match=r'x\.json.*keep both together'):
     layout.read_sidecar(path)
   layout.write_sidecar(path, {'params': 3})
-  assert layout.read_sidecar(path) == {'format': 1, 'kind': 'tflite', 'params': 3}
+  with pytest.raises(ValueError, match=r'x\.json: has no SHA-256 of .*x\.tflite; export_tflite'):
+    layout.read_sidecar(path)
+  (tmp_path / 'x.tflite').write_bytes(b'model')
+  facts = {'params': 3, layout.SHA256: layout.sha256(path)}
+  layout.write_sidecar(path, facts)
+  assert layout.read_sidecar(path) == {'format': 1, 'kind': 'tflite', **facts}
 
 
 @pytest.mark.parametrize('text', ['{', '[1]', 'null'])

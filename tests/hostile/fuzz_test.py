@@ -21,7 +21,9 @@ import pytest
 from tests.hostile import fuzz, kinds, mutations
 
 # What takes 20 seconds to import.
-_TENSORFLOW = ('JPEG', 'PNG', 'GIF', 'WebP', 'SavedModel', 'checkpoint', 'TFRecord', 'evaluation JSON')
+_TENSORFLOW = (
+  *('JPEG', 'PNG', 'GIF', 'WebP', 'SavedModel', 'checkpoint', 'TFRecord', 'evaluation JSON', 'best evaluation'),
+)
 
 
 def test_the_same_seed_damages_alike():

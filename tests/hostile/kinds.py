@@ -20,6 +20,7 @@ reads them then. A reader may refuse with an expected error; the message has to 
 
 import json
 import pathlib
+import shutil
 from collections.abc import Callable
 
 import numpy as np
@@ -32,8 +33,11 @@ from nasfpn_tf.data.records import framing, label_names, manifest
 from nasfpn_tf.data.sources import formats, images
 from nasfpn_tf.search import config as search_config
 from nasfpn_tf.search.storage.database import Database
+from tests import testing
+from tests.frontier import samples
 
 Made = tuple[list[pathlib.Path], Callable[[], object]]
+_SHIPPED = testing.repo_root() / 'nasfpn_tf' / 'pretrained'
 _IDENTITY = {'space': {'name': 'nasfpn'}, 'seed': 0}
 
 
@@ -131,6 +135,47 @@ def _tflite(directory: pathlib.Path) -> Made:
   return [path], lambda: layout.read_sidecar(str(path))
 
 
+def _detector(directory: pathlib.Path) -> Made:
+  """The detector of digits that the package has, run on an image."""
+  from nasfpn_tf import predict
+
+  files = [pathlib.Path(shutil.copy(path, directory)) for path in _SHIPPED.glob('digits.*')]
+  path = directory / 'digits.tflite'
+  return files, lambda: predict.load_predictor(str(path))(np.zeros((32, 48, 3), np.uint8))
+
+
+def _evaluation(directory: pathlib.Path) -> Made:
+  from nasfpn_tf.training import evaluation
+
+  path = directory / 'val.json'
+  box = {'image_id': 1, 'category_id': 3, 'bbox': [1, 2, 9, 8], 'area': 72, 'iscrowd': 0}
+  value = {'images': [{'id': 1}], 'annotations': [box], 'categories': [{'id': 3, 'name': 'cat'}]}
+  path.write_text(json.dumps(value))
+
+  def read():
+    evaluator = evaluation.CocoEvaluator(str(path))
+    evaluator.add([1], None, [[[2, 1, 10, 10]]], [[0.9]], [[3]])
+    return evaluator.evaluate()
+
+  return [path], read
+
+
+def _frontier(directory: pathlib.Path) -> Made:
+  from nasfpn_tf.frontier import record
+
+  path = directory / 'records.jsonl'
+  path.write_text(samples.sample().to_json() + '\n' + samples.sample(name='b').to_json() + '\n')
+  return [path], lambda: record.load([str(path)])
+
+
+def _best(directory: pathlib.Path) -> Made:
+  from nasfpn_tf.training import checkpoints
+
+  path = directory / 'eval.json'
+  path.write_text(json.dumps({'AP': 0.3, 'AP50': 0.5, 'step': 8}))
+  return [path], lambda: checkpoints.BestCheckpoint(str(directory), 'AP', higher_is_better=True)
+
+
 def _records(directory: pathlib.Path) -> Made:
   import tensorflow as tf
 
@@ -185,6 +230,7 @@ KINDS: dict[str, Callable[[pathlib.Path], Made]] = {
   'manifest': _manifest,
   'labels.json': _labels,
   '.tflite and JSON': _tflite,
+  'detector': _detector,
   'COCO': _coco,
   'VOC': _voc,
   'YOLO': _yolo,
@@ -196,4 +242,7 @@ KINDS: dict[str, Callable[[pathlib.Path], Made]] = {
   'search store': _store,
   'SavedModel': _saved_model,
   'checkpoint': _checkpoint,
+  'evaluation JSON': _evaluation,
+  'frontier': _frontier,
+  'best evaluation': _best,
 }

@@ -147,6 +147,15 @@ def test_best_checkpoint_outlives_a_restart(tmp_path):
   assert [checkpoints.step_of(path) for path in checkpoints.available(directory)] == [40]
 
 
+@pytest.mark.parametrize(
+  ('text', 'message'), [('{"AP": 0.', 'not JSON'), ('[]', 'has no AP'), ('{"AP": "x"}', 'has no AP')]
+)
+def test_a_damaged_best_evaluation_is_named(text, message, tmp_path):
+  (tmp_path / 'eval.json').write_text(text)
+  with pytest.raises(ValueError, match=rf'eval\.json: {message}'):
+    checkpoints.BestCheckpoint(str(tmp_path), 'AP', higher_is_better=True)
+
+
 def test_best_checkpoint_of_a_loss_and_nan(tmp_path):
   checkpoint = tf.train.Checkpoint(value=tf.Variable(1.0))
   best = checkpoints.BestCheckpoint(str(tmp_path), 'loss', higher_is_better=False)

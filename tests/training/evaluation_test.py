@@ -256,6 +256,11 @@ def test_a_diverged_model_is_named():
     (lambda t: t['categories'].append({'id': 3, 'name': 'cow'}), 'category id 3 more than once'),
     (lambda t: t['annotations'][2].update(image_id=77), 'annotation number 3: image 77'),
     (lambda t: t.update(annotations=t['annotations'][3:]), 'no box to find'),
+    (lambda t: t['annotations'].append('x'), 'is not a COCO annotation file'),
+    (lambda t: t['images'][0].update(id='a.jpg'), "is not a COCO annotation file: .*'a.jpg'"),
+    (lambda t: t['annotations'][1].update(bbox=[1, 2, 3]), 'is not a COCO annotation file'),
+    (lambda t: t['annotations'][1]['bbox'].append(9), 'annotation number 2: four finite numbers'),
+    (lambda t: t['annotations'][0]['bbox'].__setitem__(2, float('nan')), 'annotation number 1: four finite numbers'),
   ],
 )
 def test_damaged_annotations_are_refused(tmp_path, damage, message):
@@ -266,6 +271,14 @@ def test_damaged_annotations_are_refused(tmp_path, damage, message):
   with pytest.raises(ValueError, match=message) as error:
     evaluation.CocoEvaluator(path)
   assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize('content', [b'', b'{"images": [', b'\xff\x00', b'[' * 100_000])
+def test_annotations_that_are_not_json_are_named(tmp_path, content):
+  path = tmp_path / 'val.json'
+  path.write_bytes(content)
+  with pytest.raises(ValueError, match=r'val\.json: not JSON'):
+    evaluation.CocoEvaluator(path)
 
 
 @pytest.mark.parametrize(

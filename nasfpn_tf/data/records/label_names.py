@@ -57,9 +57,12 @@ def check(labels: Sequence[Mapping[str, Any]], num_classes: int, path: str) -> N
   Labels that end before the model's are a warning: `num_classes` may be set higher than the data needs.
 
   Raises:
-    ValueError: naming `path`: there is none, one occurs twice, or one is beyond the model's.
+    ValueError: naming `path`: there is none, one occurs twice, is no number, or is beyond the model's.
   """
-  numbers = sorted(int(entry['label']) for entry in labels)
+  try:
+    numbers = sorted(int(entry['label']) for entry in labels)
+  except (ValueError, OverflowError) as error:
+    raise ValueError(f'{path}: a label is not a number: {error}') from error
   if len(set(numbers)) < len(numbers):
     raise ValueError(f'{path}: names a label twice.')
   if not numbers or numbers[0] < 1 or numbers[-1] >= num_classes:

@@ -42,6 +42,11 @@ def test_labels_that_are_not_the_models(text, message, tmp_path):
     label_names.of_model(str(tmp_path), 3)
 
 
+def test_a_label_that_is_no_number():
+  with pytest.raises(ValueError, match=r"x\.json: a label is not a number: .*'one'"):
+    label_names.check([{'label': 'one', 'id': 3, 'name': 'x'}], 3, 'x.json')
+
+
 def test_labels_may_have_gaps(tmp_path):
   labels = [{'label': 2, 'id': 20, 'name': 'x'}]
   (tmp_path / 'labels.json').write_text(json.dumps(labels))
