@@ -1,34 +1,35 @@
 #!/usr/bin/env bash
 # Makes .venv in the project's root from requirements_lock.txt and uses it again while the lock file is unchanged.
 # Sourced by quickstart.sh and test.sh: sets NASFPN_ROOT and NASFPN_PYTHON.
-# PYTHON=/path/to/python3.11 chooses the interpreter; pip takes its own variables, e.g. PIP_INDEX_URL.
+# PYTHON=/path/to/python3.12 chooses the interpreter; pip takes its own variables, e.g. PIP_INDEX_URL.
 NASFPN_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 nasfpn_say() { printf '%s\n' "$*" >&2; }
 
-nasfpn_is_python311() {
-  command -v "$1" >/dev/null 2>&1 && "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1
+nasfpn_is_supported() {
+  command -v "$1" >/dev/null 2>&1 &&
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
 }
 
 nasfpn_find_python() {
   local candidate
-  for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3 python; do
-    if nasfpn_is_python311 "$candidate"; then
+  for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3.12 python3.13 python3 python; do
+    if nasfpn_is_supported "$candidate"; then
       if ! "$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then
-        nasfpn_say "$candidate has no venv module: install it (on Debian and Ubuntu the package python3.11-venv)."
+        nasfpn_say "$candidate has no venv module: install it (on Debian and Ubuntu the package python3-venv)."
         return 1
       fi
       printf '%s\n' "$candidate"
       return 0
     fi
     if [ -n "${PYTHON:-}" ] && [ "$candidate" = "$PYTHON" ]; then
-      nasfpn_say "PYTHON=$PYTHON is not a Python 3.11 ($("$PYTHON" --version 2>&1 || true))."
+      nasfpn_say "PYTHON=$PYTHON is not a Python 3.11, 3.12 or 3.13 ($("$PYTHON" --version 2>&1 || true))."
       return 1
     fi
   done
-  nasfpn_say "nasfpn_tf needs Python 3.11: its packages (TensorFlow 2.20, tf-models-official) are pinned for it."
+  nasfpn_say "nasfpn_tf needs Python 3.11, 3.12 or 3.13: its packages (TensorFlow 2.20, tf-models-official) are pinned for these."
   nasfpn_say "Found: $(python3 --version 2>/dev/null || echo 'no python3 at all')." \
-    "Install Python 3.11, or say where it is: PYTHON=/path/to/python3.11 $0"
+    "Install one of them, or say where it is: PYTHON=/path/to/python3.12 $0"
   return 1
 }
 
@@ -100,12 +101,13 @@ nasfpn_is_ready() {
 }
 
 nasfpn_make_venv() {
-  local stamp pth
+  local stamp packages pth
   stamp="$(cksum < "$NASFPN_ROOT/requirements_lock.txt")" || return 1
   nasfpn_is_ready "$stamp" || nasfpn_install "$stamp" || return 1
   NASFPN_PYTHON="$NASFPN_ROOT/.venv/bin/python"
   # The project itself is used in place; written again where the directory has been moved.
-  pth="$NASFPN_ROOT/.venv/lib/python3.11/site-packages/nasfpn_tf.pth"
+  packages=("$NASFPN_ROOT"/.venv/lib/python3.*/site-packages)
+  pth="${packages[0]}/nasfpn_tf.pth"
   [ "$(cat "$pth" 2>/dev/null)" = "$NASFPN_ROOT" ] || printf '%s\n' "$NASFPN_ROOT" > "$pth" || return 1
 }
 

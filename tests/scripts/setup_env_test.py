@@ -26,12 +26,12 @@ from tests import testing
 _PYTHON = r"""#!/bin/bash
 # Answers as Python {version} does to what setup_env.sh asks, and notes down every installation.
 case "$*" in
-  *version_info*) [ {version} = 3.11 ] ;;
+  *version_info*) case {version} in 3.11|3.12|3.13) ;; *) exit 1 ;; esac ;;
   *ensurepip*) {has_venv} ;;
   --version) echo "Python {version}.9" ;;
   "-m venv"*)
     directory="${{@: -1}}"
-    rm -rf "$directory" && mkdir -p "$directory/bin" "$directory/lib/python3.11/site-packages"
+    rm -rf "$directory" && mkdir -p "$directory/bin" "$directory/lib/python{version}/site-packages"
     cp "$0" "$directory/bin/python" ;;
   "-m pip install"*)
     echo install >> "$INSTALLS"
@@ -160,11 +160,21 @@ def test_two_runs_at_once_install_once(project):
   assert sum('waiting for it' in error for (_, error), _ in results) == 1
 
 
-def test_a_wrong_python_is_explained(project):
-  project.python('python3', version='3.9')
+@pytest.mark.parametrize('version', ['3.12', '3.13'])
+def test_takes_the_python_of_the_machine(version, project):
+  project.python('python3', version=version)
+  code, _, error = project.run()
+  assert code == 0, error
+  pth = project.root / '.venv' / 'lib' / f'python{version}' / 'site-packages' / 'nasfpn_tf.pth'
+  assert pth.read_text() == f'{project.root}\n'
+
+
+@pytest.mark.parametrize('version', ['3.9', '3.14'])
+def test_a_wrong_python_is_explained(version, project):
+  project.python('python3', version=version)
   code, _, error = project.run()
   assert code == 1
-  assert 'needs Python 3.11' in error and 'Python 3.9.9' in error and 'PYTHON=' in error
+  assert 'needs Python 3.11, 3.12 or 3.13' in error and f'Python {version}.9' in error and 'PYTHON=' in error
 
 
 def test_no_python_is_explained(project):
@@ -174,9 +184,9 @@ def test_no_python_is_explained(project):
 
 def test_the_chosen_python_is_used_or_refused(project):
   project.python()
-  chosen = project.python('my-python', version='3.12')
+  chosen = project.python('my-python', version='3.10')
   code, _, error = project.run(PYTHON=str(chosen))
-  assert code == 1 and f'PYTHON={chosen} is not a Python 3.11' in error
+  assert code == 1 and f'PYTHON={chosen} is not a Python 3.11, 3.12 or 3.13' in error
   (project.path / 'python3.11').unlink()
   assert project.run(PYTHON=str(project.python('my-python')))[0] == 0
 
