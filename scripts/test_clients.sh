@@ -22,7 +22,7 @@ cd "$NASFPN_ROOT"
 
 # Without their dependencies: mediapipe's and tensorflow-serving-api's replace packages of .venv, which has what they use.
 packages=(mediapipe==1.2.2 sounddevice==0.5.6 tensorflow-serving-api==2.20.0 tf2onnx==1.17.0 onnx==1.23.2
-  onnxruntime==1.31.1)
+  onnxruntime==1.31.1 tflite-support==0.4.4)
 clients="$NASFPN_ROOT/.venv_clients"
 if [ "$(cat "$clients/packages" 2>/dev/null)" != "${packages[*]}" ]; then
   nasfpn_say "Making .venv_clients ..."
@@ -41,6 +41,10 @@ if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null 
   else
     nasfpn_say "No Chromium: install it for the test in the browser."
   fi
+fi
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && ! ldconfig -p | grep -q libusb-1.0; then
+  { apt-get -qq update && apt-get -qq install -y --no-install-recommends libusb-1.0-0 >/dev/null; } ||
+    nasfpn_say "libusb could not be installed, which TFLite Support loads."
 fi
 if command -v npm >/dev/null; then
   npm install --prefix examples/web --no-audit --no-fund --no-package-lock --silent ||

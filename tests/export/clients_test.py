@@ -14,7 +14,7 @@
 
 """Exported .tflite files in clients that are not of this project, as scripts/test_clients.sh runs them.
 
-The clients: LiteRT's CompiledModel, MediaPipe Tasks in Python, and MediaPipe Tasks in a browser without a window on the
+The clients: LiteRT's CompiledModel, TFLite Support's metadata writer, MediaPipe Tasks in Python, and MediaPipe Tasks in a browser without a window on the
 page of examples/web. They get the toy detector of the tests, or the one of NASFPN_CLIENTS_MODEL, a model_dir, with the
 image NASFPN_CLIENTS_IMAGE.
 """
@@ -28,6 +28,7 @@ import pathlib
 import queue
 import shutil
 import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -139,26 +140,70 @@ def _of_mediapipe(box, category):
   return Found((left, top, left + width, top + height), category[1], category[0])
 
 
-@pytest.mark.parametrize('form', _FORMS)
-def test_mediapipe_tasks_in_python(subject, form):
-  mediapipe = pytest.importorskip('mediapipe', reason='mediapipe is not installed')
+def _by_mediapipe(mediapipe, subject, path):
   from mediapipe.tasks import python as tasks
   from mediapipe.tasks.python import vision
 
-  base = tasks.BaseOptions(model_asset_path=subject.files[form])
+  base = tasks.BaseOptions(model_asset_path=path)
   options = vision.ObjectDetectorOptions(base_options=base, score_threshold=_THRESHOLD)
   with vision.ObjectDetector.create_from_options(options) as detector:
     result = detector.detect(mediapipe.Image.create_from_file(subject.picture))
-  found = [
+  return [
     _of_mediapipe(
       (one.bounding_box.origin_x, one.bounding_box.origin_y, one.bounding_box.width, one.bounding_box.height),
       (one.categories[0].category_name, one.categories[0].score),
     )
     for one in result.detections
   ]
+
+
+@pytest.mark.parametrize('form', _FORMS)
+def test_mediapipe_tasks_in_python(subject, form):
+  mediapipe = pytest.importorskip('mediapipe', reason='mediapipe is not installed')
+  found = _by_mediapipe(mediapipe, subject, subject.files[form])
   _assert_same(subject, _by_predictor(subject.files[form], subject.picture), found, form.startswith('int8'))
   if form == 'float':
     _assert_same(subject, subject.by_model, found)
+
+
+# TFLite Support's writer names outputs by their place; its package imports more than it needs, hence the module's path.
+_WRITE_METADATA = """
+import json, pathlib, sys
+from tensorflow_lite_support.metadata.python import metadata
+from tensorflow_lite_support.metadata.python.metadata_writers import object_detector
+path, labels, output = sys.argv[1:]
+content = bytearray(pathlib.Path(path).read_bytes())
+writer = object_detector.MetadataWriter.create_for_inference(content, [0.0], [1.0], [labels])
+pathlib.Path(output).write_bytes(writer.populate())
+text = metadata.MetadataDisplayer.with_model_file(output).get_metadata_json()
+print(json.dumps([entry['name'] for entry in json.loads(text)['subgraph_metadata'][0]['output_tensor_metadata']]))
+"""
+
+
+@pytest.mark.parametrize('form', _FORMS)
+def test_the_metadata_writer_of_tflite_support(subject, form, tmp_path):
+  """Who writes the metadata anew, as the task library asks for it, gets the same detections under his own names."""
+  mediapipe = pytest.importorskip('mediapipe', reason='mediapipe is not installed')
+  with open(layout.sidecar_path(subject.files[form]), encoding='utf-8') as file:
+    names = [label['name'] for label in json.load(file)['labels']]
+  (tmp_path / 'own.txt').write_text(''.join(f'my {name}\n' for name in names))
+  written = str(tmp_path / 'written.tflite')
+  done = subprocess.run(
+    [sys.executable, '-c', _WRITE_METADATA, subject.files[form], str(tmp_path / 'own.txt'), written],
+    env={**os.environ, 'PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION': 'python'},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  if 'ImportError' in done.stderr or 'ModuleNotFoundError' in done.stderr:
+    pytest.skip(f'tflite-support cannot be imported: {done.stderr.splitlines()[-1]}')
+  assert done.returncode == 0, done.stderr
+  assert json.loads(done.stdout.splitlines()[-1]) == ['location', 'category', 'score', 'number of detections']
+  assert len(_by_mediapipe(mediapipe, subject, subject.files[form])) > 0
+  assert _by_mediapipe(mediapipe, subject, written) == [
+    dataclasses.replace(found, name=f'my {found.name}')
+    for found in _by_mediapipe(mediapipe, subject, subject.files[form])
+  ]
 
 
 @pytest.mark.parametrize('form', _FORMS)
