@@ -19,6 +19,7 @@ that is the program's fault. Whatever else is raised is one, and keeps its stack
 """
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -29,6 +30,7 @@ from absl import flags, logging
 # What TensorFlow and gin add to a message: the graph's nodes, the call that failed inside of which.
 _ADDED = re.compile(r'\n\s*\[\[|\n\s*In call to configurable|\n\nOriginal stack trace|\[Op:|\nDetected at node')
 _NODE = re.compile(r'\{\{(?:function_)?node [^}]*\}\}\s*')
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
 
 
@@ -85,6 +87,8 @@ def message(error: BaseException) -> str:
   text = _OBJECT.sub(r'\1', _NODE.sub('', text))
   if isinstance(error, MemoryError):
     return f'not enough memory{f": {text}" if text else ""}; use a smaller input or batch, or close other programs.'
+  if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename:
+    return f'{error.filename}: {error.strerror}. Make room, or write elsewhere, and run it again.'
   if isinstance(error, RecursionError):
     return f'a file or an option is nested too deeply ({text}).'
   return text or type(error).__name__

@@ -14,10 +14,23 @@
 
 """Writes a file as a whole: whoever reads it sees all of the old content or all of the new one, even after a crash."""
 
+import contextlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+  """Gives an OSError the name of the file, which a write that fails half way, as on a full disk, does not have."""
+  try:
+    yield
+  except OSError as error:
+    if error.filename is None:
+      error.filename = os.fspath(path)
+    raise
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -29,16 +42,20 @@ def write_bytes(path: str | os.PathLike, content: bytes) -> None:
   """Writes beside the file, then puts the new one in its place; directories are made.
 
   Raises:
-    OSError: it cannot be written; the file is as it was.
+    OSError: it cannot be written, with its name; the file is as it was.
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   partial = path.with_name(f'{path.name}.partial')
-  with open(partial, 'wb') as file:
-    file.write(content)
-    file.flush()
-    os.fsync(file.fileno())
-  partial.replace(path)
+  try:
+    with naming(path), open(partial, 'wb') as file:
+      file.write(content)
+      file.flush()
+      os.fsync(file.fileno())
+    partial.replace(path)
+  except BaseException:
+    partial.unlink(missing_ok=True)  # On a full disk it takes room.
+    raise
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:

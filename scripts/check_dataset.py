@@ -17,12 +17,11 @@
 check_dataset.py --input_path='records/train-*' --input_path='records/val-*' --config_file=bccd_mobilenetv2_...
 """
 
-import json
 import sys
 
 from absl import app, flags
 
-from nasfpn_tf import failure
+from nasfpn_tf import failure, whole_file
 from nasfpn_tf.data.sources.problems import DataError
 
 FLAGS = flags.FLAGS
@@ -75,11 +74,10 @@ def _check() -> int:
   print(dataset.text(summaries, lines))
   if FLAGS.output:
     listed = [str(problem) for problems in found for problem in problems]
-    with open(FLAGS.output, 'w', encoding='utf-8') as file:
-      if FLAGS.output.endswith('.json'):
-        json.dump({'splits': summaries, 'problems': listed}, file, indent=1)
-      else:
-        file.write(dataset.html(summaries, listed))
+    if FLAGS.output.endswith('.json'):
+      whole_file.write_json(FLAGS.output, {'splits': summaries, 'problems': listed})
+    else:
+      whole_file.write_text(FLAGS.output, dataset.html(summaries, listed))
     print(f'Written: {FLAGS.output}')
   if FLAGS.augmented:
     _draw_augmented()

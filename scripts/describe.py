@@ -20,13 +20,12 @@ python scripts/describe.py --topology=nas_fpn --residual --svg=nas_fpn_residual.
 python scripts/describe.py --topology=bifpn --dot | dot -Tpdf -o bifpn.pdf
 """
 
-import pathlib
 import sys
 from collections.abc import Sequence
 
 from absl import app, flags
 
-from nasfpn_tf import failure, topology
+from nasfpn_tf import failure, topology, whole_file
 
 _TOPOLOGY = flags.DEFINE_string(
   'topology', 'nas_fpn', f'Catalogue name ({", ".join(topology.names())}), path of a .json file, or inline JSON.'
@@ -62,10 +61,8 @@ def main(argv: Sequence[str]) -> None:
     spec = topology.resolve(_TOPOLOGY.value, _MIN_LEVEL.value, _MAX_LEVEL.value)
     print(topology.dot(spec, _RESIDUAL.value) if _DOT.value else _description(spec), flush=True)
     if _SVG.value:
-      path = pathlib.Path(_SVG.value)
-      path.parent.mkdir(parents=True, exist_ok=True)
-      path.write_text(topology.svg(spec, _RESIDUAL.value), encoding='utf-8')
-      print(f'Figure written to {path}.', file=sys.stderr)
+      whole_file.write_text(_SVG.value, topology.svg(spec, _RESIDUAL.value))
+      print(f'Figure written to {_SVG.value}.', file=sys.stderr)
 
 
 def _description(spec: topology.PyramidSpec) -> str:

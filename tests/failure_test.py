@@ -58,6 +58,10 @@ def _raise(error):
   [
     (ValueError('c.yaml: no number'), 'try: c.yaml: no number'),
     (FileNotFoundError(2, 'No such file', 'a.json'), "try: [Errno 2] No such file: 'a.json'"),
+    (
+      OSError(28, 'No space left', 'a.json'),
+      'try: a.json: No space left. Make room, or write elsewhere, and run it again.',
+    ),
     (MemoryError(), 'try: not enough memory; use a smaller input or batch, or close other programs.'),
     (RecursionError('maximum'), 'try: a file or an option is nested too deeply (maximum).'),
     (failure.ExpectedError('one\ntwo'), 'try: one two'),

@@ -20,7 +20,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from nasfpn_tf import safe_json
+from nasfpn_tf import safe_json, whole_file
 
 # In a SavedModel.
 SAVED_MODEL = 'saved_model.pb'
@@ -84,7 +84,7 @@ def sidecar_path(tflite_path: str) -> str:
 def write_sidecar(tflite_path: str, facts: Mapping[str, Any]) -> str:
   """Writes the JSON file beside `tflite_path`; returns its path."""
   path = sidecar_path(tflite_path)
-  with open(path, 'w', encoding='utf-8') as file:
+  with whole_file.naming(path), open(path, 'w', encoding='utf-8') as file:
     json.dump({'format': 1, 'kind': 'tflite', **facts}, file, indent=2)
     file.write('\n')
   return path

@@ -19,6 +19,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.artifacts import layout
 
 
@@ -41,7 +42,7 @@ def write(
   partial = layout.partial_path(path)
   staged = layout.sidecar_path(partial)
   try:
-    with open(partial, 'wb') as file:
+    with whole_file.naming(path), open(partial, 'wb') as file:
       file.write(content)
       file.flush()
       os.fsync(file.fileno())

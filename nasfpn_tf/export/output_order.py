@@ -18,6 +18,8 @@ The converter orders the outputs of a graph by the signature's names and numbers
 asks for output 0, and a metadata writer that goes by ascending index of the tensors, then see another order each.
 """
 
+import errno
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,8 +42,11 @@ def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int] | None]) -> b
 
   Raises:
     ValueError: two outputs are the same tensor.
+    OSError: the file has no signature, because the converter could not write its temporary files.
   """
   model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+  if not model.signatureDefs:
+    raise OSError(errno.ENOSPC, 'the converter cannot write its temporary files', tempfile.gettempdir())
   for definition in model.signatureDefs:
     graph = model.subgraphs[definition.subgraphIndex]
     entries = {entry.name.decode(): entry for entry in definition.outputs}

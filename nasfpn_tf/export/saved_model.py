@@ -31,7 +31,7 @@ import tensorflow as tf
 import yaml
 from absl import logging
 
-from nasfpn_tf import processor, topology
+from nasfpn_tf import processor, topology, whole_file
 from nasfpn_tf.artifacts import layout, signatures
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.export import anytime_module, module, verification, warmup
@@ -290,5 +290,5 @@ def _plain(value: Any) -> Any:
 
 
 def _write(path: str, text: str) -> None:
-  with open(path, 'w', encoding='utf-8') as file:
+  with whole_file.naming(path), open(path, 'w', encoding='utf-8') as file:
     file.write(text)

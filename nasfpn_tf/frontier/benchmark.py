@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf import predict, processor
+from nasfpn_tf import predict, processor, whole_file
 from nasfpn_tf.artifacts import formats, signatures
 from nasfpn_tf.data.input import decode
 from nasfpn_tf.data.records import manifest
@@ -129,8 +129,9 @@ def run_worker(form: formats.Format, path: str, options: Options, directory: str
   """
   files = [os.path.join(directory, name) for name in ('request.json', 'result.json', 'image.npy')]
   request, result, image = files
-  np.save(image, first_image(options.input_path))
-  with open(request, 'w', encoding='utf-8') as file:
+  with whole_file.naming(image):
+    np.save(image, first_image(options.input_path))
+  with whole_file.naming(request), open(request, 'w', encoding='utf-8') as file:
     asked = {name: getattr(options, name) for name in ('exit_stage', 'checkpoint', 'threads', 'runs', 'dtype')}
     asked |= {name: getattr(form, name) for name in ('benchmark', 'predictor', 'runtime')}
     json.dump({'path': path, 'image': image, **asked}, file)

@@ -15,7 +15,6 @@
 """Makes a frontier: trains, exports and measures its points one by one, and updates the report after each."""
 
 import dataclasses
-import json
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from typing import Any, TextIO
 
 import yaml
 
-from nasfpn_tf import safe_json
+from nasfpn_tf import safe_json, whole_file
 from nasfpn_tf.chain import steps
 from nasfpn_tf.config import loading
 from nasfpn_tf.frontier import documents, plan, published, record
@@ -92,7 +91,7 @@ class Production:
     if file.exists() and safe_json.load(file) != given:
       raise ValueError(f'{self.directory} has a frontier of other settings ({file}): give another --output_dir.')
     self.directory.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(given, indent=1), encoding='utf-8')
+    whole_file.write_json(file, given)
 
   @property
   def records(self) -> pathlib.Path:
@@ -143,8 +142,7 @@ class Production:
     order = {name: place for place, point in enumerate(plan.all_points()) for name in point.models(FORMS)}
     found.sort(key=lambda entry: order.get(entry.name, len(order)))
     documents.write(str(self.directory), found, published.load('mobile', loading.config_names()), title)
-    with open(self.directory / 'records.jsonl', 'w', encoding='utf-8') as file:
-      file.writelines(entry.to_json() + '\n' for entry in found)
+    whole_file.write_text(self.directory / 'records.jsonl', ''.join(entry.to_json() + '\n' for entry in found))
 
   def overrides(self, point: Point) -> dict[str, Any]:
     """Returns the changes of a point to the configuration."""
@@ -162,7 +160,7 @@ class Production:
     path = self._path(point)
     path.mkdir(parents=True, exist_ok=True)
     changes = path / 'point.yaml'
-    changes.write_text(yaml.safe_dump(self.overrides(point)), encoding='utf-8')
+    whole_file.write_text(changes, yaml.safe_dump(self.overrides(point)))
     words = {'mode': 'train', 'model_dir': path / 'model', 'verbosity': -1}
     command = _script('train', words)
     # What the point decides is on top of what was given for all of them, but for the configuration's own file.
@@ -184,7 +182,7 @@ class Production:
       return []
     file = self.directory / 'common.yaml'
     given = loading.nested(loading.parse_override(self._settings.params_override))
-    file.write_text(yaml.safe_dump(given), encoding='utf-8')
+    whole_file.write_text(file, yaml.safe_dump(given))
     return [file]
 
   def _export(self, point: Point, name: str, form: str, exit_stage: int | None) -> steps.Step:

@@ -15,6 +15,7 @@
 """Defines the record of one measurement: a line of JSON that `benchmark.py` writes and `report_frontier.py` reads."""
 
 import dataclasses
+import errno
 import fcntl
 import json
 import math
@@ -22,7 +23,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nasfpn_tf import safe_json
+from nasfpn_tf import safe_json, whole_file
 from nasfpn_tf.artifacts import formats
 from nasfpn_tf.config import checking
 
@@ -181,15 +182,20 @@ def _checked(cls: type, data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def append(path: str, record: ModelRecord) -> None:
   """Adds a record to a file, whole or not at all also where several processes write."""
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-  with open(path, 'a+b') as file:
+  with whole_file.naming(path), open(path, 'a+b', buffering=0) as file:
     fcntl.flock(file, fcntl.LOCK_EX)
-    file.seek(0, os.SEEK_END)
+    end = file.seek(0, os.SEEK_END)
     line = (record.to_json() + '\n').encode()
-    if file.tell():
+    if end:
       file.seek(-1, os.SEEK_END)
       if file.read(1) != b'\n':  # What a process left that was killed while it wrote: the reader names it.
         line = b'\n' + line
-    file.write(line)
+    try:
+      if file.write(line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
+      file.truncate(end)
+      raise
 
 
 def load(paths: Iterable[str]) -> list[ModelRecord]:

@@ -14,9 +14,9 @@
 
 """Exported .tflite files in clients that are not of this project, as scripts/test_clients.sh runs them.
 
-The clients: LiteRT's CompiledModel, TFLite Support's metadata writer, MediaPipe Tasks in Python, and MediaPipe Tasks in a browser without a window on the
-page of examples/web. They get the toy detector of the tests, or the one of NASFPN_CLIENTS_MODEL, a model_dir, with the
-image NASFPN_CLIENTS_IMAGE.
+The clients: LiteRT's CompiledModel, TFLite Support's metadata writer, MediaPipe Tasks in Python, and MediaPipe Tasks in
+a browser without a window on the page of examples/web. They get the toy detector of the tests, or the one of
+NASFPN_CLIENTS_MODEL, a model_dir, with the image NASFPN_CLIENTS_IMAGE.
 """
 
 import dataclasses

@@ -20,8 +20,9 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
+from nasfpn_tf import failure
 from nasfpn_tf.artifacts import signatures
-from nasfpn_tf.export import output_order
+from nasfpn_tf.export import output_order, sharing
 
 
 def _convert(function):
@@ -60,6 +61,17 @@ def test_outputs_trade_places():
     np.testing.assert_allclose(interpreter.get_tensor(detail['index']), expected[name], rtol=1e-5)
   # Other outputs than those that are asked for: in the order of their names.
   assert list(orders(output_order.fix_outputs(content, {'q': [1]}))) == [(['a', 'b', 'c'],) * 3]
+
+
+def test_a_file_without_signatures_is_blamed_on_the_disk():
+  """The converter goes on without them where it cannot save its temporary model."""
+  model = flatbuffer_utils.read_model_from_bytearray(
+    bytearray(_convert(tf.function(tf.exp, input_signature=[tf.TensorSpec([1])])))
+  )
+  model.signatureDefs = []
+  with pytest.raises(OSError, match='temporary files') as error:
+    output_order.fix_outputs(sharing.pack(model), {'y': None})
+  assert 'Make room' in failure.message(error.value)
 
 
 @pytest.mark.parametrize('name', ['float', 'fp16', 'raw', 'post_process', 'int8'])

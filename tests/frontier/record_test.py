@@ -15,9 +15,11 @@
 """Records of measurements: there and back, and what is said of broken ones."""
 
 import json
+import resource
 
 import pytest
 
+from nasfpn_tf import failure
 from nasfpn_tf.frontier import record
 from tests.frontier.samples import sample
 
@@ -42,6 +44,20 @@ def test_there_and_back(tmp_path):
   assert first.total_multiply_adds == 400_000_000 and first.ap == 0.5 and first.latency_ms.typical == 10.0
   assert phone.total_multiply_adds is None and phone.ap is None and phone.latency_ms.typical == 7.5
   assert first.setting == 'processor, 1 thread'
+
+
+def test_a_full_disk_leaves_no_half_of_a_record(tmp_path):
+  path = tmp_path / 'records.jsonl'
+  record.append(str(path), sample())
+  before = path.read_bytes()
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, hard))
+  try:
+    with pytest.raises(OSError, match=r'records\.jsonl') as error:
+      record.append(str(path), sample())
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+  assert path.read_bytes() == before and 'Make room' in failure.message(error.value)
 
 
 def test_a_line_that_was_cut_does_not_take_the_next_one_along(tmp_path):

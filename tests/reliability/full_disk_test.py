@@ -103,6 +103,14 @@ def test_a_disk_that_fills_while_a_checkpoint_is_saved(tmp_path):
   assert done.returncode == 0 and f'from {tmp_path}/run/ckpt-2' in done.stderr, done.stderr[-2000:]
 
 
+@pytest.mark.slow
+def test_every_command_that_writes():
+  """In a process of its own, which forks before it begins to use TensorFlow."""
+  command = [sys.executable, '-m', 'tests.reliability.full_disk']
+  done = subprocess.run(command, cwd=testing.repo_root(), capture_output=True, text=True, timeout=1800, check=False)
+  assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+
+
 def test_a_directory_that_cannot_be_written_is_named(tmp_path):
   (tmp_path / 'file').write_text('no directory')
   value = samples.coco_value()

@@ -20,6 +20,7 @@ is in the child.
 
 import os
 import pickle
+import resource
 import runpy
 import signal
 import sys
@@ -31,8 +32,14 @@ from typing import Any
 from tests import testing
 
 
-def start(arguments: Sequence[str], log: str) -> int:
-  """Runs a script, e.g. `['train.py', '--model_dir=x']`, in a process group of its own; returns its process id."""
+def start(arguments: Sequence[str], log: str, largest_file: int | None = None) -> int:
+  """Runs a script, e.g. `['train.py', '--model_dir=x']`, in a process group of its own; returns its process id.
+
+  Args:
+    arguments: the script and its flags.
+    log: file that gets its output.
+    largest_file: bytes above which writing a file fails.
+  """
   pid = os.fork()
   if pid:
     return pid
@@ -44,6 +51,8 @@ def start(arguments: Sequence[str], log: str) -> int:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
       os.dup2(output, stream)
+    if largest_file is not None:
+      resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     script, *flags = arguments
     sys.argv = [str(testing.repo_root() / 'scripts' / script), *flags]
     try:

@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 from sklearn import datasets
 
-from nasfpn_tf import processor
+from nasfpn_tf import processor, whole_file
 from nasfpn_tf.data.progress import track
 from nasfpn_tf.data.sources import photographs
 
@@ -180,8 +180,7 @@ def _is_made(output_dir: str, settings: DigitsSettings) -> bool:
 
 
 def _write_json(path: str, content: dict) -> None:
-  with open(path, 'w', encoding='utf-8') as file:
-    json.dump(content, file)
+  whole_file.write_text(path, json.dumps(content))
 
 
 def _image_name(settings: DigitsSettings, index: int) -> tuple[str, str]:

@@ -20,6 +20,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.fit.dataset import duplicates, reading
 from nasfpn_tf.fit.dataset import splits as splits_lib
@@ -188,6 +189,4 @@ def _joined(parts: Sequence[Images]) -> Images:
 
 
 def _write_json(path: pathlib.Path, value: Any) -> None:
-  partial = path.with_name(f'.{path.name}.partial')
-  partial.write_text(json.dumps(value, ensure_ascii=False), encoding='utf-8')
-  partial.replace(path)
+  whole_file.write_text(path, json.dumps(value, ensure_ascii=False))

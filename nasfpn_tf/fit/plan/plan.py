@@ -19,6 +19,7 @@ import pathlib
 
 from official.core import config_definitions as cfg
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.config import safe_yaml
 from nasfpn_tf.data.input.anchors import AnchorGrid
 from nasfpn_tf.data.records import check
@@ -118,11 +119,11 @@ def write(plan: Plan, path: str) -> None:
     raise ValueError(f'{path} exists and is another plan, perhaps an edited one; give another --output or remove it.')
   target.parent.mkdir(parents=True, exist_ok=True)
   partial = target.with_name(f'.{target.name}.partial.yaml')
-  partial.write_text(plan.text, encoding='utf-8')
+  whole_file.write_text(partial, plan.text)
   params_lib.load_params(config_files=str(partial))
   partial.replace(target)
   summary = json.dumps(plan.fingerprint.summary(), indent=1)
-  target.with_suffix('.fingerprint.json').write_text(summary + '\n', encoding='utf-8')
+  whole_file.write_text(target.with_suffix('.fingerprint.json'), summary + '\n')
 
 
 def _measure(taken: fingerprint.Fingerprint, start: start_lib.Start, device: str, bfloat16: bool) -> float:

@@ -1,0 +1,157 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Runs the commands that write on a disk without room, then with room, and compares with a run that had it always.
+
+python -m tests.reliability.full_disk
+
+Files that may have no more than some bytes (RLIMIT_FSIZE) are to a program what a full disk is: a write fails half way.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+from tests.reliability import cases, interruptions, processes
+
+
+class Predict(cases.Evaluation):
+  """predict.py writes over the results of an earlier call."""
+
+  name = 'prediction'
+
+  def prepare(self, directory):
+    super().prepare(directory)
+    (directory / 'images').mkdir()
+    for path in sorted((directory / 'set_images').iterdir())[:3]:
+      shutil.copy(path, directory / 'images')
+
+  def command(self, directory):
+    return [
+      'predict.py',
+      f'--model={directory}/old/model.tflite',
+      f'--images={directory}/images',
+      f'--output_dir={directory}/found',
+      '--score_threshold=0.01',
+    ]
+
+  def check(self, directory):
+    assert len(list((directory / 'images').iterdir())) == 3
+
+  def result(self, directory):
+    found = (directory / 'found' / 'detections.json').read_text().replace(str(directory), '')
+    return found, cases.digests(directory / 'found', '*.jpg')
+
+
+class Benchmark(cases.Evaluation):
+  """benchmark.py adds a record to a file."""
+
+  name = 'measurement'
+
+  def prepare(self, directory):
+    super().prepare(directory)
+    (directory / 'records.jsonl').write_text('')
+
+  def command(self, directory):
+    return [
+      'benchmark.py',
+      f'--model={directory}/old/model.tflite',
+      f'--records={directory}/records.jsonl',
+      '--name=m',
+      '--runs=2',
+    ]
+
+  def check(self, directory):
+    assert (directory / 'records.jsonl').exists()
+
+  def result(self, directory):
+    return [line['name'] for line in cases._lines(directory / 'records.jsonl') if line]
+
+
+# Case and the sizes above which nothing can be written.
+CASES = {
+  cases.Records: (0, 700, 20_000),
+  cases.Training: (0, 3_000, 200_000),
+  cases.SavedModel: (0, 5_000, 100_000),
+  cases.TFLite: (0, 1_000, 50_000),
+  cases.Search: (0, 3_000),
+  Predict: (0, 1_000),
+  Benchmark: (0, 100),
+}
+
+
+def run(arguments: list[str], limit: int) -> tuple[int, str]:
+  """Runs a script that cannot write a file of more than `limit` bytes; returns its exit code and its output."""
+  reading, writing = os.pipe()
+  pid = processes.start(arguments, f'/dev/fd/{writing}', limit)
+  os.close(writing)
+  with os.fdopen(reading, errors='replace') as pipe:
+    text = pipe.read()
+  return processes.wait(pid), text
+
+
+def fill(case: cases.Case, base: pathlib.Path, limits: tuple[int, ...]) -> list[str]:
+  """Runs a case with each limit, then without; returns the last lines; an AssertionError where a promise is broken."""
+  straight = base / 'straight'
+  interruptions._prepare(case, straight)
+  processes.run(case.command(straight), str(base / 'log'))
+  expected, lines = processes.call(case.result, straight), []
+  for limit in limits:
+    directory = base / f'limit_{limit}'
+    interruptions._prepare(case, directory)
+    code, text = run(case.command(directory), limit)
+    last = (text.strip().splitlines() or ['no output'])[-1]
+    lines.append(f'{limit} bytes: {code}: {last}')
+    script = case.command(directory)[0].removesuffix('.py')
+    assert code == 1 and 'Traceback' not in text, f'{case.name}, {limit} bytes: exit code {code}\n{text[-3000:]}'
+    # The file is one of the results or, in the same place, of the libraries' temporary ones.
+    assert last.startswith(f'{script}: {tempfile.gettempdir()}'), f'{case.name}, {limit} bytes: {last}'
+    processes.call(case.check, directory)
+    processes.run(case.command(directory), str(base / 'log'))
+    actual = processes.call(case.result, directory)
+    assert actual == expected, f'{case.name}, {limit} bytes: differs from a run that had room'
+  return lines
+
+
+def main(argv: list[str]) -> int:
+  """Runs all cases, or some; returns how many fail."""
+  known = {case.name: case for case in CASES}
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--case', action='append', choices=list(known), help='again for another one; default: all')
+  names = parser.parse_args(argv).case or list(known)
+  base = pathlib.Path(tempfile.mkdtemp(prefix='full_disk_'))
+  failed = 0
+  if any(issubclass(known[name], cases.Evaluation) for name in names):
+    interruptions.train_once(base / 'trained')
+  for name in names:
+    directory = base / name.replace(' ', '_')
+    directory.mkdir()
+    try:
+      print(name, *fill(known[name](), directory, CASES[known[name]]), sep='\n  ', flush=True)
+    except AssertionError as error:
+      failed += 1
+      print(f'{name}: FAILED\n{error}', flush=True)
+  if not failed:
+    shutil.rmtree(base)
+  return failed
+
+
+if __name__ == '__main__':
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  import nasfpn_tf.training.trainer  # noqa: F401  (loaded once, before the forks)
+
+  sys.exit(main(sys.argv[1:]))
