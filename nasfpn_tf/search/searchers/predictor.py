@@ -21,9 +21,9 @@ encoding is the space's (`SearchSpace.features`).
 
 import dataclasses
 import json
+from typing import Any
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesRegressor
 
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.searchers.evolution import mutate
@@ -76,7 +76,7 @@ class PredictorSearch:
     """
     self._space, self._seed, self._options = space, seed, Options(**options)
     self._observed: list[tuple[tuple[int, ...], float]] = []  # (tokens, reward), in the order of observation.
-    self._ensemble: tuple[int, ExtraTreesRegressor] | None = None  # With the number of observations it is fitted to.
+    self._ensemble: tuple[int, Any] | None = None  # With the number of observations it is fitted to.
     self._features: list[np.ndarray] = []  # Of the first observations; derived, so no part of the state.
 
   def propose(self, first_id: int, count: int) -> list[Trial]:
@@ -132,11 +132,13 @@ class PredictorSearch:
       found |= dict.fromkeys(self._space.sample(rng) for _ in range(self._options.num_candidates))
     return [tokens for tokens in found if tokens not in known] or list(found)
 
-  def _fitted(self) -> ExtraTreesRegressor:
+  def _fitted(self) -> Any:
     """Fits the ensemble to the observations up to the last multiple of `refit_every`, but at least `num_initial`."""
     every, first = self._options.refit_every, self._options.num_initial
     count = first + (len(self._observed) - first) // every * every
     if self._ensemble is None or self._ensemble[0] != count:
+      from sklearn.ensemble import ExtraTreesRegressor  # Takes long to import, and no other searcher needs it.
+
       new = self._observed[len(self._features) : count]
       self._features += [self._space.features(tokens) for tokens, _ in new]
       ensemble = ExtraTreesRegressor(self._options.num_trees, max_features=0.5, random_state=self._seed, n_jobs=1)
