@@ -18,6 +18,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -107,9 +108,14 @@ def _train_a_step(loaded, input_size):
 
 
 @pytest.fixture(scope='module')
-def swish(forms):
-  """A detector whose activation has a gradient of its own, as upsampling has."""
-  return source.load(forms.model_dir, params_override='task.model.norm_activation.activation=swish')
+def swish(forms, tmp_path_factory):
+  """The trained weights with an activation that has a gradient of its own, as upsampling has."""
+  directory = tmp_path_factory.mktemp('swish') / 'run'
+  shutil.copytree(forms.model_dir, directory)
+  params = yaml.safe_load((directory / 'params.yaml').read_text())
+  params['task']['model']['norm_activation']['activation'] = 'swish'
+  (directory / 'params.yaml').write_text(yaml.safe_dump(params))
+  return source.load(str(directory))
 
 
 @pytest.fixture(scope='module')
