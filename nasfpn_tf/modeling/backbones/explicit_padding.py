@@ -94,7 +94,7 @@ def _pooled(inputs: tf.Tensor, *_, size: int, stride: int, **__) -> tf.Tensor:
 
 
 def _pooled_padded(inputs: tf.Tensor, *_, **__) -> tf.Tensor:
-  return tf.nn.max_pool2d(inputs, 3, 2, [(0, 0), (1, 1), (1, 1), (0, 0)])
+  return tf.nn.max_pool2d(tf.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)]), 3, 2, 'VALID')  # As TFLite has it.
 
 
 def _padded(conv: tf_keras.layers.Conv2D):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from ai_edge_litert.interpreter import Interpreter
 from official.vision.modeling.backbones import resnet
 
 from nasfpn_tf import config
@@ -41,8 +42,51 @@ def test_pads_every_convolution_with_a_stride(model_id):
       assert np.abs(tf.nn.conv2d(x, conv.kernel, 2, 'SAME') - expected).max() > 1e-3
 
 
+def _pools(number):
+  images = tf_keras.Input([32, 32, 2])
+  features = images
+  for _ in range(number):
+    features = tf_keras.layers.MaxPool2D(3, 2, padding='same')(features)
+  return tf_keras.Model(images, features)
+
+
+def test_pools_in_a_row_become_one():
+  model = _pools(3)
+  image = np.random.default_rng(0).normal(size=[1, 32, 32, 2]).astype(np.float32)
+  before = model(image)
+  explicit_padding.apply(model, explicit_padding.EXPLICIT)
+  np.testing.assert_array_equal(model(image), tf.nn.max_pool2d(image, 5, 8, 'SAME'))
+  assert np.abs(model(image) - before).max() > 0
+  single = _pools(1)
+  explicit_padding.apply(single, explicit_padding.EXPLICIT)
+  np.testing.assert_array_equal(single(image), tf.nn.max_pool2d(image, 3, 2, 'SAME'))
+
+
+def test_pool_pads_both_sides_as_in_pytorch_and_in_tflite():
+  model = _pools(1)
+  explicit_padding.apply(model, explicit_padding.PYTORCH)
+  image = np.random.default_rng(0).uniform(size=[1, 32, 32, 2]).astype(np.float32)
+  expected = tf.nn.max_pool2d(np.pad(image, [(0, 0), (1, 1), (1, 1), (0, 0)]), 3, 2, 'VALID')
+  np.testing.assert_array_equal(model(image), expected)
+  function = tf.function(model).get_concrete_function(tf.TensorSpec(image.shape))
+  interpreter = Interpreter(model_content=tf.lite.TFLiteConverter.from_concrete_functions([function], model).convert())
+  interpreter.allocate_tensors()
+  interpreter.set_tensor(interpreter.get_input_details()[0]['index'], image)
+  interpreter.invoke()
+  np.testing.assert_array_equal(interpreter.get_tensor(interpreter.get_output_details()[0]['index']), expected)
+
+
 def test_unknown_padding():
   model = config.Detector(num_classes=2, input_size=[256, 256, 3])
   model.backbone.resnet.padding = 'explicitly'
   with pytest.raises(ValueError, match=r"model\.backbone\.resnet\.padding 'explicitly' is unknown; .*explicit"):
+    validation.check(model)
+
+
+def test_pytorchs_padding_is_of_resnet_alone():
+  model = config.Detector(num_classes=2, input_size=[256, 256, 3])
+  model.backbone.type = 'spinenet'
+  model.decoder.type = 'identity'
+  model.backbone.spinenet.padding = 'pytorch'
+  with pytest.raises(ValueError, match=r"model\.backbone\.spinenet\.padding 'pytorch' is unknown"):
     validation.check(model)
