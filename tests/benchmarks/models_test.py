@@ -121,11 +121,12 @@ def test_published_models_name_their_recipe_and_stay_short():
 
 
 def test_protocols_of_spinenet(models):
-  """A and B of arXiv 1912.05027 have neither swish nor stochastic depth, C has both."""
+  """A and B of arXiv 1912.05027 have neither swish nor stochastic depth, C has both, with the rates of the TPU code."""
   for name, model in models.items():
     if name.startswith('spinenet') and 'mobile' not in name:
       is_c = name.endswith('_c')
-      assert model.backbone.get().stochastic_depth_drop_rate == (0.2 if is_c else 0.0), name
+      rate = {'spinenet143_1280_c': 0.16}.get(name, 0.2)
+      assert model.backbone.get().stochastic_depth_drop_rate == (rate if is_c else 0.0), name
       assert model.norm_activation.activation == ('swish' if is_c else 'relu'), name
 
 

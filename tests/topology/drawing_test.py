@@ -90,8 +90,9 @@ def test_text_drawing_holds_the_wiring(seed):
   lines = topology.draw(spec).splitlines()
   rows = {level: lines[3 + 2 * (spec.max_level - level)] for level in spec.levels}
   column_of = {}
+  symbol = f'[{re.escape("".join(op.symbol for op in topology.MERGE_OPS))}]'
   for index, cell in enumerate(spec.cells):
-    column_of[re.search(rf'[+GW] {spec.num_levels + index}(?!\d)', rows[cell.level]).start()] = index
+    column_of[re.search(rf'{symbol} {spec.num_levels + index}(?!\d)', rows[cell.level]).start()] = index
   drawn = [set() for _ in spec.cells]
   for level, row in rows.items():
     assert row.startswith(f'P{level}  {level - spec.min_level}')

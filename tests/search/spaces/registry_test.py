@@ -79,7 +79,7 @@ def fixture_ladders(tmp_path, monkeypatch):
 def test_it_has_a_name():
   assert set(spaces.known()) == {'detector', 'ladders', 'nasfpn', 'spinenet'}
   assert spaces.build({'name': 'ladders'}).size() == 16
-  with pytest.raises(SearchError, match="'ladder' is unknown; choose one of ladders, nasfpn, spinenet, or"):
+  with pytest.raises(SearchError, match="'ladder' is unknown; choose one of detector, ladders, nasfpn, spinenet, or"):
     spaces.build({'name': 'ladder'})
 
 
