@@ -102,6 +102,7 @@ def test_other_epsilon_of_the_batch_norms_is_refused(both):
       zoo.load_detector(str(directory), str(checkpoint), params_override=other)
 
 
+@pytest.mark.slow
 def test_starts_a_detector_of_other_classes(both):
   _, directory, _ = both
   task = params_lib.load_params(
