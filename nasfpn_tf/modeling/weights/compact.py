@@ -44,7 +44,7 @@ def save_weights(network: tf_keras.Model, path: str) -> None:
     for number, value in enumerate(layer.get_weights()):
       key = f'{layer.name}/{number}'
       if value.ndim < 2:
-        arrays[key] = value.astype(np.float16)
+        arrays[key] = value
         continue
       scale = np.abs(value).max(axis=_reduced(layer, value), keepdims=True) / 127.0
       arrays[f'{key}/scale'] = scale.astype(np.float32)
