@@ -30,7 +30,25 @@ from absl import flags, logging
 # What TensorFlow and gin add to a message: the graph's nodes, the call that failed inside of which.
 _ADDED = re.compile(r'\n\s*\[\[|\n\s*In call to configurable|\n\nOriginal stack trace|\[Op:|\nDetected at node')
 _NODE = re.compile(r'\{\{(?:function_)?node [^}]*\}\}\s*')
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM = 'Make room, or write elsewhere, and run it again.'
+_NO_RIGHT = 'Give this user the right to it, or name another place.'
+_OTHER_KIND = 'Something else has this name: name another one, or move it away.'
+_REMEDIES = {
+  errno.ENOSPC: _NO_ROOM,
+  errno.EDQUOT: _NO_ROOM,
+  errno.EFBIG: _NO_ROOM,
+  errno.EACCES: _NO_RIGHT,
+  errno.EPERM: _NO_RIGHT,
+  errno.EROFS: _NO_RIGHT,
+  errno.ENOENT: 'Check the name.',
+  errno.ENOTDIR: _OTHER_KIND,
+  errno.EISDIR: _OTHER_KIND,
+  errno.EEXIST: _OTHER_KIND,
+  errno.ENOTEMPTY: _OTHER_KIND,
+  errno.ELOOP: 'A link leads back to itself: name the file itself.',
+  errno.ENAMETOOLONG: 'Name a shorter one.',
+  errno.EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
+}
 _OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
 
 
@@ -68,7 +86,8 @@ def told(program: str, interrupted: str | None = None, lines: bool = False) -> I
     if not is_expected(error):
       raise
     logging.debug('Traceback:', exc_info=True)  # Shown with --verbosity=1.
-    sys.exit(f'{program}: {str(error) if lines and str(error) and not _is_tensorflow(error) else message(error)}')
+    keep = lines and '\n' in str(error) and not _is_tensorflow(error)
+    sys.exit(f'{program}: {str(error) if keep else message(error)}')
 
 
 def is_expected(error: BaseException) -> bool:
@@ -87,8 +106,8 @@ def message(error: BaseException) -> str:
   text = _OBJECT.sub(r'\1', _NODE.sub('', text))
   if isinstance(error, MemoryError):
     return f'not enough memory{f": {text}" if text else ""}; use a smaller input or batch, or close other programs.'
-  if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename:
-    return f'{error.filename}: {error.strerror}. Make room, or write elsewhere, and run it again.'
+  if isinstance(error, OSError) and error.filename and error.errno in _REMEDIES:
+    return f'{os.fsdecode(error.filename)}: {error.strerror}. {_REMEDIES[error.errno]}'
   if isinstance(error, RecursionError):
     return f'a file or an option is nested too deeply ({text}).'
   return text or type(error).__name__

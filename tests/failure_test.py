@@ -57,7 +57,15 @@ def _raise(error):
   'error, line',
   [
     (ValueError('c.yaml: no number'), 'try: c.yaml: no number'),
-    (FileNotFoundError(2, 'No such file', 'a.json'), "try: [Errno 2] No such file: 'a.json'"),
+    (FileNotFoundError(2, 'No such file', 'a.json'), 'try: a.json: No such file. Check the name.'),
+    (
+      PermissionError(13, 'Permission denied', 'a.json'),
+      'try: a.json: Permission denied. Give this user the right to it, or name another place.',
+    ),
+    (
+      NotADirectoryError(20, 'Not a directory', b'a/b.json'),
+      'try: a/b.json: Not a directory. Something else has this name: name another one, or move it away.',
+    ),
     (
       OSError(28, 'No space left', 'a.json'),
       'try: a.json: No space left. Make room, or write elsewhere, and run it again.',

@@ -144,6 +144,20 @@ def sha256(path: str) -> str:
     return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
+def check_path(path: str) -> None:
+  """Raises a ValueError where TensorFlow would take `path` for a pattern: it would not find its files there again.
+
+  TensorFlow looks for checkpoints and variables by pattern, and cannot be told that a mark is a letter. It also deletes
+  old checkpoints so, and with a `*` those of other directories.
+  """
+  found = [mark for mark in '[*?\\' if mark in path]
+  if found:
+    raise ValueError(
+      f'{path}: TensorFlow takes the {found[0]} in this path for a part of a pattern and would not find the files: use'
+      ' another name.'
+    )
+
+
 def size_bytes(path: str) -> int:
   """Returns the size in bytes of a file, or of all files below a directory."""
   if os.path.isfile(path):

@@ -83,10 +83,11 @@ def load(directory: str) -> Any:
   """Loads a SavedModel as `tf.saved_model.load` does; call `check_operators` before.
 
   Raises:
-    ValueError: it is damaged, or TensorFlow cannot load it; the message names the directory.
+    ValueError: it is damaged, or TensorFlow cannot load it or its name; the message names the directory.
   """
   import tensorflow as tf  # Formats are looked up without it.
 
+  layout.check_path(directory)
   damaged = (tf.errors.OpError, OSError, RuntimeError, LookupError, ValueError, TypeError)
   try:
     return tf.saved_model.load(directory)

@@ -84,18 +84,22 @@ def search_config_names() -> dict[str, pathlib.Path]:
 
 
 def read_yaml(path: str | pathlib.Path) -> dict[str, Any]:
-  """Reads the mapping in a YAML file; an empty file gives an empty mapping.
+  """Reads the mapping in a YAML file; one of nothing but comments gives an empty mapping.
 
   Raises:
-    ValueError: the file is not YAML as of `safe_yaml.load`, or not a mapping; the message names the file and the line.
+    ValueError: the file is empty, as a full disk leaves it, not YAML as of `safe_yaml.load`, or not a mapping; the
+      message names the file and the line.
     FileNotFoundError: the file cannot be read.
   """
   try:
-    data = safe_yaml.load(pathlib.Path(path).read_text(encoding='utf-8'))
+    text = pathlib.Path(path).read_text(encoding='utf-8')
+    data = safe_yaml.load(text)
   except OSError as e:
     raise FileNotFoundError(f'{path} cannot be read: {e.strerror or e}.') from e
   except (yaml.YAMLError, UnicodeDecodeError) as e:
     raise ValueError(f'{path} is not YAML: {" ".join(str(e).split())}') from e
+  if not text.strip():
+    raise ValueError(f'{path}: the file is empty; a configuration that changes nothing is a comment.')
   if data is None:
     return {}
   if not isinstance(data, dict):

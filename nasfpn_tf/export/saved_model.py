@@ -82,6 +82,7 @@ def export_saved_model(
   """
   if '://' in export_dir:
     raise ValueError(f'{export_dir}: exports are verified on a local disk; export to one and copy the result there.')
+  layout.check_path(export_dir)
   version = layout.next_version(export_dir) if version is None else version
   if weights not in WEIGHTS:
     raise ValueError(f'weights {weights!r} is not one of {", ".join(WEIGHTS)}.')

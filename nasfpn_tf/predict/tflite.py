@@ -36,8 +36,9 @@ class TFLitePredictor(Predictor):
     """Loads `path`; a FileNotFoundError or ValueError where it or its JSON file is missing or another's."""
     facts, sidecar = layout.read_sidecar(path), layout.sidecar_path(path)
     try:
-      label_names.check(facts['labels'], facts['post_processing']['num_classes'] + 1, sidecar)
-      super().__init__(facts['labels'])
+      labels = label_names.parse(facts['labels'], sidecar)
+      label_names.check(labels, facts['post_processing']['num_classes'] + 1, sidecar)
+      super().__init__(labels)
       self._size = tuple(facts['input_size'])
       self._keep_aspect_ratio = bool(facts['keep_aspect_ratio'])
       self._options, anchors, self._nms = facts['post_processing'], facts['anchors'], facts['nms']

@@ -20,6 +20,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from nasfpn_tf.artifacts import layout
 from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.modeling.weights import cache, known
@@ -81,6 +82,7 @@ def import_checkpoint(
     FileNotFoundError: there is no such checkpoint.
     ValueError: it is damaged or of another model, or `output_dir` has checkpoints; nothing is written then.
   """
+  layout.check_path(output_dir)
   if checkpoints.available(output_dir):
     raise ValueError(f'{output_dir} holds checkpoints already: give a new directory.')
   source = FRAMEWORKS[framework]

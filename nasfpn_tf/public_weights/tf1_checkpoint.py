@@ -20,6 +20,8 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from nasfpn_tf.artifacts import layout
+
 # What training adds beside the weights: the step, and the optimiser's and the averages' copies of every variable.
 _NOT_WEIGHTS = re.compile(r'(^|/)(global_step|Momentum|ExponentialMovingAverage|Adam(_1)?|RMSProp(_1)?)$')
 
@@ -59,7 +61,7 @@ def read(path: str) -> dict[str, np.ndarray]:
 def prefix(path: str) -> str:
   """Returns the prefix of a checkpoint that `path` is, names a file of, or holds; raises as `read`."""
   if os.path.isdir(path):
-    found = sorted(glob.glob(os.path.join(path, '**', '*.index'), recursive=True))
+    found = sorted(glob.glob(os.path.join(glob.escape(path), '**', '*.index'), recursive=True))
     if len(found) != 1:
       which = f'{len(found)} checkpoints ({", ".join(found[:3])})' if found else 'no checkpoint (no file *.index)'
       raise ValueError(f'{path} holds {which}: give the prefix of one, such as .../model.ckpt-1000.')
@@ -67,4 +69,5 @@ def prefix(path: str) -> str:
   path = re.sub(r'\.(index|data-\d+-of-\d+)$', '', path)
   if not os.path.exists(path + '.index'):
     raise FileNotFoundError(f'checkpoint {path!r} does not exist: there is no {path}.index.')
+  layout.check_path(path)
   return path

@@ -46,8 +46,9 @@ def is_best(path: str | None) -> bool:
 
 def available(directory: str) -> list[str]:
   """Lists the checkpoints of `directory`, newest step first, whole or not."""
-  indices = tf.io.gfile.glob(os.path.join(directory, NAME + '-*.index')) if tf.io.gfile.isdir(directory) else []
-  return sorted((path.removesuffix('.index') for path in indices), key=step_of, reverse=True)
+  names = tf.io.gfile.listdir(directory) if tf.io.gfile.isdir(directory) else []
+  found = [name.removesuffix('.index') for name in names if name.startswith(f'{NAME}-') and name.endswith('.index')]
+  return sorted((os.path.join(directory, name) for name in found), key=step_of, reverse=True)
 
 
 def broken(path: str) -> str | None:
@@ -70,6 +71,8 @@ def newest_intact(directory: str) -> str | None:
     ValueError: there are checkpoints, but none is whole.
   """
   paths = available(directory)
+  if paths:
+    layout.check_path(directory)
   for path in paths:
     problem = broken(path)
     if problem is None:

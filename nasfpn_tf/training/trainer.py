@@ -29,6 +29,7 @@ import tf_keras
 from official.core import base_trainer, train_lib
 from official.core import config_definitions as cfg
 
+from nasfpn_tf.artifacts import layout
 from nasfpn_tf.modeling import precision
 from nasfpn_tf.modeling.weights import cache
 from nasfpn_tf.training import (
@@ -93,6 +94,7 @@ def run(
     raise ValueError(f'mode is {mode!r}; one of {", ".join(MODES)} is needed.')
   if checkpoint_path and 'train' in mode:
     raise ValueError('checkpoint_path is for evaluation; training starts from task.init_checkpoint.')
+  layout.check_path(model_dir)
   strategy = strategy or strategy_lib.build_strategy(params.runtime)
   completed = recipe.complete(
     params,

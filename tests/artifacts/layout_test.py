@@ -74,6 +74,16 @@ def test_the_weights_of_a_saved_model(tmp_path):
   assert layout.saved_model_checkpoint(str(tmp_path)) == str(tmp_path / 'assets.extra' / 'weights')
 
 
+@pytest.mark.parametrize('path', ['a [1]/b', 'a*/b', 'what?', 'a\\b'])
+def test_a_path_that_tensorflow_takes_for_a_pattern(path):
+  with pytest.raises(ValueError, match=r'TensorFlow takes the .* in this path'):
+    layout.check_path(path)
+
+
+def test_what_tensorflow_takes_as_it_is():
+  layout.check_path('Bilder für Ñandú (1), {2}]/b c')
+
+
 def test_a_model_dir_is_no_saved_model(tmp_path):
   assert not layout.is_model_dir(str(tmp_path))
   (tmp_path / 'params.yaml').write_text(json.dumps({}))

@@ -98,6 +98,15 @@ def test_a_bad_file_is_one_error_that_names_it(tmp_path, content, message):
   assert '\n' not in str(error.value)
 
 
+def test_an_empty_file_is_told_from_one_that_changes_nothing(tmp_path):
+  path = tmp_path / 'c.yaml'
+  path.write_text('# nothing\n')
+  assert loading.read_yaml(path) == {}
+  path.write_text(' \n')
+  with pytest.raises(ValueError, match=r'c\.yaml: the file is empty'):
+    loading.read_yaml(path)
+
+
 def test_searches_are_found_apart_from_trainings():
   assert loading.find_search_config('digits_proxy') == loading.find_search_config('digits_proxy.yaml')
   assert not loading.search_config_names().keys() & loading.config_names().keys()

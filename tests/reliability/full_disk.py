@@ -20,12 +20,15 @@ Files that may have no more than some bytes (RLIMIT_FSIZE) are to a program what
 """
 
 import argparse
+import json
 import os
 import pathlib
 import shutil
 import sys
 import tempfile
 
+from nasfpn_tf.training import checkpoints
+from tests import testing
 from tests.reliability import cases, interruptions, processes
 
 
@@ -82,6 +85,52 @@ class Benchmark(cases.Evaluation):
     return [line['name'] for line in cases._lines(directory / 'records.jsonl') if line]
 
 
+class Evaluate(cases.Evaluation):
+  """evaluate.py writes the metrics of a .tflite."""
+
+  name = 'evaluation of a .tflite'
+
+  def command(self, directory):
+    return [
+      'evaluate.py',
+      f'--model={directory}/old/model.tflite',
+      f'--input_path={directory}/set',
+      f'--output_dir={directory}/measured',
+    ]
+
+  def check(self, directory):
+    assert not list(directory.glob('measured/*.json'))
+
+  def result(self, directory):
+    value = json.loads((directory / 'measured' / 'evaluation.json').read_text())
+    return value['AP'], value['num_images']
+
+
+class ImportWeights(cases.Case):
+  """import_weights.py makes a model directory of a published checkpoint."""
+
+  name = 'import of weights'
+
+  def prepare(self, directory):
+    for path in (testing.repo_root() / 'tests/public_weights/data/tpu_r50_nasfpn').glob('model.ckpt-0*'):
+      shutil.copy(path, directory)
+
+  def command(self, directory):
+    return [
+      'import_weights.py',
+      '--from=tpu',
+      f'--checkpoint={directory}/model.ckpt-0',
+      '--image_size=128',
+      f'--output_dir={directory}/run',
+    ]
+
+  def check(self, directory):
+    assert not checkpoints.available(str(directory / 'run')), 'half a checkpoint has a name'
+
+  def result(self, directory):
+    return cases._weights(checkpoints.available(str(directory / 'run'))[0])
+
+
 # Case and the sizes above which nothing can be written.
 CASES = {
   cases.Records: (0, 700, 20_000),
@@ -91,6 +140,9 @@ CASES = {
   cases.Search: (0, 3_000),
   Predict: (0, 1_000),
   Benchmark: (0, 100),
+  Evaluate: (0, 300),
+  ImportWeights: (0, 5_000, 100_000),
+  cases.Frontier: (0, 3_000, 200_000),
 }
 
 
@@ -118,8 +170,10 @@ def fill(case: cases.Case, base: pathlib.Path, limits: tuple[int, ...]) -> list[
     lines.append(f'{limit} bytes: {code}: {last}')
     script = case.command(directory)[0].removesuffix('.py')
     assert code == 1 and 'Traceback' not in text, f'{case.name}, {limit} bytes: exit code {code}\n{text[-3000:]}'
-    # The file is one of the results or, in the same place, of the libraries' temporary ones.
-    assert last.startswith(f'{script}: {tempfile.gettempdir()}'), f'{case.name}, {limit} bytes: {last}'
+    if isinstance(case, cases.Frontier):  # It tells the end of the log of what it has run, and how to go on.
+      assert f'\n{script}: ' in f'\n{text}' and 'Make room' in text, f'{case.name}, {limit} bytes: {text[-3000:]}'
+    else:  # The file is one of the results or, in the same place, of the libraries' temporary ones.
+      assert last.startswith(f'{script}: {tempfile.gettempdir()}'), f'{case.name}, {limit} bytes: {last}'
     processes.call(case.check, directory)
     processes.run(case.command(directory), str(base / 'log'))
     actual = processes.call(case.result, directory)

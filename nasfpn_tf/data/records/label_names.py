@@ -57,12 +57,9 @@ def check(labels: Sequence[Mapping[str, Any]], num_classes: int, path: str) -> N
   Labels that end before the model's are a warning: `num_classes` may be set higher than the data needs.
 
   Raises:
-    ValueError: naming `path`: there is none, one occurs twice, is no number, or is beyond the model's.
+    ValueError: naming `path`: there is none, one occurs twice, or one is beyond the model's.
   """
-  try:
-    numbers = sorted(int(entry['label']) for entry in labels)
-  except (ValueError, OverflowError) as error:
-    raise ValueError(f'{path}: a label is not a number: {error}') from error
+  numbers = sorted(entry['label'] for entry in labels)
   if len(set(numbers)) < len(numbers):
     raise ValueError(f'{path}: names a label twice.')
   if not numbers or numbers[0] < 1 or numbers[-1] >= num_classes:
@@ -81,9 +78,17 @@ def check(labels: Sequence[Mapping[str, Any]], num_classes: int, path: str) -> N
     )
 
 
+def parse(value: Any, path: str) -> Sequence[Mapping[str, Any]]:
+  """Returns the labels of a JSON list of `{label, id, name}`; a ValueError names `path` if it is none."""
+  try:
+    return list(manifest.parse_labels(value))
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(f'{path}: no list of {{label, id, name}} ({type(error).__name__}: {error}).') from error
+
+
 def _read(path: str) -> Sequence[Mapping[str, Any]]:
   try:
-    entries = safe_json.load(path)
-    return [{'label': int(entry['label']), 'id': entry['id'], 'name': entry['name']} for entry in entries]
-  except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-    raise ValueError(f'{path}: no list of {{label, id, name}} ({type(error).__name__}: {error}).') from error
+    value = safe_json.load(path)
+  except ValueError as error:
+    raise ValueError(f'{error}: no list of {{label, id, name}}.') from error
+  return parse(value, path)

@@ -106,13 +106,11 @@ class Manifest:
       if value['format'] != FORMAT:
         raise ValueError(f'format {value["format"]!r} is not {FORMAT}')
       manifest = cls(
-        num_records=int(value['num_records']),
-        num_classes=int(value['num_classes']),
-        labels=tuple(
-          Label(label=int(item['label']), id=int(item['id']), name=str(item['name'])) for item in value['labels']
-        ),
+        num_records=_whole(value, 'num_records'),
+        num_classes=_whole(value, 'num_classes'),
+        labels=parse_labels(value['labels']),
         shards=tuple(
-          Shard(str(item['file']), int(item['num_records']), int(item['num_bytes'])) for item in value['shards']
+          Shard(str(item['file']), _whole(item, 'num_records'), _whole(item, 'num_bytes')) for item in value['shards']
         ),
         label_scheme=str(value['label_scheme']),
         problems=dict(value.get('problems', {})),
@@ -154,6 +152,31 @@ class Manifest:
     return cls.from_dict(value, path)
 
 
+def parse_labels(value: Any) -> tuple[Label, ...]:
+  """Returns the labels of a JSON list of `{label, id, name}`.
+
+  Raises:
+    KeyError: an entry lacks one of the three.
+    TypeError: it is no list of mappings.
+    ValueError: a label or an id is not a whole number, or a name is no text.
+  """
+  if not isinstance(value, list):
+    raise TypeError(f'labels are a list of {{label, id, name}}, not a {type(value).__name__}')
+  for entry in value:
+    if not isinstance(entry, Mapping):
+      raise TypeError(f'a label is {{label, id, name}}, not {entry!r:.80}')
+    if not isinstance(entry['name'], str):
+      raise ValueError(f'the name of a label is text, not {entry["name"]!r:.80}')
+  return tuple(Label(label=_whole(entry, 'label'), id=_whole(entry, 'id'), name=entry['name']) for entry in value)
+
+
+def _whole(entry: Mapping[str, Any], key: str) -> int:
+  number = entry[key]
+  if isinstance(number, bool) or not isinstance(number, int):
+    raise ValueError(f'{key} is a whole number, not {number!r:.80}')
+  return number
+
+
 def _siblings(file: str) -> list[str]:
   """Names of all shards of the set that a shard's name speaks of."""
   match = _SHARD_TAIL.search(file)
@@ -169,7 +192,8 @@ def prefixes_of(input_path: str) -> list[str]:
     return [_SHARD_TAIL.sub('', input_path)]
   if not _is_glob(input_path):
     return [input_path.removesuffix(SUFFIX).removesuffix('.tfrecord')]
-  stem = re.split(r'[*?[]', input_path, maxsplit=1)[0]
+  directory, name = _split(input_path)
+  stem = directory + re.split(r'[*?[]', name, maxsplit=1)[0]
   return list(dict.fromkeys([stem.removesuffix('-'), re.sub(r'-\d{0,5}(-of-\d{0,5})?$', '', stem)]))
 
 
@@ -229,7 +253,8 @@ def match_shards(input_path: str | Sequence[str]) -> list[str]:
 
       files = tf.io.gfile.glob(pattern if _is_glob(pattern) or pattern.endswith('.tfrecord') else pattern + '-*')
     elif _is_glob(pattern):
-      files = glob.glob(pattern)
+      directory, name = _split(pattern)
+      files = glob.glob(glob.escape(directory) + name)
     else:
       files = [pattern] if os.path.isfile(pattern) else glob.glob(glob.escape(pattern) + '-*')
     files = sorted(file for file in files if not file.endswith('.json') and not file.endswith('.txt'))
@@ -260,7 +285,15 @@ def exists(path: str) -> bool:
 
 
 def _is_glob(pattern: str) -> bool:
-  return any(mark in pattern for mark in '*?[')
+  return any(mark in _split(pattern)[1] for mark in '*?[')
+
+
+def _split(pattern: str) -> tuple[str, str]:
+  """Splits off the longest leading part that is a directory of exactly that name, whatever marks are in it."""
+  directory = pattern.rpartition('/')[0]
+  while directory and not os.path.isdir(directory):
+    directory = directory.rpartition('/')[0]
+  return directory, pattern[len(directory) :]
 
 
 def _read_text(path: str) -> str:

@@ -179,7 +179,7 @@ def stored_size(data: bytes) -> tuple[int, int]:
 def missing(error: OSError | ValueError) -> ImageError:
   """Returns the error for a file that could not be opened; a ValueError means that no file can have the name."""
   where = os.path.dirname(getattr(error, 'filename', None) or '')
-  looked = f' (looked in {where})' if where and isinstance(error, FileNotFoundError) else ''
+  looked = f' (looked in {where})' if where and isinstance(error, FileNotFoundError | PermissionError) else ''
   return ImageError('image_missing', f'cannot be read: {getattr(error, "strerror", None) or error}{looked}')
 
 

@@ -32,7 +32,7 @@ from nasfpn_tf.data.records import label_names, manifest
     ('[{"label": 1, "id": 3, "name": "x"}, {"label": 1, "id": 4, "name": "y"}]', 'names a label twice'),
     ('{"labels": ["x"]}', 'no list of'),
     ('["x"]', 'no list of'),
-    ('[{"label": 1', 'no list of'),
+    ('[{"label": 1', 'not JSON: .*: no list of'),
   ],
   ids=['none', 'beyond', 'background', 'twice', 'mapping', 'names', 'cut'],
 )
@@ -42,9 +42,28 @@ def test_labels_that_are_not_the_models(text, message, tmp_path):
     label_names.of_model(str(tmp_path), 3)
 
 
-def test_a_label_that_is_no_number():
-  with pytest.raises(ValueError, match=r"x\.json: a label is not a number: .*'one'"):
-    label_names.check([{'label': 'one', 'id': 3, 'name': 'x'}], 3, 'x.json')
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'label': 'one'}, "label is a whole number, not 'one'"),
+    ({'label': True}, 'label is a whole number, not True'),
+    ({'label': 1.7}, 'label is a whole number, not 1.7'),
+    ({'id': None}, 'id is a whole number, not None'),
+    ({'name': None}, 'the name of a label is text, not None'),
+    ({'name': ['x']}, r"the name of a label is text, not \['x'\]"),
+  ],
+)
+def test_a_label_of_other_types(change, message):
+  with pytest.raises(ValueError, match=rf'x\.json: no list of .*{message}'):
+    label_names.parse([{'label': 1, 'id': 3, 'name': 'x', **change}], 'x.json')
+
+
+@pytest.mark.parametrize('key', ['label', 'id', 'name'])
+def test_a_label_without(key):
+  entry = {'label': 1, 'id': 3, 'name': 'x'}
+  del entry[key]
+  with pytest.raises(ValueError, match=rf"x\.json: .*KeyError: '{key}'"):
+    label_names.parse([entry], 'x.json')
 
 
 def test_labels_may_have_gaps(tmp_path):

@@ -115,6 +115,24 @@ def test_match_shards_takes_only_the_shards_of_the_set(tmp_path, pattern):
   assert manifest_lib.match_shards(str(tmp_path / pattern)) == expected
 
 
+@pytest.mark.parametrize('pattern', ['train', 'train*', 'train-*', 'train-0000[1]-of-00002.tfrecord'])
+def test_marks_in_the_name_of_a_directory_are_letters(tmp_path, pattern):
+  directory = tmp_path / 'a [1]' / 'b*c?'
+  directory.mkdir(parents=True)
+  written = _write(directory)
+  expected = [str(directory / shard.file) for shard in written.shards]
+  assert manifest_lib.match_shards(str(directory / pattern)) == (expected[1:] if '[1]' in pattern else expected)
+  assert manifest_lib.find_manifest(str(directory / pattern)).prefix == str(directory / 'train')
+
+
+def test_marks_that_are_not_those_of_a_directory_are_a_pattern(tmp_path):
+  (tmp_path / 'a1').mkdir()
+  written = _write(tmp_path / 'a1')
+  assert manifest_lib.match_shards(str(tmp_path / 'a[12]' / 'train-*')) == [
+    str(tmp_path / 'a1' / shard.file) for shard in written.shards
+  ]
+
+
 def test_match_shards_without_a_manifest(tmp_path):
   for name in ('x-1.tfrecord', 'x-2.tfrecord', 'x.json'):
     (tmp_path / name).write_bytes(b'')
