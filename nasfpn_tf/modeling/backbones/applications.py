@@ -38,6 +38,7 @@ from official.vision.ops import preprocess_ops
 from nasfpn_tf import config
 from nasfpn_tf.config import checking
 from nasfpn_tf.layers.conv_options import ConvOptions
+from nasfpn_tf.layers.depthwise import StridedDepthwiseConv2D
 from nasfpn_tf.modeling.backbones.registry import ImageShape, register_backbone
 from nasfpn_tf.modeling.weights import pretrained
 
@@ -209,6 +210,8 @@ class ApplicationsBackbone(tf_keras.Model):
         options['momentum'] = norm_momentum or options['momentum']
       elif type(layer) is tf_keras.layers.Conv2D and kernel_regularizer is not None:
         options['kernel_regularizer'] = tf_keras.regularizers.serialize(kernel_regularizer)
+      elif type(layer) is tf_keras.layers.DepthwiseConv2D and max(layer.strides) > 1:
+        return StridedDepthwiseConv2D.from_config(options)
       return type(layer).from_config(options)
 
     configured = tf_keras.models.clone_model(trunk, clone_function=configure)
