@@ -140,6 +140,8 @@ class Quickstart(detector.Detector):
             params_override=json.dumps(self.settings()),
             mode='train_and_eval',
             model_dir=self.model_dir,
+            # The step is of many small operations, between which one replica alone leaves cores idle.
+            cpu_replicas=min(2, processor.num_cores()),
             verbosity=-1,  # Warnings alone; the progress says the rest.
           )
         ],
