@@ -20,7 +20,7 @@ import sys
 import pytest
 
 from nasfpn_tf.frontier import adb, benchmark, record
-from tests import testing
+from tests import commands
 
 
 def test_a_tflite_file(forms, tmp_path):
@@ -93,7 +93,6 @@ def test_names_and_facts():
 
 
 def test_the_command_says_what_is_wrong(tmp_path):
-  command = [sys.executable, str(testing.repo_root() / 'scripts' / 'benchmark.py'), '--model=absent']
-  done = subprocess.run([*command, f'--records={tmp_path}/r.jsonl'], capture_output=True, text=True, check=False)
+  done = commands.run('benchmark.py', '--model=absent', f'--records={tmp_path}/r.jsonl')
   assert done.returncode == 1 and 'benchmark: absent: neither a .tflite' in done.stderr
   assert 'Traceback' not in done.stderr and not (tmp_path / 'r.jsonl').exists()

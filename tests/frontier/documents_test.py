@@ -17,14 +17,12 @@
 import html.parser
 import json
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from nasfpn_tf.frontier import documents, published, record
-from tests import testing
+from tests import commands, testing
 from tests.frontier.samples import sample
 
 _RECORDS = [
@@ -152,17 +150,13 @@ def test_published_figures_have_their_source():
 
 
 def test_the_command(tmp_path):
-  script = str(testing.repo_root() / 'scripts' / 'report_frontier.py')
-
-  def run(*arguments):
-    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
-
   path = str(tmp_path / 'records.jsonl')
   for entry in _RECORDS:
     record.append(path, entry)
-  done = run(f'--records={path}', f'--output_dir={tmp_path}/out', '--published=none')
+  done = commands.run('report_frontier.py', f'--records={path}', f'--output_dir={tmp_path}/out', '--published=none')
   assert done.returncode == 0, done.stderr
   assert (tmp_path / 'out' / documents.HTML).exists() and f'{tmp_path}/out/frontier.md' in done.stdout
-  done = run(f'--records={tmp_path}/absent.jsonl', f'--output_dir={tmp_path}/none', '--published=none')
+  arguments = (f'--records={tmp_path}/absent.jsonl', f'--output_dir={tmp_path}/none', '--published=none')
+  done = commands.run('report_frontier.py', *arguments)
   assert done.returncode == 1 and 'report_frontier: ' in done.stderr and 'absent.jsonl: no file' in done.stderr
   assert 'Traceback' not in done.stderr and not (tmp_path / 'none').exists()

@@ -25,7 +25,7 @@ import yaml
 from nasfpn_tf.chain import process
 from nasfpn_tf.frontier import plan, production, record
 from nasfpn_tf.training import params as params_lib
-from tests import testing
+from tests import commands, testing
 from tests.frontier.samples import sample
 from tests.training import rectangles
 
@@ -174,11 +174,10 @@ def test_data_that_are_not_there(tmp_path):
 
 
 def test_the_command_lists_its_points():
-  command = [sys.executable, str(testing.repo_root() / 'scripts' / 'frontier.py'), '--list']
-  done = subprocess.run([*command, '--points=*lite_3x64_320', '--forms=float'], capture_output=True, text=True)
+  done = commands.run('frontier.py', '--list', '--points=*lite_3x64_320', '--forms=float')
   assert done.returncode == 0, done.stderr
   assert done.stdout == 'fpnlite_3x64_320: fpnlite_3x64_320\nnasfpnlite_3x64_320: nasfpnlite_3x64_320\n'
-  done = subprocess.run([*command, '--points=elsewhere'], capture_output=True, text=True)
+  done = commands.run('frontier.py', '--list', '--points=elsewhere')
   assert done.returncode == 1 and done.stderr.startswith('frontier: --points=elsewhere: no point is called so')
 
 

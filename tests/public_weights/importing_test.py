@@ -23,8 +23,6 @@ import http.server
 import json
 import pathlib
 import shutil
-import subprocess
-import sys
 import tarfile
 import threading
 
@@ -34,7 +32,7 @@ import tensorflow as tf
 
 from nasfpn_tf import zoo
 from nasfpn_tf.public_weights import importing
-from tests import testing
+from tests import commands
 
 DATA = pathlib.Path(__file__).parent / 'data' / 'tpu_r50_nasfpn'
 CHECKPOINT = DATA / 'model.ckpt-0'
@@ -174,9 +172,8 @@ def test_what_to_import_must_be_said(tmp_path):
 
 
 def test_script_says_in_one_line_what_is_wrong(tmp_path):
-  script = testing.repo_root() / 'scripts' / 'import_weights.py'
-  command = [sys.executable, str(script), '--from=tpu', f'--checkpoint={tmp_path}/none', f'--output_dir={tmp_path}/run']
-  result = subprocess.run(command, capture_output=True, text=True, check=False)
+  arguments = ('--from=tpu', f'--checkpoint={tmp_path}/none', f'--output_dir={tmp_path}/run')
+  result = commands.run('import_weights.py', *arguments)
   assert result.returncode == 1
   assert f"import_weights: checkpoint '{tmp_path}/none' does not exist" in result.stderr
   assert 'Traceback' not in result.stderr

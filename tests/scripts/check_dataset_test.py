@@ -15,15 +15,13 @@
 """Tests of check_dataset.py as a user runs it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
 
 from nasfpn_tf.data.records import tfrecord
 from nasfpn_tf.data.sources import coco
-from tests import testing
+from tests import commands
 from tests.data import samples
 
 
@@ -44,8 +42,7 @@ def _records(tmp_path_factory):
 
 
 def _run(*flags):
-  command = [sys.executable, str(testing.repo_root() / 'scripts' / 'check_dataset.py'), *map(str, flags)]
-  return subprocess.run(command, capture_output=True, text=True, check=False)
+  return commands.run('check_dataset.py', *flags)
 
 
 def test_sound_splits(records):

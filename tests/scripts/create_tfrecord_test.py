@@ -14,17 +14,13 @@
 
 """Tests of create_tfrecord.py as a user runs it."""
 
-import subprocess
-import sys
-
 from nasfpn_tf.data.records.manifest import find_manifest
-from tests import testing
+from tests import commands
 from tests.data import samples
 
 
 def _run(*flags):
-  command = [sys.executable, str(testing.repo_root() / 'scripts' / 'create_tfrecord.py'), *map(str, flags)]
-  return subprocess.run(command, capture_output=True, text=True, check=False)
+  return commands.run('create_tfrecord.py', *flags)
 
 
 def test_records_from_the_command_line(tmp_path):

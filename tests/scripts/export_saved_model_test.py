@@ -16,17 +16,14 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
-from tests import testing
+from tests import commands
 
 
 def _run(*flags):
-  command = [sys.executable, str(testing.repo_root() / 'scripts' / 'export_saved_model.py'), *map(str, flags)]
-  return subprocess.run(command, capture_output=True, text=True, check=False)
+  return commands.run('export_saved_model.py', *flags)
 
 
 def test_exported_from_a_model_dir(forms, tmp_path):

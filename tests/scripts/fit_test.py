@@ -19,7 +19,7 @@ import sys
 
 import pytest
 
-from tests import testing
+from tests import commands, testing
 from tests.fit.dataset import layouts
 
 _SCRIPT = testing.repo_root() / 'scripts' / 'fit.py'
@@ -50,5 +50,5 @@ def test_goes_from_images_to_a_report_and_does_it_only_once(tmp_path):
   'arguments, words', [(('--minutes=1',), 'too short'), (('--minutes=30',), 'no such directory')]
 )
 def test_what_cannot_be_done_is_said_in_one_line(arguments, words, tmp_path):
-  done = _run(tmp_path / 'missing', *arguments, f'--output_dir={tmp_path / "out"}')
+  done = commands.run('fit.py', tmp_path / 'missing', *arguments, f'--output_dir={tmp_path / "out"}')
   assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr

@@ -23,12 +23,11 @@ import time
 
 from PIL import Image
 
-from tests import testing
+from tests import commands, testing
 
 
 def _run(*flags):
-  command = [sys.executable, str(testing.repo_root() / 'scripts' / 'predict.py'), *map(str, flags)]
-  return subprocess.run(command, capture_output=True, text=True, check=False)
+  return commands.run('predict.py', *flags)
 
 
 def test_pictures_of_which_one_is_broken(forms, tmp_path):

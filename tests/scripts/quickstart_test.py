@@ -20,7 +20,7 @@ import sys
 
 import pytest
 
-from tests import testing
+from tests import commands, testing
 
 _SCRIPTS = testing.repo_root() / 'scripts'
 
@@ -45,6 +45,5 @@ def test_runs_from_end_to_end_and_only_once(tmp_path):
 
 
 def test_a_wrong_flag_is_named(tmp_path):
-  command = [sys.executable, str(_SCRIPTS / 'quickstart.py'), '--smokey']
-  done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+  done = commands.run('quickstart.py', '--smokey', cwd=tmp_path)
   assert done.returncode != 0 and 'smokey' in done.stderr

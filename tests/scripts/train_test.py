@@ -21,7 +21,7 @@ import sys
 
 import pytest
 
-from tests import testing
+from tests import commands, testing
 from tests.training import rectangles
 
 
@@ -58,7 +58,7 @@ def test_train_then_evaluate(config_file, tmp_path):
   assert 'train 2/2' in done.stderr and str(model_dir) in done.stdout
   for noise in ('WARNING', 'CUDA', 'deprecated', 'I0000', 'Traceback'):
     assert noise not in done.stderr, done.stderr
-  evaluated = train(f'--model_dir={model_dir}', '--mode=eval')
+  evaluated = commands.run('train.py', f'--model_dir={model_dir}', '--mode=eval')
   assert evaluated.returncode == 0, evaluated.stderr[-3000:]
   table = dict(line.split() for line in evaluated.stdout.splitlines() if len(line.split()) == 2)
   assert {'AP', 'AP50', 'ARmax100', 'AP/red', 'AP/blue'} <= set(table)
@@ -66,8 +66,11 @@ def test_train_then_evaluate(config_file, tmp_path):
 
 
 def test_a_typo_is_one_line(config_file, tmp_path):
-  failed = train(
-    f'--config_file={config_file}', f'--model_dir={tmp_path / "run"}', '--params_override=trainer.train_step=2'
+  failed = commands.run(
+    'train.py',
+    f'--config_file={config_file}',
+    f'--model_dir={tmp_path / "run"}',
+    '--params_override=trainer.train_step=2',
   )
   assert failed.returncode == 1
   assert 'Traceback' not in failed.stderr

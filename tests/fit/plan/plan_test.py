@@ -14,15 +14,13 @@
 """A plan as a file: readable, loadable, trainable; and what it refuses."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from nasfpn_tf.fit.plan import document, plan, rules, throughput
 from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training import trainer
-from tests import testing
+from tests import commands
 from tests.training import rectangles
 
 
@@ -115,12 +113,11 @@ def test_a_key_is_chosen_once():
 
 
 def test_the_command(prefix, tmp_path):
-  command = [sys.executable, 'scripts/plan.py', f'--input_path={prefix}-*', '--minutes=3', '--images_per_second=20',
-             '--backbone_weights=none',
+  command = ['plan.py', f'--input_path={prefix}-*', '--minutes=3', '--images_per_second=20', '--backbone_weights=none',
              f'--output={tmp_path}/deep/mine.yaml']  # fmt: skip
-  result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=testing.repo_root())
+  result = commands.run(*command)
   assert result.returncode == 0, result.stderr
   assert (tmp_path / 'deep' / 'mine.yaml').read_text() in result.stdout + '\n'
   wrong = [word.replace(prefix, f'{tmp_path}/none') for word in command]
-  result = subprocess.run(wrong, capture_output=True, text=True, check=False, cwd=testing.repo_root())
+  result = commands.run(*wrong)
   assert result.returncode == 1 and result.stderr.strip().splitlines()[-1].startswith('plan: ')
