@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""JPEG TFRecords to labeled training batches: ours against Model Garden's `retinanet_input.Parser`.
+"""Compares JPEG TFRecords to labeled training batches with Model Garden's `retinanet_input.Parser`.
 
 python -m benchmarks.input_pipeline --image_size=640 --num_images=512 --runs=5
 

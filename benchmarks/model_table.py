@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""docs/models.md: what was published of each model beside what is built here."""
+"""Writes the tables of docs/models.md: published figures of each model beside those built here."""
 
 from collections.abc import Mapping, Sequence
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A SavedModel that takes encoded images: ours against Model Garden's export of the same weights.
+"""Compares a SavedModel that takes encoded images with Model Garden's export of the same weights.
 
 python -m benchmarks.serving
 python -m benchmarks.serving --backbone=mobilenet --num_filters=64 --num_repeats=3 --separable --image_size=384
@@ -46,9 +46,7 @@ _NUM_REPEATS = flags.DEFINE_integer('num_repeats', 7, 'Pyramids (N).')
 _NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Width of the pyramid and of the head (D).')
 _SEPARABLE = flags.DEFINE_bool('separable', False, 'Separable convolutions in pyramid and head.')
 _IMAGE_SIZE = flags.DEFINE_integer('image_size', 640, "Side of the network's input, a multiple of 128.")
-_NMS = flags.DEFINE_enum(
-  'nms_version', 'batched', ['batched', 'v2'], "Model Garden's suppression; 'v2' is its default."
-)
+_NMS = flags.DEFINE_enum('nms_version', 'batched', ['batched', 'v2'], "Model Garden's NMS; 'v2' is its default.")
 _DTYPE = flags.DEFINE_enum('dtype', 'bfloat16', ['float32', 'bfloat16'], 'Precision of our network.')
 _RUNS = flags.DEFINE_integer('runs', 20, 'Counted requests of each side.', lower_bound=1)
 
@@ -64,7 +62,7 @@ class _PeerModule(detection.DetectionModule):
 
 
 def enliven(model: tf_keras.Model, images: tf.Tensor) -> None:
-  """Gives an untrained model scores as of a trained one, so that the suppression has something to do."""
+  """Gives an untrained model scores as of a trained one, so that NMS has something to do."""
   classifier = model.head._classifier
   # Without the bias, beside which what an untrained network says is lost in rounding.
   classifier.bias.assign(tf.zeros_like(classifier.bias))

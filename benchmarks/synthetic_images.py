@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Images to measure on: COCO JSON and JPEGs of the usual size, cut from the photographs of the embedded data set."""
+"""Makes images to measure on: COCO JSON and JPEGs of the usual size, cut from photographs of the embedded data set."""
 
 import io
 import json

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The one place where commands end because of what they were given: one line and no stack trace.
+"""Ends commands on expected errors with one line and no stack trace.
 
 Wrong parameters, files that are missing or damaged, a full disk, too little memory, a training that diverges: none of
 that is the program's fault. Whatever else is raised is one, and keeps its stack trace.

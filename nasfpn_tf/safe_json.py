@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The JSON of files that anybody may have written: bounded, without the values that JSON does not have."""
+"""Reads JSON from untrusted files: bounded in size and depth, without values that JSON does not have."""
 
 import json
 import os

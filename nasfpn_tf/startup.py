@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a long run does with SIGTERM before it has anything to save: it takes seconds until TensorFlow is loaded."""
+"""Handles SIGTERM before a long run has anything to save, which includes the seconds in which TensorFlow is loaded."""
 
 import os
 import signal

@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The command line: thin binaries that parse flags and call one library function. Nothing imports them."""
+"""Parses flags and calls the library: the command line. Nothing imports these modules."""

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Looks through written records before a training: what is in them, what is broken, what splits share (docs/data.md).
+"""Checks TFRecords before training: statistics, broken records, images that splits share (docs/data.md).
 
 check_dataset.py --input_path='records/train-*' --input_path='records/val-*' --config_file=bccd_mobilenetv2_...
 """
@@ -37,7 +37,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string('output', None, 'Where to write the report as well: .json or .html.')
 flags.DEFINE_bool('strict', True, 'Exit with an error where there are problems; --nostrict only reports them.')
-flags.DEFINE_integer('num_workers', 0, 'Threads that decode images; 0: one a core.', lower_bound=0)
+flags.DEFINE_integer('num_workers', 0, 'Threads that decode images; 0: one per core.', lower_bound=0)
 
 
 def main(argv):

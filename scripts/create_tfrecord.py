@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""COCO, VOC or YOLO -> sharded TFRecords with a manifest (docs/data.md).
+"""Converts COCO, VOC or YOLO annotations and their images to sharded TFRecords with a manifest: docs/data.md.
 
 create_tfrecord.py --annotations=instances_train.json --image_dir=images --output_prefix=records/train
 """
@@ -23,7 +23,7 @@ from nasfpn_tf import failure
 from nasfpn_tf.data.sources import coco, formats
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum('format', 'coco', list(formats.FORMATS), 'What the annotations are.')
+flags.DEFINE_enum('format', 'coco', list(formats.FORMATS), 'Format of the annotations.')
 flags.DEFINE_string(
   'annotations',
   None,
@@ -41,11 +41,11 @@ flags.DEFINE_string(
 flags.DEFINE_integer('num_shards', 8, 'Number of TFRecord files.', lower_bound=1, upper_bound=99999)
 flags.DEFINE_enum('labels', 'contiguous', list(coco.LABEL_SCHEMES), 'Labels are 1..K by category id, or the ids.')
 flags.DEFINE_integer('holdout_images', 0, 'Images to set apart in P_holdout-*, e.g. for a search.', lower_bound=0)
-flags.DEFINE_integer('seed', 0, 'Of the order of the images and the choice of the held-out ones.')
-flags.DEFINE_bool('allow_empty', False, 'Take annotations without any object: every image is background.')
-flags.DEFINE_bool('drop_unused_categories', False, 'Leave out the categories that no annotation is of.')
+flags.DEFINE_integer('seed', 0, 'Seed of the order of the images and of the choice of the held-out ones.')
+flags.DEFINE_bool('allow_empty', False, 'Accept annotations without any object: every image is background.')
+flags.DEFINE_bool('drop_unused_categories', False, 'Leave out categories without annotations.')
 flags.DEFINE_bool('strict', False, 'Make every problem in the data an error, and write nothing then.')
-flags.DEFINE_integer('num_workers', 0, 'Threads that read and check images; 0: one a core.', lower_bound=0)
+flags.DEFINE_integer('num_workers', 0, 'Threads that read and check images; 0: one per core.', lower_bound=0)
 
 
 def main(argv):
@@ -80,7 +80,7 @@ def main(argv):
   unused = [category['name'] for category in dataset.unused_categories]
   if unused and dataset.num_annotations and not FLAGS.categories:
     more = f', ... ({len(unused)} in all)' if len(unused) > 10 else ''
-    print(f'no annotation is of: {", ".join(unused[:10])}{more}; --drop_unused_categories leaves them out')
+    print(f'categories without annotations: {", ".join(unused[:10])}{more}; --drop_unused_categories leaves them out')
 
 
 def run():

@@ -24,14 +24,16 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, or the model_dir of a training.')
-flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint in place of its best.')
+flags.DEFINE_string('checkpoint_path', None, 'Checkpoint of a model_dir; unset: its best.')
 flags.DEFINE_string('input_path', None, 'The TFRecords, with their manifest beside them.')
 flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
-flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: evaluate this exit; unset: the last.')
+flags.DEFINE_integer('exit_stage', None, 'Exit of an anytime detector to evaluate; unset: the last.')
 flags.DEFINE_multi_string('images', [], 'Images to annotate too: files, directories, patterns, .txt lists.')
 flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection in the annotated images.')
 flags.DEFINE_bool('trust', False, 'Load a SavedModel whose graph could read or write files, too.')
-flags.DEFINE_string('output_dir', None, 'Gets evaluation.json, and with --images what predict.py writes.')
+flags.DEFINE_string(
+  'output_dir', None, 'Directory for evaluation.json and, with --images, the annotated images and detections.json.'
+)
 
 
 def main(argv):

@@ -35,7 +35,7 @@ flags.DEFINE_string('model', None, 'model_dir of a training, or a SavedModel of 
 flags.DEFINE_string('config_file', None, 'In place of --model, with --checkpoint_path: YAML file or name in configs/.')
 flags.DEFINE_string('checkpoint_path', None, "A checkpoint or a directory of some; unset: the best of --model's.")
 flags.DEFINE_string('params_override', None, 'key.of.field=value,... on top of the configuration.')
-flags.DEFINE_string('export_dir', None, 'Where the versions lie; the new one is export_dir/<version>.')
+flags.DEFINE_string('export_dir', None, 'Directory of the versions; the new one is export_dir/<version>.')
 flags.DEFINE_integer('version', None, 'Number of the version; unset: one more than the highest there is.')
 flags.DEFINE_enum(
   'weights',
@@ -101,7 +101,7 @@ def main(argv):
     )
     with open(os.path.join(path, layout.REPORT), encoding='utf-8') as file:
       report = json.load(file)
-  print(f'{os.path.abspath(path)}: gives what the model gives')
+  print(f'{os.path.abspath(path)}: detects what the model detects')
   print(f'{report["dtype"]} ({report["dtype_reason"]})')
   if 'AP' in report:
     print(f'AP {report["AP"]:.4f}, of the model {report["AP_of_model"]:.4f}')

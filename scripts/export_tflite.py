@@ -31,7 +31,9 @@ from nasfpn_tf.artifacts import signatures
 FLAGS = flags.FLAGS
 flags.DEFINE_string('saved_model_dir', None, 'A SavedModel of export_saved_model.py, or the directory of its versions.')
 flags.DEFINE_string('model', None, 'In place of --saved_model_dir: model_dir of a training.')
-flags.DEFINE_string('checkpoint_path', None, 'With --model: a checkpoint or a directory of some; unset: the best.')
+flags.DEFINE_string(
+  'checkpoint_path', None, 'With --model: a checkpoint or a directory of checkpoints; unset: the best.'
+)
 flags.DEFINE_string('tflite_path', None, 'File to write.')
 flags.DEFINE_enum(
   'quant_type',
@@ -40,7 +42,7 @@ flags.DEFINE_enum(
   'How weights and activations are stored.',
 )
 flags.DEFINE_string('calibration_tfrecord', None, 'int8: validation records to calibrate with; also checks the file.')
-flags.DEFINE_integer('calibration_steps', 128, 'int8: how many distinct images to calibrate with.', lower_bound=1)
+flags.DEFINE_integer('calibration_steps', 128, 'int8: number of distinct images to calibrate with.', lower_bound=1)
 flags.DEFINE_enum('input_dtype', 'float32', ['float32', 'uint8'], 'Type of the input, 0 to 255 in either.')
 flags.DEFINE_enum(
   'output_dtype', 'float32', ['float32', 'uint8'], 'uint8: with int8 and --nms=none, nothing is left in float.'
@@ -49,7 +51,7 @@ flags.DEFINE_enum(
   'nms',
   'builtin',
   signatures.TFLITE_NMS,
-  "Suppression inside: the model's own in builtin operators, TFLite_Detection_PostProcess, or none: raw outputs.",
+  "NMS in the file: the model's own in builtin operators, TFLite_Detection_PostProcess, or none: raw outputs.",
 )
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
 flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')

@@ -29,25 +29,31 @@ FLAGS = flags.FLAGS
 
 def define_flags():
   """Defines the flags, not on import because other programs have flags of the same names."""
-  flags.DEFINE_string('output_dir', None, 'Gets points/, records/ and frontier.html, .md, .svg.')
+  flags.DEFINE_string('output_dir', None, 'Directory for points/, records/ and frontier.html, .md, .svg.')
   flags.DEFINE_string(
-    'data_dir', None, 'annotations/instances_{train,val,test}.json and images/: trains on two, AP on test.'
+    'data_dir',
+    None,
+    'Directory with annotations/instances_{train,val,test}.json and images/; trains on train and val.',
   )
-  flags.DEFINE_string('train', None, 'In place of --data_dir: records to train on, prefixes with a comma between.')
+  flags.DEFINE_string('train', None, 'In place of --data_dir: prefixes of training records, separated by commas.')
   flags.DEFINE_string('validation', None, 'In place of --data_dir: records whose AP is reported.')
   flags.DEFINE_list('points', ['all'], "Names, patterns such as '*_3x64_*', or 'all' or 'small'.")
-  flags.DEFINE_list('forms', ['float', 'int8'], 'Which forms of each: float, int8.')
-  flags.DEFINE_integer('steps', 600, 'Of every training; the schedule is scaled.', lower_bound=1)
-  flags.DEFINE_integer('seed', 0, 'Of every training.')
+  flags.DEFINE_list('forms', ['float', 'int8'], 'Formats to export each detector to: float, int8.')
+  flags.DEFINE_integer('steps', 600, 'Training steps of every detector; the schedule is scaled.', lower_bound=1)
+  flags.DEFINE_integer('seed', 0, 'Seed of every training.')
   flags.DEFINE_string(
-    'config_file', 'bccd_mobilenetv2_nasfpnlite_3x64_384x512', 'What the points change; as of train.py.'
+    'config_file',
+    'bccd_mobilenetv2_nasfpnlite_3x64_384x512',
+    'Configuration that the points are based on, as in train.py.',
   )
-  flags.DEFINE_string('params_override', None, 'Further changes to all points; as of train.py.')
-  flags.DEFINE_integer('threads', 1, 'Of LiteRT.', lower_bound=1)
-  flags.DEFINE_integer('runs', 50, 'How many images are timed.', lower_bound=1)
-  flags.DEFINE_bool('measure_again', False, 'Measure what is done already, too: in one sitting, on an idle machine.')
-  flags.DEFINE_bool('list', False, 'Print the points that are chosen, and end.')
-  flags.DEFINE_string('title', 'Accuracy against cost', 'Of the report.')
+  flags.DEFINE_string('params_override', None, 'Further changes to all points, as in train.py.')
+  flags.DEFINE_integer('threads', 1, 'Threads of LiteRT.', lower_bound=1)
+  flags.DEFINE_integer('runs', 50, 'Number of timed images.', lower_bound=1)
+  flags.DEFINE_bool(
+    'measure_again', False, 'Measure again what has been measured before, so that all figures are of one run.'
+  )
+  flags.DEFINE_bool('list', False, 'Print the chosen points and exit.')
+  flags.DEFINE_string('title', 'Accuracy against cost', 'Title of the report.')
 
 
 def main(argv):

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-r"""Makes a model directory of a detector that others trained on COCO: docs/weights.md.
+r"""Imports a detector that others trained on COCO as a model directory: docs/weights.md.
 
 import_weights.py --url=r50_nasfpn_7x256_640
 

@@ -23,7 +23,7 @@ from nasfpn_tf import failure
 from nasfpn_tf.data.sources import digits
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('output_dir', None, 'Gets train/, val/, train.json and val.json.')
+flags.DEFINE_string('output_dir', None, 'Directory for train/, val/, train.json and val.json.')
 flags.DEFINE_integer('num_train', 8000, 'Training images.', lower_bound=1)
 flags.DEFINE_integer('num_val', 500, 'Validation images.', lower_bound=1)
 flags.DEFINE_integer('image_size', 256, 'Side of the square images in pixels.')

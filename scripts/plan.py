@@ -25,20 +25,22 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('input_path', None, "Training records: 'P-*'.")
-flags.DEFINE_string('validation_path', None, 'Validation records; unset: to be given to train.py.')
-flags.DEFINE_float('minutes', 30.0, 'What the whole may take, from records to exports.')
+flags.DEFINE_string('validation_path', None, 'Validation records; unset: give them to train.py.')
+flags.DEFINE_float('minutes', 30.0, 'Time limit in minutes, from the records to the exports.')
 flags.DEFINE_string(
   'backbone_weights',
   None,
   "Weights to start from: Keras' file of MobileNetV2 without the top, imagenet, blood_cells (it comes with the package)"
-  ' or none; unset: imagenet if it can be had, else blood_cells.',
+  ' or none; unset: imagenet if available, else blood_cells.',
 )
 flags.DEFINE_enum('device', 'auto', ['auto', 'cpu', 'gpu', 'tpu'], 'What trains.')
 flags.DEFINE_float(
   'images_per_second', None, 'Training throughput at 256 x 256 px; unset: measured, which takes about a minute.'
 )
 flags.DEFINE_float(
-  'target_latency_ms', None, 'What an image may take as a float .tflite on one core of this machine, without NMS.'
+  'target_latency_ms',
+  None,
+  'Most milliseconds for an image as a float .tflite on one core of this machine, without NMS.',
 )
 flags.DEFINE_string('output', None, 'The YAML file to write.')
 

@@ -30,12 +30,14 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'model_dir of a training, a SavedModel or the directory of its versions, a .tflite.')
-flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint or a directory of some; unset: the best.')
+flags.DEFINE_string(
+  'checkpoint_path', None, 'Checkpoint of a model_dir, or a directory of checkpoints; unset: the best.'
+)
 flags.DEFINE_enum(
   'dtype',
   'float32',
   ['auto', 'float32', 'bfloat16'],
-  'Of a model_dir: precision of the network; auto: what is faster on this machine.',
+  'Precision of the network of a model_dir; auto: the faster one on this machine.',
 )
 flags.DEFINE_multi_string(
   'images',
@@ -43,16 +45,16 @@ flags.DEFINE_multi_string(
   'Images and videos: files, directories, patterns, camera:0, or a .txt with one per line; also arguments without a'
   ' flag.',
 )
-flags.DEFINE_bool('recursive', False, 'Search the sub-directories of directories, too.')
+flags.DEFINE_bool('recursive', False, 'Search subdirectories, too.')
 flags.DEFINE_bool('trust', False, 'Load a SavedModel whose graph could read or write files, too.')
-flags.DEFINE_string('output_dir', None, 'Where the results go; not a directory of the images.')
-flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection.', lower_bound=0.0, upper_bound=1.0)
-flags.DEFINE_integer('max_frames', None, 'Of each video: stop after so many frames.', lower_bound=1)
-flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: run this exit; unset: the last.')
+flags.DEFINE_string('output_dir', None, 'Directory for the results; not the one of the images.')
+flags.DEFINE_float('score_threshold', 0.3, 'Lowest score of a detection.', lower_bound=0.0, upper_bound=1.0)
+flags.DEFINE_integer('max_frames', None, 'Maximum number of frames of each video.', lower_bound=1)
+flags.DEFINE_integer('exit_stage', None, 'Exit of an anytime detector to run; unset: the last.')
 flags.DEFINE_float(
   'deadline_ms',
   None,
-  'Of an anytime detector: stop refining so that the boxes of an image are there after so many milliseconds.',
+  'Time limit of an anytime detector per image, in milliseconds; it stops refining in time.',
 )
 _NAMED = 10  # More are counted only.
 
@@ -77,7 +79,7 @@ def _predict(references: list[str]) -> bool:
   from nasfpn_tf.predict import detector, results
 
   found = predict.find_inputs(references, FLAGS.recursive, FLAGS.output_dir)
-  _tell('files are passed over', found.skipped)
+  _tell('files are skipped', found.skipped)
   # Before the model is loaded, which takes a while.
   videos = results.name_targets(found.videos, FLAGS.output_dir, '.mp4')
   predictor = detector.choose_exit(
@@ -90,7 +92,10 @@ def _predict(references: list[str]) -> bool:
     outcome = predict.predict_files(predictor, found.images, FLAGS.output_dir, FLAGS.score_threshold)
     failures.update(outcome.failures)
     done.append(f'{outcome.num_done} images')
-    _tell('images are animated or have pages, the first was taken', {k: f'{n}' for k, n in outcome.animated.items()})
+    _tell(
+      'images are animated or have several pages; the first one was used',
+      {k: f'{n}' for k, n in outcome.animated.items()},
+    )
   for video, target in videos.items():
     try:
       count = predict.predict_video(predictor, video, FLAGS.output_dir, FLAGS.score_threshold, target, FLAGS.max_frames)

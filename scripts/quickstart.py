@@ -27,7 +27,7 @@ from nasfpn_tf.quickstart import chain
 from nasfpn_tf.quickstart import run as quickstart_run
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('output_dir', None, 'Where everything goes; quickstart/ in the project by default.')
+flags.DEFINE_string('output_dir', None, 'Output directory; unset: quickstart/ in the project.')
 flags.DEFINE_bool('smoke', False, 'Run every step briefly on a few images, to check that it works.')
 
 

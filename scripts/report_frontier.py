@@ -36,7 +36,7 @@ def define_flags():
     'x', 'latency_ms', ['latency_ms', 'multiply_adds_g', 'size_mb', 'params_m'], 'The cost that the page shows first.'
   )
   flags.DEFINE_string('title', 'Accuracy against cost', 'Heading.')
-  flags.DEFINE_string('output_dir', None, 'Gets frontier.html, frontier.md and frontier.svg.')
+  flags.DEFINE_string('output_dir', None, 'Directory for frontier.html, frontier.md and frontier.svg.')
   flags.mark_flags_as_required(['records', 'output_dir'])
 
 

@@ -38,14 +38,12 @@ _STOPPED = 42  # As a training that is told to stop: start it again, it is no fa
 _SEARCH_CONFIG = flags.DEFINE_string(
   'search_config', None, f'YAML file, or a name in configs/search/: {", ".join(sorted(loading.search_config_names()))}.'
 )
-_SEARCH_DIR = flags.DEFINE_string('search_dir', None, 'Where the search is kept and its results go.')
+_SEARCH_DIR = flags.DEFINE_string('search_dir', None, 'Directory of the search and its results.')
 _PARAMS_OVERRIDE = flags.DEFINE_string('params_override', None, 'key.of.field=value,... or a YAML mapping or file.')
-_SEARCHER = flags.DEFINE_enum('searcher', None, list(searchers.SEARCHERS), 'Who proposes.')
+_SEARCHER = flags.DEFINE_enum('searcher', None, list(searchers.SEARCHERS), 'Algorithm that proposes architectures.')
 _EXECUTOR = flags.DEFINE_enum('executor', None, ['local', 'ray'], 'Where trials are evaluated.')
-_NUM_WORKERS = flags.DEFINE_integer('num_workers', None, 'How many trials run at a time.')
-_MAX_TRIALS = flags.DEFINE_integer(
-  'max_trials', None, 'How many trials there are to be, those of earlier runs included.'
-)
+_NUM_WORKERS = flags.DEFINE_integer('num_workers', None, 'Number of trials that run in parallel.')
+_MAX_TRIALS = flags.DEFINE_integer('max_trials', None, 'Number of trials, those of earlier runs included.')
 
 
 def main(argv: Sequence[str]) -> None:

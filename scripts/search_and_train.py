@@ -34,14 +34,17 @@ flags.DEFINE_string(
   'search_config', None, f'YAML file, or a name in configs/search/: {", ".join(sorted(loading.search_config_names()))}.'
 )
 flags.DEFINE_string('train', None, 'Records to train on.')
-flags.DEFINE_string('held_out', None, 'Records that decide in the search.')
+flags.DEFINE_string('held_out', None, 'Records on which the search evaluates architectures.')
 flags.DEFINE_string('validation', None, 'Records that the winner is evaluated on; unset: --held_out.')
-flags.DEFINE_string('output_dir', None, 'Where everything goes.')
+flags.DEFINE_string('output_dir', None, 'Directory of the search, the training and the exports.')
 flags.DEFINE_string('params_override', None, 'Changes to the search: key.of.field=value,... or a YAML mapping or file.')
 flags.DEFINE_integer(
-  'warm_up_steps', 600, 'Training with FPN that the search begins with, if its configuration has one.', lower_bound=0
+  'warm_up_steps',
+  600,
+  'Steps of the training with FPN that the search starts from, if its configuration has one.',
+  lower_bound=0,
 )
-flags.DEFINE_integer('train_steps', None, "Of the winner; unset: the recipe's.", lower_bound=1)
+flags.DEFINE_integer('train_steps', None, "Training steps of the winner; unset: the recipe's.", lower_bound=1)
 flags.DEFINE_bool('smoke', False, 'Run every step briefly, to check that it works.')
 
 

@@ -25,9 +25,13 @@ from nasfpn_tf.data.sources import formats
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('data', None, 'Directory of the images and their annotations: COCO, Pascal VOC or YOLO.')
-flags.DEFINE_enum('format', None, list(formats.FORMATS), 'Of the annotations; unset: found.')
-flags.DEFINE_string('output_dir', None, 'Gets train.json, val.json and test.json; splits.json is written one above.')
-flags.DEFINE_integer('seed', 0, 'Of the choice of validation images.')
+flags.DEFINE_enum('format', None, list(formats.FORMATS), 'Format of the annotations; unset: detected.')
+flags.DEFINE_string(
+  'output_dir',
+  None,
+  'Directory for train.json, val.json and test.json; splits.json is written to its parent directory.',
+)
+flags.DEFINE_integer('seed', 0, 'Seed of the choice of validation images.')
 
 
 def main(argv):

@@ -30,13 +30,13 @@ from nasfpn_tf import startup
 FLAGS = flags.FLAGS
 flags.DEFINE_string('experiment', None, 'Registered experiment that the files change; default: the one they name.')
 flags.DEFINE_multi_string(
-  'config_file', [], 'YAML file, name in configs/, or model_dir; give it again to lay another on top.'
+  'config_file', [], 'YAML file, name in configs/, or model_dir; repeat it to apply another on top.'
 )
 flags.DEFINE_string('params_override', None, 'key.of.field=value,... or a YAML mapping or file; wins over the files.')
 flags.DEFINE_enum(
-  'mode', 'train_and_eval', ['train', 'eval', 'train_and_eval', 'continuous_eval'], 'What to do with the experiment.'
+  'mode', 'train_and_eval', ['train', 'eval', 'train_and_eval', 'continuous_eval'], 'Train, evaluate, or both.'
 )
-flags.DEFINE_string('model_dir', None, 'Where checkpoints, curves and results go.')
+flags.DEFINE_string('model_dir', None, 'Directory for checkpoints, curves and results.')
 flags.DEFINE_string('checkpoint_path', None, "Mode eval: a checkpoint or a directory, in place of model_dir's newest.")
 flags.DEFINE_string('tpu', None, "Train on this TPU: its name or address, or 'local' on a TPU VM.")
 flags.DEFINE_integer('cpu_replicas', 1, 'Replicas on the CPU, its cores divided among them.', lower_bound=1)

@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from unittest import mock
 
 from tests import testing
 
@@ -40,7 +41,7 @@ _PRELOAD = [
 
 
 def run(
-  script: str, *arguments: object, cwd: pathlib.Path | None = None, timeout: float = 300, **environment: str
+  script: str, *arguments: object, cwd: pathlib.Path | None = None, timeout: float = 900, **environment: str
 ) -> subprocess.CompletedProcess:
   """Runs scripts/`script` to its end and returns its exit code and what it wrote, as `subprocess.run` does.
 
@@ -59,7 +60,9 @@ def run(
     for stream in streams:
       stream.touch()
     process = context.Process(target=_run, args=(command, streams, cwd or pathlib.Path.cwd(), environment))
-    process.start()
+    with mock.patch.dict(os.environ):
+      os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)  # The package chooses it, as for a user.
+      process.start()
     process.join(timeout)
     if process.is_alive():
       process.kill()

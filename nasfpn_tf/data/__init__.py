@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Data: what annotations say, records on disk, batches for training."""
+"""Turns annotations into records on disk, and records into batches for training."""

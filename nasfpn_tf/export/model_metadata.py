@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""TFLite model metadata: labels, normalization and the order of the boxes in the file, as MediaPipe Tasks reads them.
+"""Writes TFLite model metadata as MediaPipe Tasks reads it: labels, normalization, the order of the box coordinates.
 
 Two parts: a flatbuffer of schema `metadata_schema.fbs` (identifier M001,
 https://ai.google.dev/edge/litert/conversion/tensorflow/metadata) in a buffer of the model, and a ZIP archive with the

@@ -179,7 +179,7 @@ def first_image(input_path: str | None) -> np.ndarray:
 
 def _evaluate(form: formats.Format, path: str, options: Options) -> dict[str, Any]:
   if form.predictor is None:
-    raise ValueError(f'{path}: {form.description} has no suppression to evaluate: leave --input_path out.')
+    raise ValueError(f'{path}: {form.description} has no NMS to evaluate: leave --input_path out.')
   predictor = predict.load_predictor(path, options.checkpoint, options.trust, options.dtype)
   if options.exit_stage is not None:
     predictor = predict.AtExit(predictor, options.exit_stage)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A `FeaturePyramid` as the neck of keras-cv's RetinaNet: `keras_cv.models.RetinaNet(feature_pyramid=...)`.
+"""Adapts `FeaturePyramid` as the neck of keras-cv's RetinaNet: `keras_cv.models.RetinaNet(feature_pyramid=...)`.
 
 keras-cv builds Keras 2 layers only if TF_USE_LEGACY_KERAS=1 is set before TensorFlow is imported, as `import nasfpn_tf`
 does. Nothing here imports keras-cv.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Topologies and weights to and from Model Garden's NASFPN decoder."""
+"""Converts topologies and weights to and from Model Garden's NASFPN decoder."""
 
 from collections.abc import Iterable, Sequence
 

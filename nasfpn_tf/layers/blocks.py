@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The convolutions of the pyramid, with NAS-FPN's initializers and batch norm, in one place."""
+"""Builds the convolutions of the pyramid, with NAS-FPN's initializers and batch norm."""
 
 from collections.abc import Callable
 from typing import Any

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The options that all convolutions of a network have in common."""
+"""Defines the options that all convolutions of a network share."""
 
 import dataclasses
 from collections.abc import Collection

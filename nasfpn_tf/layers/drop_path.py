@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Drop path: a whole branch is dropped for an example at a time (arXiv 1605.07648; in NASNet, 1707.07012, app. A.4)."""
+"""Implements drop path: drops a whole branch per example (arXiv 1605.07648; in NASNet, 1707.07012, app. A.4)."""
 
 import tensorflow as tf
 import tf_keras

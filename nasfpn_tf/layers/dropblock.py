@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""DropBlock: dropout of contiguous blocks of a feature map (arXiv 1810.12890; in NAS-FPN, 1904.07392, fig. 10)."""
+"""Drops contiguous blocks of a feature map: DropBlock (arXiv 1810.12890; in NAS-FPN, 1904.07392, fig. 10)."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Backbone features to the inputs of a pyramid with a convolution for each use, as EfficientDet's first BiFPN has."""
+"""Projects backbone features with a separate convolution for each use, as EfficientDet's first BiFPN does."""
 
 from collections.abc import Mapping
 from typing import Any

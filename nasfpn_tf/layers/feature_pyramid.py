@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The feature pyramid network: projected backbone features through N stacked pyramids (arXiv 1904.07392, sec. 3)."""
+"""Stacks N pyramids on projected backbone features: the feature pyramid network (arXiv 1904.07392, sec. 3)."""
 
 import functools
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Backbone features to the inputs of a pyramid: one width, all levels."""
+"""Projects backbone features to the inputs of a pyramid: one width, all levels."""
 
 from collections.abc import Mapping
 from typing import Any

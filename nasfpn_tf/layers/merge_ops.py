@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The merge operations of `topology/ops.py` as functions (arXiv 1904.07392, sec. 3.1.2)."""
+"""Implements the merge operations of `topology/ops.py` as functions (arXiv 1904.07392, sec. 3.1.2)."""
 
 import dataclasses
 from collections.abc import Callable

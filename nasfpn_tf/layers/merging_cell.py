@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The merging cell: feature layers of any levels in, one feature layer out (arXiv 1904.07392, sec. 3.1.2)."""
+"""Implements the merging cell: features of any levels in, one feature out (arXiv 1904.07392, sec. 3.1.2)."""
 
 import functools
 from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Recomputation in the backward pass (gradient checkpointing, arXiv 1604.06174): memory for time.
+"""Recomputes activations in the backward pass (gradient checkpointing, arXiv 1604.06174): less memory, more time.
 
 Between the passes only the inputs of a recomputed part are kept; what is inside is computed a second time when its
 gradient is due. Built on `tf.recompute_grad`, which leaves three things to its user that are done here: batch norm

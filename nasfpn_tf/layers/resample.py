@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From one level of the pyramid to another, without weights: max pooling down, nearest neighbor up."""
+"""Resamples features between levels without weights: max pooling down, nearest neighbor up."""
 
 import tensorflow as tf
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What DropBlock and drop path have in common: a keep probability that falls while the network trains."""
+"""Implements what DropBlock and drop path share: a keep probability that decreases during training."""
 
 from typing import Any
 

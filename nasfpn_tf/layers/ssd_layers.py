@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The feature layers of SSDLite: no fusion, the coarse levels made one after the other by stride 2."""
+"""Implements the feature layers of SSDLite: no fusion; strided convolutions make the coarse levels one by one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

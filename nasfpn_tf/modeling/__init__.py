@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Detectors and their parts."""
+"""Builds detectors and their parts."""

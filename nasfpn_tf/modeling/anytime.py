@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Anytime detection: a detector with heads after every stacked pyramid (arXiv 1904.07392, sec. 3.3 and appendix A).
+"""Implements anytime detection: heads after every stacked pyramid (arXiv 1904.07392, sec. 3.3 and appendix A).
 
 Exit k is what the heads say after k pyramids, counted from 1; the last exit is the whole detector.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Cost of a built detector: parameters, and multiply-adds of one image.
+"""Counts parameters and multiply-adds of a built detector.
 
 The FLOPs of the published tables of this field are multiply-adds of the convolutions of backbone, pyramid and heads;
 batch norm, activations, merging and post-processing are not counted.

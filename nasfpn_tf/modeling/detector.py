@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The one way from a configuration to a detector: task, export, search and frontier all call `build_detector`."""
+"""Builds a detector from a configuration: task, export, search and frontier all call `build_detector`."""
 
 # Registers Model Garden's backbones, decoders and tasks (its `registry_imports` also registers a mock task).
 import official.vision  # noqa: F401

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Recomputation of a detector's backbone and head in the backward pass; see `nasfpn_tf.layers.recompute`.
+"""Recomputes a detector's backbone and head in the backward pass; see `nasfpn_tf.layers.recompute`.
 
 The networks are Model Garden's, and their variables and checkpoints stay as they are: the `call` of each block and the
 towers of the head are replaced on the objects. The pyramid recomputes its stages itself.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a detector finds in one image."""
+"""Defines the detections of one image."""
 
 import dataclasses
 import os

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A trained detector that takes whatever holds an image: `nasfpn_tf.load`."""
+"""Wraps a trained detector so that it takes files, arrays and PIL images: `nasfpn_tf.load`."""
 
 import dataclasses
 import os

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Images as the network is trained on them, from files and from memory: uint8 RGB, upright."""
+"""Reads images as the network is trained on them, from files and from memory: uint8 RGB, upright."""
 
 import os
 import re

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a run that is stopped says, by Ctrl-C or SIGTERM, and its exit code."""
+"""Defines the message and the exit code of a run that Ctrl-C or SIGTERM stops."""
 
 import contextlib
 import signal

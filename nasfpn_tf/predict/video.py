@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Videos and cameras in, an annotated video and a JSON line a frame out."""
+"""Annotates videos and camera streams, and writes a JSON line per frame."""
 
 import contextlib
 import os

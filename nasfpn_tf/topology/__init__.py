@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Topologies of feature pyramids: specs, catalogue, closed-form cost, drawings. Standard library only."""
+"""Describes the topologies of feature pyramids: specs, catalogue, closed-form cost, drawings. Standard library only."""
 
 from nasfpn_tf.topology import ops
 from nasfpn_tf.topology.catalog import NAS_FPN, bifpn, fpn, get, names, nas_fpn, panet, resolve

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Moving average of the weights: Model Garden's, swapped in and out without rounding."""
+"""Averages the weights during training: Model Garden's moving average, swapped in and out without rounding."""
 
 import tensorflow as tf
 from official.modeling import optimization

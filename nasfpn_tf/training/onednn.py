@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A defect of oneDNN that training on a CPU must not run into.
+"""Works around a defect of oneDNN in training on CPUs.
 
 The gradient of a strided 1x1 convolution with fewer input channels than a vector register holds (16 with AVX-512)
 writes past its workspace: https://github.com/uxlfoundation/oneDNN/issues/6035. With TensorFlow 2.20 that ends in a

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""All that registers itself with Model Garden: backbones, decoders, task and experiments. Imported for that effect."""
+"""Registers backbones, decoders, task and experiments with Model Garden when imported."""
 
 # Model Garden's own `registry_imports` also registers a mock task; this registers its vision parts alone.
 import official.vision  # noqa: F401

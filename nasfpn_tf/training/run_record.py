@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a run was, for whoever looks at its model_dir a year later: run.json and a sheet of training images."""
+"""Records how a run was made, in its model_dir: run.json and a sheet of training images."""
 
 import datetime
 import importlib.metadata

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The schedule of a training: with another length, and where it does what nobody wants."""
+"""Scales the schedule of a training to another length, and finds mistakes in it."""
 
 from typing import Any
 

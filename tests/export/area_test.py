@@ -14,37 +14,36 @@
 
 """A weak model finds much in the padding, beside the image: nothing of that leaves an export."""
 
+import os
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 
 from nasfpn_tf.artifacts import layout, signatures, tflite_runner
 from nasfpn_tf.data.input import preprocess
 from nasfpn_tf.export import module, saved_model, source, tflite
 from nasfpn_tf.predict import load_predictor
+from tests.export import samples
 
 _SIZES = [(40, 128), (128, 40), (61, 64), (150, 149), (3, 40)]
 
 
 @pytest.fixture(scope='module')
-def weak(forms, tmp_path_factory):
+def weak(tmp_path_factory):
   """The directory of a detector that calls almost everything an object, and of its exports."""
   root = tmp_path_factory.mktemp('weak')
-  shutil.copytree(forms.model_dir, root / 'run')
-  path = root / 'run' / layout.PARAMS
-  params = yaml.safe_load(path.read_text())
-  params['task']['model']['detection_generator'].update(
-    pre_nms_score_threshold=1e-6, nms_iou_threshold=0.9, max_num_detections=300
-  )
-  path.write_text(yaml.safe_dump(params))
-  detector = source.load(str(root / 'run'))
+  everything = {'pre_nms_score_threshold': 1e-6, 'nms_iou_threshold': 0.9, 'max_num_detections': 300}
+  detector = samples.make_source(anytime=False, model={**samples.TINY, 'detection_generator': everything})
   images = _images()
-  saved_model.export_saved_model(detector, str(root / 'saved_model'), images=images)
+  version = saved_model.export_saved_model(detector, str(root / 'saved_model'), images=images)
   for nms in signatures.TFLITE_NMS:
     tflite.export_tflite(detector, str(root / f'{nms}.tflite'), tflite.Options(nms=nms), images)
+  (root / 'run').mkdir()
+  for name in (layout.PARAMS, 'labels.json'):
+    shutil.copy(os.path.join(version, name), root / 'run')
+  tf.train.Checkpoint(model=detector.model, **detector.model.checkpoint_items).write(str(root / 'run' / 'ckpt-1'))
   return root
 
 
@@ -77,13 +76,10 @@ def test_the_model_itself(weak):
 @pytest.mark.parametrize('name', ['run', 'saved_model', *(f'{nms}.tflite' for nms in signatures.TFLITE_NMS)])
 def test_every_predictor(weak, name):
   predictor = load_predictor(str(weak / name))
-  counts = []
   for image in _images():
     found = predictor(image)
-    assert not _without_area(found.boxes)
+    assert len(found.boxes) > 5 and not _without_area(found.boxes)
     assert list(found.scores) == sorted(found.scores, reverse=True)
-    counts.append(len(found.boxes))
-  assert sum(counts) > 50, counts  # None in some: what is found beside an image is dropped.
 
 
 def test_signatures_of_a_saved_model(weak):
@@ -94,7 +90,7 @@ def test_signatures_of_a_saved_model(weak):
   for row, image in enumerate(_images()):
     found = signatures.detections_of(outputs, row)
     assert not _without_area(found['boxes']) and (found['boxes'] <= np.tile(image.shape[:2], 2)).all()
-    assert list(found['scores']) == sorted(found['scores'], reverse=True) and all(found['scores'] > 0)
+    assert list(found['scores']) == sorted(found['scores'], reverse=True) and found['scores'].min() > 0
     count = len(found['scores'])
     assert not any(np.any(outputs[f'detection_{key}'][row, count:]) for key in signatures.FIELDS)
 

@@ -137,6 +137,18 @@ def test_docstrings_of_functions_begin_with_a_verb(directory):
   assert not problems, '\n'.join(['what does it do? e.g. "Returns ..."', *problems])
 
 
+@pytest.mark.parametrize('directory', ['nasfpn_tf', 'scripts', 'benchmarks'])
+def test_docstrings_of_modules_begin_with_a_verb(directory):
+  problems = [
+    f'{path}: {docstring.splitlines()[0]}'
+    for path in repository.python_files(directory)
+    # The package itself is introduced by what it is; published weights are named by their authors.
+    if path != 'nasfpn_tf/__init__.py' and not path.startswith('nasfpn_tf/public_weights/')
+    if (docstring := ast.get_docstring(repository.tree(path))) and not begins_with_a_verb(docstring)
+  ]
+  assert not problems, '\n'.join(['what does it do? e.g. "Builds ..."', *problems])
+
+
 def prose_lines(path: str) -> Iterator[tuple[int, str]]:
   """(number, text) of the lines of a Python file with a comment, or with a string of several words."""
   lines = repository.text(path).splitlines()

@@ -67,7 +67,7 @@ def test_unused_categories_and_background(tmp_path):
   images = samples.write_images(tmp_path / 'images', value)
   annotations = samples.write_json(tmp_path / 'x.json', value)
   flags = [f'--annotations={annotations}', f'--image_dir={images}', f'--output_prefix={tmp_path}/out/train']
-  assert 'no annotation is of: pets; --drop_unused_categories leaves them out' in _run(*flags).stdout
+  assert 'categories without annotations: pets; --drop_unused_categories leaves them out' in _run(*flags).stdout
   assert '(2 classes, num_classes 3): 1 cat, 2 dog' in _run(*flags, '--drop_unused_categories').stdout
   samples.write_json(annotations, {**value, 'annotations': []})
   result = _run(*flags)

@@ -37,7 +37,7 @@ def test_exported_from_a_model_dir(forms, tmp_path):
   assert result.returncode == 0, result.stderr
   version = tmp_path / 'my models' / 'toy' / '1'
   first, second = result.stdout.splitlines()
-  assert first == f'{version}: gives what the model gives'
+  assert first == f'{version}: detects what the model detects'
   report = json.loads((version / 'export.json').read_text())
   assert second == f'{report["dtype"]} ({report["dtype_reason"]})' and report['dtype'] in ('float32', 'bfloat16')
   assert (report['serving_default'], report['batch_size'], report['checked_images']) == ('image_bytes', 1, 4)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Records without a manifest, made by other tools: a look at their labels, and the ground truth that is in them.
+"""Reads records of other tools, which have no manifest: checks their labels and derives their ground truth.
 
 Roboflow, FiftyOne and the Object Detection API write the same features, but no COCO JSON beside them, and some of them
 labels that begin with 0 or names alone.

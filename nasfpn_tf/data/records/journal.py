@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The replacement of sets of records as a whole: decided by one rename, and finished by whoever comes next.
+"""Replaces sets of records as a whole: one rename decides, and the next reader or writer finishes what was interrupted.
 
 All new files lie in the staging directory `dir/.P.partial/` when the journal appears there. From then on the new sets
 are the ones that count: a process that dies while names are given leaves the journal and what is not yet in its place,

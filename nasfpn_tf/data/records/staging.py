@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A directory in which a set of files is made before all of them get their final names at once.
+"""Stages a set of files in a directory, so that all of them get their final names at once.
 
 A set with the prefix `dir/P` is made in `dir/.P.partial/`. Whatever stops the program there, be it an exception, a
 signal or the power, no file with a final name has been touched. The next run sees that nobody holds the directory's

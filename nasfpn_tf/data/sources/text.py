@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Text files as people and their tools write them."""
+"""Reads text files in the encodings and line endings of common editors and tools."""
 
 import codecs
 import os

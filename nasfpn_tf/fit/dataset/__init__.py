@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Any directory of annotated images as splits in COCO's form."""
+"""Converts any directory of annotated images to splits in COCO format."""

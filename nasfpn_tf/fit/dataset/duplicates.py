@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Groups of images that are the same or nearly so, which have to stay in one split."""
+"""Groups identical and nearly identical images, which must stay in one split."""
 
 import hashlib
 import os

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A part of a data set: one annotation file or folder and the images that it is of."""
+"""Defines a part of a data set: one annotation file or folder and its images."""
 
 import dataclasses
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The files of a directory, walked once, and the folder in which listed images lie."""
+"""Walks a directory once, and finds the folder of the images that annotations list."""
 
 import collections
 import functools

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Backbones; importing this package registers all of them with Model Garden."""
+"""Registers all backbones with Model Garden when imported."""
 
 from nasfpn_tf.modeling.backbones.amoebanet import AmoebaNet
 from nasfpn_tf.modeling.backbones.applications import ApplicationsBackbone

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""AmoebaNet-D as a backbone (arXiv 1802.01548), registered with Model Garden as 'amoebanet'.
+"""Implements AmoebaNet-D as a backbone (arXiv 1802.01548), registered with Model Garden as 'amoebanet'.
 
 The network of the authors' code (tensorflow/tpu, models/official/amoeba_net, `model_builder.py`) without its
 classifier: a 3x3 convolution of stride 2, two reduction cells as stem, then three sections of N normal cells with a

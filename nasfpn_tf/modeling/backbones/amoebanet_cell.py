@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The cells of AmoebaNet-D: two feature maps in, one out, wired as a genotype says.
+"""Builds the cells of AmoebaNet-D: two feature maps in, one out, wired by a genotype.
 
 AmoebaNet is of arXiv 1802.01548 (fig. 1 and 4: the search space; the cells B, C and D are in its appendix). The
 genotypes here are those of the authors' code (tensorflow/tpu, models/official/amoeba_net, `model_specs.py`,

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The convolutions of AmoebaNet: activation, convolution without bias, batch norm."""
+"""Builds the convolutions of AmoebaNet: activation, convolution without bias, batch norm."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Backbones from `tf_keras.applications`, with their ImageNet weights, as Model Garden's backbone type 'applications'.
+"""Wraps `tf_keras.applications` and their ImageNet weights as Model Garden's backbone type 'applications'.
 
 | name | C2 | C3 | C4 | C5 (width) |
 |---|---|---|---|---|

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Padding of a backbone's strided layers that does not depend on the size of the image.
+"""Pads a backbone's strided layers independently of the image size.
 
 'same' pads a 7x7 convolution of stride 2 by 2 before and 3 after an image of even size; tensorflow/tpu
 (`conv2d_fixed_padding`) and PyTorch pad by 3 and 3. Weights trained with one compute something else with the other.

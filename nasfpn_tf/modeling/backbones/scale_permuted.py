@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""SpineNet with any architecture of its space as a backbone, registered with Model Garden as 'scale_permuted'.
+"""Implements SpineNet with any architecture of its space, registered with Model Garden as 'scale_permuted'.
 
 Blocks and resampling are Model Garden's (arXiv 1912.05027, sec. 3.2): a 1x1 convolution to `resample_alpha` of the
 width, then a 3x3 convolution of stride 2 and 3x3 max pools of stride 2 on the way down or nearest neighbors on the way

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Decoders; importing this package registers all of them with Model Garden."""
+"""Registers all decoders with Model Garden when imported."""
 
 from nasfpn_tf.modeling.decoders.feature_pyramid import build_feature_pyramid
 from nasfpn_tf.modeling.decoders.ssd import build_ssd_layers

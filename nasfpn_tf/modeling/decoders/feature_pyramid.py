@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The decoder `feature_pyramid` of Model Garden's decoder factory, for its RetinaNet and Mask R-CNN as well as ours."""
+"""Registers the decoder `feature_pyramid` with Model Garden, for its RetinaNet and Mask R-CNN as well as ours."""
 
 from collections.abc import Mapping
 

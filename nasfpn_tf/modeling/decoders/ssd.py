@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The decoder `ssd` of Model Garden's decoder factory: SSDLite's feature layers; it needs a head for each level."""
+"""Registers the decoder `ssd` with Model Garden: SSDLite's feature layers, which need a head for each level."""
 
 from collections.abc import Mapping
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Published checkpoints that can be imported, by name."""
+"""Lists published checkpoints that can be imported, by name."""
 
 import dataclasses
 from collections.abc import Mapping

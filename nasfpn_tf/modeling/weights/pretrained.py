@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The weights that a backbone starts from: those of a Keras file, those that come with the package, or none."""
+"""Finds the weights that a backbone starts from: those of a Keras file, those that come with the package, or none."""
 
 import importlib.resources
 import os

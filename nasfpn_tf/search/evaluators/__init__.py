@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Evaluators: the proxy task, shared weights, and the registry that a configuration's `evaluator` is looked up in."""
+"""Evaluates architectures: by the proxy task, or with shared weights."""
 
 from nasfpn_tf.search.evaluators.registry import NAMES, check, load, prepare
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Executors: worker processes of this machine, and tasks on a Ray cluster."""
+"""Executes trials: in worker processes of this machine, or as tasks on a Ray cluster."""
 
 from nasfpn_tf.search.executors.registry import build
 

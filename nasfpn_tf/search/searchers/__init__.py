@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Searchers: random search, regularized evolution, a learned predictor, and the controller trained by PPO."""
+"""Proposes architectures: random search, regularized evolution, a learned predictor, a controller trained by PPO."""
 
 from nasfpn_tf.search.searchers.evolution import RegularizedEvolution, mutate
 from nasfpn_tf.search.searchers.policy import PolicySearch

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Search spaces, one module each: a class of `SearchSpace` in a module here can be named in a configuration."""
+"""Finds search spaces: a subclass of `SearchSpace` in a module here can be named in a configuration."""
 
 from nasfpn_tf.search.spaces.registry import build, known
 

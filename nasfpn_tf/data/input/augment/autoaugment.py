@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""AutoAugment for detection (arXiv 1906.11172): the learned policies v0 to v3."""
+"""Implements AutoAugment for detection (arXiv 1906.11172): the learned policies v0 to v3."""
 
 import dataclasses
 from typing import ClassVar

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""One augmentation: an operation with a name and settings, and the table of those that there are.
+"""Defines an augmentation: an operation with a name and settings, and the table of all operations.
 
 A new operation is one module of this package: a frozen dataclass, its fields the settings, under `@register`.
 """
