@@ -19,6 +19,8 @@ import os
 import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+# XLA's programs run a few times here, so LLVM need not make them fast; what XLA itself does with them stays.
+os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true')
 
 import pytest
 
