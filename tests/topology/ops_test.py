@@ -26,7 +26,7 @@ def test_names_and_symbols_tell_operations_apart():
     values = [getattr(op, key) for op in topology.MERGE_OPS]
     assert all(values) and len(set(values)) == len(values), key
   assert all(len(op.symbol) == 1 and len(op.figure_symbol) <= 2 for op in topology.MERGE_OPS)
-  assert topology.OPS == ops.names() and topology.OPS[:2] == ('sum', 'global_pooling'), "the paper's two come first"
+  assert ops.names() == topology.OPS and topology.OPS[:2] == ('sum', 'global_pooling'), "the paper's two come first"
 
 
 def test_the_table_is_frozen():

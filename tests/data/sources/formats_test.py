@@ -66,7 +66,7 @@ def test_shared_categories_cannot_be_dropped(tmp_path):
 
 
 def test_an_unknown_format_is_an_error(tmp_path):
-  with pytest.raises(ValueError, match="one of coco, voc, yolo, got 'kitti'"):
+  with pytest.raises(ValueError, match=f"one of {', '.join(formats.FORMATS)}, got 'kitti'"):
     formats.read_dataset('kitti', 'x', tmp_path)
 
 
