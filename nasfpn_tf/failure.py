@@ -49,6 +49,7 @@ _REMEDIES = {
   errno.ENAMETOOLONG: 'Name a shorter one.',
   errno.EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
 }
+_SYSTEM = re.compile(r"""\[Errno (?P<number>\d+)\] (?P<reason>[^:]+): b?(?P<quote>['"])(?P<path>.+)(?P=quote)""")
 _OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
 
 
@@ -106,8 +107,9 @@ def message(error: BaseException) -> str:
   text = _OBJECT.sub(r'\1', _NODE.sub('', text))
   if isinstance(error, MemoryError):
     return f'not enough memory{f": {text}" if text else ""}; use a smaller input or batch, or close other programs.'
-  if isinstance(error, OSError) and error.filename and error.errno in _REMEDIES:
-    return f'{os.fsdecode(error.filename)}: {error.strerror}. {_REMEDIES[error.errno]}'
+  system = _SYSTEM.fullmatch(text) if isinstance(error, OSError) else None  # gin's copy of an error has its text alone.
+  if system and int(system['number']) in _REMEDIES:
+    return f'{system["path"]}: {system["reason"]}. {_REMEDIES[int(system["number"])]}'
   if isinstance(error, RecursionError):
     return f'a file or an option is nested too deeply ({text}).'
   return text or type(error).__name__

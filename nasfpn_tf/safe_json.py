@@ -16,6 +16,7 @@
 
 import json
 import os
+import re
 from typing import Any
 
 MAX_DEPTH = 64  # Whoever walks over a value may recurse.
@@ -50,6 +51,9 @@ def loads(text: str) -> Any:
   try:
     value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
   except json.JSONDecodeError as error:
+    # From Python 3.12 on the parser goes down thousands of levels and fails for another reason.
+    if _depth(text[: error.pos]) > MAX_DEPTH:
+      raise ValueError(_TOO_DEEP) from None
     raise ValueError(f'not JSON: {error}') from error
   except RecursionError:
     raise ValueError(_TOO_DEEP) from None
@@ -63,6 +67,17 @@ def loads(text: str) -> Any:
 
 
 _TOO_DEEP = f'nested deeper than {MAX_DEPTH} levels'
+
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def _depth(text: str) -> int:
+  """Returns how many lists and mappings are open at the end of the beginning of a JSON text."""
+  depth = 0
+  for token in _TOKEN.finditer(text):
+    depth += {'[': 1, '{': 1, ']': -1, '}': -1}.get(token[0], 0)
+  return depth
 
 
 def _children(value: dict[str, Any] | list[Any]) -> list[Any]:

@@ -70,6 +70,17 @@ def _raise(error):
       OSError(28, 'No space left', 'a.json'),
       'try: a.json: No space left. Make room, or write elsewhere, and run it again.',
     ),
+    (
+      PermissionError(
+        "[Errno 13] Permission denied: 'a/b.tfrecord'\n  In call to configurable 'Trainer' (<class 'x'>)"
+      ),
+      'try: a/b.tfrecord: Permission denied. Give this user the right to it, or name another place.',
+    ),
+    (
+      FileNotFoundError(2, 'No such file', "it's.json"),
+      "try: it's.json: No such file. Check the name.",
+    ),
+    (OSError(5, 'Input/output error', 'a.json'), "try: [Errno 5] Input/output error: 'a.json'"),
     (MemoryError(), 'try: not enough memory; use a smaller input or batch, or close other programs.'),
     (RecursionError('maximum'), 'try: a file or an option is nested too deeply (maximum).'),
     (failure.ExpectedError('one\ntwo'), 'try: one two'),

@@ -36,6 +36,8 @@ def test_plain_values(text):
     ('{"a": 1, "a": 2}', "key 'a' is given twice"),
     ('[' * 70 + ']' * 70, 'nested deeper than 64'),
     ('[' * 100_000, 'nested deeper than 64'),
+    ('[{"[": ' * 40, 'nested deeper than 64'),
+    ('[{"[[": "[\\"["}, ' * 40, 'not JSON'),
     ('{"a":' * 100_000, 'nested deeper than 64'),
     ('1' * 5000, 'not JSON|digits'),
   ],

@@ -26,7 +26,7 @@ import tensorflow as tf
 from absl import logging
 from official.core import config_definitions as cfg
 
-from nasfpn_tf import processor
+from nasfpn_tf import failure, processor
 from nasfpn_tf.training import checkpoints, contact_sheet
 
 FILE = 'run.json'
@@ -106,4 +106,4 @@ def draw_training_images(model_dir: str, params: cfg.ExperimentConfig) -> None:
     contact_sheet.write_contact_sheet(partial, params.task.train_data, params.task.model)
     os.replace(partial, path)
   except (ValueError, OSError, tf.errors.OpError) as error:  # What is wrong with the data, training will say.
-    logging.warning('%s could not be drawn: %s', path, str(error).splitlines()[0])
+    logging.warning('%s could not be drawn: %s', path, failure.message(error))

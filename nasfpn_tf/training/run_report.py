@@ -22,6 +22,7 @@ import tensorflow as tf
 from absl import logging
 from official.core import config_definitions as cfg
 
+from nasfpn_tf import failure
 from nasfpn_tf.data.input import decode
 from nasfpn_tf.data.records import framing
 from nasfpn_tf.data.records.manifest import match_shards
@@ -49,7 +50,7 @@ def write(model_dir: str, params: cfg.ExperimentConfig, evaluator: CocoEvaluator
     checkpoints.write_json(os.path.join(model_dir, DETAILS), found.to_json())
     checkpoints.write_text(os.path.join(model_dir, REPORT), run_page.render(_report(model_dir, params, found)))
   except (ValueError, OSError, KeyError, tf.errors.OpError) as error:
-    logging.warning('%s could not be written: %s', os.path.join(model_dir, REPORT), str(error).splitlines()[:1])
+    logging.warning('%s could not be written: %s', os.path.join(model_dir, REPORT), failure.message(error))
 
 
 def _report(model_dir: str, params: cfg.ExperimentConfig, found: diagnosis.Diagnosis) -> run_page.RunReport:
