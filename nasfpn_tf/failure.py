@@ -34,22 +34,26 @@ _NO_ROOM = 'Make room, or write elsewhere, and run it again.'
 _NO_RIGHT = 'Give this user the right to it, or name another place.'
 _OTHER_KIND = 'Something else has this name: name another one, or move it away.'
 _REMEDIES = {
-  errno.ENOSPC: _NO_ROOM,
-  errno.EDQUOT: _NO_ROOM,
-  errno.EFBIG: _NO_ROOM,
-  errno.EACCES: _NO_RIGHT,
-  errno.EPERM: _NO_RIGHT,
-  errno.EROFS: _NO_RIGHT,
-  errno.ENOENT: 'Check the name.',
-  errno.ENOTDIR: _OTHER_KIND,
-  errno.EISDIR: _OTHER_KIND,
-  errno.EEXIST: _OTHER_KIND,
-  errno.ENOTEMPTY: _OTHER_KIND,
-  errno.ELOOP: 'A link leads back to itself: name the file itself.',
-  errno.ENAMETOOLONG: 'Name a shorter one.',
-  errno.EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
+  os.strerror(number): remedy
+  for number, remedy in {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EFBIG: _NO_ROOM,
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+    errno.EROFS: _NO_RIGHT,
+    errno.ENOENT: 'Check the name.',
+    errno.ENOTDIR: _OTHER_KIND,
+    errno.EISDIR: _OTHER_KIND,
+    errno.EEXIST: _OTHER_KIND,
+    errno.ENOTEMPTY: _OTHER_KIND,
+    errno.ELOOP: 'A link leads back to itself: name the file itself.',
+    errno.ENAMETOOLONG: 'Name a shorter one.',
+    errno.EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
+  }.items()
 }
-_SYSTEM = re.compile(r"""\[Errno (?P<number>\d+)\] (?P<reason>[^:]+): b?(?P<quote>['"])(?P<path>.+)(?P=quote)""")
+_SYSTEM = re.compile(r"""\[Errno \d+\] (?P<reason>[^:]+): b?(?P<quote>['"])(?P<path>.+)(?P=quote)""")
+_TENSORFLOW = re.compile(r'(?P<path>/.*?)(: Failed to [^;:]*)?; (?P<reason>[^;]+)')
 _OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
 
 
@@ -107,9 +111,10 @@ def message(error: BaseException) -> str:
   text = _OBJECT.sub(r'\1', _NODE.sub('', text))
   if isinstance(error, MemoryError):
     return f'not enough memory{f": {text}" if text else ""}; use a smaller input or batch, or close other programs.'
-  system = _SYSTEM.fullmatch(text) if isinstance(error, OSError) else None  # gin's copy of an error has its text alone.
-  if system and int(system['number']) in _REMEDIES:
-    return f'{system["path"]}: {system["reason"]}. {_REMEDIES[int(system["number"])]}'
+  pattern = _TENSORFLOW if _is_tensorflow(error) else _SYSTEM if isinstance(error, OSError) else None
+  system = pattern.fullmatch(text) if pattern else None  # By its text: gin copies errors without what is in them.
+  if system and system['reason'] in _REMEDIES:
+    return f'{system["path"]}: {system["reason"]}. {_REMEDIES[system["reason"]]}'
   if isinstance(error, RecursionError):
     return f'a file or an option is nested too deeply ({text}).'
   return text or type(error).__name__

@@ -57,7 +57,7 @@ def _raise(error):
   'error, line',
   [
     (ValueError('c.yaml: no number'), 'try: c.yaml: no number'),
-    (FileNotFoundError(2, 'No such file', 'a.json'), 'try: a.json: No such file. Check the name.'),
+    (FileNotFoundError(2, 'No such file or directory', 'a'), 'try: a: No such file or directory. Check the name.'),
     (
       PermissionError(13, 'Permission denied', 'a.json'),
       'try: a.json: Permission denied. Give this user the right to it, or name another place.',
@@ -67,8 +67,8 @@ def _raise(error):
       'try: a/b.json: Not a directory. Something else has this name: name another one, or move it away.',
     ),
     (
-      OSError(28, 'No space left', 'a.json'),
-      'try: a.json: No space left. Make room, or write elsewhere, and run it again.',
+      OSError(28, 'No space left on device', 'a.json'),
+      'try: a.json: No space left on device. Make room, or write elsewhere, and run it again.',
     ),
     (
       PermissionError(
@@ -77,14 +77,18 @@ def _raise(error):
       'try: a/b.tfrecord: Permission denied. Give this user the right to it, or name another place.',
     ),
     (
-      FileNotFoundError(2, 'No such file', "it's.json"),
-      "try: it's.json: No such file. Check the name.",
+      FileNotFoundError(2, 'No such file or directory', "it's.json"),
+      "try: it's.json: No such file or directory. Check the name.",
     ),
     (OSError(5, 'Input/output error', 'a.json'), "try: [Errno 5] Input/output error: 'a.json'"),
     (MemoryError(), 'try: not enough memory; use a smaller input or batch, or close other programs.'),
     (RecursionError('maximum'), 'try: a file or an option is nested too deeply (maximum).'),
     (failure.ExpectedError('one\ntwo'), 'try: one two'),
     (tf.errors.DataLossError(None, None, 'a.tfrecord: cut [[{{node x}}]]'), 'try: a.tfrecord: cut [[x]]'),
+    (
+      tf.errors.PermissionDeniedError(None, None, '/a b/run; Permission denied'),
+      'try: /a b/run: Permission denied. Give this user the right to it, or name another place.',
+    ),
     (
       tf.errors.InvalidArgumentError(None, None, '{{function_node __wrapped__DecodeJpeg_device_}} a.jpg is broken'),
       'try: a.jpg is broken',

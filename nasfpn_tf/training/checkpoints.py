@@ -79,7 +79,10 @@ def newest_intact(directory: str) -> str | None:
       return path
     logging.warning('%s is damaged (%s); trying the one before.', path, problem)
   if paths:
-    raise ValueError(f'None of the {len(paths)} checkpoints in {directory} is whole; start again in another model_dir.')
+    raise ValueError(
+      f'None of the {len(paths)} checkpoints in {directory} is whole, {paths[-1]} the last ({problem}): copy them again,'
+      ' or train again in another model_dir.'
+    )
   return None
 
 

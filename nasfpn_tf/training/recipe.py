@@ -89,9 +89,15 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num
   if main is not None:
     notes += _set_num_classes(task.model, main)
   elif not task.model.num_classes:
+    prefixes = (
+      manifest_lib.prefixes_of(pattern)[0]
+      for data in used.values()
+      for pattern in manifest_lib.split_patterns(data.input_path)
+    )
+    missing = next((f'{prefix}{manifest_lib.SUFFIX}' for prefix in prefixes), 'a manifest beside the records')
     raise ValueError(
-      'task.model.num_classes is 0 and there is no manifest beside the records to read it from: write the records with '
-      'create_tfrecord.py, or set task.model.num_classes (background counts: one kind of object is 2).'
+      f'task.model.num_classes is 0 and there is no {missing} to read it from: write the records with'
+      ' create_tfrecord.py, or set task.model.num_classes (background counts: one kind of object is 2).'
     )
   if task.model.decoder.type == 'feature_pyramid':
     pyramid = task.model.decoder.feature_pyramid

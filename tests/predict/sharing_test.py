@@ -43,11 +43,22 @@ def images(forms):
 def test_threads_get_the_boxes_of_their_own_images(forms, images, name):
   path = {'saved_model': forms.saved_model, 'checkpoint': forms.model_dir}.get(name) or forms.tflite(name)
   predictor = predict.load_predictor(path)
+  _compare(predictor, images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['float', 'raw'])
+def test_two_thousand_images(forms, images, name):
+  predictor = predict.load_predictor(forms.tflite(name))
+  _compare(predictor, [np.roll(image, 7 * number, axis=1) for number in range(9) for image in images][:2000])
+
+
+def _compare(predictor, images):
   # First in threads: the first call of a format may be another than the following ones.
   with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
     together = list(pool.map(predictor, images))
   alone = [predictor(image) for image in images]
-  assert sum(len(found.scores) for found in alone) > _IMAGES
+  assert sum(len(found.scores) for found in alone) > len(images)
   for expected, found in zip(alone, together, strict=True):
     assert found.names == expected.names
     np.testing.assert_allclose(found.boxes, expected.boxes, rtol=0, atol=1e-3)

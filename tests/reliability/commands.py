@@ -110,7 +110,9 @@ CALLS = (
     ('train.py', '--config_file={d}/tiny.yaml', '--model_dir={d}/out/run', '--params_override=trainer.train_steps=2'),
     ('tiny.yaml', 'set-00000-of-00002.tfrecord', 'set.manifest.json', 'set.annotations.json'),
     {'out/run': 'directory'},
-    frozenset({('set.manifest.json', 'missing'), ('set.annotations.json', 'missing')}),
+    frozenset(
+      {('set.manifest.json', 'missing'), ('set.annotations.json', 'missing'), ('set.annotations.json', 'a directory')}
+    ),
   ),
   Command(
     (
@@ -131,7 +133,9 @@ CALLS = (
     ('evaluate.py', '--model={d}/model.tflite', '--input_path={d}/set', '--output_dir={d}/out/evaluation'),
     ('model.tflite', 'model.json', 'set-00000-of-00002.tfrecord', 'set.manifest.json', 'set.annotations.json'),
     {'out/evaluation': 'directory'},
-    frozenset({('set.manifest.json', 'missing'), ('set.annotations.json', 'missing')}),
+    frozenset(
+      {('set.manifest.json', 'missing'), ('set.annotations.json', 'missing'), ('set.annotations.json', 'a directory')}
+    ),
   ),
   Command(
     (
@@ -170,7 +174,7 @@ CALLS = (
       'images.txt',
     ),
     {},
-    frozenset({('run/labels.json', 'missing'), ('run/best', 'missing'), ('run/best', 'empty')}),
+    frozenset({('run/labels.json', 'missing'), ('run/best', 'missing'), ('run/best', 'empty'), ('images.txt', 'cut')}),
   ),
   Command(
     (

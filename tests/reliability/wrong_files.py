@@ -130,7 +130,8 @@ def try_command(command: commands.Command, good: pathlib.Path, seconds: float) -
     last = (text.strip().splitlines() or [''])[-1]
     if harmed:
       found = fault(command, path, harm, code, text)
-      changed = [name for name in before if after.get(name) != before[name] and not name.startswith('run/')]
+      kept = before if code else {}  # A run that succeeds adds to what it is given.
+      changed = [name for name in kept if after.get(name) != kept[name] and not name.startswith('run/')]
       found = found or (f'changed {changed}' if changed else None)
     else:
       found = None if code == 0 else f'exit code {code}: {text[-1500:]}'
