@@ -70,6 +70,11 @@ nasfpn_install() (
   trap 'exit 130' INT TERM HUP
   nasfpn_is_ready "$1" && exit 0 # The run that was waited for made it.
 
+  if [ -L "$venv" ]; then # --clear would empty the directory that it leads to.
+    nasfpn_say "$venv is a link to a directory without the packages of requirements_lock.txt, which is left as it is:" \
+      "remove the link, and run this again."
+    exit 1
+  fi
   python="$(nasfpn_find_python)" || exit 1
   free_kb="$(df -Pk "$NASFPN_ROOT" | awk 'NR == 2 {print $4}')"
   if [ "${free_kb:-0}" -lt "${NASFPN_NEEDED_KB:-5000000}" ]; then

@@ -80,8 +80,8 @@ def newest_intact(directory: str) -> str | None:
     logging.warning('%s is damaged (%s); trying the one before.', path, problem)
   if paths:
     raise ValueError(
-      f'None of the {len(paths)} checkpoints in {directory} is whole, {paths[-1]} the last ({problem}): copy them again,'
-      ' or train again in another model_dir.'
+      f'None of the {len(paths)} checkpoints in {directory} is whole, {paths[-1]} the last ({problem}): copy them'
+      ' again, or train again in another model_dir.'
     )
   return None
 

@@ -197,6 +197,16 @@ def test_a_python_without_venv_is_explained(project):
   assert code == 1 and 'no venv module' in error
 
 
+def test_what_a_link_leads_to_is_left_as_it_is(project, tmp_path):
+  project.python()
+  (tmp_path / 'other').mkdir()
+  (tmp_path / 'other' / 'kept').write_text('x')
+  (project.root / '.venv').symlink_to(tmp_path / 'other')
+  code, _, error = project.run()
+  assert code != 0 and '.venv is a link' in error and 'remove the link' in error
+  assert [path.name for path in (tmp_path / 'other').iterdir()] == ['kept'] and not project.num_installs
+
+
 def test_a_full_disk_is_explained_before_anything_is_made(project):
   project.python()
   code, _, error = project.run(NASFPN_NEEDED_KB=str(10**15))
