@@ -28,9 +28,10 @@ FLAGS = flags.FLAGS
 flags.DEFINE_enum(
   'from',
   None,
-  ['tpu', 'model_garden', 'mmdet'],
+  ['tpu', 'model_garden', 'mmdet', 'object_detection_api', 'automl'],
   'Whose checkpoint it is: tpu is tensorflow/tpu, models/official/detection; model_garden is official/vision; mmdet is'
-  ' mmdetection.',
+  ' mmdetection; object_detection_api is tensorflow/models, research/object_detection; automl is google/automl,'
+  ' efficientdet.',
 )
 flags.DEFINE_string('checkpoint', None, 'The published checkpoint: its prefix, or the directory with it.')
 flags.DEFINE_string('url', None, 'A name in the table of docs/weights.md, or the address of a .tar, .tar.gz or .pth.')

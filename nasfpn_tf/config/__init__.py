@@ -34,6 +34,7 @@ _LAZY = {
   'RetinaNetHead': 'nasfpn_tf.config.model',
   'SSD': 'nasfpn_tf.config.model',
   'ScalePermuted': 'nasfpn_tf.config.model',
+  'SmoothedFPN': 'nasfpn_tf.config.model',
   'TrainerConfig': 'nasfpn_tf.config.task',
   'add_backbone': 'nasfpn_tf.config.model',
   'aligned_level': 'nasfpn_tf.config.model',

@@ -36,6 +36,8 @@ class FeaturePyramid(hyperparams.Config):
     project_each_edge: whether every use of a backbone feature has its own projection, as in EfficientDet.
     coarse_convs: whether a level that the backbone lacks is pooled from a 1x1 convolution of the level before it, as in
       mmdetection, and not from that level itself.
+    overlapping_pools: whether pooling to a coarser level takes windows one cell larger than their stride, 3x3 of stride
+      2, as in EfficientDet.
     residual: whether each pyramid adds its inputs to its outputs and starts as the identity, so that a deeper stack
       does not start worse than a shallow one; not in the paper (docs/training.md, residual stacks).
     dropblock_keep_prob: DropBlock's keep probability after each cell's batch norm; 1.0 disables it.
@@ -52,6 +54,7 @@ class FeaturePyramid(hyperparams.Config):
   use_separable_conv: bool = False
   project_each_edge: bool = False
   coarse_convs: bool = False
+  overlapping_pools: bool = False
   residual: bool = False
   dropblock_keep_prob: float = 1.0
   dropblock_size: int = 3
@@ -71,11 +74,25 @@ class SSD(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class SmoothedFPN(hyperparams.Config):
+  """FPN and FPNLite of the Object Detection API: each sum passes its 3x3 convolution before it is handed down.
+
+  Attributes:
+    num_filters: number of channels of every feature.
+    use_separable_conv: whether the 3x3 convolutions are separable, as in FPNLite.
+  """
+
+  num_filters: int = 128
+  use_separable_conv: bool = True
+
+
+@dataclasses.dataclass
 class Decoder(decoders.Decoder):
-  """Model Garden's decoders, `feature_pyramid` and `ssd`."""
+  """Model Garden's decoders, `feature_pyramid`, `smoothed_fpn` and `ssd`."""
 
   type: str | None = 'feature_pyramid'
   feature_pyramid: FeaturePyramid = dataclasses.field(default_factory=FeaturePyramid)
+  smoothed_fpn: SmoothedFPN = dataclasses.field(default_factory=SmoothedFPN)
   ssd: SSD = dataclasses.field(default_factory=SSD)
 
 
@@ -114,6 +131,8 @@ class Applications(hyperparams.Config):
     weights: 'imagenet' (downloaded by tf_keras), the path of a Keras weight file without the top, 'blood_cells' (those
       of the detector of that name, which come with the package, for mobilenet_v2), or 'none'.
     norm_momentum: momentum of the backbone's batch norms; 0 keeps the library's (0.99 or 0.999).
+    last_filters: channels of MobileNetV2's last convolution, 1280 in the published ones, after which C5 is read as in
+      the Object Detection API's FPNLite; 0 reads it before that convolution.
     expanded: whether to use the features that the SSD family reads from MobileNetV2: the expanded ones inside the block
       that leaves a level, and C5 after the last convolution.
     frozen_level: level up to whose feature the layers stay as loaded, as is usual in fine-tuning on few images (2: the
@@ -123,6 +142,7 @@ class Applications(hyperparams.Config):
   name: str = 'mobilenet_v2'
   alpha: float = 1.0
   weights: str = 'none'
+  last_filters: int = 0
   expanded: bool = False
   norm_momentum: float = 0.0
   frozen_level: int = 0
@@ -213,9 +233,15 @@ def add_backbone(name: str, settings: type[hyperparams.Config]) -> None:
 
 @dataclasses.dataclass
 class RetinaNetHead(retinanet.RetinaNetHead):
-  """Model Garden's head; `num_filters` 0 takes the channels of the pyramid, as the published NAS-FPN models do."""
+  """Model Garden's head.
+
+  Attributes:
+    num_filters: width of the towers; 0 takes that of the pyramid, as the published NAS-FPN models do.
+    share_towers: whether one tower serves classes and boxes, as in the Object Detection API's FPNLite.
+  """
 
   num_filters: int = 0
+  share_towers: bool = False
 
 
 @dataclasses.dataclass
@@ -266,7 +292,7 @@ class Detector(retinanet.RetinaNet):
 def aligned_level(model: Detector) -> int:
   """Returns the level whose stride must divide the sides of the input.
 
-  A pyramid that merges levels needs each level to be half the size of the one before. SSD's layers merge nothing: after
-  the backbone a level may be half of an odd size, rounded up.
+  A pyramid that merges levels needs each level to be half the size of the one before. SSD and the FPN of the Object
+  Detection API merge nothing behind the backbone: there a level may be half of an odd size, rounded up.
   """
-  return min(model.max_level, 5) if model.decoder.type == 'ssd' else model.max_level
+  return min(model.max_level, 5) if model.decoder.type in ('smoothed_fpn', 'ssd') else model.max_level

@@ -31,7 +31,7 @@ class EdgeProjection(InputProjection):
   """As `InputProjection`, but every cell that reads a backbone feature reads it through a 1x1 convolution of its own.
 
   The first level that the backbone lacks has a convolution of its own too, on the backbone's coarsest feature before
-  the max pooling (google/automl efficientdet, `fpn_configs` and `resample_feature_map`; the pooling there is 3x3).
+  the max pooling (google/automl efficientdet, `fpn_configs` and `resample_feature_map`).
   """
 
   def __init__(
@@ -89,7 +89,7 @@ class EdgeProjection(InputProjection):
     for level in range(int(given[-1]) + 1, self._max_level + 1):
       if str(level) in self.convs:
         coarsest = self.convs[str(level)](coarsest, training=training)
-      coarsest = downsample(coarsest, 2)
+      coarsest = downsample(coarsest, 2, self._overlapping_pools)
       projected.append(coarsest)
     return projected
 

@@ -163,6 +163,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
     coarse_convs: bool = False,
     recompute_gradients: bool = False,
     residual: bool = False,
+    overlapping_pools: bool = False,
     backbone_max_level: int | None = None,
     **kwargs,
   ):
@@ -182,6 +183,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       residual: each pyramid adds its inputs to its outputs, level by level, and begins as the identity, so that a stack
         of any depth begins as its projection; no parameter more. Not in the paper, see docs/reproduction.md. With
         `project_each_edge` the first pyramid, whose inputs are not one feature a level, is as published.
+      overlapping_pools: pool over windows one cell larger than their stride (3x3 of stride 2), as EfficientDet.
       backbone_max_level: coarsest level that is read from the backbone; None: every level that it gives.
       **kwargs: activation (before each 3x3 convolution), use_sync_bn, norm_momentum, norm_epsilon and
         kernel_regularizer, see `ConvOptions`; and those of the Keras layer (name, dtype).
@@ -207,6 +209,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       'dropblock_keep_prob': dropblock_keep_prob,
       'dropblock_size': dropblock_size,
       'dropblock_ramp_steps': dropblock_ramp_steps,
+      'overlapping_pools': overlapping_pools,
     }
     self._project_each_edge = project_each_edge
     self._coarse_convs = coarse_convs
@@ -219,6 +222,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
       {'use_separable_conv': use_separable_conv, **options.to_dict(but=['activation'])},
       backbone_max_level=backbone_max_level,
       coarse_convs=coarse_convs,
+      overlapping_pools=overlapping_pools,
       dtype=self.dtype_policy,
       name='projection',
     )

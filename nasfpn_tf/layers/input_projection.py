@@ -42,6 +42,7 @@ class InputProjection(tf_keras.layers.Layer):
     conv_options: Mapping[str, Any],
     backbone_max_level: int | None = None,
     coarse_convs: bool = False,
+    overlapping_pools: bool = False,
     **kwargs,
   ):
     """Keeps the settings.
@@ -53,6 +54,7 @@ class InputProjection(tf_keras.layers.Layer):
       conv_options: further arguments of `ConvBatchNorm`.
       backbone_max_level: coarsest level that is read from the backbone; None: every level that is given.
       coarse_convs: a convolution before each pooling to a level that the backbone lacks.
+      overlapping_pools: pool 3x3 instead of 2x2.
       **kwargs: of the Keras layer (name, dtype).
     """
     super().__init__(**kwargs)
@@ -62,6 +64,7 @@ class InputProjection(tf_keras.layers.Layer):
     self._conv_options = dict(conv_options)
     self._backbone_max_level = backbone_max_level
     self._coarse_convs = coarse_convs
+    self._overlapping_pools = overlapping_pools
     self.convs: dict[str, blocks.ConvBatchNorm] = {}
 
   def build(self, input_shape: Mapping[str, tf.TensorShape]) -> None:
@@ -102,7 +105,7 @@ class InputProjection(tf_keras.layers.Layer):
       feature = projected[-1]
       if self._coarse_convs:
         feature = self.convs[str(level)](feature, training=training)
-      projected.append(downsample(feature, 2))
+      projected.append(downsample(feature, 2, self._overlapping_pools))
     return projected
 
   def get_config(self) -> dict[str, Any]:
@@ -114,6 +117,7 @@ class InputProjection(tf_keras.layers.Layer):
       'conv_options': self._conv_options,
       'backbone_max_level': self._backbone_max_level,
       'coarse_convs': self._coarse_convs,
+      'overlapping_pools': self._overlapping_pools,
     }
 
   def given_levels(self, features: Mapping[str, Any]) -> list[str]:

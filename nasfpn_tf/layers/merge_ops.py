@@ -33,6 +33,7 @@ class MergeInputs:
     level: level of the result.
     weights: learned scalars, as many as the operation has in all, those of the first input first; None if it has none.
     rounded: to be applied to a product before it is added: gives it as an int8 runtime stores it.
+    overlap: whether pooling takes windows one cell larger than their stride.
   """
 
   features: tuple[tf.Tensor, ...]
@@ -40,10 +41,15 @@ class MergeInputs:
   level: int
   weights: tf.Tensor | None = None
   rounded: Callable[[tf.Tensor], tf.Tensor] = lambda value: value
+  overlap: bool = False
 
   def resampled(self) -> list[tf.Tensor]:
     """Brings every input to the level of the result."""
-    return [resample(f, level, self.level) for f, level in zip(self.features, self.levels, strict=True)]
+    return [self.resample(f, level) for f, level in zip(self.features, self.levels, strict=True)]
+
+  def resample(self, feature: tf.Tensor, level: int) -> tf.Tensor:
+    """Brings a feature of `level` to the level of the result."""
+    return resample(feature, level, self.level, self.overlap)
 
 
 MergeFunction = Callable[[MergeInputs], tf.Tensor]
@@ -117,9 +123,9 @@ def add_weighted(inputs: MergeInputs) -> tf.Tensor:
   for feature, level, weight in zip(inputs.features, inputs.levels, weights, strict=True):
     # Multiplied where the map is smaller.
     if level > inputs.level:
-      scaled.append(resample(feature * weight, level, inputs.level))
+      scaled.append(inputs.resample(feature * weight, level))
     else:
-      scaled.append(resample(feature, level, inputs.level) * weight)
+      scaled.append(inputs.resample(feature, level) * weight)
   return _added(scaled)
 
 

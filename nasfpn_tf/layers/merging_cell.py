@@ -57,6 +57,7 @@ class MergingCell(tf_keras.layers.Layer):
     dropblock_size: int = 3,
     dropblock_ramp_steps: int = 0,
     residual: bool = False,
+    overlapping_pools: bool = False,
     **kwargs,
   ):
     """Creates the cell's layers.
@@ -72,6 +73,7 @@ class MergingCell(tf_keras.layers.Layer):
       dropblock_size: side of the dropped blocks, in cells of the feature map.
       dropblock_ramp_steps: see `DropBlock2D`.
       residual: add the last of the given features, which is of the cell's own level, to the output.
+      overlapping_pools: pool an input of a finer level over windows one cell larger than their stride.
       **kwargs: activation (before the convolution), use_sync_bn, norm_momentum, norm_epsilon and kernel_regularizer,
         see `ConvOptions`; and those of the Keras layer (name, dtype).
 
@@ -96,6 +98,7 @@ class MergingCell(tf_keras.layers.Layer):
       'dropblock_size': dropblock_size,
       'dropblock_ramp_steps': dropblock_ramp_steps,
       'residual': residual,
+      'overlapping_pools': overlapping_pools,
     }
     self._level = level
     self._input_levels = tuple(input_levels)
@@ -166,5 +169,12 @@ class MergingCell(tf_keras.layers.Layer):
   def _merge(self, features: Sequence[tf.Tensor]) -> tf.Tensor:
     rounded = functools.partial(self._rounded, 'product')
     return self._merge_function(
-      merge_ops.MergeInputs(tuple(features), self._input_levels, self._level, self.fusion_weights, rounded)
+      merge_ops.MergeInputs(
+        tuple(features),
+        self._input_levels,
+        self._level,
+        self.fusion_weights,
+        rounded,
+        self._config['overlapping_pools'],
+      )
     )

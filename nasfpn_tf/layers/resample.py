@@ -17,27 +17,28 @@
 import tensorflow as tf
 
 
-def resample(feature: tf.Tensor, from_level: int, to_level: int) -> tf.Tensor:
+def resample(feature: tf.Tensor, from_level: int, to_level: int, overlap: bool = False) -> tf.Tensor:
   """Brings a feature from stride 2**from_level to stride 2**to_level (arXiv 1904.07392, sec. 3.1.2).
 
   Args:
     feature: [batch, height, width, channels] at `from_level`; height and width static when it is upsampled.
     from_level: level of `feature`.
     to_level: level wanted; coarser is max pooling, finer is nearest-neighbor upsampling.
+    overlap: see `downsample`.
 
   Returns:
     [batch, height * 2**(from_level - to_level), width * 2**(from_level - to_level), channels].
   """
   if to_level > from_level:
-    return downsample(feature, 2 ** (to_level - from_level))
+    return downsample(feature, 2 ** (to_level - from_level), overlap)
   if to_level < from_level:
     return upsample(feature, 2 ** (from_level - to_level))
   return feature
 
 
-def downsample(feature: tf.Tensor, factor: int) -> tf.Tensor:
-  """Downsamples by max pooling with kernel and stride `factor`."""
-  return tf.nn.max_pool2d(feature, factor, factor, 'SAME')
+def downsample(feature: tf.Tensor, factor: int, overlap: bool = False) -> tf.Tensor:
+  """Downsamples by max pooling with kernel and stride `factor`; with `overlap` the kernel is one cell larger."""
+  return tf.nn.max_pool2d(feature, factor + overlap, factor, 'SAME')
 
 
 def upsample(feature: tf.Tensor, factor: int) -> tf.Tensor:

@@ -24,7 +24,7 @@ from official.vision.modeling.decoders import factory as decoder_factory
 from official.vision.modeling.layers import detection_generator as mg_detection_generator
 
 from nasfpn_tf import config
-from nasfpn_tf.modeling import anytime, postprocess, recompute, validation
+from nasfpn_tf.modeling import anytime, postprocess, recompute, shared_tower, validation
 from nasfpn_tf.modeling.backbones import explicit_padding
 from nasfpn_tf.modeling.decoders import ssd
 
@@ -74,14 +74,18 @@ def build_detector(
   if pyramid is None:
     # The factory builds a head only behind a decoder.
     parts.head({level: tf_keras.Input(shape[1:]) for level, shape in backbone.output_specs.items()})
+  head = parts.head
+  if model_config.head.share_towers:
+    head = shared_tower.SharedTowerHead(**head.get_config(), name=head.name)
+    head({level: tf_keras.Input(shape[1:]) for level, shape in pyramid.output_specs.items()})
   kind, exits = retinanet_model.RetinaNetModel, {}
   if model_config.anytime.enabled:
     kind = anytime.AnytimeRetinaNet
-    exits = {'early_heads': anytime.build_early_heads(parts.head, pyramid, model_config.anytime.share_heads)}
+    exits = {'early_heads': anytime.build_early_heads(head, pyramid, model_config.anytime.share_heads)}
   model = kind(
     backbone,
     pyramid,
-    parts.head,
+    head,
     build_detection_generator(model_config),
     min_level=model_config.min_level,
     max_level=model_config.max_level,
@@ -93,8 +97,8 @@ def build_detector(
   if model_config.recompute_backbone:
     recompute.recompute_blocks(backbone)
   if model_config.recompute_head:
-    for head in getattr(model, 'heads', [parts.head]):
-      recompute.recompute_towers(head)
+    for each in getattr(model, 'heads', [head]):
+      recompute.recompute_towers(each)
   model.built = True  # Every part of it has been called.
   return model
 

@@ -33,7 +33,7 @@ from nasfpn_tf import config
 from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import anytime, postprocess
 from nasfpn_tf.modeling.backbones import explicit_padding, registry
-from nasfpn_tf.modeling.decoders import feature_pyramid, ssd
+from nasfpn_tf.modeling.decoders import feature_pyramid, smoothed_fpn, ssd
 
 # Model Garden's backbones of which there are several.
 _MODEL_IDS = {
@@ -164,6 +164,13 @@ def _check_head(model_config: config.Detector) -> None:
   if model_config.decoder.type == ssd.NAME and model_config.head.share_level_convs:
     raise ValueError(
       "model.head.share_level_convs is true, but with decoder 'ssd' every level has another width: set it to false."
+    )
+  if model_config.head.share_towers and (
+    model_config.decoder.type != smoothed_fpn.NAME or model_config.head.attribute_heads
+  ):
+    raise ValueError(
+      f'model.head.share_towers needs model.decoder.type {smoothed_fpn.NAME!r}, not {model_config.decoder.type!r}, and'
+      ' no attribute_heads.'
     )
 
 

@@ -29,9 +29,11 @@ class Contents:
   Attributes:
     settings: `task.model` of the detector, as far as the checkpoint and what lies beside it tell.
     fill: sets the weights of a detector that is built with them, all or, with a ValueError, none.
+    keep_aspect_ratio: whether images were fitted into the input, or stretched to it.
     items: parts that it has, keys of `checkpoint_items`; None: all.
   """
 
   settings: dict[str, Any]
   fill: Callable[[retinanet_model.RetinaNetModel], LoadReport]
+  keep_aspect_ratio: bool = True
   items: tuple[str, ...] | None = None

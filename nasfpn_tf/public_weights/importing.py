@@ -25,7 +25,7 @@ from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.modeling.weights import cache, known
 from nasfpn_tf.modeling.weights.load_report import LoadReport
-from nasfpn_tf.public_weights import coco, download, mmdet, model_garden, tpu
+from nasfpn_tf.public_weights import automl, coco, download, mmdet, model_garden, object_detection_api, tpu
 from nasfpn_tf.public_weights.contents import Contents
 from nasfpn_tf.training import artifacts, checkpoints
 from nasfpn_tf.training import params as params_lib
@@ -54,6 +54,10 @@ FRAMEWORKS = {
     'https://github.com/tensorflow/models/tree/master/official/vision', model_garden.open_checkpoint
   ),
   'mmdet': Framework('https://github.com/open-mmlab/mmdetection/tree/main/configs/nas_fpn', mmdet.open_checkpoint),
+  'object_detection_api': Framework(
+    'https://github.com/tensorflow/models/tree/master/research/object_detection', object_detection_api.open_checkpoint
+  ),
+  'automl': Framework('https://github.com/google/automl/tree/master/efficientdet', automl.open_checkpoint),
 }
 
 
@@ -88,7 +92,9 @@ def import_checkpoint(
   source = FRAMEWORKS[framework]
   contents = source.open_checkpoint(checkpoint, known_model)
   settings = {'input_size': [*input_size, 3], **contents.settings}
-  params = params_lib.load_params('nasfpn_retinanet', params_override={'task': {'model': settings}})
+  parser = {'parser': {'keep_aspect_ratio': contents.keep_aspect_ratio}}
+  task = {'model': settings, 'train_data': parser, 'validation_data': parser}
+  params = params_lib.load_params('nasfpn_retinanet', params_override={'task': task})
   model = detector.build_detector(params.task.model)
   report = contents.fill(model)
 

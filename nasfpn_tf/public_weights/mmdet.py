@@ -87,7 +87,7 @@ def open_checkpoint(path: str, known_model: Mapping[str, Any] | None = None) -> 
 def model_settings(state: Mapping[str, np.ndarray], source: str) -> dict[str, Any]:
   """Reads `task.model` off the shapes of a state_dict, as `tpu.model_settings`."""
   missing = [name for name in _NEEDED if name not in state]
-  blocks = [_count(state, rf'backbone\.layer{group}\.(\d+)\.conv3\.weight') for group in range(1, 5)]
+  blocks = [name_map.count(state, rf'backbone\.layer{group}\.(\d+)\.conv3\.weight') for group in range(1, 5)]
   depths = [depth for depth, groups in resnet.RESNET_SPECS.items() if depth >= 50 and [g[2] for g in groups] == blocks]
   if missing or not depths:
     raise ValueError(
@@ -111,14 +111,14 @@ def model_settings(state: Mapping[str, np.ndarray], source: str) -> dict[str, An
       'type': 'feature_pyramid',
       'feature_pyramid': {
         'topology': _topology().to_json(),
-        'num_repeats': _count(state, r'neck\.fpn_stages\.(\d+)\.'),
+        'num_repeats': name_map.count(state, r'neck\.fpn_stages\.(\d+)\.'),
         'num_filters': filters,
         'coarse_convs': True,
         'residual': False,
       },
     },
     'head': {
-      'num_convs': _count(state, r'bbox_head\.cls_convs\.0\.(\d+)\.'),
+      'num_convs': name_map.count(state, r'bbox_head\.cls_convs\.0\.(\d+)\.'),
       'num_filters': state['bbox_head.retina_cls.weight'].shape[1],
     },
     'anchor': {'num_scales': _NUM_SCALES, 'aspect_ratios': _ASPECT_RATIOS, 'anchor_size': _ANCHOR_SIZE},
@@ -220,7 +220,3 @@ def _box_prediction(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     'bbox_head.retina_reg.weight': kernels.reshape(weight.shape),
     'bbox_head.retina_reg.bias': biases.reshape(bias.shape),
   }
-
-
-def _count(state: Mapping[str, np.ndarray], pattern: str) -> int:
-  return 1 + max((int(match.group(1)) for name in state if (match := re.match(pattern, name))), default=-1)

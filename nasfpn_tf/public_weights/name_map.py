@@ -94,6 +94,11 @@ def assign(
   return LoadReport(source, tuple(name for name, _, _ in pairs))
 
 
+def count(values: Mapping[str, Any], pattern: str) -> int:
+  """Returns one more than the highest number in the names of `values` that a pattern finds, 0 without any."""
+  return 1 + max((int(match.group(1)) for name in values if (match := re.match(pattern, name))), default=-1)
+
+
 def _variable(parts: Mapping[str, Any], path: str, leaf: str) -> tf.Variable | None:
   found: Any = parts
   for step in path.split('.'):

@@ -62,6 +62,8 @@ def prefix(path: str) -> str:
   """Returns the prefix of a checkpoint that `path` is, names a file of, or holds; raises as `read`."""
   if os.path.isdir(path):
     found = sorted(glob.glob(os.path.join(glob.escape(path), '**', '*.index'), recursive=True))
+    # A SavedModel beside the checkpoint holds the same variables once more.
+    found = [file for file in found if not file.endswith('variables/variables.index')] or found
     if len(found) != 1:
       which = f'{len(found)} checkpoints ({", ".join(found[:3])})' if found else 'no checkpoint (no file *.index)'
       raise ValueError(f'{path} holds {which}: give the prefix of one, such as .../model.ckpt-1000.')

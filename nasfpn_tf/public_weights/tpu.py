@@ -66,6 +66,11 @@ def model_settings(values: _Values, source: str, known_model: Mapping[str, Any] 
   Raises:
     ValueError: it is not a RetinaNet with ResNet and NAS-FPN or FPN, or with SpineNet, of this source.
   """
+  if any(name.startswith('spinenet_mbconv/') for name in values):
+    raise ValueError(
+      f'checkpoint {source!r} is the Mobile SpineNet of tensorflow/tpu, whose blocks have not been compared with those'
+      " here: import Model Garden's, --url=spinenetmobile49_384."
+    )
   depths = {m.group(1) for name in values if (m := re.match(r'resnet(\d+)/conv2d/kernel$', name))}
   missing = [name for name in _HEAD if name not in values]
   if _SPINENET not in values and not (depths and (_NASFPN in values or _FPN in values)):
@@ -89,7 +94,7 @@ def model_settings(values: _Values, source: str, known_model: Mapping[str, Any] 
     'backbone': parts['backbone'],
     'decoder': parts['decoder'],
     'head': {
-      'num_convs': _count(values, r'retinanet/class_net/class-(\d+)/kernel'),
+      'num_convs': name_map.count(values, r'retinanet/class_net/class-(\d+)/kernel'),
       'num_filters': values[_HEAD[0]].shape[-1],
     },
     'anchor': {
@@ -115,7 +120,7 @@ def _with_resnet(values: _Values, depth: int) -> dict[str, Any]:
   if _NASFPN in values:
     pyramid = {
       'topology': 'nas_fpn',
-      'num_repeats': _count(values, r'fpn_cells/cell_(\d+)/'),
+      'num_repeats': name_map.count(values, r'fpn_cells/cell_(\d+)/'),
       'num_filters': values[_NASFPN].shape[-1],
       'residual': False,
     }
@@ -187,7 +192,3 @@ def _described(path: str) -> dict[str, Any] | None:
 
 def _last(values: _Values, pattern: str) -> str:
   return max((int(match.group(1)), name) for name in values if (match := re.match(pattern, name)))[1]
-
-
-def _count(values: _Values, pattern: str) -> int:
-  return 1 + max(int(match.group(1)) for name in values if (match := re.match(pattern, name)))

@@ -170,12 +170,16 @@ def _function(model: Mapping[str, Any], parts: Collection[str]) -> dict[str, Any
     pyramid = model['decoder']['feature_pyramid']
     spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
     found['decoder.feature_pyramid.topology'] = f'{spec.name} ({spec.digest})'
-    found['decoder.feature_pyramid.residual'] = pyramid.get('residual', False)
+    for key in ('residual', 'overlapping_pools'):
+      found[f'decoder.feature_pyramid.{key}'] = pyramid.get(key, False)
   anchor = model.get('anchor')
   if 'head' in parts and anchor:
     for key in ('num_scales', 'aspect_ratios', 'anchor_size'):
       value = anchor[key]
       found[f'anchor.{key}'] = [float(v) for v in value] if isinstance(value, list | tuple) else float(value)
+  if 'head' in parts:
+    weights = (model.get('detection_generator') or {}).get('box_coder_weights')
+    found['detection_generator.box_coder_weights'] = None if weights is None else [float(v) for v in weights]
   if set(parts) != {'backbone'} or model['backbone']['type'] != 'applications':  # Which has the library's own.
     norm = model['norm_activation']
     found['norm_activation.activation'] = norm.get('activation', 'relu')

@@ -27,7 +27,7 @@ import pytest
 from official.vision.modeling.backbones import spinenet
 
 from nasfpn_tf import zoo
-from nasfpn_tf.public_weights import importing
+from nasfpn_tf.public_weights import importing, tpu
 
 DATA = pathlib.Path(__file__).parent / 'data'
 KEPT = {3: 8, 4: 4, 5: 2, 6: 1, 7: 1}
@@ -54,6 +54,13 @@ def test_raw_outputs_are_those_of_the_authors_code(tmp_path, monkeypatch, name, 
     positions = np.s_[:, ::step, ::step]
     np.testing.assert_allclose(classes[str(level)][positions], expected[f'class_{level}'], atol=1e-4)
     np.testing.assert_allclose(boxes[str(level)][positions], expected[f'box_{level}'], atol=1e-4)
+
+
+def test_mobile_spinenet_is_told_where_to_be_had():
+  with pytest.raises(
+    ValueError, match=r'mobile. is the Mobile SpineNet .* import Model Garden.s, --url=spinenetmobile49'
+  ):
+    tpu.model_settings({'spinenet_mbconv/conv2d/kernel': np.zeros([3, 3, 3, 8])}, 'mobile')
 
 
 def test_activation_of_a_spinenet_is_not_guessed(tmp_path):

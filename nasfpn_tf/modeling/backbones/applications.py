@@ -107,6 +107,7 @@ _APPLICATIONS = {
 }
 
 NAMES = tuple(_APPLICATIONS)
+_LAST_CONV = 'Conv_1'  # Of MobileNetV2, 1280 wide.
 
 
 @tf_keras.utils.register_keras_serializable(package='nasfpn_tf')
@@ -163,6 +164,7 @@ class ApplicationsBackbone(tf_keras.Model):
       statistics; 0 trains all.
     kernel_regularizer: regularizer of the convolutions, depthwise ones excepted (as Model Garden's backbones).
     expanded: the features that the SSD family reads, wider ones.
+    last_filters: channels of the last convolution, behind which C5 is read, for MobileNetV2; 0 reads it before.
 
   Attributes:
     load_report: what `pretrained.load_weights` did, None without a file.
@@ -183,6 +185,7 @@ class ApplicationsBackbone(tf_keras.Model):
     frozen_level: int = 0,
     kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
     expanded: bool = False,
+    last_filters: int = 0,
   ):
     if name not in _APPLICATIONS:
       raise ValueError(f'applications.name {name!r} is unknown; {checking.nearest(name, NAMES)}')
@@ -190,6 +193,13 @@ class ApplicationsBackbone(tf_keras.Model):
     if frozen_level and frozen_level not in application.blocks:
       raise ValueError(f'applications.frozen_level {frozen_level}: {name} has levels {sorted(application.blocks)}.')
     blocks = application.expanded if expanded else application.blocks
+    if last_filters and (name != 'mobilenet_v2' or expanded or weights not in ('none', 'imagenet')):
+      raise ValueError(
+        f'applications.last_filters {last_filters} needs name mobilenet_v2, expanded false, and weights none or'
+        ' imagenet.'
+      )
+    if last_filters:
+      blocks = {**blocks, 5: 'out_relu'}
     if not blocks:
       known = ', '.join(other for other, described in _APPLICATIONS.items() if described.expanded)
       raise ValueError(f'applications.expanded: {name} has no such features; {known} has.')
@@ -205,6 +215,8 @@ class ApplicationsBackbone(tf_keras.Model):
     def configure(layer):
       options = layer.get_config()
       options['trainable'] = layer.name not in frozen
+      if layer.name == _LAST_CONV and last_filters:
+        options['filters'] = last_filters
       if isinstance(layer, tf_keras.layers.BatchNormalization):
         options['synchronized'] = use_sync_bn
         options['momentum'] = norm_momentum or options['momentum']
@@ -215,7 +227,14 @@ class ApplicationsBackbone(tf_keras.Model):
       return type(layer).from_config(options)
 
     configured = tf_keras.models.clone_model(trunk, clone_function=configure)
-    configured.set_weights(trunk.get_weights())
+    for copy, layer in zip(configured.layers, trunk.layers, strict=True):
+      values = layer.get_weights()
+      if [value.shape for value in values] == [variable.shape for variable in copy.weights]:
+        copy.set_weights(values)
+      elif weights == 'imagenet':
+        raise ValueError(
+          f'applications.weights imagenet: {layer.name} has {values[0].shape[-1]} filters, not {last_filters}.'
+        )
     report = pretrained.load_weights(configured, weights) if weights not in ('none', 'imagenet') else None
     images = tf_keras.Input(input_shape, name='images')
     super().__init__(images, configured(ToNetworkRange(application.input_range, name='to_network_range')(images)))
@@ -229,6 +248,7 @@ class ApplicationsBackbone(tf_keras.Model):
       'frozen_level': frozen_level,
       'kernel_regularizer': tf_keras.regularizers.serialize(kernel_regularizer),
       'expanded': expanded,
+      'last_filters': last_filters,
     }
 
   @property

@@ -63,6 +63,7 @@ def build_feature_pyramid(
     use_separable_conv=decoder.use_separable_conv,
     project_each_edge=decoder.project_each_edge,
     coarse_convs=decoder.coarse_convs,
+    overlapping_pools=decoder.overlapping_pools,
     **registration.conv_options(model_config.norm_activation, l2_regularizer).to_dict(),
     dropblock_keep_prob=decoder.dropblock_keep_prob,
     dropblock_size=decoder.dropblock_size,

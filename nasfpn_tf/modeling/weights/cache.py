@@ -15,6 +15,7 @@
 
 import glob
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,15 +42,18 @@ def find(name: str, data: str = known.COCO) -> str:
 
   Raises:
     ValueError: no published checkpoint of that name is known.
-    FileNotFoundError: it has not been imported; the message has the command.
+    FileNotFoundError: it has not been imported; the message has the command, and what it downloads.
   """
   if name not in known.names(data):
     raise ValueError(f'there are no {data!r} weights of {name!r}; {checking.nearest(name, known.names(data))}')
   path = path_of(name)
   if not glob.glob(os.path.join(glob.escape(path), '*.index')):
+    address = known.KNOWN[name].url
+    published = re.search(r'-([0-9a-f]{8})\.pth$', address)
+    checked = f'the SHA-256 begins with {published.group(1)}' if published else 'length and MD5 are those of the server'
     raise FileNotFoundError(
-      f'the {data!r} weights of {name} are not in {path}: `python scripts/import_weights.py --url={name}` downloads and'
-      ' imports them.'
+      f'the {data!r} weights of {name} are not in {path}: `python scripts/import_weights.py --url={name}` downloads'
+      f' {address} ({checked}) and imports it.'
     )
   return path
 

@@ -19,6 +19,8 @@ from typing import Any
 
 COCO, IMAGENET = 'coco', 'imagenet'
 _TPU = 'https://storage.googleapis.com/cloud-tpu-checkpoints/detection/retinanet/'
+_AUTOML = 'https://storage.googleapis.com/cloud-tpu-checkpoints/efficientdet/coco2/'
+_ODAPI = 'http://download.tensorflow.org/models/object_detection/tf2/20200711/'
 _MODEL_GARDEN = 'https://storage.googleapis.com/tf_model_garden/vision/'
 
 
@@ -75,6 +77,42 @@ def _tpu_spinenet(model_id: str, image_size: int, epochs: int, ap: float, anchor
       'decoder': {'type': 'identity'},
       'anchor': {'anchor_size': anchor_size},
       'norm_activation': {'activation': 'swish' if longer else 'relu'},
+    },
+  )
+
+
+def _efficientdet(
+  name: str, backbone: int, num_repeats: int, num_filters: int, image_size: int, ap: float, anchor_size: float = 4.0
+) -> Known:
+  pyramid = {'num_repeats': num_repeats, 'num_filters': num_filters, 'project_each_edge': True}
+  return Known(
+    framework='automl',
+    url=f'{_AUTOML}efficientdet-{name}.tar.gz',
+    data=COCO,
+    image_size=image_size,
+    published=ap,
+    note='google/automl, efficientdet/README.md: 300 epochs or more from ImageNet weights',
+    model={
+      'backbone': {'type': 'applications', 'applications': {'name': f'efficientnet_b{backbone}'}},
+      'decoder': {'type': 'feature_pyramid', 'feature_pyramid': pyramid},
+      'anchor': {'anchor_size': anchor_size},
+      'norm_activation': {'activation': 'swish'},
+    },
+  )
+
+
+def _fpnlite(image_size: int, ap: float) -> Known:
+  return Known(
+    framework='object_detection_api',
+    url=f'{_ODAPI}ssd_mobilenet_v2_fpnlite_{image_size}x{image_size}_coco17_tpu-8.tar.gz',
+    data=COCO,
+    image_size=image_size,
+    published=ap,
+    note='Object Detection API, tf2_detection_zoo.md: 50,000 steps from ImageNet weights',
+    model={
+      'backbone': {'type': 'applications', 'applications': {'name': 'mobilenet_v2'}},
+      'decoder': {'type': 'smoothed_fpn', 'smoothed_fpn': {'num_filters': 128}},
+      'norm_activation': {'activation': 'relu6'},
     },
   )
 
@@ -174,6 +212,17 @@ KNOWN = {
       'norm_activation': {'activation': 'hard_swish', 'norm_momentum': 0.99, 'norm_epsilon': 0.001},
     },
   ),
+  'mobilenetv2_fpnlite_320_odapi': _fpnlite(320, 22.2),
+  'mobilenetv2_fpnlite_640_odapi': _fpnlite(640, 28.2),
+  'efficientdet_d0_512': _efficientdet('d0', 0, 3, 64, 512, 34.3),
+  'efficientdet_d1_640': _efficientdet('d1', 1, 4, 88, 640, 40.2),
+  'efficientdet_d2_768': _efficientdet('d2', 2, 5, 112, 768, 43.5),
+  'efficientdet_d3_896': _efficientdet('d3', 3, 6, 160, 896, 46.8),
+  'efficientdet_d4_1024': _efficientdet('d4', 4, 7, 224, 1024, 49.3),
+  'efficientdet_d5_1280': _efficientdet('d5', 5, 7, 288, 1280, 51.2),
+  'efficientdet_d6_1280': _efficientdet('d6', 6, 8, 384, 1280, 52.1),
+  'efficientdet_d7_1536': _efficientdet('d7', 6, 8, 384, 1536, 53.4, 5.0),
+  'efficientdet_d7x_1536': _efficientdet('d7x', 7, 8, 384, 1536, 54.4),
   'resnet50_imagenet': _resnet(50, 77.1),
   'resnet101_imagenet': _resnet(101, 78.3),
   'resnet152_imagenet': _resnet(152, 78.7),
@@ -211,4 +260,4 @@ def _agreement(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[bool
 
 def _size(part: Mapping[str, Any]) -> tuple[str, ...]:
   settings = part.get(part['type']) or {}
-  return part['type'], *(str(settings.get(key, '')) for key in ('model_id', 'num_repeats', 'num_filters'))
+  return part['type'], *(str(settings.get(key, '')) for key in ('model_id', 'name', 'num_repeats', 'num_filters'))

@@ -16,6 +16,7 @@
 import pytest
 
 from nasfpn_tf import config, zoo
+from nasfpn_tf.config import loading
 from nasfpn_tf.modeling.weights import cache, known
 from nasfpn_tf.predict import detector as predict
 from nasfpn_tf.training import params as params_lib
@@ -34,7 +35,10 @@ def _import(directory, name):
 
 
 def test_what_is_missing_has_its_command():
-  command = r'python scripts/import_weights\.py --url=r50_nasfpn_7x256_640` downloads'
+  command = (
+    r'python scripts/import_weights\.py --url=r50_nasfpn_7x256_640` downloads https://storage\.googleapis\.com/.*'
+    r'/r50-nasfpn\.tar\.gz \(length and MD5 are those of the server\) and imports it'
+  )
   for load in (zoo.load_detector, predict.load):
     with pytest.raises(FileNotFoundError, match=command):
       load('r50_nasfpn_7x256_640', weights='coco')
@@ -44,7 +48,16 @@ def test_what_is_missing_has_its_command():
       load('r50_nasfpn_7x256_640', weights='voc')
 
 
-@pytest.mark.parametrize('name', known.names(known.COCO))
+def test_a_published_checksum_is_told():
+  with pytest.raises(FileNotFoundError, match=r'coco-0ad1f644\.pth \(the SHA-256 begins with 0ad1f644\) and imports'):
+    cache.find('r50_nasfpn_7x256_640_mmdet')
+
+
+def _has_recipe(name):
+  return name.removesuffix('_tpu').removesuffix('_mmdet') in loading.config_names()
+
+
+@pytest.mark.parametrize('name', filter(_has_recipe, known.names(known.COCO)))
 def test_the_recipe_of_that_name_finds_its_coco_weights(directory, name):
   path = _import(directory, name)
   model = params_lib.load_params(config_files=name.removesuffix('_tpu').removesuffix('_mmdet')).task.model.as_dict()
@@ -61,7 +74,7 @@ def test_residual_network_recipes_start_from_imagenet(directory, recipe, name):
   task = params_lib.load_params(config_files=recipe).task
   model = task.model.as_dict()
   assert (task.init_checkpoint, task.init_checkpoint_modules) == ('imagenet', ['backbone'])
-  with pytest.raises(FileNotFoundError, match=rf"--url={name}` downloads and imports them\. 'none' starts from random"):
+  with pytest.raises(FileNotFoundError, match=rf"--url={name}` downloads .* imports it\. 'none' starts from random"):
     cache.resolve(task.init_checkpoint, model)
   path = _import(directory, name)
   assert cache.resolve(task.init_checkpoint, model) == path

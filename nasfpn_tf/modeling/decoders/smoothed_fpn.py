@@ -1,0 +1,55 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The decoder `smoothed_fpn` of Model Garden's decoder factory: FPN and FPNLite of the Object Detection API."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tf_keras
+from official.modeling import hyperparams
+
+from nasfpn_tf.layers.smoothed_fpn import SmoothedFPN
+from nasfpn_tf.modeling import registration
+from nasfpn_tf.modeling.decoders.registry import register_decoder
+
+NAME = 'smoothed_fpn'
+
+
+@register_decoder(NAME)
+def build_smoothed_fpn(
+  input_specs: Mapping[str, tf.TensorShape],
+  model_config: hyperparams.Config,
+  l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
+) -> SmoothedFPN:
+  """Builds the layer from a model's config, as Model Garden's decoder builders do.
+
+  Args:
+    input_specs: {level: [batch, height_l, width_l, channels_l]} of the backbone.
+    model_config: a detector's config whose `decoder` is a `nasfpn_tf.config.Decoder`.
+    l2_regularizer: of the convolution kernels.
+
+  Returns:
+    The layer; built when it is first called.
+  """
+  decoder = model_config.decoder.get()
+  return SmoothedFPN(
+    model_config.min_level,
+    model_config.max_level,
+    decoder.num_filters,
+    decoder.use_separable_conv,
+    max(map(int, input_specs)),
+    **registration.conv_options(model_config.norm_activation, l2_regularizer).to_dict(),
+    name=NAME,
+  )
