@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""FPN as the Object Detection API builds it, whose separable form is FPNLite."""
+"""Builds the FPN of the Object Detection API, whose separable form is FPNLite."""
 
 from collections.abc import Mapping
 from typing import Any

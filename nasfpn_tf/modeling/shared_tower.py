@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A RetinaNet head with one tower for classes and boxes, as the Object Detection API's FPNLite has."""
+"""Predicts classes and boxes from one tower, as the Object Detection API's FPNLite."""
 
 from collections.abc import Mapping
 

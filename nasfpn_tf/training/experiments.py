@@ -141,7 +141,6 @@ def efficientdet_retinanet() -> cfg.ExperimentConfig:
           'num_filters': 64,
           'use_separable_conv': True,
           'project_each_edge': True,
-          'overlapping_pools': True,
         }
       },
       head={'num_convs': 3, 'use_separable_conv': True},

@@ -83,9 +83,9 @@ def test_computes_and_detects_the_same(published, tmp_path):
   for level, step in KEPT.items():
     theirs = expected[f'class_{level}']
     ours = classes[str(level)][:, ::step, ::step].numpy().reshape([*theirs.shape[:3], 9, 91])
-    np.testing.assert_allclose(ours[..., 1:], theirs.reshape([*theirs.shape[:3], 9, 90]), 1e-4, 1e-4)
+    np.testing.assert_allclose(ours[..., 1:], theirs.reshape([*theirs.shape[:3], 9, 90]), atol=3e-4)
     assert ours[..., 0].max() < -10
-    np.testing.assert_allclose(boxes[str(level)][:, ::step, ::step], expected[f'box_{level}'], 1e-4, 1e-4)
+    np.testing.assert_allclose(boxes[str(level)][:, ::step, ::step], expected[f'box_{level}'], atol=3e-4)
   found = model(image, training=False)  # Without a size of the image, as theirs are not clipped to it.
   best = np.s_[:40]
   np.testing.assert_allclose(found['detection_scores'][0][best], expected['gaussian_scores'], atol=1e-4)

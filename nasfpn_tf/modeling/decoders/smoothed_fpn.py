@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The decoder `smoothed_fpn` of Model Garden's decoder factory: FPN and FPNLite of the Object Detection API."""
+"""Registers the decoder `smoothed_fpn`: FPN and FPNLite of the Object Detection API."""
 
 from collections.abc import Mapping
 
