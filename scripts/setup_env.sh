@@ -82,8 +82,13 @@ nasfpn_install() (
       "they are installed (3.4 GB afterwards). Make room and run this again."
     exit 1
   fi
+  if [ -e "$venv" ] && ! nasfpn_is_ours "$venv"; then
+    nasfpn_say "$venv was not made by this script from this requirements_lock.txt, and what it holds would be lost:" \
+      "move or delete it, and run this again."
+    exit 1
+  fi
   nasfpn_say "Making $venv from requirements_lock.txt (3.4 GB, a few minutes) ..."
-  "$python" -m venv --clear "$venv" || exit 1
+  rm -rf "$venv" && mkdir "$venv" && touch "$venv/.made_by_setup_env" && "$python" -m venv "$venv" || exit 1
   "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar=off \
     -r "$NASFPN_ROOT/requirements_lock.txt" 2>&1 | tee "$venv/install.log" |
     nasfpn_show_pip "$(grep -c '==' "$NASFPN_ROOT/requirements_lock.txt")"
@@ -103,6 +108,11 @@ nasfpn_install() (
 
 nasfpn_is_ready() {
   [ -x "$NASFPN_ROOT/.venv/bin/python" ] && [ "$(cat "$NASFPN_ROOT/.venv/.lock_stamp" 2>/dev/null)" = "$1" ]
+}
+
+# Whether this script made the directory, now or (.lock_stamp, install.log) before it left .made_by_setup_env.
+nasfpn_is_ours() {
+  [ -e "$1/.made_by_setup_env" ] || [ -e "$1/.lock_stamp" ] || [ -e "$1/install.log" ] || [ -z "$(ls -A "$1")" ]
 }
 
 nasfpn_make_venv() {

@@ -19,6 +19,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import TextIO
@@ -26,10 +27,13 @@ from typing import TextIO
 SECONDS_TO_END = 60  # Training saves a checkpoint first.
 
 # The commands print what matters; Python's warnings would hide it.
-_ENVIRONMENT = {'PYTHONWARNINGS': 'ignore'}
+# Two may run at once, and TensorFlow would give the first one the whole memory of a GPU.
+_ENVIRONMENT = {'PYTHONWARNINGS': 'ignore', 'TF_FORCE_GPU_ALLOW_GROWTH': 'true'}
 
 
-def run(command: Sequence[str], log: pathlib.Path | None, stream: TextIO) -> int:
+def run(
+  command: Sequence[str], log: pathlib.Path | None, stream: TextIO | None, stopped: threading.Event | None = None
+) -> int:
   """Runs a command to its end and returns its exit code, negative for a signal.
 
   The command runs in its own process group, so that Ctrl-C reaches only this process, which then sends SIGTERM, and
@@ -38,7 +42,8 @@ def run(command: Sequence[str], log: pathlib.Path | None, stream: TextIO) -> int
   Args:
     command: the words of the command line.
     log: file for the output of the command; None leaves it on the terminal.
-    stream: where elapsed seconds are shown, if it is a terminal, while the output goes to `log`.
+    stream: where elapsed seconds are shown, if it is a terminal, while the output goes to `log`; None: nowhere.
+    stopped: set by the main thread to end the command like Ctrl-C, which does not reach other threads.
 
   Raises:
     OSError: the command cannot be started.
@@ -49,20 +54,23 @@ def run(command: Sequence[str], log: pathlib.Path | None, stream: TextIO) -> int
       command, stdout=output, stderr=output, env={**os.environ, **_ENVIRONMENT}, process_group=0
     )
     try:
-      return _wait(process, stream if log and stream.isatty() else None)
+      return _wait(process, stream if log and stream and stream.isatty() else None, stopped)
     except KeyboardInterrupt:
       _end(process)
       raise
 
 
-def _wait(process: subprocess.Popen, stream: TextIO | None) -> int:
+def _wait(process: subprocess.Popen, stream: TextIO | None, stopped: threading.Event | None) -> int:
   started = time.monotonic()
   while True:
     try:
-      return process.wait(timeout=1 if stream else None)
+      return process.wait(timeout=1)
     except subprocess.TimeoutExpired:
-      stream.write(f'\r      {time.monotonic() - started:.0f} s\r')
-      stream.flush()
+      if stopped and stopped.is_set():
+        raise KeyboardInterrupt from None
+      if stream:
+        stream.write(f'\r      {time.monotonic() - started:.0f} s\r')
+        stream.flush()
 
 
 def _end(process: subprocess.Popen) -> None:

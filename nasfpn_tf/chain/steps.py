@@ -14,9 +14,11 @@
 
 """Runs a chain of commands, skipping each step whose result exists and whose input is unchanged."""
 
+import concurrent.futures
 import dataclasses
 import fcntl
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -25,11 +27,12 @@ import shlex
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
-from nasfpn_tf import failure, whole_file
+from nasfpn_tf import failure, processor, whole_file
 from nasfpn_tf.chain import process
 
 _LAST_LINES = 15  # Lines of a log that are shown when its command fails.
@@ -55,6 +58,8 @@ class Step:
     continues: whether the commands resume from existing outputs, which are then deleted only when the input has
       changed.
     quiet: whether output goes to a log file, whose end is shown on failure; for commands without a progress bar.
+    side_by_side: whether it may run while its neighbors in the list do that say so, too, as far as `after` allows; for
+      quiet commands that use little more than one core.
     expected: returns how many seconds the step will take, as far as is known; asked again before each step.
   """
 
@@ -67,6 +72,7 @@ class Step:
   summary: Callable[[], str] = lambda: ''
   continues: bool = False
   quiet: bool = False
+  side_by_side: bool = False
   expected: Callable[[], float] = lambda: 0.0
 
 
@@ -98,6 +104,7 @@ class Chain:
     self._stamps = pathlib.Path(directory) / '.steps'
     self._logs = pathlib.Path(directory) / 'logs'
     self._stream = stream or sys.stdout
+    self._stopped = threading.Event()
 
   def run(self) -> list[Result]:
     """Runs every step that is not done yet.
@@ -111,7 +118,44 @@ class Chain:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError as error:
         raise StepError(f'Another run uses {self._stamps.parent}: wait for it, or choose another directory.') from error
-      return [self._run_step(number, step) for number, step in enumerate(self._steps, start=1)]
+      results: list[Result] = []
+      while len(results) < len(self._steps):
+        first = len(results)
+        together = list(itertools.takewhile(lambda step: step.side_by_side, self._steps[first:]))
+        if len(together) > 1:
+          results += self._run_side_by_side(first, together)
+        else:
+          results.append(self._run_step(first + 1, self._steps[first]))
+      return results
+
+  def _run_side_by_side(self, first: int, steps: Sequence[Step]) -> list[Result]:
+    """Runs steps as soon as those that they read are done, at most one a core; `first` is the index of the first."""
+    waiting, results, error = list(steps), {}, None
+    running: dict[concurrent.futures.Future, Step] = {}
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, processor.num_cores())) as pool:
+      try:
+        while running or (waiting and not error):
+          left = {step.name for step in [*waiting, *running.values()]}
+          for step in [step for step in waiting if left.isdisjoint(step.after) and not error]:
+            if len(running) < processor.num_cores():
+              waiting.remove(step)
+              running[pool.submit(self._run_step, self._steps.index(step, first) + 1, step)] = step
+          done, _ = concurrent.futures.wait(running, timeout=1.0, return_when=concurrent.futures.FIRST_COMPLETED)
+          for future in done:
+            step = running.pop(future)
+            if future.exception() is None:
+              results[step.name] = future.result()
+            error = error or future.exception()
+          if self._stream.isatty():
+            self._stream.write(f'\r      {time.monotonic() - started:.0f} s\r')
+            self._stream.flush()
+      except KeyboardInterrupt:
+        self._stopped.set()  # The pool waits until every command has ended in order.
+        raise
+    if error:
+      raise error
+    return [results[step.name] for step in steps]
 
   def _run_step(self, number: int, step: Step) -> Result:
     digest = self._digest(step)
@@ -120,7 +164,7 @@ class Chain:
     if stamp.get('digest') == digest and 'seconds' in stamp and all(path.exists() for path in step.outputs):
       self._say(f'{head}: there already, {stamp["summary"]}')
       return Result(step, stamp['seconds'], True, stamp['summary'])
-    left = sum(later.expected() for later in self._steps[number - 1 :])
+    left = sum(later.expected() / _at_once(later) for later in self._steps[number - 1 :])
     self._say(f'{head} ...' + (f' (about {math.ceil(left / 60)} min left in all)' if left else ''))
     if stamp.get('digest') != digest or not step.continues:
       for path in step.outputs:
@@ -136,13 +180,14 @@ class Chain:
     summary = step.summary()
     made = f'{digest[:16]}-{time.time_ns()}'
     self._write_stamp(step.name, {'digest': digest, 'seconds': seconds, 'summary': summary, 'made': made})
-    self._say(f'      {summary} ({seconds:.0f} s)')
+    self._say(f'{f"[{number}/{len(self._steps)}]" if step.side_by_side else "     "} {summary} ({seconds:.0f} s)')
     return Result(step, seconds, False, summary)
 
   def _run_command(self, command: Sequence[str], step: Step) -> None:
     log = self._logs / f'{step.name}.log'
     try:
-      code = process.run(command, log if step.quiet else None, self._stream)
+      stream = None if step.side_by_side else self._stream
+      code = process.run(command, log if step.quiet else None, stream, self._stopped)
     except OSError as error:
       raise StepError(f'{step.title}: the command could not be started: {error}\n  {quote(command)}') from error
     if code == 0:
@@ -162,7 +207,9 @@ class Chain:
     """Returns a digest of the commands, the input files and the results of earlier steps that this step reads."""
     earlier = {name: self._read_stamp(name).get('made', '') for name in step.after}
     files = {str(path): _fingerprint(path) for path in step.inputs}
-    facts = {'commands': [list(command) for command in step.commands], 'after': earlier, 'inputs': files}
+    # Another Python, such as that of a new virtual environment, does not make another result.
+    commands = [['python' if word == sys.executable else word for word in command] for command in step.commands]
+    facts = {'commands': commands, 'after': earlier, 'inputs': files}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
   def _read_stamp(self, name: str) -> dict[str, Any]:
@@ -177,6 +224,11 @@ class Chain:
   def _say(self, text: str) -> None:
     self._stream.write(text + '\n')
     self._stream.flush()
+
+
+def _at_once(step: Step) -> int:
+  """Returns how many steps run while this one does; `after` seldom allows more than two."""
+  return min(2, processor.num_cores()) if step.side_by_side else 1
 
 
 def quote(command: Sequence[str]) -> str:

@@ -97,6 +97,7 @@ class Detector(abc.ABC):
         after=['train'],
         summary=lambda: size(saved_model.path),
         quiet=True,
+        side_by_side=True,
       ),
       steps.Step(
         'tflite_float',
@@ -106,6 +107,7 @@ class Detector(abc.ABC):
         after=['saved_model'],
         summary=lambda: size(tflite_float.path),
         quiet=True,
+        side_by_side=True,
       ),
       steps.Step(
         'tflite_int8',
@@ -123,6 +125,7 @@ class Detector(abc.ABC):
         after=['saved_model', 'records'],
         summary=lambda: size(tflite_int8.path),
         quiet=True,
+        side_by_side=True,
       ),
     ]
 
@@ -146,6 +149,8 @@ class Detector(abc.ABC):
         outputs=[self.result_file(form).parent],
         after=['records', made_by],
         summary=lambda form=form: accuracy(self.result_file(form)),
+        quiet=True,
+        side_by_side=True,
       )
       for form, made_by in zip(self.forms, ('train', 'saved_model', 'tflite_float', 'tflite_int8'), strict=True)
     ]

@@ -17,11 +17,16 @@
 import fcntl
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
 from nasfpn_tf.chain import steps
+from tests import testing
 
 # Appends a line to argv[2] for every run, and fails if argv[1] says so.
 _WORK = "import sys; open(sys.argv[2], 'a').write('x\\n'); sys.exit(int(sys.argv[1]))"
@@ -49,6 +54,14 @@ def test_a_second_run_skips_what_is_done(tmp_path):
   assert reused == [True, True]
   assert text.count('there already') == 2
   assert (tmp_path / 'a.out').read_text() == 'x\n'
+
+
+def test_another_python_does_not_make_it_anew(tmp_path, monkeypatch):
+  _run(tmp_path, _step(tmp_path, 'a'))
+  moved = tmp_path / 'python'
+  moved.symlink_to(sys.executable)
+  monkeypatch.setattr(sys, 'executable', str(moved))
+  assert _run(tmp_path, _step(tmp_path, 'a'))[0] == [True]
 
 
 def test_a_lost_result_is_made_again_and_what_reads_it(tmp_path):
@@ -160,3 +173,91 @@ def test_the_order_is_checked(tmp_path):
 
 def test_a_quoted_command_survives_a_shell():
   assert steps.quote(['a b', "it's", 1]) == "'a b' 'it'\"'\"'s' 1"
+
+
+# Writes argv[1], and ends well once argv[2] is there, too; argv[3] is how it ends after 20 s without it.
+_MEET = """
+import pathlib, sys, time
+pathlib.Path(sys.argv[1]).touch()
+started = time.monotonic()
+while not pathlib.Path(sys.argv[2]).exists():
+  if time.monotonic() - started > 20:
+    sys.exit('alone')
+  time.sleep(0.02)
+"""
+
+
+def _meeting(directory, name, other, **kwargs):
+  output = directory / f'{name}.out'
+  command = [sys.executable, '-S', '-c', _MEET, str(output), str(directory / f'{other}.out')]
+  return steps.Step(name, f'Make {name}', [command], [output], quiet=True, side_by_side=True, **kwargs)
+
+
+def test_neighbors_run_side_by_side_behind_what_they_read(tmp_path, monkeypatch):
+  monkeypatch.setattr(steps.processor, 'num_cores', lambda: 2)
+  chain = [
+    _step(tmp_path, 'a', quiet=True, side_by_side=True),
+    _meeting(tmp_path, 'b', 'c', after=['a']),
+    _meeting(tmp_path, 'c', 'b', after=['a']),
+    _step(tmp_path, 'd', quiet=True, side_by_side=True, after=['b', 'c']),
+    _step(tmp_path, 'e', after=['d']),
+  ]
+  reused, text = _run(tmp_path, *chain)
+  assert reused == [False] * 5
+  lines = text.splitlines()
+  assert lines.index('[1/5] Make a ...') < lines.index('[2/5] Make b ...') < lines.index('[3/5] Make c ...')
+  assert '[4/5] d made (0 s)' in lines and lines[-1].strip().startswith('e made')
+  assert _run(tmp_path, *chain)[0] == [True] * 5
+
+
+def test_one_core_runs_one_after_the_other(tmp_path, monkeypatch):
+  monkeypatch.setattr(steps.processor, 'num_cores', lambda: 1)
+  chain = [_step(tmp_path, name, quiet=True, side_by_side=True) for name in 'ab']
+  lines = _run(tmp_path, *chain)[1].splitlines()
+  assert [line.split()[0] for line in lines] == ['[1/2]', '[1/2]', '[2/2]', '[2/2]']
+
+
+def test_a_failure_lets_its_neighbor_finish_and_starts_nothing_more(tmp_path, monkeypatch):
+  monkeypatch.setattr(steps.processor, 'num_cores', lambda: 2)
+  code = 'import sys, time; time.sleep(1); open(sys.argv[1], "w")'
+  slow = [sys.executable, '-S', '-c', code, str(tmp_path / 'b.out')]
+  chain = [
+    _step(tmp_path, 'a', code=3, quiet=True, side_by_side=True),
+    _step(tmp_path, 'b', commands=[slow], quiet=True, side_by_side=True),
+    _step(tmp_path, 'c', quiet=True, side_by_side=True),
+  ]
+  with pytest.raises(steps.StepError, match='Make a: the command failed with exit code 3'):
+    _run(tmp_path, *chain)
+  assert (tmp_path / 'b.out').exists() and not (tmp_path / 'c.out').exists()
+  chain[0] = _step(tmp_path, 'a', quiet=True, side_by_side=True)
+  assert _run(tmp_path, *chain)[0] == [False, True, False]
+
+
+_CHAIN = """
+import pathlib, sys
+from nasfpn_tf.chain import steps
+steps.processor.num_cores = lambda: 2
+def step(name):
+  code = f'import pathlib, time; pathlib.Path({name!r}).touch(); time.sleep(60)'
+  command = [sys.executable, '-S', '-c', code]
+  return steps.Step(name, name, [command], [pathlib.Path(name)], quiet=True, side_by_side=True)
+steps.Chain([step('a'), step('b')], '.').run()
+"""
+
+
+def test_ctrl_c_ends_all_that_run(tmp_path):
+  runner = subprocess.Popen(
+    [sys.executable, '-c', _CHAIN],
+    cwd=tmp_path,
+    env={**os.environ, 'PYTHONPATH': str(testing.repo_root())},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+  )
+  deadline = time.monotonic() + 60
+  while not ((tmp_path / 'a').exists() and (tmp_path / 'b').exists()):
+    assert time.monotonic() < deadline and runner.poll() is None
+    time.sleep(0.05)
+  runner.send_signal(signal.SIGINT)
+  assert 'KeyboardInterrupt' in runner.communicate(timeout=30)[1]

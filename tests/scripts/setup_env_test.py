@@ -55,7 +55,8 @@ class _Project:
     self.path.mkdir()
     shutil.copy(testing.repo_root() / 'scripts' / 'setup_env.sh', self.root / 'scripts')
     self.lock('numpy==2.4.6\n')
-    tools = ['bash', 'awk', 'cat', 'cksum', 'cp', 'df', 'dirname', 'grep', 'mkdir', 'rm', 'sleep', 'tail', 'tee']
+    tools = ['bash', 'awk', 'cat', 'cksum', 'cp', 'df', 'dirname', 'grep', 'ls', 'mkdir', 'rm', 'sleep', 'tail', 'tee']
+    tools.append('touch')
     for tool in tools:
       (self.path / tool).symlink_to(shutil.which(tool))
 
@@ -115,6 +116,24 @@ def test_a_changed_lock_file_makes_it_anew(project):
   assert project.num_installs == 2
 
 
+def test_an_environment_of_the_user_is_not_emptied(project):
+  project.python()
+  theirs = project.root / '.venv'
+  theirs.mkdir()
+  (theirs / 'pyvenv.cfg').touch()
+  code, _, error = project.run()
+  assert code == 1 and str(theirs) in error and 'move or delete it' in error
+  assert (theirs / 'pyvenv.cfg').exists() and project.num_installs == 0
+
+
+def test_what_an_interrupted_run_left_is_made_anew(project):
+  project.python()
+  assert project.run(PIP_CODE='1')[0] == 1
+  (project.root / '.venv' / '.lock_stamp').unlink(missing_ok=True)
+  assert project.run()[0] == 0
+  assert project.num_installs == 2
+
+
 def test_a_moved_project_is_used_where_it_is(project, tmp_path):
   project.python()
   assert project.run()[0] == 0
@@ -143,6 +162,7 @@ def test_a_killed_installation_is_repeated(project):
   project.python()
   (project.root / '.venv' / 'bin').mkdir(parents=True)  # A venv without its stamp, and the lock of a dead process.
   shutil.copy(project.path / 'python3.11', project.root / '.venv' / 'bin' / 'python')
+  (project.root / '.venv' / '.made_by_setup_env').touch()
   dead = subprocess.Popen(['true'])
   dead.wait()
   (project.root / '.venv.lock').mkdir()
