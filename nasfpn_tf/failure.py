@@ -52,8 +52,8 @@ _REMEDIES = {
     errno.EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
   }.items()
 }
-_SYSTEM = re.compile(r"""\[Errno \d+\] (?P<reason>[^:]+): b?(?P<quote>['"])(?P<path>.+)(?P=quote)""")
-_TENSORFLOW = re.compile(r'(?P<path>/.*?)(: Failed to [^;:]*)?; (?P<reason>[^;]+)')
+_SYSTEM = re.compile(r"""\[Errno (?P<errno>\d+)\] (?P<reason>[^:]+): b?(?P<quote>['"])(?P<path>.+)(?P=quote)""")
+_TENSORFLOW = re.compile(r'(?P<errno>)(?P<path>/.*?)(: Failed to [^;:]*)?; (?P<reason>[^;]+)')
 _OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
 
 
@@ -113,8 +113,11 @@ def message(error: BaseException) -> str:
     return f'not enough memory{f": {text}" if text else ""}; use a smaller input or batch, or close other programs.'
   pattern = _TENSORFLOW if _is_tensorflow(error) else _SYSTEM if isinstance(error, OSError) else None
   system = pattern.fullmatch(text) if pattern else None  # By its text: gin copies errors without what is in them.
-  if system and system['reason'] in _REMEDIES:
-    return f'{system["path"]}: {system["reason"]}. {_REMEDIES[system["reason"]]}'
+  if system:
+    # A reason of our own, as the converter's, has the remedy of its number.
+    remedy = _REMEDIES.get(system['reason']) or _REMEDIES.get(os.strerror(int(system['errno'] or 0)))
+    if remedy:
+      return f'{system["path"]}: {system["reason"]}. {remedy}'
   if isinstance(error, RecursionError):
     return f'a file or an option is nested too deeply ({text}).'
   return text or type(error).__name__

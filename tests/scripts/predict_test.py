@@ -80,7 +80,13 @@ def test_ctrl_c_keeps_what_was_found(forms, tmp_path):
     (tmp_path / 'in' / f'{number:04}.jpg').symlink_to(forms.pictures / '0.jpg')
   command = [sys.executable, str(testing.repo_root() / 'scripts' / 'predict.py'), f'--model={forms.tflite("float")}']
   command += [f'--images={tmp_path}/in', f'--output_dir={tmp_path}/out']
-  child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+  child = subprocess.Popen(
+    command,
+    stderr=subprocess.PIPE,
+    text=True,
+    # Where the tests run in the background, Ctrl-C is ignored, and children inherit that.
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+  )
   results = tmp_path / 'out' / 'detections.json'
   deadline = time.monotonic() + 120
   while not any((tmp_path / 'out').glob('*.jpg')):

@@ -108,7 +108,7 @@ def test_an_override_means_what_it_means_in_training(path, text, expected):
     ),
     (b'evaluator: {day: 2026-11-28}', "'2026-11-28' is a date"),
     (b'evaluator: {? [a, b] : 1}', 'a key must be text'),
-    (b'', 'a mapping of keys is needed'),
+    (b'', 'the file is empty'),
   ],
 )
 def test_a_bad_file_is_one_error_that_names_it(path, content, message):
