@@ -59,7 +59,7 @@ class Step:
       changed.
     quiet: whether output goes to a log file, whose end is shown on failure; for commands without a progress bar.
     side_by_side: whether it may run while its neighbors in the list do that say so, too, as far as `after` allows; for
-      quiet commands that use little more than one core.
+      quiet commands that use little more than one core and time nothing.
     expected: returns how many seconds the step will take, as far as is known; asked again before each step.
   """
 

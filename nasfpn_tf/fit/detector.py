@@ -149,8 +149,6 @@ class Detector(abc.ABC):
         outputs=[self.result_file(form).parent],
         after=['records', made_by],
         summary=lambda form=form: accuracy(self.result_file(form)),
-        quiet=True,
-        side_by_side=True,
       )
       for form, made_by in zip(self.forms, ('train', 'saved_model', 'tflite_float', 'tflite_int8'), strict=True)
     ]
