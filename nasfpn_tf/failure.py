@@ -53,7 +53,7 @@ _REMEDIES = {
   }.items()
 }
 _SYSTEM = re.compile(r"""\[Errno (?P<errno>\d+)\] (?P<reason>[^:]+): b?(?P<quote>['"])(?P<path>.+)(?P=quote)""")
-_TENSORFLOW = re.compile(r'(?P<errno>)(?P<path>/.*?)(: Failed to [^;:]*)?; (?P<reason>[^;]+)')
+_TENSORFLOW = re.compile(r'(?P<path>/.*?)(: Failed to [^;:]*)?; (?P<reason>[^;]+)')
 _OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
 
 
@@ -115,7 +115,8 @@ def message(error: BaseException) -> str:
   system = pattern.fullmatch(text) if pattern else None  # By its text: gin copies errors without what is in them.
   if system:
     # A reason of our own, as the converter's, has the remedy of its number.
-    remedy = _REMEDIES.get(system['reason']) or _REMEDIES.get(os.strerror(int(system['errno'] or 0)))
+    number = int(system.groupdict().get('errno', 0))
+    remedy = _REMEDIES.get(system['reason']) or _REMEDIES.get(os.strerror(number))
     if remedy:
       return f'{system["path"]}: {system["reason"]}. {remedy}'
   if isinstance(error, RecursionError):

@@ -70,7 +70,7 @@ nasfpn_install() (
   trap 'exit 130' INT TERM HUP
   nasfpn_is_ready "$1" && exit 0 # The run that was waited for made it.
 
-  if [ -L "$venv" ]; then # --clear would empty the directory that it leads to.
+  if [ -L "$venv" ]; then # Where it leads is for the user to say.
     nasfpn_say "$venv is a link to a directory without the packages of requirements_lock.txt, which is left as it is:" \
       "remove the link, and run this again."
     exit 1

@@ -132,13 +132,13 @@ class Chain:
     """Runs steps as soon as those that they read are done, at most one a core; `first` is the index of the first."""
     waiting, results, error = list(steps), {}, None
     running: dict[concurrent.futures.Future, Step] = {}
-    started = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, processor.num_cores())) as pool:
+    started, at_once = time.monotonic(), processor.num_cores()
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
       try:
         while running or (waiting and not error):
           left = {step.name for step in [*waiting, *running.values()]}
           for step in [step for step in waiting if left.isdisjoint(step.after) and not error]:
-            if len(running) < processor.num_cores():
+            if len(running) < at_once:
               waiting.remove(step)
               running[pool.submit(self._run_step, self._steps.index(step, first) + 1, step)] = step
           done, _ = concurrent.futures.wait(running, timeout=1.0, return_when=concurrent.futures.FIRST_COMPLETED)

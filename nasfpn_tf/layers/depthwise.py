@@ -23,14 +23,14 @@ class StridedDepthwiseConv2D(tf_keras.layers.DepthwiseConv2D):
   """Convolves each channel with kernels of its own, as the layer of tf_keras whose arguments and weights it has.
 
   oneDNN has no fast kernel for the gradient of a strided depthwise convolution with respect to its input in bfloat16:
-  that of one such layer takes 5 to 7 times as long as in float32 (`python -m benchmarks.depthwise_gradient`), and the
-  three of MobileNetV2 take a sixth of a training step. In a training step on the CPU this layer computes that gradient
-  in float32 and rounds it to bfloat16; everything else is as inherited.
+  a layer of MobileNetV2 takes 4 to 9 times as long with it as in float32 (`python -m benchmarks.depthwise_gradient`).
+  In a training step on the CPU this layer computes that gradient in float32 and rounds it to bfloat16; everything else
+  is as inherited.
   """
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
     """Convolves `[batch, height, width, channels]`."""
-    if not training or inputs.dtype != tf.bfloat16 or self.data_format != 'channels_last' or not _on_cpu():
+    if not training or inputs.dtype != tf.bfloat16 or self.data_format != 'channels_last' or not has_cpu_only():
       return super().call(inputs)
     outputs = self._convolve(inputs, tf.cast(self.depthwise_kernel, inputs.dtype))
     if self.use_bias:
@@ -62,6 +62,6 @@ class StridedDepthwiseConv2D(tf_keras.layers.DepthwiseConv2D):
     return convolve(inputs, kernel)
 
 
-def _on_cpu() -> bool:
+def has_cpu_only() -> bool:
   """Tells whether TensorFlow has no other device than the CPU."""
   return len(tf.config.list_logical_devices()) == len(tf.config.list_logical_devices('CPU'))

@@ -21,17 +21,16 @@ crash or in wrong gradients. Only very narrow ResNets have such a convolution, i
 
 import os
 
-import tensorflow as tf
 import tf_keras
+
+from nasfpn_tf.layers import depthwise
 
 MIN_CHANNELS = 16
 
 
 def check_shortcuts(model: tf_keras.Model) -> None:
   """Raises a ValueError that names a convolution whose gradient oneDNN gets wrong, if this process would use oneDNN."""
-  if os.environ.get('TF_ENABLE_ONEDNN_OPTS') == '0' or len(tf.config.list_logical_devices()) > len(
-    tf.config.list_logical_devices('CPU')
-  ):
+  if os.environ.get('TF_ENABLE_ONEDNN_OPTS') == '0' or not depthwise.has_cpu_only():
     return
   for layer in model.submodules:
     if isinstance(layer, tf_keras.layers.Conv2D) and layer.kernel_size == (1, 1) and max(layer.strides) > 1:

@@ -67,7 +67,7 @@ def test_only_a_training_step_in_bfloat16_has_a_gradient_of_its_own(monkeypatch)
   ours(images, training=False)
   with pytest.raises(AssertionError, match='called'):
     ours(images, training=True)
-  monkeypatch.setattr(depthwise, '_on_cpu', lambda: False)
+  monkeypatch.setattr(depthwise, 'has_cpu_only', lambda: False)
   ours(images, training=True)
 
 
