@@ -19,6 +19,7 @@ command does before TensorFlow is there, and what its import writes, is shown by
 """
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import pathlib
 import runpy
@@ -40,6 +41,14 @@ _PRELOAD = [
 ]
 
 
+def start_server() -> None:
+  """Starts the server, before a test with a pool of processes starts one for this process that lacks TensorFlow."""
+  multiprocessing.set_forkserver_preload(_PRELOAD)
+  with mock.patch.dict(os.environ):
+    os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)  # The package chooses it, as for a user.
+    multiprocessing.forkserver.ensure_running()
+
+
 def run(
   script: str, *arguments: object, cwd: pathlib.Path | None = None, timeout: float = 900, **environment: str
 ) -> subprocess.CompletedProcess:
@@ -53,16 +62,13 @@ def run(
     **environment: variables on top of those of the tests.
   """
   context = multiprocessing.get_context('forkserver')
-  context.set_forkserver_preload(_PRELOAD)
   command = [str(testing.repo_root() / 'scripts' / script), *map(str, arguments)]
   with tempfile.TemporaryDirectory() as directory:
     streams = [pathlib.Path(directory, name) for name in ('stdout', 'stderr')]
     for stream in streams:
       stream.touch()
     process = context.Process(target=_run, args=(command, streams, cwd or pathlib.Path.cwd(), environment))
-    with mock.patch.dict(os.environ):
-      os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)  # The package chooses it, as for a user.
-      process.start()
+    process.start()
     process.join(timeout)
     if process.is_alive():
       process.kill()

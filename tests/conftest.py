@@ -28,7 +28,10 @@ import nasfpn_tf  # noqa: F401  (sets TF_USE_LEGACY_KERAS)
 
 
 def pytest_collection_finish() -> None:
-  """Keeps what is imported by now, a million objects of TensorFlow, out of every garbage collection."""
+  """Starts the server of `tests.commands` where it is used, and keeps what is imported by now, a million objects of
+  TensorFlow, out of every garbage collection."""
+  if 'tests.commands' in sys.modules:
+    sys.modules['tests.commands'].start_server()
   gc.collect()
   gc.freeze()
 
