@@ -107,6 +107,18 @@ def load_experiment(
 
 
 def best_checkpoint(model_dir: str) -> str:
-  """Returns the best checkpoint of a training, or the newest if none was evaluated; ValueError if there is neither."""
+  """Returns the best checkpoint of a training, or the newest if none was evaluated.
+
+  Raises:
+    ValueError: there is neither, or the best one is damaged or has lost a file: the newest is another model.
+  """
   best = os.path.join(model_dir, checkpoints.BEST_DIR)
-  return checkpoints.resolve(best if checkpoints.available(best) else model_dir)
+  if checkpoints.available(best):
+    return checkpoints.resolve(best)
+  lost = checkpoints.without_index(best)
+  if lost:
+    raise ValueError(
+      f'{lost[0]}.index is missing, without which the best checkpoint of {model_dir} cannot be read: copy it again, or'
+      ' name another checkpoint.'
+    )
+  return checkpoints.resolve(model_dir)

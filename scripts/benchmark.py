@@ -21,6 +21,8 @@ A .tflite, a SavedModel, the model_dir of a training or an .onnx: parameters, mu
 image and of the parts of the network, memory, and with --input_path COCO's metrics.
 """
 
+import sys
+
 from absl import app, flags
 
 FLAGS = flags.FLAGS
@@ -63,6 +65,9 @@ def main(argv):
   with failure.told('benchmark'):
     if not FLAGS.records.endswith('.jsonl'):
       raise ValueError(f'--records={FLAGS.records}: the name must end in .jsonl, a record a line.')
+    mended = record.mend(FLAGS.records)
+    if mended:
+      print(f'benchmark: {mended}', file=sys.stderr)
     device = adb.connect(FLAGS.adb_serial, FLAGS.adb_binary, FLAGS.adb_flag) if FLAGS.adb else None
     options = benchmark.Options(
       model=FLAGS.model,

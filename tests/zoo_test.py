@@ -103,6 +103,14 @@ def test_a_model_dir_gives_its_best_checkpoint_and_else_its_newest(trained, tmp_
   _assert_same_weights(zoo.load_detector(model_dir, checkpoint=str(tmp_path / 'ckpt-10')), weights)
 
 
+def test_a_best_checkpoint_without_its_index_is_not_replaced_by_the_newest(trained, tmp_path):
+  for name in ('ckpt-10', 'best/ckpt-5'):
+    _checkpoint(trained).write(tmp_path / name)
+  (tmp_path / 'best' / 'ckpt-5.index').unlink()
+  with pytest.raises(ValueError, match=r'best/ckpt-5\.index is missing.*copy it again'):
+    zoo.best_checkpoint(str(tmp_path))
+
+
 def test_averaged_weights_are_taken_where_they_are(trained, tmp_path):
   """Training with EMA saves checkpoints with averages beside the weights, and the best one with them swapped in."""
   model_dir = _model_dir(tmp_path)

@@ -14,6 +14,7 @@
 
 """Defines the record of one measurement: a line of JSON that `benchmark.py` writes and `report_frontier.py` reads."""
 
+import contextlib
 import dataclasses
 import errno
 import fcntl
@@ -21,7 +22,9 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, BinaryIO
+
+from absl import logging
 
 from nasfpn_tf import safe_json, whole_file
 from nasfpn_tf.artifacts import formats
@@ -29,6 +32,7 @@ from nasfpn_tf.config import checking
 
 FORMAT = 1
 PARTS = ('backbone', 'neck', 'head', 'post_processing')
+_BEGIN = b'{"format": '  # Of every line.
 
 
 class RecordError(ValueError):
@@ -180,22 +184,65 @@ def _checked(cls: type, data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def append(path: str, record: ModelRecord) -> None:
-  """Adds a record to a file, whole or not at all also where several processes write."""
+  """Adds a record to a file, whole or not at all also where several processes write; see `mend` for half a line."""
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
   with whole_file.naming(path), open(path, 'a+b', buffering=0) as file:
     fcntl.flock(file, fcntl.LOCK_EX)
+    if mended := _take_out_half(path, file):
+      logging.warning(mended)
     end = file.seek(0, os.SEEK_END)
-    line = (record.to_json() + '\n').encode()
-    if end:
-      file.seek(-1, os.SEEK_END)
-      if file.read(1) != b'\n':  # What a process left that was killed while it wrote: the reader names it.
-        line = b'\n' + line
     try:
+      line = (record.to_json() + '\n').encode()
       if file.write(line) < len(line):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError:
       file.truncate(end)
       raise
+
+
+def mend(path: str) -> str | None:
+  """Makes sure that records can be added to a file, before they are measured.
+
+  The half of a record at its end, which a process left that was killed while it wrote, is taken out.
+
+  Returns:
+    A sentence about that; None where every line is whole, or there is no file.
+
+  Raises:
+    OSError: the file or its directory cannot be written.
+    RecordError: it holds something else than records.
+  """
+  directory = os.path.dirname(os.path.abspath(path))
+  os.makedirs(directory, exist_ok=True)
+  if not os.path.lexists(path):
+    if not os.access(directory, os.W_OK):
+      raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), directory)
+    return None
+  with whole_file.naming(path), open(path, 'a+b', buffering=0) as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    mended = _take_out_half(path, file)
+    content = file.seek(0, os.SEEK_END)
+  if content:
+    load([path])
+  return mended
+
+
+def _take_out_half(path: str, file: BinaryIO) -> str | None:
+  """Makes the last line of a file whole: ends one that only lacks its line break, takes out the half of a record."""
+  file.seek(0)
+  lines = file.read().splitlines(keepends=True)
+  if not lines or lines[-1].endswith(b'\n'):
+    return None
+  last = lines[-1]
+  with contextlib.suppress(ValueError):
+    json.loads(last)
+    file.write(b'\n')
+    return None
+  begin = _BEGIN[: len(last)]
+  if not last.startswith(begin):
+    raise RecordError(f'{path}:{len(lines)}: not a record; name another file, or take the line out.')
+  file.truncate(file.tell() - len(last))
+  return f'{path}:{len(lines)}: the half of a record, left by a run that was killed; it was taken out.'
 
 
 def load(paths: Iterable[str]) -> list[ModelRecord]:

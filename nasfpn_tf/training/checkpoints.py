@@ -51,6 +51,14 @@ def available(directory: str) -> list[str]:
   return sorted((os.path.join(directory, name) for name in found), key=step_of, reverse=True)
 
 
+def without_index(directory: str) -> list[str]:
+  """Lists the checkpoints of `directory` that have weights but no .index, newest step first."""
+  names = tf.io.gfile.listdir(directory) if tf.io.gfile.isdir(directory) else []
+  found = {name.partition('.data-')[0] for name in names if name.startswith(f'{NAME}-') and '.data-' in name}
+  paths = {os.path.join(directory, name) for name in found} - set(available(directory))
+  return sorted(paths, key=step_of, reverse=True)
+
+
 def broken(path: str) -> str | None:
   """Returns what is wrong with the checkpoint `path`: reads every tensor, which checks its length and checksum."""
   try:
@@ -73,6 +81,9 @@ def newest_intact(directory: str) -> str | None:
   paths = available(directory)
   if paths:
     layout.check_path(directory)
+  for path in without_index(directory):
+    if not paths or step_of(path) > step_of(paths[0]):
+      logging.warning('%s has no .index: its save was cut short, or the file is lost; it is passed over.', path)
   for path in paths:
     problem = broken(path)
     if problem is None:
@@ -170,6 +181,9 @@ class BestCheckpoint:
       self.best_ckpt_logs = read_json(self._metrics_path)
       if not (isinstance(self.best_ckpt_logs, dict) and isinstance(self.best_ckpt_logs.get(metric), int | float)):
         raise ValueError(f'{self._metrics_path}: has no {metric}; remove it to begin without a best one.')
+      if not available(directory):
+        logging.warning('%s: its checkpoint is gone; the next evaluation is the best one.', self._metrics_path)
+        self.best_ckpt_logs = {metric: -self._sign * float('inf')}
 
   def maybe_export_checkpoint(
     self, checkpoint: tf.train.Checkpoint, eval_logs: Mapping[str, Any], global_step: int, write_logs: bool = True

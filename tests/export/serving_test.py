@@ -144,11 +144,14 @@ def test_documented_request_over_rest(forms, picture, expected, tmp_path):
 
   text = (testing.repo_root() / 'docs/deploy.md').read_text(encoding='utf-8')
   (command,) = (block for block in re.findall(r'```bash\n(.*?)```', text, re.DOTALL) if '/v1/models/' in block)
-  shutil.copyfile(picture, tmp_path / 'picture.jpg')
+  (name,) = set(re.findall(r'\w+\.jpg', command))
+  shutil.copyfile(picture, tmp_path / name)
   with rest_service.serving('cells', os.path.join(forms.saved_model, '1')) as address:
     command = command.replace('localhost:8501', address)
     done = subprocess.run(['bash', '-c', command], cwd=tmp_path, capture_output=True, text=True, check=True)
-  (found,) = json.loads(done.stdout)['predictions']
+  answer = json.loads(done.stdout)
+  assert 'predictions' in answer, f'{answer}\n{done.stderr}'
+  (found,) = answer['predictions']
   _assert_found(expected, *(np.array(found[name])[np.newaxis] for name in _OUTPUTS))
   assert set(re.search(r'"predictions": \[\{(.*?)\}\]', text, re.DOTALL)[1].split('"')[1::2]) == set(found)
 

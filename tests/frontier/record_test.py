@@ -60,13 +60,38 @@ def test_a_full_disk_leaves_no_half_of_a_record(tmp_path):
   assert path.read_bytes() == before and 'Make room' in failure.message(error.value)
 
 
-def test_a_line_that_was_cut_does_not_take_the_next_one_along(tmp_path):
+@pytest.mark.parametrize('length', [1, 12, 40, 300])
+def test_half_a_record_of_a_killed_run_is_taken_out_and_said(length, tmp_path, caplog):
   path = tmp_path / 'records.jsonl'
-  path.write_text(sample().to_json()[:40])
+  whole = sample().to_json()
+  path.write_text(f'{whole}\n{whole[:length]}')
+  assert record.mend(str(path)) == f'{path}:2: the half of a record, left by a run that was killed; it was taken out.'
+  assert path.read_text() == f'{whole}\n'
+  path.write_text(whole[:length])
   record.append(str(path), sample())
-  with pytest.raises(record.RecordError, match=r'records.jsonl:1: not JSON'):
-    record.load([str(path)])
-  assert record.ModelRecord.from_dict(json.loads(path.read_text().splitlines()[1])) == sample()
+  assert record.load([str(path)]) == [sample()] and f'{path}:1: the half of a record' in caplog.text
+
+
+def test_a_record_that_only_lacks_its_line_break_is_kept(tmp_path):
+  path = tmp_path / 'records.jsonl'
+  path.write_text(sample().to_json())
+  assert record.mend(str(path)) is None
+  record.append(str(path), sample())
+  assert record.load([str(path)]) == [sample()] * 2
+
+
+def test_what_is_no_file_of_records_is_found_before_the_measurement(tmp_path):
+  path = tmp_path / 'records.jsonl'
+  assert record.mend(str(path)) is None and not path.exists()
+  for text, message in (('my notes', 'not a record'), ('a: b\n', 'not JSON'), ('{"a": 1}', 'format is None')):
+    path.write_text(text)
+    with pytest.raises(record.RecordError, match=f':1: {message}'):
+      record.mend(str(path))
+    assert path.read_text().startswith(text)
+  path.unlink()
+  path.mkdir()
+  with pytest.raises(OSError, match=r'records\.jsonl'):
+    record.mend(str(path))
 
 
 @pytest.mark.parametrize(

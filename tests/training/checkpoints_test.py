@@ -85,6 +85,15 @@ def test_damaged_index_is_passed_over(tmp_path, damage):
   assert checkpoints.newest_intact(str(tmp_path)).endswith('ckpt-10')
 
 
+def test_a_checkpoint_that_has_lost_its_index_is_told(tmp_path, caplog):
+  directory = str(tmp_path)
+  save(tmp_path, [2, 4])
+  (tmp_path / 'ckpt-4.index').unlink()
+  assert checkpoints.newest_intact(directory) == f'{directory}/ckpt-2'
+  assert f'{directory}/ckpt-4 has no .index' in caplog.text
+  assert checkpoints.without_index(directory) == [f'{directory}/ckpt-4']
+
+
 def test_no_whole_checkpoint_is_an_error(tmp_path):
   save(tmp_path, [10])
   truncate(data_file(tmp_path, 10))
@@ -154,6 +163,12 @@ def test_a_damaged_best_evaluation_is_named(text, message, tmp_path):
   (tmp_path / 'eval.json').write_text(text)
   with pytest.raises(ValueError, match=rf'eval\.json: {message}'):
     checkpoints.BestCheckpoint(str(tmp_path), 'AP', higher_is_better=True)
+
+
+def test_the_metrics_of_a_best_checkpoint_that_is_gone_do_not_count(tmp_path, caplog):
+  (tmp_path / 'eval.json').write_text('{"AP": 0.9, "step": 8}')
+  best = checkpoints.BestCheckpoint(str(tmp_path), 'AP', higher_is_better=True)
+  assert best.best_ckpt_logs == {'AP': -float('inf')} and 'its checkpoint is gone' in caplog.text
 
 
 def test_best_checkpoint_of_a_loss_and_nan(tmp_path):
