@@ -52,7 +52,9 @@ _REMEDIES = {
     errno.EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
   }.items()
 }
-_SYSTEM = re.compile(r"""\[Errno (?P<errno>\d+)\] (?P<reason>[^:]+): b?(?P<quote>['"])(?P<path>.+)(?P=quote)""")
+_SYSTEM = re.compile(  # With two paths, as of a renaming, the second is the one that was to be written.
+  r"""\[Errno (?P<errno>\d+)\] (?P<reason>[^:]+): (b?['"].*['"] -> )?b?(?P<quote>['"])(?P<path>.+)(?P=quote)"""
+)
 _TENSORFLOW = re.compile(r'(?P<path>/.*?)(: Failed to [^;:]*)?; (?P<reason>[^;]+)')
 _OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
 

@@ -80,6 +80,10 @@ def _raise(error):
       FileNotFoundError(2, 'No such file or directory', "it's.json"),
       "try: it's.json: No such file or directory. Check the name.",
     ),
+    (
+      NotADirectoryError(20, 'Not a directory', 'a.partial', None, "it's"),
+      "try: it's: Not a directory. Something else has this name: name another one, or move it away.",
+    ),
     (OSError(5, 'Input/output error', 'a.json'), "try: [Errno 5] Input/output error: 'a.json'"),
     (MemoryError(), 'try: not enough memory; use a smaller input or batch, or close other programs.'),
     (RecursionError('maximum'), 'try: a file or an option is nested too deeply (maximum).'),

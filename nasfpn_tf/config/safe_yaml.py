@@ -41,7 +41,26 @@ def load(text: str, text_keys: bool = True) -> Any:
     yaml.YAMLError: the text is malformed, has a duplicate key or one that is not text, has a value that JSON lacks
       (such as a date), is nested deeper than `MAX_DEPTH`, or grows too large by aliases. The message has the line.
   """
-  return _unshared(yaml.load(text, Loader=_Loader if text_keys else _LoaderOfAnyKeys))
+  try:
+    return _unshared(yaml.load(text, Loader=_Loader if text_keys else _LoaderOfAnyKeys))
+  except yaml.reader.ReaderError as error:
+    error.name = 'the text'
+    raise
+  except yaml.MarkedYAMLError as error:
+    error.problem_mark, error.context_mark = _place(error.problem_mark), _place(error.context_mark)
+    raise
+
+
+class _Place(yaml.Mark):
+  """A place in the text. PyYAML also names the file, which it does not know: '<unicode string>'."""
+
+  def __str__(self) -> str:
+    snippet = self.get_snippet()
+    return f'  in line {self.line + 1}, column {self.column + 1}' + (f':\n{snippet}' if snippet else '')
+
+
+def _place(mark: yaml.Mark | None) -> _Place | None:
+  return mark and _Place(mark.name, mark.index, mark.line, mark.column, mark.buffer, mark.pointer)
 
 
 def _unshared(value: Any) -> Any:

@@ -123,7 +123,7 @@ class Fit(detector.Detector):
 
   def note_plan(self) -> str:
     """Remembers the plan as it was made; returns a few words on it."""
-    self._plan_stamp.write_text(hashlib.sha256(self.plan.read_bytes()).hexdigest(), encoding='utf-8')
+    whole_file.write_text(self._plan_stamp, hashlib.sha256(self.plan.read_bytes()).hexdigest())
     return self._plan_summary()
 
   def _plan_step(self) -> steps.Step:

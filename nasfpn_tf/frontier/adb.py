@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.frontier import timing
 from nasfpn_tf.frontier.record import PARTS, Latency
 from nasfpn_tf.frontier.tflite_graph import TFLiteGraph
@@ -153,7 +154,7 @@ def _run(device: Device, name: str, content: bytes, threads: int, runs: int, sig
   _adb(device.serial, 'shell', f'mkdir -p {DIRECTORY}')
   with tempfile.TemporaryDirectory() as directory:
     path = os.path.join(directory, f'{name}.tflite')
-    with open(path, 'wb') as file:
+    with whole_file.naming(path), open(path, 'wb') as file:
       file.write(content)
     _adb(device.serial, 'push', path, where)
   options: Mapping[str, Any] = {'graph': where, 'num_threads': threads, 'num_runs': runs, 'warmup_runs': timing.WARM_UP}

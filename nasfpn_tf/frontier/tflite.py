@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.artifacts import signatures
 from nasfpn_tf.frontier import timing
 from nasfpn_tf.frontier.fitting import fit
@@ -48,7 +49,7 @@ def measure(request: Mapping[str, Any], image: np.ndarray) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
       for part in PARTS[:-1]:
         path = os.path.join(directory, f'{part}.tflite')
-        with open(path, 'wb') as file:
+        with whole_file.naming(path), open(path, 'wb') as file:
           file.write(graph.cut(part))
         ways[part] = _tflite_run(Interpreter(model_path=path, num_threads=request['threads']), None, image)
       ends = timing.take_turns(ways, request['runs'])

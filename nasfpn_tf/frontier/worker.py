@@ -27,6 +27,7 @@ from importlib import metadata
 
 import numpy as np
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.artifacts import formats
 
 
@@ -41,7 +42,7 @@ def main(request_path: str, result_path: str) -> None:
     result['runtime'] = f'{request["runtime"]} {metadata.version(request["runtime"])}'
   except (ValueError, OSError, RuntimeError) as error:
     result = {'error': ' '.join(str(error).split())}
-  with open(result_path, 'w', encoding='utf-8') as file:
+  with whole_file.naming(result_path), open(result_path, 'w', encoding='utf-8') as file:
     json.dump(result, file)
 
 

@@ -24,6 +24,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.data import progress
 
 _BLOCK = 2**20
@@ -66,7 +67,7 @@ def fetch(url: str, directory: str, show: bool = True) -> str:
       total = start + int(response.headers.get('Content-Length', 0))
       md5 = _md5_of(response.headers.get_all('x-goog-hash', []))
       blocks = _blocks(response)
-      with open(partial, 'ab' if start else 'wb') as file:
+      with whole_file.naming(partial), open(partial, 'ab' if start else 'wb') as file:
         for block in progress.track(blocks, -(-(total - start) // _BLOCK), f'{name}: MiB', show):
           file.write(block)
   except urllib.error.HTTPError as error:

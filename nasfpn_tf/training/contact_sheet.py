@@ -14,6 +14,7 @@
 
 """Draws training images as the detector gets them, with their boxes."""
 
+import io
 import os
 import pathlib
 
@@ -21,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from nasfpn_tf import config
+from nasfpn_tf import config, whole_file
 from nasfpn_tf.data.input import pipeline, preprocess
 from nasfpn_tf.data.input.decode import decode_record
 from nasfpn_tf.data.records.manifest import match_shards
@@ -77,5 +78,6 @@ def write_contact_sheet(
       if bottom > top and right > left:
         draw.rectangle((left, top, right - 1, bottom - 1), outline=_CROWD if crowd else _LINE, width=2)
     sheet.paste(tile, place)
-  pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-  sheet.save(path)
+  encoded = io.BytesIO()  # Pillow's own writing does not tell why it fails.
+  sheet.save(encoded, Image.registered_extensions()[pathlib.Path(path).suffix.lower()])
+  whole_file.write_bytes(path, encoded.getvalue())

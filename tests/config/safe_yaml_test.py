@@ -50,6 +50,7 @@ REFUSED = {
   'no_integer': ('a: !!int ""', "'' is no int"),
   'endless_integer': ('a: ' + '9' * 5000, r"'999.*\.\.\..*' is no int"),
   'object': ('a: !!python/object/apply:os.system ["true"]', 'could not determine a constructor'),
+  'control_character': ('a: \x00', 'position 3'),
   'two_documents': ('a: 1\n---\na: 2', 'expected a single document'),
 }
 
@@ -59,6 +60,7 @@ def test_what_is_refused(text, message):
   with pytest.raises(yaml.YAMLError) as error:
     safe_yaml.load(text)
   assert error.match('(?s)' + message)
+  assert '<unicode string>' not in str(error.value)
 
 
 @pytest.mark.parametrize(

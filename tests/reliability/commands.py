@@ -268,6 +268,7 @@ CALLS = (
     ),
     ('set-00000-of-00002.tfrecord', 'set.manifest.json'),
     {'out/plan.yaml': 'file'},
+    frozenset({('set.manifest.json', 'missing')}),
   ),
   Command(
     ('split_dataset.py', '--data={d}/data', '--output_dir={d}/out/annotations'),
@@ -282,7 +283,7 @@ CALLS = (
 
 def prepare(directory: pathlib.Path, trained: pathlib.Path) -> None:
   """Fills a directory with good files of every kind, from the directory of `interruptions.train_once`."""
-  directory.mkdir(parents=True)
+  prepare_texts(directory)
   for path in [*trained.glob('set*'), trained / 'run', trained / 'saved_model']:
     (shutil.copytree if path.is_dir() else shutil.copy)(path, directory / path.name)
   for name in ('model.tflite', 'model.json'):
@@ -294,9 +295,6 @@ def prepare(directory: pathlib.Path, trained: pathlib.Path) -> None:
     (directory / path.relative_to(path.parent if path.parent == trained else directory)).write_text(
       path.read_text().replace(str(trained), str(directory))
     )
-  (directory / 'images.txt').write_text('set_images/1.jpg\nset_images/2.jpg\n')
-  (directory / 'records.jsonl').write_text(samples.sample().to_json() + '\n')
-  (directory / 'topology.json').write_text(topology.get('fpn').to_json())
   (directory / 'search.yaml').write_text(
     "evaluator: {name: 'tests.search.samples:instant', trial: 3}\nsearcher: {name: random}\nmax_trials: 3\n"
   )
@@ -304,10 +302,18 @@ def prepare(directory: pathlib.Path, trained: pathlib.Path) -> None:
   for path in (testing.repo_root() / 'tests/public_weights/data/tpu_r50_nasfpn').glob('model.ckpt-0*'):
     shutil.copy(path, directory / 'tpu' / path.name.replace('ckpt-0', 'ckpt'))
   rectangles.write(directory / 'calibration', num_images=10)
-  _annotate(directory)
+  annotate(directory)
 
 
-def _annotate(directory: pathlib.Path) -> None:
+def prepare_texts(directory: pathlib.Path) -> None:
+  """Fills a directory with the good files that no detector is needed for."""
+  directory.mkdir(parents=True)
+  (directory / 'images.txt').write_text('set_images/1.jpg\nset_images/2.jpg\n')
+  (directory / 'records.jsonl').write_text(samples.sample().to_json() + '\n')
+  (directory / 'topology.json').write_text(topology.get('fpn').to_json())
+
+
+def annotate(directory: pathlib.Path) -> None:
   """Annotations in YOLO's and VOC's form, and a directory of images with them."""
   names = [path.stem for path in sorted((directory / 'set_images').iterdir())]
   for made in ('labels', 'xml', 'data'):

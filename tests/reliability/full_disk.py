@@ -27,9 +27,13 @@ import shutil
 import sys
 import tempfile
 
+import yaml
+
 from nasfpn_tf.training import checkpoints
 from tests import testing
-from tests.reliability import cases, interruptions, processes
+from tests.fit.dataset import layouts
+from tests.reliability import cases, commands, interruptions, processes
+from tests.training import rectangles
 
 
 class Predict(cases.Evaluation):
@@ -131,18 +135,76 @@ class ImportWeights(cases.Case):
     return cases._weights(checkpoints.available(str(directory / 'run'))[0])
 
 
+class Fit(cases.Case):
+  """fit.py goes from images to a report; what it has made before the disk was full is not made again."""
+
+  name = 'fit'
+
+  def prepare(self, directory):
+    layouts.images(directory / 'data' / 'JPEGImages', range(10))
+    layouts.voc(directory / 'data' / 'Annotations', range(10))
+
+  def command(self, directory):
+    limits = ('--minutes=3', '--images_per_second=0.1', '--backbone_weights=none')
+    return ['fit.py', f'{directory}/data', *limits, f'--output_dir={directory}/out']
+
+  def check(self, directory):
+    assert len(cases.digests(directory / 'data', '*/*')) == 20
+    assert not (directory / 'out' / 'report.html').exists()
+
+  def result(self, directory):
+    out = directory / 'out'
+    assert (out / 'report.html').exists()
+    evaluated = {path.parent.name: json.loads(path.read_text()) for path in out.glob('evaluation/*/evaluation.json')}
+    plan = yaml.safe_load((out / 'plan.yaml').read_text())
+    return plan['task']['model'], {name: value['num_images'] for name, value in evaluated.items()}
+
+
+class SimpleCommand(cases.Case):
+  """A command that makes its files in a moment, with the files of `commands.prepare_texts` and a few images."""
+
+  def __init__(self, *arguments: str):
+    """Takes the script and its flags, with {d} for the directory."""
+    self.arguments, self.name = arguments, arguments[0]
+
+  def prepare(self, directory):
+    commands.prepare_texts(directory / 'in')
+    rectangles.write(directory / 'in', num_images=6)
+    commands.annotate(directory / 'in')
+
+  def command(self, directory):
+    return [part.format(d=directory) for part in self.arguments]
+
+  def check(self, directory):
+    assert (directory / 'in' / 'records.jsonl').exists()
+
+  def result(self, directory):
+    paths = [path for path in (directory / 'out').rglob('*') if path.is_file()]
+    return {path.name: path.read_bytes().replace(str(directory).encode(), b'') for path in sorted(paths)}
+
+
+SIMPLE = (
+  SimpleCommand('make_digits.py', '--num_train=3', '--num_val=2', '--output_dir={d}/out'),
+  SimpleCommand('split_dataset.py', '--data={d}/in/data', '--output_dir={d}/out/annotations'),
+  SimpleCommand('describe.py', '--topology={d}/in/topology.json', '--svg={d}/out/t.svg'),
+  SimpleCommand('report_frontier.py', '--records={d}/in/records.jsonl', '--output_dir={d}/out'),
+  SimpleCommand('check_dataset.py', '--input_path={d}/in/set', '--output={d}/out/report.html'),
+  SimpleCommand('check_dataset.py', '--input_path={d}/in/set', '--augmented={d}/out/augmented.jpg'),
+)
 # Case and the sizes above which nothing can be written.
 CASES = {
-  cases.Records: (0, 700, 20_000),
-  cases.Training: (0, 3_000, 200_000),
-  cases.SavedModel: (0, 5_000, 100_000),
-  cases.TFLite: (0, 1_000, 50_000),
-  cases.Search: (0, 3_000),
-  Predict: (0, 1_000),
-  Benchmark: (0, 100),
-  Evaluate: (0, 300),
-  ImportWeights: (0, 5_000, 100_000),
-  cases.Frontier: (0, 3_000, 200_000),
+  **dict.fromkeys(SIMPLE, (0, 100)),
+  cases.Records(): (0, 700, 20_000),
+  cases.Training(): (0, 3_000, 200_000),
+  cases.SavedModel(): (0, 5_000, 100_000),
+  cases.TFLite(): (0, 1_000, 50_000),
+  cases.Search(): (0, 3_000),
+  Predict(): (0, 1_000),
+  Benchmark(): (0, 100),
+  Evaluate(): (0, 300),
+  ImportWeights(): (0, 5_000, 100_000),
+  cases.Frontier(): (0, 3_000, 200_000),
+  Fit(): (0, 3_000, 200_000),
 }
 
 
@@ -170,7 +232,7 @@ def fill(case: cases.Case, base: pathlib.Path, limits: tuple[int, ...]) -> list[
     lines.append(f'{limit} bytes: {code}: {last}')
     script = case.command(directory)[0].removesuffix('.py')
     assert code == 1 and 'Traceback' not in text, f'{case.name}, {limit} bytes: exit code {code}\n{text[-3000:]}'
-    if isinstance(case, cases.Frontier):  # It tells the end of the log of what it has run, and how to go on.
+    if isinstance(case, cases.Frontier | Fit):  # It tells the end of the log of what it has run, and how to go on.
       assert f'\n{script}: ' in f'\n{text}' and 'Make room' in text, f'{case.name}, {limit} bytes: {text[-3000:]}'
     else:  # The file is one of the results or, in the same place, of the libraries' temporary ones.
       assert last.startswith(f'{script}: {tempfile.gettempdir()}'), f'{case.name}, {limit} bytes: {last}'
@@ -183,22 +245,23 @@ def fill(case: cases.Case, base: pathlib.Path, limits: tuple[int, ...]) -> list[
 
 def main(argv: list[str]) -> int:
   """Runs all cases, or some; returns how many fail."""
-  known = {case.name: case for case in CASES}
+  known = sorted({case.name for case in CASES})
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--case', action='append', choices=list(known), help='again for another one; default: all')
-  names = parser.parse_args(argv).case or list(known)
+  parser.add_argument('--case', action='append', choices=known, help='again for another one; default: all')
+  names = parser.parse_args(argv).case or known
   base = pathlib.Path(tempfile.mkdtemp(prefix='full_disk_'))
   failed = 0
-  if any(issubclass(known[name], cases.Evaluation) for name in names):
+  chosen = [case for case in CASES if case.name in names]
+  if any(isinstance(case, cases.Evaluation) for case in chosen):
     interruptions.train_once(base / 'trained')
-  for name in names:
-    directory = base / name.replace(' ', '_')
+  for index, case in enumerate(chosen):
+    directory = base / str(index)
     directory.mkdir()
     try:
-      print(name, *fill(known[name](), directory, CASES[known[name]]), sep='\n  ', flush=True)
+      print(case.name, *fill(case, directory, CASES[case]), sep='\n  ', flush=True)
     except AssertionError as error:
       failed += 1
-      print(f'{name}: FAILED\n{error}', flush=True)
+      print(f'{case.name}: FAILED\n{error}', flush=True)
   if not failed:
     shutil.rmtree(base)
   return failed

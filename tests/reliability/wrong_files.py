@@ -36,6 +36,10 @@ from tests.reliability import commands, interruptions, processes
 NAME = 'Bilder für Ñandú (1)'
 
 
+# Runs a command in a directory for no more than some seconds; gives its exit code, None if it did not end, and output.
+Call = Callable[[commands.Command, pathlib.Path, float], tuple[int | None, str]]
+
+
 def harms(path: pathlib.Path) -> Iterator[tuple[str, Callable[[], None]]]:
   """What can be wrong with an input: a name, and what does it."""
   yield 'missing', lambda: _remove(path)
@@ -117,7 +121,7 @@ def fault(command: commands.Command, path: str, harm: str, code: int | None, tex
   return None if name in message else f'does not name {path}: {message}'
 
 
-def try_command(command: commands.Command, good: pathlib.Path, seconds: float) -> list[str]:
+def try_command(command: commands.Command, good: pathlib.Path, seconds: float, call: Call = call) -> list[str]:
   """Runs a command without and with every harm, in the place of `good`'s copy; prints each end, returns the faults."""
   directory, faults = good.with_name(NAME), []
 
@@ -165,7 +169,7 @@ def main(argv: list[str]) -> int:
   """Tries all commands, or some; returns whether there are faults."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--command', action='append', help='a script; again for another one; default: all')
-  parser.add_argument('--seconds', type=float, default=300, help='that a call may take')
+  parser.add_argument('--seconds', type=float, default=900, help='that a call may take')
   parser.add_argument('--skip', type=int, default=0, help='leave out so many calls at the start')
   options = parser.parse_args(argv)
   os.environ['PYTHONPATH'] = str(testing.repo_root())

@@ -19,6 +19,7 @@ import sys
 
 import pytest
 
+from tests import commands as scripts
 from tests import testing
 from tests.reliability import commands, wrong_files
 
@@ -49,6 +50,20 @@ def test_every_command_that_reads_or_writes_files_is_called():
   scripts = {path.name for path in (testing.repo_root() / 'scripts').glob('*.py')}
   chains = {'__init__.py', 'fit.py', 'quickstart.py', 'search_and_train.py'}
   assert {call.arguments[0] for call in commands.CALLS} == scripts - chains
+
+
+@pytest.mark.parametrize('script', ['report_frontier.py', 'describe.py'])
+def test_commands_that_need_no_detector(script, tmp_path):
+  def call(command, directory, seconds):
+    arguments = [part.format(d=directory) for part in command.arguments]
+    done = scripts.run(*arguments, cwd=tmp_path, timeout=seconds)
+    return done.returncode, done.stdout + done.stderr
+
+  good = tmp_path / 'good'
+  commands.prepare_texts(good)
+  for command in commands.CALLS:
+    if command.arguments[0] == script:
+      assert not wrong_files.try_command(command, good, 300, call)
 
 
 @pytest.mark.slow

@@ -22,14 +22,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 import tensorflow as tf
 from official.core import config_definitions as cfg
 
 from nasfpn_tf.training import artifacts, checkpoints, strategy, trainer
-from tests import testing
+from tests import patience, testing
 from tests.training import rectangles
 
 NUM_IMAGES = 5  # With batches of 4 on two replicas: 2 + 2, then 1 + 0.
@@ -52,15 +51,27 @@ def start(request, log: pathlib.Path, **environment) -> subprocess.Popen:
     )
 
 
-def result(process: subprocess.Popen, log: pathlib.Path, timeout: float = 300):
-  """Waits for a worker and returns what it printed."""
+def wait_for(condition, workers: list[tuple[subprocess.Popen, pathlib.Path]]) -> None:
+  """Waits as long as the workers work; ends them and shows their output where they do not get there."""
+  processes = [process for process, _ in workers]
   try:
-    code = process.wait(timeout)
-  except subprocess.TimeoutExpired:
-    process.kill()
-    raise
+    patience.until(condition, processes)
+  except TimeoutError as error:
+    for process in processes:
+      process.kill()
+    raise AssertionError(f'{error}\n' + '\n'.join(log.read_text()[-3000:] for _, log in workers)) from error
+
+
+def results_of(workers: list[tuple[subprocess.Popen, pathlib.Path]]) -> list[dict]:
+  """Waits for workers and returns what each printed."""
+  wait_for(lambda: all(process.poll() is not None for process, _ in workers), workers)
+  return [printed(process, log) for process, log in workers]
+
+
+def printed(process: subprocess.Popen, log: pathlib.Path) -> dict:
+  """The result of a worker that has ended."""
   text = log.read_text()
-  assert code == 0, text[-3000:]
+  assert process.returncode == 0, text[-3000:]
   line = next(line for line in text.splitlines() if line.startswith('RESULT '))
   return json.loads(line.removeprefix('RESULT '))
 
@@ -95,7 +106,7 @@ def test_two_logical_cpus(prefix, tmp_path):
     },
     'trainer': schedule | rate,
   }
-  mirrored = result(start(request, log), log)
+  (mirrored,) = results_of([(start(request, log), log)])
   assert mirrored['strategy'] == 'MirroredStrategy' and mirrored['num_replicas'] == 2
   assert len(mirrored['replicas']) == 2 and len(set(mirrored['replicas'])) == 1
   assert mirrored['keep_prob'] == pytest.approx(0.99), 'DropBlock is half way down its ramp after 30 of 60 steps'
@@ -154,7 +165,7 @@ def check_workers(results):
 def test_two_workers(prefix, tmp_path):
   model_dir = tmp_path / 'model'
   workers = start_workers(multi_worker_request(prefix, model_dir, steps=4), tmp_path, 'first')
-  results = [result(*worker) for worker in workers]
+  results = results_of(workers)
   check_workers(results)
   assert f'({NUM_IMAGES} images' in workers[0][1].read_text()
   assert checkpoints.step_of(checkpoints.newest_intact(str(model_dir))) == 4
@@ -168,10 +179,14 @@ def test_two_workers(prefix, tmp_path):
 
 def wait_for_step(step, model_dir, workers):
   """Returns when the workers have saved a checkpoint of at least `step`."""
-  deadline = time.monotonic() + 300
-  while checkpoints.step_of(next(iter(checkpoints.available(str(model_dir))), '')) < step:
-    assert time.monotonic() < deadline and workers[0][0].poll() is None, workers[0][1].read_text()[-3000:]
-    time.sleep(0.1)
+  wait_for(
+    lambda: (
+      workers[0][0].poll() is not None
+      or checkpoints.step_of(next(iter(checkpoints.available(str(model_dir))), '')) >= step
+    ),
+    workers,
+  )
+  assert workers[0][0].poll() is None, workers[0][1].read_text()[-3000:]
 
 
 def continue_run(request, model_dir, tmp_path):
@@ -180,7 +195,7 @@ def continue_run(request, model_dir, tmp_path):
   assert 4 <= stopped_at < request['trainer']['train_steps']
   request['trainer']['train_steps'] = stopped_at + 4
   workers = start_workers(request, tmp_path, 'again')
-  check_workers([result(*worker) for worker in workers])
+  check_workers(results_of(workers))
   assert re.search(rf'from \S*ckpt-{stopped_at}\b', workers[0][1].read_text())
   assert checkpoints.step_of(checkpoints.newest_intact(str(model_dir))) == stopped_at + 4
 
@@ -208,12 +223,12 @@ def test_two_workers_save_together_when_one_is_told_to_stop(prefix, tmp_path):
   request = multi_worker_request(prefix, model_dir, steps=4000)
   request['trainer'] |= {'checkpoint_interval': 3999}
   workers = start_workers(request, tmp_path, 'told')
-  deadline = time.monotonic() + 300
-  while 'train 4/' not in workers[0][1].read_text():
-    assert time.monotonic() < deadline and workers[0][0].poll() is None, workers[0][1].read_text()[-3000:]
-    time.sleep(0.1)
+  chief, log = workers[0]
+  wait_for(lambda: chief.poll() is not None or 'train 4/' in log.read_text(), workers)
+  assert chief.poll() is None, log.read_text()[-3000:]
   workers[1][0].send_signal(signal.SIGTERM)
-  assert [process.wait(120) for process, _ in workers] == [42, 42]
+  wait_for(lambda: all(process.poll() is not None for process, _ in workers), workers)
+  assert [process.returncode for process, _ in workers] == [42, 42]
   continue_run(request, model_dir, tmp_path)
 
 

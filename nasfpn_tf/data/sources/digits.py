@@ -22,6 +22,7 @@ photograph: a fifth of the samples of each digit and two fifths of each photogra
 import concurrent.futures
 import dataclasses
 import functools
+import io
 import json
 import math
 import multiprocessing
@@ -204,7 +205,11 @@ def _write_image(job: tuple[DigitsSettings, str, int]) -> list[tuple[int, Box]]:
   settings, directory, index = job
   split, name = _image_name(settings, index)
   image, digits = draw_image(settings, index)
-  image.save(os.path.join(directory, split, name), quality=90)
+  path = os.path.join(directory, split, name)
+  encoded = io.BytesIO()  # Pillow's own writing does not tell why it fails.
+  image.save(encoded, 'JPEG', quality=90)
+  with whole_file.naming(path), open(path, 'wb') as file:
+    file.write(encoded.getvalue())
   return digits
 
 

@@ -112,7 +112,7 @@ def write(prepared: Prepared, directory: str | os.PathLike[str], root: str | os.
   last = list(prepared.splits.values())[-1]
   order = sorted(range(len(last)), key=lambda index: not last.annotations[index])[:NUM_SHOWN]
   paths = [os.path.abspath(os.path.join(root, last.names[index])) for index in sorted(order)]
-  (directory / SHOWN).write_text(''.join(f'{path}\n' for path in paths), encoding='utf-8')
+  whole_file.write_text(directory / SHOWN, ''.join(f'{path}\n' for path in paths))
   _write_json(directory.parent / SPLITS, {name: list(images.names) for name, images in prepared.splits.items()})
 
 

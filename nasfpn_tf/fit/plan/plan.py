@@ -22,7 +22,9 @@ from official.core import config_definitions as cfg
 from nasfpn_tf import whole_file
 from nasfpn_tf.config import safe_yaml
 from nasfpn_tf.data.input.anchors import AnchorGrid
-from nasfpn_tf.data.records import check
+from nasfpn_tf.data.records import check, framing
+from nasfpn_tf.data.records.manifest import match_shards
+from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.fit.plan import anchors, document, fingerprint, rules, target
 from nasfpn_tf.fit.plan import start as start_lib
 from nasfpn_tf.training import params as params_lib
@@ -81,6 +83,7 @@ def make(
 
   Raises:
     DataError: the records cannot be used, or hold no box.
+    FileNotFoundError: there are no validation records.
     ValueError: the budget or the latency is not positive, no plan is as fast as the target, or a file of weights does
       not exist.
   """
@@ -90,7 +93,9 @@ def make(
   if target_latency_ms is not None and not target_latency_ms > 0:
     raise ValueError(f'--target_latency_ms={target_latency_ms:g}: a positive number of milliseconds is needed.')
   start = start_lib.start_from(start_lib.find_weights(weights))
-  taken = fingerprint.take(check.check_records(input_path, progress=progress))
+  split = check.check_records(input_path, progress=progress)
+  _refuse_broken(split, validation_path)
+  taken = fingerprint.take(split)
   if pixels_per_second is None:
     pixels_per_second = _measure(taken, start, device, bfloat16)
   budget = rules.Budget(minutes, pixels_per_second, device, bfloat16)
@@ -106,6 +111,15 @@ def make(
   warnings = tuple(_warnings(taken, choices, start))
   text = document.render(choices, _header(taken, budget, before, after, warnings, met), EXPERIMENT)
   return Plan(text, taken, before, after, warnings)
+
+
+def _refuse_broken(split: check.RecordSet, validation_path: str | None) -> None:
+  """Refuses records that training would: files that are missing, damaged or not the ones that a manifest describes."""
+  for problem in split.problems:
+    if problem.kind == 'broken_file':
+      raise DataError(f'{problem.where}: {problem.message}')
+  if validation_path:
+    framing.check_files(match_shards(validation_path))
 
 
 def write(plan: Plan, path: str) -> None:

@@ -14,9 +14,12 @@
 """A plan as a file: readable, loadable, trainable; and what it refuses."""
 
 import json
+import pathlib
+import shutil
 
 import pytest
 
+from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.fit.plan import document, plan, rules, throughput
 from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training import trainer
@@ -103,6 +106,22 @@ def test_throughput_is_measured_on_the_records(made, tmp_path):
 def test_bad_settings_are_explained(prefix, kwargs, message):
   with pytest.raises(ValueError, match=message):
     plan.make(f'{prefix}-*', **{'minutes': 5, 'weights': 'none', 'pixels_per_second': 1e6, 'progress': False, **kwargs})
+
+
+@pytest.mark.parametrize('of', ['training', 'validation'])
+@pytest.mark.parametrize(
+  ('harm', 'message'),
+  [(lambda path: path.unlink(), 'is missing'), (lambda path: path.write_bytes(b''), '0 bytes where')],
+)
+def test_records_that_training_would_refuse_are_refused(of, harm, message, prefix, tmp_path):
+  for path in pathlib.Path(prefix).parent.glob(f'{pathlib.Path(prefix).name}[-.]*'):
+    shutil.copy(path, tmp_path)
+  broken = f'{tmp_path}/{pathlib.Path(prefix).name}'
+  shard = sorted(tmp_path.glob('*.tfrecord'))[0]
+  harm(shard)
+  train, validation = (broken, prefix) if of == 'training' else (prefix, broken)
+  with pytest.raises(DataError, match=rf'{shard.name}:? {message}'):
+    plan.make(f'{train}-*', 5, 'none', pixels_per_second=2e5, validation_path=f'{validation}-*', progress=False)
 
 
 def test_a_key_is_chosen_once():
