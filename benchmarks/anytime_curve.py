@@ -191,17 +191,21 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 def define_flags() -> None:
   """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_string('config_file', 'bccd_mobilenetv2_nasfpnlite_3x64_384x512', 'Configuration; as of train.py.')
-  flags.DEFINE_string('params_override', None, 'Changes to the configuration in every run; as of train.py.')
+  flags.DEFINE_string('params_override', None, 'Overrides for every run, as in train.py.')
   flags.DEFINE_list('train', None, 'Prefixes of the training records.')
-  flags.DEFINE_string('validation', None, 'Prefix of the records to evaluate on.')
-  flags.DEFINE_string('output_dir', None, 'Gets a directory for each run, records.json, table.md and curve.svg.')
-  flags.DEFINE_list('seeds', ['0', '1', '2'], 'One run of everything for each.')
-  flags.DEFINE_integer('steps', None, 'Steps of a run, the schedule with them; unset: as configured.', lower_bound=1)
-  flags.DEFINE_integer('pyramids', None, 'Pyramids that are stacked; unset: as configured.', lower_bound=2)
-  flags.DEFINE_list('separate', [], 'Numbers of pyramids that are also trained without exits; unset: all up to them.')
-  flags.DEFINE_multi_string('loss_weights', [], 'Also with these weights of the exits, first to last, comma between.')
+  flags.DEFINE_string('validation', None, 'Prefix of the evaluation records.')
+  flags.DEFINE_string('output_dir', None, 'Directory for the runs, records.json, table.md and curve.svg.')
+  flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds; everything is trained once per seed.')
+  flags.DEFINE_integer(
+    'steps', None, 'Training steps per run; the schedule is scaled; unset: as configured.', lower_bound=1
+  )
+  flags.DEFINE_integer('pyramids', None, 'Number of stacked pyramids; unset: as configured.', lower_bound=2)
+  flags.DEFINE_list('separate', [], 'Numbers of pyramids to train without exits as well; unset: all up to --pyramids.')
+  flags.DEFINE_multi_string(
+    'loss_weights', [], 'Also train with these loss weights of the exits, first to last, separated by commas.'
+  )
   flags.DEFINE_integer('threads', 1, 'Threads of LiteRT.', lower_bound=1)
-  flags.DEFINE_integer('latency_runs', 50, 'How often each exit is timed.', lower_bound=1)
+  flags.DEFINE_integer('latency_runs', 50, 'Number of timed runs per exit.', lower_bound=1)
   flags.mark_flags_as_required(['train', 'validation', 'output_dir'])
 
 
@@ -223,9 +227,9 @@ def curve_of_flags() -> tuple[Curve, list[Run], dict[str, Any]]:
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ends the training that runs, too.
-  with failure.told('anytime_curve', 'interrupted; the same command continues'):
+  with failure.told('anytime_curve', 'interrupted; the same command resumes'):
     curve, runs, facts = curve_of_flags()
     results = {run: metrics for run in runs if (metrics := curve.result(run)) is not None}
     for number, run in enumerate(runs, start=1):

@@ -111,7 +111,7 @@ def table(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
   if 'threads' in facts:
     lines += [
       '',
-      f'Milliseconds an image in LiteRT, float, {facts["threads"]} thread(s), post-processing included; medians.',
+      f'Milliseconds per image in LiteRT, float, {facts["threads"]} thread(s), post-processing included; medians.',
       '',
       '| pyramids | parameters (M) | exit at once | by refining | trained separately |',
       '|---|---|---|---|---|',
@@ -179,7 +179,7 @@ def _finding(rows: Sequence[Mapping[str, Any]], last: int) -> str:
   """States what joint training costs the last exit, and with which uncertainty."""
   gain = _differences(rows, last)
   if len(gain) < 2:
-    return 'With fewer than two seeds nothing can be said about the last exit.'
+    return 'Fewer than two seeds do not allow a statement about the last exit.'
   mean, error = statistics.mean(gain), statistics.stdev(gain) / len(gain) ** 0.5
   what = 'costs' if mean < 0 else 'gains'
   sure = 'more' if abs(mean) > 2 * error else 'no more'

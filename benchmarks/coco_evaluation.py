@@ -29,10 +29,10 @@ from pycocotools import coco, cocoeval
 from benchmarks import side_by_side, synthetic_images
 from nasfpn_tf.training import evaluation
 
-_NUM_IMAGES = flags.DEFINE_integer('num_images', 5000, 'Images; 5000 in COCO val2017.')
+_NUM_IMAGES = flags.DEFINE_integer('num_images', 5000, 'Number of images; COCO val2017 has 5000.')
 _NUM_CLASSES = flags.DEFINE_integer('num_classes', 80, 'Categories.')
 _DETECTIONS = flags.DEFINE_integer('detections', 60, 'Detections in an image.')
-_RUNS = flags.DEFINE_integer('runs', 3, 'Counted evaluations of each side.', lower_bound=1)
+_RUNS = flags.DEFINE_integer('runs', 3, 'Number of timed evaluations per side.', lower_bound=1)
 
 _TO_REACH = 0.15
 _SIDE = 500
@@ -100,7 +100,7 @@ def pycocotools(truth, batches):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   truth, batches = data_set(np.random.default_rng(0), _NUM_IMAGES.value, _NUM_CLASSES.value, _DETECTIONS.value)
   results = {}
 

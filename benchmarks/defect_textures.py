@@ -159,8 +159,8 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string('output_dir', None, 'Where images and annotations go.')
+  flags.DEFINE_string('output_dir', None, 'Directory for images and annotations.')
   flags.DEFINE_integer('num_images', 1400, 'How many.')
-  flags.DEFINE_integer('seed', 0, 'Of everything that is drawn.')
+  flags.DEFINE_integer('seed', 0, 'Seed of the images.')
   flags.mark_flag_as_required('output_dir')
   app.run(main)

@@ -27,7 +27,7 @@ from benchmarks import side_by_side
 _INPUT_SIZE = flags.DEFINE_list('input_size', ['256', '384'], 'Height and width of the images.')
 _BATCH = flags.DEFINE_integer('batch', 8, 'Images.', lower_bound=1)
 _THREADS = flags.DEFINE_integer('threads', 1, 'Of TensorFlow.', lower_bound=1)
-_RUNS = flags.DEFINE_integer('runs', 15, 'Counted calls of each side.', lower_bound=1)
+_RUNS = flags.DEFINE_integer('runs', 15, 'Number of timed calls per side.', lower_bound=1)
 
 _LAYERS = {'block_3': (4, 144), 'block_6': (8, 192), 'block_13': (16, 576)}  # Stride of its input, channels.
 
@@ -51,7 +51,7 @@ def caller(layer, shape, dtype):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   import tensorflow as tf
   import tf_keras
 

@@ -31,8 +31,10 @@ _MODEL = flags.DEFINE_string('model', None, 'model_dir of a training, a SavedMod
 _ANNOTATIONS = flags.DEFINE_string('annotations', None, 'COCO JSON of the images.', required=True)
 _IMAGE_DIR = flags.DEFINE_string('image_dir', None, 'Directory of the images.', required=True)
 _OUTPUT = flags.DEFINE_string('output', None, 'JPEG file to write.', required=True)
-_NUM_IMAGES = flags.DEFINE_integer('num_images', 3, 'Takes the first of the annotations.', lower_bound=1)
-_SCORE_THRESHOLD = flags.DEFINE_float('score_threshold', 0.5, 'Lowest score of a detection that is drawn.')
+_NUM_IMAGES = flags.DEFINE_integer(
+  'num_images', 3, 'Number of images, the first ones of the annotations.', lower_bound=1
+)
+_SCORE_THRESHOLD = flags.DEFINE_float('score_threshold', 0.5, 'Minimum score of the detections that are drawn.')
 _WIDTH = flags.DEFINE_integer('width', 330, 'Width of one image in pixels.')
 
 _TITLE_HEIGHT = 24
@@ -40,7 +42,7 @@ _TITLE_HEIGHT = 24
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   predictor = predict.load_predictor(_MODEL.value)
   truth = json.loads(pathlib.Path(_ANNOTATIONS.value).read_text(encoding='utf-8'))
   columns = [_column(predictor, truth, entry) for entry in truth['images'][: _NUM_IMAGES.value]]

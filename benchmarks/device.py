@@ -189,13 +189,15 @@ def measure(output: str, rows: Sequence[str] = (), quick: bool = False) -> dict[
 def define_flags() -> None:
   """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_string('output', None, 'JSON file to write.', required=True)
-  flags.DEFINE_bool('quick', False, 'Small networks and few calls: shows that it runs, its ratios say little.')
+  flags.DEFINE_bool(
+    'quick', False, 'Use small networks and few calls, to check that everything runs; the ratios mean little.'
+  )
   flags.DEFINE_list('rows', [], 'Names of the rows to measure; unset: all.')
 
 
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   with failure.told('device'):
     result = measure(FLAGS.output, FLAGS.rows, FLAGS.quick)
   for name, row in result['rows'].items():

@@ -37,13 +37,15 @@ from nasfpn_tf.data.input.labels import BACKGROUND, AnchorLabeler
 from nasfpn_tf.data.records import manifest, tfrecord
 
 _IMAGE_SIZE = flags.DEFINE_integer('image_size', 640, "Side of the network's input, a multiple of 128.")
-_NUM_IMAGES = flags.DEFINE_integer('num_images', 512, 'Images in a pass, a multiple of the batch size.')
-_NUM_BOXES = flags.DEFINE_integer('num_boxes', 8, 'Mean number of boxes in an image.')
+_NUM_IMAGES = flags.DEFINE_integer('num_images', 512, 'Number of images per pass, a multiple of the batch size.')
+_NUM_BOXES = flags.DEFINE_integer('num_boxes', 8, 'Mean number of boxes per image.')
 _BATCH = flags.DEFINE_integer('batch', 8, 'Images in a batch.')
 _SCALES = flags.DEFINE_list('scales', ['0.8', '1.2'], 'Least and greatest scale.')
 _LARGEST_DIFFERENCE = {'float32': 1e-3, 'uint8': 0.01, 'bfloat16': 0.05}  # Of normalized images.
-_DTYPE = flags.DEFINE_enum('dtype', 'uint8', ['float32', 'bfloat16', 'uint8'], 'Of the images; uint8: of ours.')
-_RUNS = flags.DEFINE_integer('runs', 5, 'Counted passes of each side.', lower_bound=1)
+_DTYPE = flags.DEFINE_enum(
+  'dtype', 'uint8', ['float32', 'bfloat16', 'uint8'], 'Type of the images; uint8 applies to our input only.'
+)
+_RUNS = flags.DEFINE_integer('runs', 5, 'Number of timed passes per side.', lower_bound=1)
 
 
 def ours(files, size, is_training):
@@ -137,7 +139,7 @@ class Pass:
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   size, count = _IMAGE_SIZE.value, _NUM_IMAGES.value
   with tempfile.TemporaryDirectory() as directory:
     image_dir, annotations = synthetic_images.write_coco(directory, count, num_boxes=_NUM_BOXES.value)

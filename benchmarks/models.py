@@ -30,14 +30,14 @@ from nasfpn_tf import failure
 FLAGS = flags.FLAGS
 flags.DEFINE_string('output', None, 'Markdown file to write; unset: print.')
 flags.DEFINE_string('figures', 'docs/models.json', 'Figures of the built models, read and, with --rebuild, written.')
-flags.DEFINE_bool('rebuild', False, 'Build the models whose architecture is not the measured one, and measure them.')
-flags.DEFINE_bool('rebuild_all', False, 'Build and measure every model: some minutes.')
+flags.DEFINE_bool('rebuild', False, 'Build and measure the models whose architecture has changed.')
+flags.DEFINE_bool('rebuild_all', False, 'Build and measure every model, which takes some minutes.')
 
 
 def main(argv: Sequence[str]) -> None:
   with failure.told('models'):
     if len(argv) > 1:
-      raise ValueError(f'unexpected argument {argv[1]!r}; options begin with --.')
+      raise ValueError(f'unexpected argument {argv[1]!r}; flags begin with --.')
     text = _document()
     if FLAGS.output:
       with open(FLAGS.output, 'w', encoding='utf-8') as file:

@@ -33,15 +33,17 @@ from nasfpn_tf.interop import model_garden as interop
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
 from nasfpn_tf.modeling import precision
 
-_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Width of the pyramid (D).')
+_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Number of filters of the pyramid (D).')
 _NUM_REPEATS = flags.DEFINE_integer('num_repeats', 7, 'Pyramids (N).')
 _SEPARABLE = flags.DEFINE_bool('separable', False, 'Separable convolutions.')
-_IMAGE_SIZE = flags.DEFINE_integer('image_size', 512, 'Side of the image that the features are of, multiple of 128.')
+_IMAGE_SIZE = flags.DEFINE_integer(
+  'image_size', 512, 'Side of the image from which the features are computed, a multiple of 128.'
+)
 _BATCH = flags.DEFINE_integer('batch', 1, 'Images in a call.')
 _FROZEN = flags.DEFINE_bool('frozen', True, 'Make the weights constants.')
 _CHANNELS = flags.DEFINE_list('channels', ['512', '1024', '2048'], 'Channels of C3, C4 and C5.')
 _DTYPE = flags.DEFINE_enum('dtype', 'bfloat16', ['float32', 'bfloat16'], 'Precision of our pyramid.')
-_RUNS = flags.DEFINE_integer('runs', 30, 'Counted calls of each side.', lower_bound=1)
+_RUNS = flags.DEFINE_integer('runs', 30, 'Number of timed calls per side.', lower_bound=1)
 
 
 class Convolutions(tf.Module):
@@ -70,7 +72,7 @@ class Convolutions(tf.Module):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   width = _NUM_FILTERS.value
   rng = np.random.default_rng(0)
   features = {}

@@ -40,11 +40,13 @@ from benchmarks.frozen import inference
 from nasfpn_tf import processor
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
 
-_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Width of the pyramid (D).')
+_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Number of filters of the pyramid (D).')
 _NUM_REPEATS = flags.DEFINE_integer('num_repeats', 7, 'Pyramids (N).')
-_IMAGE_SIZE = flags.DEFINE_integer('image_size', 512, 'Side of the image that the features are of, multiple of 128.')
+_IMAGE_SIZE = flags.DEFINE_integer(
+  'image_size', 512, 'Side of the image from which the features are computed, a multiple of 128.'
+)
 _CHANNELS = flags.DEFINE_list('channels', ['512', '1024', '2048'], 'Channels of C3, C4 and C5.')
-_RUNS = flags.DEFINE_integer('runs', 30, 'Counted calls of each side.', lower_bound=1)
+_RUNS = flags.DEFINE_integer('runs', 30, 'Number of timed calls per side.', lower_bound=1)
 
 
 def nasfpn_class():
@@ -67,7 +69,7 @@ def nasfpn_class():
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   peer_class = nasfpn_class()
   import torch
   from mmcv.cnn.utils.fuse_conv_bn import fuse_conv_bn

@@ -210,7 +210,7 @@ def run(neck: Neck, seed: int, params: Any, settings: Settings) -> dict[str, Any
   environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(_ROOT), os.environ.get('PYTHONPATH', '')])}
   code = subprocess.run(command, env=environment, check=False).returncode
   if code:
-    raise ValueError(f'{neck.label}, seed {seed}: the training ended with {code}; the same command goes on with it.')
+    raise ValueError(f'{neck.label}, seed {seed}: the training ended with {code}; the same command resumes it.')
   evaluation = json.loads((directory / 'run' / 'eval.json').read_text())
   values = {'neck': neck.label, **dataclasses.asdict(neck), 'seed': seed, 'step': evaluation['step']}
   values |= {name: evaluation[name] for name in _METRICS if name in evaluation}
@@ -283,19 +283,21 @@ def compare(settings: Settings) -> list[dict[str, Any]]:
 def define_flags() -> None:
   """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_string('train', None, 'Prefix of the training records.')
-  flags.DEFINE_string('validation', None, 'Prefix of the records to evaluate on.')
-  flags.DEFINE_string('output_dir', None, 'Where runs, records.json and necks.md go.')
+  flags.DEFINE_string('validation', None, 'Prefix of the evaluation records.')
+  flags.DEFINE_string('output_dir', None, 'Directory for the runs, records.json and necks.md.')
   flags.DEFINE_multi_string(
-    'config_file', ['bccd_mobilenetv2_nasfpnlite_3x64_384x512'], 'What the runs have in common; as of train.py.'
+    'config_file', ['bccd_mobilenetv2_nasfpnlite_3x64_384x512'], 'Configuration of all runs, as in train.py.'
   )
-  flags.DEFINE_string('params_override', None, 'Further changes that the runs have in common; as of train.py.')
+  flags.DEFINE_string('params_override', None, 'Overrides for all runs, as in train.py.')
   flags.DEFINE_list(
     'necks',
     list(DEFAULT_NECKS),
     'topology:REPEATSxFILTERS, the reference first; topology:REPEATS chooses the filters by its cost.',
   )
   flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run each.')
-  flags.DEFINE_integer('steps', None, 'Steps of a run, the schedule with them; default: those of the configuration.')
+  flags.DEFINE_integer(
+    'steps', None, 'Training steps per run; the schedule is scaled; default: those of the configuration.'
+  )
   flags.mark_flags_as_required(['train', 'validation', 'output_dir'])
 
 

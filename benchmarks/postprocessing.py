@@ -35,8 +35,8 @@ _IMAGE_SIZE = flags.DEFINE_integer('image_size', 640, 'Side of the images.')
 _NUM_CLASSES = flags.DEFINE_integer('num_classes', 91, 'Classes, background included.')
 _NUM_OBJECTS = flags.DEFINE_integer('num_objects', 8, 'Objects in an image.')
 _BATCH = flags.DEFINE_integer('batch', 1, 'Images in a call.')
-_NUM_IMAGES = flags.DEFINE_integer('num_images', 8, 'Images whose AP is compared.')
-_RUNS = flags.DEFINE_integer('runs', 20, "Counted calls; of 'v2' a fifth of them.")
+_NUM_IMAGES = flags.DEFINE_integer('num_images', 8, 'Number of images on which AP is compared.')
+_RUNS = flags.DEFINE_integer('runs', 20, "Number of timed calls; a fifth of it for 'v2'.")
 _PEERS = flags.DEFINE_list('peers', ['batched', 'v2'], "Model Garden's nms_version.")
 
 _TO_REACH = {'batched': 0.5, 'v2': 0.05}
@@ -95,7 +95,7 @@ def average_precision(detect, batches, objects, num_classes):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   size, num_classes = _IMAGE_SIZE.value, _NUM_CLASSES.value
   anchors = anchor.Anchor(3, 7, 3, [0.5, 1.0, 2.0], 4.0, (size, size)).multilevel_boxes
   anchors = {level: boxes.numpy() for level, boxes in anchors.items()}

@@ -30,14 +30,14 @@ from benchmarks import side_by_side, synthetic_step
 
 _MODEL_ID = flags.DEFINE_integer('model_id', 18, 'Depth of the ResNet.')
 _NUM_REPEATS = flags.DEFINE_integer('num_repeats', 3, 'Pyramids (N).')
-_NUM_FILTERS = flags.DEFINE_integer('num_filters', 64, 'Width of the pyramid and of the head (D).')
+_NUM_FILTERS = flags.DEFINE_integer('num_filters', 64, 'Number of filters of pyramid and head (D).')
 _NUM_CLASSES = flags.DEFINE_integer('num_classes', 4, 'Classes, background included.')
-_IMAGE_SIZE = flags.DEFINE_integer('image_size', 256, 'Side of the images, a multiple of 128.')
+_IMAGE_SIZE = flags.DEFINE_integer('image_size', 256, 'Side of the square images, a multiple of 128.')
 _BATCH = flags.DEFINE_integer('batch', 4, 'Images in a step.')
-_STEPS = flags.DEFINE_integer('steps', 3, 'Timed steps of a process, after one that is not.', lower_bound=1)
+_STEPS = flags.DEFINE_integer('steps', 3, 'Number of timed steps per process, after one warm-up step.', lower_bound=1)
 _PAIRS = flags.DEFINE_integer('pairs', 1, 'Processes of each side.', lower_bound=1)
 _PARTS = flags.DEFINE_list('parts', ['backbone', 'pyramid', 'head'], 'What is recomputed.')
-_SIDE = flags.DEFINE_string('side', '', 'Set in the processes that measure: what this one recomputes.')
+_SIDE = flags.DEFINE_string('side', '', 'Set internally in the measuring processes: what this one recomputes.')
 
 _MEMORY_TO_REACH, _TIME_TO_REACH = 0.5, 1.35
 
@@ -62,7 +62,7 @@ def model_config(parts):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   if _SIDE.value:
     config = model_config(_SIDE.value.split('+'))
     side_by_side.hand_back(synthetic_step.measure(config, _BATCH.value, _STEPS.value))

@@ -42,16 +42,16 @@ _POINTS = {
   'evaluated': [500, 1000, 2000, 5000],
 }
 _ALONG = flags.DEFINE_enum('along', 'repeats', list(_POINTS), 'What grows.')
-_VALUES = flags.DEFINE_list('values', [], 'Points; empty: the usual ones.')
+_VALUES = flags.DEFINE_list('values', [], 'Points to measure; empty: the default ones.')
 _MODEL_ID = flags.DEFINE_integer('model_id', 18, 'Depth of the ResNet.')
 _NUM_REPEATS = flags.DEFINE_integer('num_repeats', 3, 'Pyramids (N).')
-_NUM_FILTERS = flags.DEFINE_integer('num_filters', 128, 'Width of the pyramid and of the head (D).')
+_NUM_FILTERS = flags.DEFINE_integer('num_filters', 128, 'Number of filters of pyramid and head (D).')
 _NUM_CLASSES = flags.DEFINE_integer('num_classes', 91, 'Classes, background included.')
-_IMAGE_SIZE = flags.DEFINE_integer('image_size', 256, 'Side of the images, a multiple of 128.')
+_IMAGE_SIZE = flags.DEFINE_integer('image_size', 256, 'Side of the square images, a multiple of 128.')
 _BATCH = flags.DEFINE_integer('batch', 2, 'Images in a step.')
-_RUNS = flags.DEFINE_integer('runs', 5, 'Timed calls of a point.', lower_bound=1)
+_RUNS = flags.DEFINE_integer('runs', 5, 'Number of timed calls per point.', lower_bound=1)
 _OUTPUT = flags.DEFINE_string('output', '', 'Plot to write: .svg or .png.')
-_SIDE = flags.DEFINE_string('side', '', 'Set in the processes that measure: the point.')
+_SIDE = flags.DEFINE_string('side', '', 'Set internally in the measuring processes: the point.')
 
 _DETECTIONS = 100  # Of an evaluated image.
 
@@ -140,7 +140,7 @@ def plot(path, rows, along, of_what, of_memory):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   along = _ALONG.value
   measure = {'boxes': _labels, 'evaluated': _evaluated}.get(along, _network)
   if _SIDE.value:

@@ -39,12 +39,12 @@ from nasfpn_tf.search.trial import Measurement, Trial
 FLAGS = flags.FLAGS
 flags.DEFINE_string('shared', 'digits_shared', 'Search configuration with the evaluator "shared".')
 flags.DEFINE_string('alone', 'digits_proxy', 'Search configuration with the evaluator "proxy".')
-flags.DEFINE_string('shared_override', None, 'Laid on top of the first, e.g. evaluator.warm_up_steps=100.')
-flags.DEFINE_string('alone_override', None, 'Laid on top of the second.')
-flags.DEFINE_string('work_dir', None, 'Where trainings and measurements are kept.', required=True)
+flags.DEFINE_string('shared_override', None, 'Overrides for --shared, e.g. evaluator.warm_up_steps=100.')
+flags.DEFINE_string('alone_override', None, 'Overrides for --alone.')
+flags.DEFINE_string('work_dir', None, 'Directory for trainings and measurements.', required=True)
 flags.DEFINE_integer('num_architectures', 16, 'How many are compared.', lower_bound=3)
-flags.DEFINE_integer('alone_seeds', 1, 'How often each child is trained by itself.', lower_bound=1)
-flags.DEFINE_integer('seed', 0, 'Of the draw of the architectures.')
+flags.DEFINE_integer('alone_seeds', 1, 'Number of separate trainings per child.', lower_bound=1)
+flags.DEFINE_integer('seed', 0, 'Seed for drawing the architectures.')
 
 
 def measure(name, config, trials, seed_offset=0):
@@ -79,7 +79,7 @@ def tau(name, a, b):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   os.makedirs(FLAGS.work_dir, exist_ok=True)
   shared = search_config.load(FLAGS.shared, FLAGS.shared_override)
   alone = search_config.load(FLAGS.alone, FLAGS.alone_override)

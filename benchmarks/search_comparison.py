@@ -119,9 +119,11 @@ def searcher_of(text):
 
 def define_flags():
   """Defines the flags, not on import because other programs have flags of the same names."""
-  flags.DEFINE_list('rewards', ['mixing:0', 'likeness:0'], 'What is searched: likeness:SEED, mixing:SEED, table.jsonl.')
+  flags.DEFINE_list(
+    'rewards', ['mixing:0', 'likeness:0'], 'Rewards to search: likeness:SEED, mixing:SEED or table.jsonl.'
+  )
   flags.DEFINE_string('space', None, "YAML mapping, as in a search configuration; unset: the paper's or the table's.")
-  flags.DEFINE_string('searchers', 'ppo;evolution;predictor;random', "Who proposes, separated by ';'.")
+  flags.DEFINE_string('searchers', 'ppo;evolution;predictor;random', "Searchers to compare, separated by ';'.")
   flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of the searchers.')
   flags.DEFINE_integer('max_trials', 300, 'Of each search.', lower_bound=2)
   flags.DEFINE_string('output', None, 'File for the table.')
@@ -129,7 +131,7 @@ def define_flags():
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   results, options = [], flags.FLAGS
   with failure.told('search_comparison'):
     space = spaces.build(yaml.safe_load(options.space)) if options.space else None

@@ -68,7 +68,7 @@ def define_flags() -> None:
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   searches = {}
   for entry in FLAGS.searches:
     name, _, search_dir = entry.rpartition('=')

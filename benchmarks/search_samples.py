@@ -34,7 +34,7 @@ flags.DEFINE_integer('num_cells', 7, 'Merging cells of a pyramid.', lower_bound=
 flags.DEFINE_integer('min_level', 3, 'Finest level.')
 flags.DEFINE_integer('max_level', 7, 'Coarsest level.')
 flags.DEFINE_integer('num_seeds', 10, 'Searches of each kind.', lower_bound=1)
-flags.DEFINE_integer('max_trials', 2000, 'A search ends after so many samples.', lower_bound=20)
+flags.DEFINE_integer('max_trials', 2000, 'Maximum number of samples per search.', lower_bound=20)
 
 SETTINGS = {
   'random': ('random', {}),
@@ -62,7 +62,7 @@ def search(searcher, reward, max_trials):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   space = PyramidSpace(FLAGS.num_cells, FLAGS.min_level, FLAGS.max_level)
   print(f'{space.size():.3g} pyramids, {FLAGS.num_seeds} seeds, at most {FLAGS.max_trials} samples')
   print('| searcher | found | samples: median | most | mean best |\n|---|---|---|---|---|')

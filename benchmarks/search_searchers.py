@@ -43,7 +43,7 @@ flags.DEFINE_list('searchers', ['ppo', 'random'], 'Who proposes.')
 flags.DEFINE_list('seeds', ['0'], 'One search a searcher and seed.')
 flags.DEFINE_integer('max_trials', 300, 'Of each search.', lower_bound=1)
 flags.DEFINE_integer('num_workers', None, 'As of search.py.')
-flags.DEFINE_string('work_dir', None, 'Where searches and results go.', required=True)
+flags.DEFINE_string('work_dir', None, 'Directory for searches and results.', required=True)
 
 PREEMPTED = 42
 
@@ -97,7 +97,7 @@ def markdown(results):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   results, work_dir = [], pathlib.Path(FLAGS.work_dir)
   with failure.told('search_searchers'):
     config = config_lib.load(FLAGS.search_config, FLAGS.params_override)

@@ -67,20 +67,22 @@ def record(config, path, count, seeds, work_dir, draw_seed=0):
 
 def define_flags():
   """Defines the flags, not on import because other programs have flags of the same names."""
-  flags.DEFINE_string('search_config', 'digits_proxy', 'As of search.py: space and evaluator.')
+  flags.DEFINE_string(
+    'search_config', 'digits_proxy', 'Search configuration, as in search.py: its space and its evaluator.'
+  )
   flags.DEFINE_string('params_override', None, 'As of search.py.')
   flags.DEFINE_integer('num_architectures', 300, 'How many are drawn.', lower_bound=2)
-  flags.DEFINE_list('seeds', ['0'], 'Each architecture is evaluated once for each.')
-  flags.DEFINE_integer('draw_seed', 0, 'Of the draw of the architectures.')
+  flags.DEFINE_list('seeds', ['0'], 'Seeds; each architecture is evaluated once per seed.')
+  flags.DEFINE_integer('draw_seed', 0, 'Seed for drawing the architectures.')
   flags.DEFINE_string('output', None, 'The table.', required=True)
   flags.DEFINE_string('work_dir', None, 'Where trainings go.', required=True)
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   options = flags.FLAGS
-  with failure.told('search_table', f'interrupted; the same command goes on with {options.output}.'):
+  with failure.told('search_table', f'interrupted; the same command resumes {options.output}.'):
     config = config_lib.load(options.search_config, options.params_override)
     seeds = [int(seed) for seed in options.seeds]
     added = record(config, options.output, options.num_architectures, seeds, options.work_dir, options.draw_seed)

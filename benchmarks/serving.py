@@ -43,12 +43,12 @@ from nasfpn_tf.training import params as params_lib
 _BACKBONE = flags.DEFINE_enum('backbone', 'resnet', ['resnet', 'mobilenet'], 'ResNet or MobileNetV2.')
 _MODEL_ID = flags.DEFINE_integer('model_id', 50, 'Depth of the ResNet.')
 _NUM_REPEATS = flags.DEFINE_integer('num_repeats', 7, 'Pyramids (N).')
-_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Width of the pyramid and of the head (D).')
+_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Number of filters of pyramid and head (D).')
 _SEPARABLE = flags.DEFINE_bool('separable', False, 'Separable convolutions in pyramid and head.')
 _IMAGE_SIZE = flags.DEFINE_integer('image_size', 640, "Side of the network's input, a multiple of 128.")
 _NMS = flags.DEFINE_enum('nms_version', 'batched', ['batched', 'v2'], "Model Garden's NMS; 'v2' is its default.")
 _DTYPE = flags.DEFINE_enum('dtype', 'bfloat16', ['float32', 'bfloat16'], 'Precision of our network.')
-_RUNS = flags.DEFINE_integer('runs', 20, 'Counted requests of each side.', lower_bound=1)
+_RUNS = flags.DEFINE_integer('runs', 20, 'Number of timed requests per side.', lower_bound=1)
 
 _OURS, _FLOAT32, _VARIABLE, _PEER = 'ours', 'ours, float32', 'ours, float32 variables', "Model Garden's export"
 _SPREAD, _OVER = 1.3, 0.01  # Of the logits; share of the (anchor, class) pairs over the threshold.
@@ -77,7 +77,7 @@ def enliven(model: tf_keras.Model, images: tf.Tensor) -> None:
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   size = _IMAGE_SIZE.value
   model_config = compared.model_config(
     _BACKBONE.value, _MODEL_ID.value, _NUM_REPEATS.value, _NUM_FILTERS.value, _SEPARABLE.value, size

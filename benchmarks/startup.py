@@ -28,8 +28,8 @@ from absl import app, flags
 
 from benchmarks import side_by_side
 
-_SCRIPTS = flags.DEFINE_list('scripts', [], 'File names in scripts/; empty: all.')
-_RUNS = flags.DEFINE_integer('runs', 5, 'Counted runs of each command.', lower_bound=1)
+_SCRIPTS = flags.DEFINE_list('scripts', [], 'File names of the scripts to time; empty: all.')
+_RUNS = flags.DEFINE_integer('runs', 5, 'Number of timed runs per command.', lower_bound=1)
 
 _DIRECTORY = pathlib.Path(__file__).parent.parent / 'scripts'
 _TO_REACH = 1.5
@@ -47,7 +47,7 @@ def _run(command, statuses=(0,)):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   names = _SCRIPTS.value or sorted(path.name for path in _DIRECTORY.glob('*.py') if path.name != '__init__.py')
   # absl ends --help with status 1.
   commands = {name: _run([sys.executable, str(_DIRECTORY / name), '--help'], (0, 1)) for name in names}

@@ -30,9 +30,9 @@ from benchmarks import compared, side_by_side, synthetic_step
 _BACKBONE = flags.DEFINE_enum('backbone', 'resnet', ['resnet', 'mobilenet'], 'ResNet or MobileNetV2.')
 _MODEL_ID = flags.DEFINE_integer('model_id', 50, 'Depth of the ResNet.')
 _NUM_REPEATS = flags.DEFINE_integer('num_repeats', 3, 'Pyramids (N).')
-_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Width of the pyramid and of the head (D).')
+_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Number of filters of pyramid and head (D).')
 _SEPARABLE = flags.DEFINE_bool('separable', False, 'Separable convolutions in pyramid and head.')
-_IMAGE_SIZE = flags.DEFINE_integer('image_size', 256, 'Side of the images, a multiple of 128.')
+_IMAGE_SIZE = flags.DEFINE_integer('image_size', 256, 'Side of the square images, a multiple of 128.')
 _BATCH = flags.DEFINE_integer('batch', 4, 'Images in a step.')
 _RUNS = flags.DEFINE_integer('runs', 15, 'Counted calls of each.', lower_bound=1)
 
@@ -76,7 +76,7 @@ def parts(model_config, batch):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   config = compared.model_config(
     _BACKBONE.value, _MODEL_ID.value, _NUM_REPEATS.value, _NUM_FILTERS.value, _SEPARABLE.value, _IMAGE_SIZE.value
   )

@@ -27,9 +27,9 @@ from benchmarks import side_by_side
 
 _FLOAT = flags.DEFINE_string('float', None, 'File with --quant_type=none.', required=True)
 _INT8 = flags.DEFINE_string('int8', None, 'File with --quant_type=int8.', required=True)
-_INPUT_PATH = flags.DEFINE_string('input_path', '', 'Records whose AP is compared, made by create_tfrecord.py.')
+_INPUT_PATH = flags.DEFINE_string('input_path', '', 'Records of create_tfrecord.py on which AP is compared.')
 _THREADS = flags.DEFINE_list('threads', ['1', '2'], 'Numbers of threads.')
-_RUNS = flags.DEFINE_integer('runs', 30, 'Counted calls of each side.', lower_bound=1)
+_RUNS = flags.DEFINE_integer('runs', 30, 'Number of timed calls per side.', lower_bound=1)
 
 _TO_REACH = 0.5
 _MOST_LOST = 0.01  # Of AP, 0 to 1.
@@ -45,7 +45,7 @@ def caller(path, num_threads):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   paths = {'int8': _INT8.value, 'float': _FLOAT.value}
   for threads in map(int, _THREADS.value):
     samples = side_by_side.interleave({name: caller(path, threads) for name, path in paths.items()}, _RUNS.value, 3)

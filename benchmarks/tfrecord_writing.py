@@ -31,7 +31,7 @@ from benchmarks import side_by_side, synthetic_images
 
 _NUM_IMAGES = flags.DEFINE_integer('num_images', 20000, 'Images of 640x480.', lower_bound=1)
 _NUM_SHARDS = flags.DEFINE_integer('num_shards', 8, 'TFRecord files.')
-_RUNS = flags.DEFINE_integer('runs', 1, 'Counted runs of each side.', lower_bound=1)
+_RUNS = flags.DEFINE_integer('runs', 1, 'Number of timed runs per side.', lower_bound=1)
 _CHECKED = flags.DEFINE_integer('checked', 200, 'Records that are compared.')
 
 # Runs a command and says what its largest process needed: only a process of its own knows that of its children.
@@ -70,7 +70,7 @@ def read(prefix, count):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   script = str(pathlib.Path(__file__).parent.parent / 'scripts' / 'create_tfrecord.py')
   with tempfile.TemporaryDirectory() as directory:
     image_dir, annotations = synthetic_images.write_coco(directory, _NUM_IMAGES.value)

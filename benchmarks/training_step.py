@@ -34,17 +34,19 @@ from benchmarks import side_by_side
 _BACKBONE = flags.DEFINE_enum('backbone', 'resnet', ['resnet', 'mobilenet'], 'ResNet or MobileNetV2.')
 _MODEL_ID = flags.DEFINE_integer('model_id', 50, 'Depth of the ResNet.')
 _NUM_REPEATS = flags.DEFINE_integer('num_repeats', 3, 'Pyramids (N).')
-_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Width of the pyramid and of the head (D).')
+_NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Number of filters of pyramid and head (D).')
 _SEPARABLE = flags.DEFINE_bool('separable', False, 'Separable convolutions in pyramid and head.')
-_IMAGE_SIZE = flags.DEFINE_integer('image_size', 256, 'Side of the images, a multiple of 128.')
+_IMAGE_SIZE = flags.DEFINE_integer('image_size', 256, 'Side of the square images, a multiple of 128.')
 _BATCH = flags.DEFINE_integer('batch', 4, 'Images in a step.')
 _DTYPE = flags.DEFINE_enum('dtype', 'bfloat16', ['float32', 'bfloat16'], 'Precision of our network.')
 _PEER_DTYPE = flags.DEFINE_enum('peer_dtype', 'bfloat16', ['float32', 'bfloat16'], "Precision of Model Garden's.")
 _IMAGES = flags.DEFINE_enum('images', 'uint8', ['float32', 'uint8'], 'Of our input pipeline.')
 _KIND = flags.DEFINE_enum('kind', 'corrected', ['as_shipped', 'corrected'], "Model Garden's decoder at other widths.")
-_STEPS = flags.DEFINE_integer('steps', 20, 'Timed steps of a process, after three that are not.', lower_bound=1)
+_STEPS = flags.DEFINE_integer(
+  'steps', 20, 'Number of timed steps per process, after three warm-up steps.', lower_bound=1
+)
 _PAIRS = flags.DEFINE_integer('pairs', 3, 'Processes of each side.', lower_bound=1)
-_SIDE = flags.DEFINE_string('side', '', 'Set in the processes that measure.')
+_SIDE = flags.DEFINE_string('side', '', 'Set internally in the measuring processes.')
 _RECORDS = 'NASFPN_TF_BENCHMARK_RECORDS'  # Environment variable: the records of both sides.
 
 
@@ -105,7 +107,7 @@ def _measure():
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   if _SIDE.value:
     _measure()
     return

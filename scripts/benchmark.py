@@ -31,40 +31,40 @@ FLAGS = flags.FLAGS
 def define_flags():
   """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, the model_dir of a training, or an .onnx.')
-  flags.DEFINE_string('checkpoint_path', None, 'Of a model_dir: a checkpoint in place of its best.')
+  flags.DEFINE_string('checkpoint_path', None, 'With a model_dir: checkpoint to use instead of the best one.')
   flags.DEFINE_enum(
     'dtype',
     'float32',
     ['auto', 'float32', 'bfloat16'],
-    'Of a model_dir: precision of the network; auto: what is faster on this machine.',
+    'With a model_dir: precision of the network; auto: the faster one on this machine.',
   )
-  flags.DEFINE_integer('exit_stage', None, 'Of an anytime detector: this exit; unset: the last.', lower_bound=1)
+  flags.DEFINE_integer('exit_stage', None, 'Exit of an anytime detector to measure; unset: the last.', lower_bound=1)
   flags.DEFINE_string('input_path', None, 'TFRecords to evaluate on; their first image is timed. Unset: no AP.')
-  flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
-  flags.DEFINE_string('records', None, 'File to add the record to, .jsonl.')
-  flags.DEFINE_string('name', None, 'What reports call the model; unset: by its path.')
-  flags.DEFINE_string('family', '', 'Models of one family have one color in reports.')
-  flags.DEFINE_list('facts', [], 'What else to keep, such as train_steps=600: key=value, comma between.')
+  flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, instead of the one beside the records.')
+  flags.DEFINE_string('records', None, 'File to append the record to (.jsonl).')
+  flags.DEFINE_string('name', None, 'Name of the model in reports; unset: derived from its path.')
+  flags.DEFINE_string('family', '', 'Family of the model; all models of a family have the same color in reports.')
+  flags.DEFINE_list('facts', [], 'Further facts to store, such as train_steps=600: key=value, separated by commas.')
   flags.DEFINE_integer('threads', 1, 'Threads of the runtime.', lower_bound=1)
-  flags.DEFINE_integer('runs', 50, 'How many images are timed.', lower_bound=1)
-  flags.DEFINE_bool('trust', False, 'Load a SavedModel whose graph could read or write files, too.')
+  flags.DEFINE_integer('runs', 50, 'Number of timed runs.', lower_bound=1)
+  flags.DEFINE_bool('trust', False, 'Also load a SavedModel whose graph could read or write files.')
   flags.DEFINE_bool('adb', False, "Time a .tflite on a connected Android device, by LiteRT's benchmark_model.")
-  flags.DEFINE_string('adb_serial', None, 'Which device; unset: the only one.')
-  flags.DEFINE_string('adb_binary', None, 'benchmark_model for the device, copied there; unset: it is there already.')
-  flags.DEFINE_multi_string('adb_flag', [], 'A further flag of benchmark_model, such as --adb_flag=--use_gpu=true.')
+  flags.DEFINE_string('adb_serial', None, 'Serial number of the device; unset: the only one.')
+  flags.DEFINE_string('adb_binary', None, 'benchmark_model binary to copy to the device; unset: it is there already.')
+  flags.DEFINE_multi_string('adb_flag', [], 'Additional flag of benchmark_model, such as --adb_flag=--use_gpu=true.')
   flags.mark_flags_as_required(['model', 'records'])
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   # After the flags are read: TensorFlow takes seconds to load.
   from nasfpn_tf import failure
   from nasfpn_tf.frontier import adb, benchmark, record
 
   with failure.told('benchmark'):
     if not FLAGS.records.endswith('.jsonl'):
-      raise ValueError(f'--records={FLAGS.records}: the name must end in .jsonl, a record a line.')
+      raise ValueError(f'--records={FLAGS.records}: the file name must end in .jsonl.')
     mended = record.mend(FLAGS.records)
     if mended:
       print(f'benchmark: {mended}', file=sys.stderr)

@@ -25,24 +25,26 @@ from nasfpn_tf import failure, whole_file
 from nasfpn_tf.data.sources.problems import DataError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_multi_string('input_path', None, "Records: 'P-*'; several times for several splits.")
+flags.DEFINE_multi_string('input_path', None, "Pattern of the records, such as 'P-*'; repeat it for several splits.")
 flags.DEFINE_multi_string(
   'annotations', [], 'COCO JSON to compare with, one for each --input_path; default: the one beside the records.'
 )
-flags.DEFINE_string('experiment', None, 'Experiment that --config_file changes; default: the one it names.')
-flags.DEFINE_multi_string('config_file', [], 'Configuration whose input size and anchors are to cover the boxes.')
+flags.DEFINE_string('experiment', None, 'Experiment that --config_file is based on; default: the one it names.')
+flags.DEFINE_multi_string(
+  'config_file', [], 'Configuration whose input size and anchors are checked against the boxes.'
+)
 flags.DEFINE_string('params_override', None, 'Changes to the configuration.')
 flags.DEFINE_string(
-  'augmented', None, 'Where to draw training images of the first --input_path as augmented: .jpg or .png.'
+  'augmented', None, 'File for a sheet of augmented training images of the first --input_path: .jpg or .png.'
 )
-flags.DEFINE_string('output', None, 'Where to write the report as well: .json or .html.')
-flags.DEFINE_bool('strict', True, 'Exit with an error where there are problems; --nostrict only reports them.')
+flags.DEFINE_string('output', None, 'File to write the report to as well: .json or .html.')
+flags.DEFINE_bool('strict', True, 'Exit with an error if there are problems; --nostrict only reports them.')
 flags.DEFINE_integer('num_workers', 0, 'Threads that decode images; 0: one per core.', lower_bound=0)
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}: flags begin with --.')
   with failure.told('check_dataset', lines=True):
     num_serious = _check()
   if num_serious and FLAGS.strict:

@@ -31,7 +31,9 @@ flags.DEFINE_string(
   'directory of .txt files.',
 )
 flags.DEFINE_string('image_dir', None, 'Directory that the file names of the images are relative to.')
-flags.DEFINE_string('output_prefix', None, 'P of what is written: P-00000-of-00008.tfrecord ..., P.manifest.json.')
+flags.DEFINE_string(
+  'output_prefix', None, 'Prefix P of the output files: P-00000-of-00008.tfrecord ..., P.manifest.json.'
+)
 flags.DEFINE_string(
   'categories',
   None,
@@ -39,18 +41,25 @@ flags.DEFINE_string(
   'the same labels. COCO needs it only where the splits list different categories.',
 )
 flags.DEFINE_integer('num_shards', 8, 'Number of TFRecord files.', lower_bound=1, upper_bound=99999)
-flags.DEFINE_enum('labels', 'contiguous', list(coco.LABEL_SCHEMES), 'Labels are 1..K by category id, or the ids.')
-flags.DEFINE_integer('holdout_images', 0, 'Images to set apart in P_holdout-*, e.g. for a search.', lower_bound=0)
-flags.DEFINE_integer('seed', 0, 'Seed of the order of the images and of the choice of the held-out ones.')
+flags.DEFINE_enum(
+  'labels',
+  'contiguous',
+  list(coco.LABEL_SCHEMES),
+  'Labels: 1..K in the order of the category ids, or the ids themselves.',
+)
+flags.DEFINE_integer(
+  'holdout_images', 0, 'Number of images to hold out in P_holdout-*, e.g. for a search.', lower_bound=0
+)
+flags.DEFINE_integer('seed', 0, 'Seed for the order of the images and the choice of held-out images.')
 flags.DEFINE_bool('allow_empty', False, 'Accept annotations without any object: every image is background.')
 flags.DEFINE_bool('drop_unused_categories', False, 'Leave out categories without annotations.')
-flags.DEFINE_bool('strict', False, 'Make every problem in the data an error, and write nothing then.')
+flags.DEFINE_bool('strict', False, 'Treat every problem in the data as an error and write nothing.')
 flags.DEFINE_integer('num_workers', 0, 'Threads that read and check images; 0: one per core.', lower_bound=0)
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}: flags begin with --.')
   import tensorflow as tf  # After the flags are read: TensorFlow takes seconds to load.
 
   from nasfpn_tf.data.records import tfrecord

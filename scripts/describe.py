@@ -36,15 +36,17 @@ _MIN_LEVEL = flags.DEFINE_integer(
 _MAX_LEVEL = flags.DEFINE_integer(
   'max_level', None, "Coarsest level; unset: 7 for a name of the catalogue, else the topology's own."
 )
-_NUM_REPEATS = flags.DEFINE_integer('num_repeats', 7, 'How many pyramids are stacked.')
+_NUM_REPEATS = flags.DEFINE_integer('num_repeats', 7, 'Number of stacked pyramids.')
 _NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Width of every feature.')
 _IMAGE_SIZE = flags.DEFINE_list('image_size', ['640'], 'Height,width of the input in pixels, or the side of a square.')
 _INPUT_FILTERS = flags.DEFINE_list(
   'input_filters', None, "Channels of the backbone's features from min_level up, e.g. 32,96,320; unset: ResNet-50's."
 )
 _SEPARABLE = flags.DEFINE_bool('separable', False, 'Separable convolutions (NAS-FPNLite).')
-_NUM_CLASSES = flags.DEFINE_integer('num_classes', 0, 'Also count a RetinaNet head for so many classes; 0: none.')
-_RESIDUAL = flags.DEFINE_bool('residual', False, 'Pyramids of a residual stack: outputs add their inputs.')
+_NUM_CLASSES = flags.DEFINE_integer(
+  'num_classes', 0, 'Also count a RetinaNet head with this number of classes; 0: none.'
+)
+_RESIDUAL = flags.DEFINE_bool('residual', False, 'Describe a residual stack, in which outputs add their inputs.')
 _DOT = flags.DEFINE_bool('dot', False, 'Print only the Graphviz graph.')
 _SVG = flags.DEFINE_string('svg', None, 'Also write the figure to this file.')
 
@@ -57,7 +59,7 @@ stack of any depth begins as the identity. The additions cost no parameter and n
 def main(argv: Sequence[str]) -> None:
   with failure.told('describe'):
     if len(argv) > 1:
-      raise ValueError(f'unexpected argument {argv[1]!r}; options begin with --.')
+      raise ValueError(f'unexpected argument {argv[1]!r}; flags begin with --.')
     spec = topology.resolve(_TOPOLOGY.value, _MIN_LEVEL.value, _MAX_LEVEL.value)
     print(topology.dot(spec, _RESIDUAL.value) if _DOT.value else _description(spec), flush=True)
     if _SVG.value:

@@ -24,13 +24,13 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, or the model_dir of a training.')
-flags.DEFINE_string('checkpoint_path', None, 'Checkpoint of a model_dir; unset: its best.')
-flags.DEFINE_string('input_path', None, 'The TFRecords, with their manifest beside them.')
-flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, in place of the one beside the records.')
+flags.DEFINE_string('checkpoint_path', None, 'With a model_dir: checkpoint to evaluate; unset: the best one.')
+flags.DEFINE_string('input_path', None, 'TFRecords to evaluate on, with their manifest beside them.')
+flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, instead of the one beside the records.')
 flags.DEFINE_integer('exit_stage', None, 'Exit of an anytime detector to evaluate; unset: the last.')
 flags.DEFINE_multi_string('images', [], 'Images to annotate too: files, directories, patterns, .txt lists.')
-flags.DEFINE_float('score_threshold', 0.3, 'Least score of a detection in the annotated images.')
-flags.DEFINE_bool('trust', False, 'Load a SavedModel whose graph could read or write files, too.')
+flags.DEFINE_float('score_threshold', 0.3, 'Minimum score of the detections in the annotated images.')
+flags.DEFINE_bool('trust', False, 'Also load a SavedModel whose graph could read or write files.')
 flags.DEFINE_string(
   'output_dir', None, 'Directory for evaluation.json and, with --images, the annotated images and detections.json.'
 )
@@ -38,7 +38,7 @@ flags.DEFINE_string(
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   # After the flags are read: TensorFlow takes seconds to load.
   from nasfpn_tf import failure, predict
   from nasfpn_tf.predict import measurement, stopping

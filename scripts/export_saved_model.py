@@ -31,40 +31,44 @@ from absl import app, flags
 from nasfpn_tf.artifacts import signatures
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('model', None, 'model_dir of a training, or a SavedModel of this script.')
-flags.DEFINE_string('config_file', None, 'In place of --model, with --checkpoint_path: YAML file or name in configs/.')
-flags.DEFINE_string('checkpoint_path', None, "A checkpoint or a directory of some; unset: the best of --model's.")
-flags.DEFINE_string('params_override', None, 'key.of.field=value,... on top of the configuration.')
-flags.DEFINE_string('export_dir', None, 'Directory of the versions; the new one is export_dir/<version>.')
-flags.DEFINE_integer('version', None, 'Number of the version; unset: one more than the highest there is.')
+flags.DEFINE_string('model', None, 'model_dir of a training, or a SavedModel written by this script.')
+flags.DEFINE_string('config_file', None, 'YAML file or name in configs/, instead of --model; needs --checkpoint_path.')
+flags.DEFINE_string('checkpoint_path', None, 'Checkpoint or directory of checkpoints; unset: the best one of --model.')
+flags.DEFINE_string('params_override', None, 'key.of.field=value,... to change the configuration.')
+flags.DEFINE_string('export_dir', None, 'Directory of the versions; the export is written to export_dir/<version>.')
+flags.DEFINE_integer('version', None, 'Version number; unset: the highest existing one plus 1.')
 flags.DEFINE_enum(
   'weights',
   'auto',
   ['auto', 'frozen', 'variable'],
-  'Constants of the graph (fast on CPUs) or variables; auto: constants unless the model is very large.',
+  'Store the weights as constants of the graph (frozen, fast on CPUs) or as variables; auto: frozen unless the'
+  ' model is very large.',
 )
 flags.DEFINE_enum(
-  'input_type', 'image_bytes', signatures.INPUT_TYPES, 'Signature that is also serving_default; all are there.'
+  'input_type',
+  'image_bytes',
+  signatures.INPUT_TYPES,
+  'Signature to use as serving_default; all signatures are exported.',
 )
 flags.DEFINE_enum(
   'dtype',
   'auto',
   ['auto', 'float32', 'bfloat16'],
-  'Precision of the network; auto: what is faster on this machine. Inputs, logits and boxes are float32 in any case.',
+  'Precision of the network; auto: the faster one on this machine. Inputs, logits and boxes are always float32.',
 )
-flags.DEFINE_string('input_path', None, 'Records to compare the AP of the export with that of the model on.')
-flags.DEFINE_float(
-  'max_ap_drop', 0.2, 'With --input_path: by how many points of 100 the AP may be lower.', lower_bound=0.0
-)
-flags.DEFINE_integer('batch_size', None, 'Number of images in a request; unset: any.', lower_bound=1)
+flags.DEFINE_string('input_path', None, 'Records on which the AP of the export is compared with that of the model.')
+flags.DEFINE_float('max_ap_drop', 0.2, 'With --input_path: maximum drop of the AP, in points of 100.', lower_bound=0.0)
+flags.DEFINE_integer('batch_size', None, 'Number of images per request; unset: any.', lower_bound=1)
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
-flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')
-flags.DEFINE_multi_string('images', [], 'Images to check with: files, directories, patterns; unset: two photographs.')
+flags.DEFINE_integer('exit_stage', None, 'Export only this exit of an anytime detector; unset: all exits.')
+flags.DEFINE_multi_string(
+  'images', [], 'Images to verify the export with: files, directories, patterns; unset: two photographs.'
+)
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   if bool(FLAGS.model) == bool(FLAGS.config_file):
     raise app.UsageError('give --model, or --config_file with --checkpoint_path.')
   # After the flags are read: TensorFlow takes seconds to load.

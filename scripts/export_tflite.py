@@ -30,7 +30,7 @@ from nasfpn_tf.artifacts import signatures
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('saved_model_dir', None, 'A SavedModel of export_saved_model.py, or the directory of its versions.')
-flags.DEFINE_string('model', None, 'In place of --saved_model_dir: model_dir of a training.')
+flags.DEFINE_string('model', None, 'model_dir of a training, instead of --saved_model_dir.')
 flags.DEFINE_string(
   'checkpoint_path', None, 'With --model: a checkpoint or a directory of checkpoints; unset: the best.'
 )
@@ -39,34 +39,35 @@ flags.DEFINE_enum(
   'quant_type',
   'none',
   ['none', 'fp16', 'dynamic', 'int8', 'int8_float_heads'],
-  'How weights and activations are stored.',
+  'Quantization of weights and activations.',
 )
-flags.DEFINE_string('calibration_tfrecord', None, 'int8: validation records to calibrate with; also checks the file.')
-flags.DEFINE_integer('calibration_steps', 128, 'int8: number of distinct images to calibrate with.', lower_bound=1)
-flags.DEFINE_enum('input_dtype', 'float32', ['float32', 'uint8'], 'Type of the input, 0 to 255 in either.')
+flags.DEFINE_string('calibration_tfrecord', None, 'int8: validation records for calibration and verification.')
+flags.DEFINE_integer('calibration_steps', 128, 'int8: number of distinct images for calibration.', lower_bound=1)
+flags.DEFINE_enum('input_dtype', 'float32', ['float32', 'uint8'], 'Type of the input; values are 0 to 255 in either.')
 flags.DEFINE_enum(
-  'output_dtype', 'float32', ['float32', 'uint8'], 'uint8: with int8 and --nms=none, nothing is left in float.'
+  'output_dtype',
+  'float32',
+  ['float32', 'uint8'],
+  'uint8: with --quant_type=int8 and --nms=none, so that nothing is left in float.',
 )
 flags.DEFINE_enum(
   'nms',
   'builtin',
   signatures.TFLITE_NMS,
-  "NMS in the file: the model's own in builtin operators, TFLite_Detection_PostProcess, or none: raw outputs.",
+  "NMS in the file: the model's own in builtin operators, TFLite_Detection_PostProcess, or none for raw outputs.",
 )
 flags.DEFINE_list('input_image_size', None, "Height,width of the network's input; unset: as trained.")
-flags.DEFINE_integer('exit_stage', None, 'Export this exit of an anytime detector alone; unset: all of them.')
-flags.DEFINE_float('tolerance', None, 'Largest error of a score; unset: 0.001 in float, more when quantized.')
+flags.DEFINE_integer('exit_stage', None, 'Export only this exit of an anytime detector; unset: all exits.')
+flags.DEFINE_float('tolerance', None, 'Maximum error of a score; unset: 0.001 in float, more when quantized.')
 flags.DEFINE_string(
   'evaluation_tfrecord', None, 'Records on which the AP of the file is compared with that of the model.'
 )
-flags.DEFINE_float(
-  'max_ap_drop', 0.02, 'With --evaluation_tfrecord: how far below the AP of the model is still accepted.'
-)
+flags.DEFINE_float('max_ap_drop', 0.02, 'With --evaluation_tfrecord: maximum drop of the AP below that of the model.')
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   if bool(FLAGS.saved_model_dir) == bool(FLAGS.model):
     raise app.UsageError('give either --saved_model_dir or --model.')
   if FLAGS.quant_type.startswith('int8') and not FLAGS.calibration_tfrecord:

@@ -39,10 +39,10 @@ flags.DEFINE_string(
 flags.DEFINE_float(
   'target_latency_ms',
   None,
-  'Most milliseconds for an image as a float .tflite on one core of this machine, without NMS.',
+  'Maximum milliseconds per image as a float .tflite on one core of this machine, without NMS.',
 )
 flags.DEFINE_enum('device', 'auto', ['auto', 'cpu', 'gpu', 'tpu'], 'Device to train on.')
-flags.DEFINE_integer('seed', 0, 'Seed of the choice of validation images.')
+flags.DEFINE_integer('seed', 0, 'Seed for the choice of validation images.')
 flags.DEFINE_float('images_per_second', None, 'Training throughput at 256 x 256 px; unset: measured.')
 
 
@@ -56,7 +56,7 @@ def main(argv):
   for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.default_int_handler)  # As Ctrl-C: the step that runs is ended in order.
   weights = FLAGS.backbone_weights
-  with failure.told('fit', 'stopped; run it again to go on from here.', lines=True):
+  with failure.told('fit', 'stopped; run it again to resume.', lines=True):
     rules.check_minutes(FLAGS.minutes)
     if weights:
       weights = start.find_weights(weights) or 'none'

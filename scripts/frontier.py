@@ -35,34 +35,32 @@ def define_flags():
     None,
     'Directory with annotations/instances_{train,val,test}.json and images/; trains on train and val.',
   )
-  flags.DEFINE_string('train', None, 'In place of --data_dir: prefixes of training records, separated by commas.')
-  flags.DEFINE_string('validation', None, 'In place of --data_dir: records whose AP is reported.')
+  flags.DEFINE_string('train', None, 'Prefixes of training records, separated by commas, instead of --data_dir.')
+  flags.DEFINE_string('validation', None, 'Records on which AP is reported, instead of --data_dir.')
   flags.DEFINE_list('points', ['all'], "Names, patterns such as '*_3x64_*', or 'all' or 'small'.")
   flags.DEFINE_list('forms', ['float', 'int8'], 'Formats to export each detector to: float, int8.')
-  flags.DEFINE_integer('steps', 600, 'Training steps of every detector; the schedule is scaled.', lower_bound=1)
+  flags.DEFINE_integer('steps', 600, 'Training steps of each detector; the schedule is scaled.', lower_bound=1)
   flags.DEFINE_integer('seed', 0, 'Seed of every training.')
   flags.DEFINE_string(
     'config_file',
     'bccd_mobilenetv2_nasfpnlite_3x64_384x512',
-    'Configuration that the points are based on, as in train.py.',
+    'Configuration of all points, as in train.py.',
   )
-  flags.DEFINE_string('params_override', None, 'Further changes to all points, as in train.py.')
+  flags.DEFINE_string('params_override', None, 'Further overrides for all points, as in train.py.')
   flags.DEFINE_integer('threads', 1, 'Threads of LiteRT.', lower_bound=1)
   flags.DEFINE_integer('runs', 50, 'Number of timed images.', lower_bound=1)
-  flags.DEFINE_bool(
-    'measure_again', False, 'Measure again what has been measured before, so that all figures are of one run.'
-  )
+  flags.DEFINE_bool('measure_again', False, 'Measure finished points again, so that all figures are from one session.')
   flags.DEFINE_bool('list', False, 'Print the chosen points and exit.')
   flags.DEFINE_string('title', 'Accuracy against cost', 'Title of the report.')
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   from nasfpn_tf import failure
   from nasfpn_tf.frontier import plan
 
-  with failure.told('frontier', 'stopped; the same command goes on from here.', lines=True):
+  with failure.told('frontier', 'stopped; the same command resumes.', lines=True):
     points = plan.choose(FLAGS.points)
     if FLAGS.list:
       print('\n'.join(f'{point.name}: {", ".join(point.models(FLAGS.forms))}' for point in points))
@@ -94,7 +92,9 @@ def _run(points):
   frontier = production.Production(FLAGS.output_dir, settings, measuring)
   failures = frontier.run(points, FLAGS.measure_again, FLAGS.title)
   if failures:
-    raise failure.ExpectedError('\n'.join([f'{len(failures)} failed; the same command tries them again:', *failures]))
+    raise failure.ExpectedError(
+      '\n'.join([f'{len(failures)} failed; run the same command to try them again:', *failures])
+    )
   print(f'{frontier.directory}/frontier.html')
 
 

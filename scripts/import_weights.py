@@ -29,13 +29,14 @@ flags.DEFINE_enum(
   'from',
   None,
   ['tpu', 'model_garden', 'mmdet', 'object_detection_api', 'automl'],
-  'Whose checkpoint it is: tpu is tensorflow/tpu, models/official/detection; model_garden is official/vision; mmdet is'
+  'Framework of the checkpoint: tpu is tensorflow/tpu, models/official/detection; model_garden is official/vision;'
+  ' mmdet is'
   ' mmdetection; object_detection_api is tensorflow/models, research/object_detection; automl is google/automl,'
   ' efficientdet.',
 )
-flags.DEFINE_string('checkpoint', None, 'The published checkpoint: its prefix, or the directory with it.')
+flags.DEFINE_string('checkpoint', None, 'The published checkpoint: its prefix or its directory.')
 flags.DEFINE_string('url', None, 'A name in the table of docs/weights.md, or the address of a .tar, .tar.gz or .pth.')
-flags.DEFINE_string('download_dir', 'downloads', 'Where --url is downloaded to and unpacked.')
+flags.DEFINE_string('download_dir', 'downloads', 'Directory to download and unpack --url in.')
 flags.DEFINE_string(
   'output_dir', None, 'The new model directory; unset: with a name as --url, the cache, where weights="coco" finds it.'
 )
@@ -50,7 +51,7 @@ def main(argv):
   from nasfpn_tf import failure
   from nasfpn_tf.public_weights import importing  # After the flags are read: TensorFlow takes seconds to load.
 
-  with failure.told('import_weights', 'import_weights: stopped; a download goes on where it stopped.'):
+  with failure.told('import_weights', 'import_weights: stopped; the same command resumes a download.'):
     output_dir, report = importing.import_published(
       FLAGS['from'].value,
       FLAGS.output_dir,

@@ -32,7 +32,7 @@ flags.DEFINE_integer('seed', 0, 'Of every draw.')
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   with failure.told('make_digits'):
     paths = digits.make_digits(
       FLAGS.output_dir,

@@ -40,14 +40,14 @@ flags.DEFINE_float(
 flags.DEFINE_float(
   'target_latency_ms',
   None,
-  'Most milliseconds for an image as a float .tflite on one core of this machine, without NMS.',
+  'Maximum milliseconds per image as a float .tflite on one core of this machine, without NMS.',
 )
 flags.DEFINE_string('output', None, 'The YAML file to write.')
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unknown argument {argv[1]!r}: flags begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}: flags begin with --.')
   from nasfpn_tf import failure
 
   with failure.told('plan'):

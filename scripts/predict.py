@@ -46,7 +46,7 @@ flags.DEFINE_multi_string(
   ' flag.',
 )
 flags.DEFINE_bool('recursive', False, 'Search subdirectories, too.')
-flags.DEFINE_bool('trust', False, 'Load a SavedModel whose graph could read or write files, too.')
+flags.DEFINE_bool('trust', False, 'Also load a SavedModel whose graph could read or write files.')
 flags.DEFINE_string('output_dir', None, 'Directory for the results; not the one of the images.')
 flags.DEFINE_float('score_threshold', 0.3, 'Lowest score of a detection.', lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_integer('max_frames', None, 'Maximum number of frames of each video.', lower_bound=1)

@@ -33,12 +33,12 @@ flags.DEFINE_bool('smoke', False, 'Run every step briefly on a few images, to ch
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.default_int_handler)  # As Ctrl-C: the step that runs is ended in order.
   default = chain.PROJECT / ('quickstart/smoke' if FLAGS.smoke else 'quickstart')
   output_dir = pathlib.Path(FLAGS.output_dir).resolve() if FLAGS.output_dir else default
-  with failure.told('quickstart', 'stopped; run it again to go on from here.', lines=True):
+  with failure.told('quickstart', 'stopped; run it again to resume.', lines=True):
     quickstart_run.run(chain.Quickstart(output_dir, chain.SMOKE if FLAGS.smoke else chain.FULL))
 
 

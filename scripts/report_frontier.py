@@ -27,13 +27,16 @@ FLAGS = flags.FLAGS
 def define_flags():
   """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_multi_string(
-    'records', [], 'Records of benchmark.py: a .jsonl, or a directory of them; may be repeated.'
+    'records', [], 'Records of benchmark.py: a .jsonl file or a directory of them; can be repeated.'
   )
   flags.DEFINE_enum(
-    'published', 'mobile', ['mobile', 'all', 'none'], 'Which published figures to show beside ours, with their source.'
+    'published', 'mobile', ['mobile', 'all', 'none'], 'Published figures to show for comparison, with their source.'
   )
   flags.DEFINE_enum(
-    'x', 'latency_ms', ['latency_ms', 'multiply_adds_g', 'size_mb', 'params_m'], 'The cost that the page shows first.'
+    'x',
+    'latency_ms',
+    ['latency_ms', 'multiply_adds_g', 'size_mb', 'params_m'],
+    'The cost that the page shows initially.',
   )
   flags.DEFINE_string('title', 'Accuracy against cost', 'Heading.')
   flags.DEFINE_string('output_dir', None, 'Directory for frontier.html, frontier.md and frontier.svg.')
@@ -42,7 +45,7 @@ def define_flags():
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   from nasfpn_tf import failure
   from nasfpn_tf.config import loading
   from nasfpn_tf.frontier import documents, published, record

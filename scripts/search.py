@@ -42,14 +42,14 @@ _SEARCH_DIR = flags.DEFINE_string('search_dir', None, 'Directory of the search a
 _PARAMS_OVERRIDE = flags.DEFINE_string('params_override', None, 'key.of.field=value,... or a YAML mapping or file.')
 _SEARCHER = flags.DEFINE_enum('searcher', None, list(searchers.SEARCHERS), 'Algorithm that proposes architectures.')
 _EXECUTOR = flags.DEFINE_enum('executor', None, ['local', 'ray'], 'Where trials are evaluated.')
-_NUM_WORKERS = flags.DEFINE_integer('num_workers', None, 'Number of trials that run in parallel.')
-_MAX_TRIALS = flags.DEFINE_integer('max_trials', None, 'Number of trials, those of earlier runs included.')
+_NUM_WORKERS = flags.DEFINE_integer('num_workers', None, 'Number of trials to run in parallel.')
+_MAX_TRIALS = flags.DEFINE_integer('max_trials', None, 'Total number of trials, including those of earlier runs.')
 
 
 def main(argv: Sequence[str]) -> None:
-  with failure.told('search', f'interrupted twice; the same command goes on with {_SEARCH_DIR.value}.'):
+  with failure.told('search', f'interrupted twice; the same command resumes {_SEARCH_DIR.value}.'):
     if len(argv) > 1:
-      raise SearchError(f'unexpected argument {argv[1]!r}; options begin with --.')
+      raise SearchError(f'unexpected argument {argv[1]!r}; flags begin with --.')
     config = config_lib.load(_SEARCH_CONFIG.value, _PARAMS_OVERRIDE.value)
     flag_values = {
       'searcher': _SEARCHER.value,
@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
     print(f'Space {space.name}: {space.size():,} architectures of {space.num_steps} decisions ({space.size():.3g}).')
     done = run_lib.run(config, _SEARCH_DIR.value)
   if not done:
-    print(f'search: stopped; the same command goes on with {_SEARCH_DIR.value}.', file=sys.stderr)
+    print(f'search: stopped; the same command resumes {_SEARCH_DIR.value}.', file=sys.stderr)
     sys.exit(_STOPPED)
   print(f'Results: {os.path.abspath(_SEARCH_DIR.value)}')
 

@@ -35,7 +35,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string('train', None, 'Records to train on.')
 flags.DEFINE_string('held_out', None, 'Records on which the search evaluates architectures.')
-flags.DEFINE_string('validation', None, 'Records that the winner is evaluated on; unset: --held_out.')
+flags.DEFINE_string('validation', None, 'Records on which the winner is evaluated; unset: --held_out.')
 flags.DEFINE_string('output_dir', None, 'Directory of the search, the training and the exports.')
 flags.DEFINE_string('params_override', None, 'Changes to the search: key.of.field=value,... or a YAML mapping or file.')
 flags.DEFINE_integer(
@@ -50,13 +50,13 @@ flags.DEFINE_bool('smoke', False, 'Run every step briefly, to check that it work
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   from nasfpn_tf.fit import detector
   from nasfpn_tf.winner import chain
 
   for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.default_int_handler)  # As Ctrl-C: the step that runs is ended in order.
-  with failure.told('search', 'stopped; run it again to go on from here.', lines=True):
+  with failure.told('search', 'stopped; run it again to resume.', lines=True):
     request = chain.Request(
       FLAGS.search_config,
       FLAGS.train,

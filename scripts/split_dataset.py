@@ -31,12 +31,12 @@ flags.DEFINE_string(
   None,
   'Directory for train.json, val.json and test.json; splits.json is written to its parent directory.',
 )
-flags.DEFINE_integer('seed', 0, 'Seed of the choice of validation images.')
+flags.DEFINE_integer('seed', 0, 'Seed for the choice of validation images.')
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   from nasfpn_tf.fit.dataset import format as format_lib
   from nasfpn_tf.fit.dataset import prepare
 

@@ -28,23 +28,33 @@ from absl import app, flags
 from nasfpn_tf import startup
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('experiment', None, 'Registered experiment that the files change; default: the one they name.')
+flags.DEFINE_string(
+  'experiment', None, 'Registered experiment that the files are based on; default: the one they name.'
+)
 flags.DEFINE_multi_string(
   'config_file', [], 'YAML file, name in configs/, or model_dir; repeat it to apply another on top.'
 )
-flags.DEFINE_string('params_override', None, 'key.of.field=value,... or a YAML mapping or file; wins over the files.')
+flags.DEFINE_string(
+  'params_override', None, 'key.of.field=value,... or a YAML mapping or file; takes precedence over the files.'
+)
 flags.DEFINE_enum(
   'mode', 'train_and_eval', ['train', 'eval', 'train_and_eval', 'continuous_eval'], 'Train, evaluate, or both.'
 )
 flags.DEFINE_string('model_dir', None, 'Directory for checkpoints, curves and results.')
-flags.DEFINE_string('checkpoint_path', None, "Mode eval: a checkpoint or a directory, in place of model_dir's newest.")
+flags.DEFINE_string(
+  'checkpoint_path',
+  None,
+  'With --mode=eval: checkpoint or directory to evaluate instead of the newest checkpoint of model_dir.',
+)
 flags.DEFINE_string('tpu', None, "Train on this TPU: its name or address, or 'local' on a TPU VM.")
-flags.DEFINE_integer('cpu_replicas', 1, 'Replicas on the CPU, its cores divided among them.', lower_bound=1)
+flags.DEFINE_integer(
+  'cpu_replicas', 1, 'Number of replicas on the CPU, among which its cores are divided.', lower_bound=1
+)
 
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}; options begin with --.')
+    raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   # After the flags are read: TensorFlow takes seconds to load.
   from nasfpn_tf import failure
   from nasfpn_tf.training import params as params_lib
@@ -55,9 +65,7 @@ def main(argv):
   config_files = FLAGS.config_file
   if not config_files and FLAGS.mode == 'eval' and os.path.exists(os.path.join(FLAGS.model_dir, 'params.yaml')):
     config_files = [FLAGS.model_dir]
-  with failure.told(
-    'train', f'interrupted; the same command continues from the newest checkpoint in {FLAGS.model_dir}'
-  ):
+  with failure.told('train', f'interrupted; the same command resumes from the newest checkpoint in {FLAGS.model_dir}'):
     params = params_lib.load_params(FLAGS.experiment, config_files, FLAGS.params_override)
     if FLAGS.tpu:
       params.override({'runtime': {'tpu': FLAGS.tpu}})

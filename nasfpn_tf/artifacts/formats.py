@@ -78,7 +78,7 @@ def register(entry: Format) -> Format:
     ValueError: a format of this name exists.
   """
   if entry.name in _FORMATS:
-    raise ValueError(f'{entry.name!r} is a format already.')
+    raise ValueError(f'{entry.name!r} is already registered as a format.')
   _FORMATS[entry.name] = entry
   return entry
 

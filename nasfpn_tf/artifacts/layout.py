@@ -103,8 +103,8 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
     facts = safe_json.load(path)
   except FileNotFoundError as error:
     raise FileNotFoundError(
-      f'{path} is missing, the description of {tflite_path}: export_tflite.py writes it beside the .tflite; keep both'
-      ' together. Files of other programs have none and are not read.'
+      f'{path} is missing. It describes {tflite_path}: export_tflite.py writes it beside the .tflite; keep both'
+      f' together. Files of other programs have none and cannot be read.'
     ) from error
   except ValueError as error:
     raise ValueError(f'{error}: export the .tflite again.') from error

@@ -98,7 +98,7 @@ class Chain:
     known: set[str] = set()
     for step in steps:
       if step.name in known or not known.issuperset(step.after):
-        raise ValueError(f'Step {step.name!r} is there twice, or runs before one of {list(step.after)}.')
+        raise ValueError(f'Step {step.name!r} occurs twice, or runs before one of {list(step.after)}.')
       known.add(step.name)
     self._steps = list(steps)
     self._stamps = pathlib.Path(directory) / '.steps'

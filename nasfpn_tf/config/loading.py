@@ -55,7 +55,7 @@ def find_config(reference: str) -> pathlib.Path:
     return path / PARAMS_FILE
   if path.is_dir():
     raise FileNotFoundError(f'{reference}: the directory has no {PARAMS_FILE}; is it the model_dir of a training?')
-  return _named(reference, config_names(), 'no file, no model_dir and no name in configs/')
+  return _named(reference, config_names(), 'not a file, a model_dir or a name in configs/')
 
 
 def find_search_config(reference: str) -> pathlib.Path:
@@ -65,7 +65,9 @@ def find_search_config(reference: str) -> pathlib.Path:
     FileNotFoundError: if it is neither; the message lists the nearest names.
   """
   path = pathlib.Path(reference)
-  return path if path.is_file() else _named(reference, search_config_names(), 'no file and no name in configs/search/')
+  return (
+    path if path.is_file() else _named(reference, search_config_names(), 'neither a file nor a name in configs/search/')
+  )
 
 
 def config_names() -> dict[str, pathlib.Path]:
@@ -125,7 +127,7 @@ def parse_override(text: str) -> dict[str, Any]:
   if text.startswith('{') or ('\n' in text and '=' not in text.splitlines()[0]):
     data = _parse_value(text, text)
     if not isinstance(data, dict):
-      raise ValueError(f'params_override: a mapping is needed, not {text!r}.')
+      raise ValueError(f'params_override: must be a mapping, not {text!r}.')
     return data
   result = {}
   for part in filter(None, map(str.strip, _split(text))):

@@ -105,7 +105,7 @@ def _published(entry: Any, where: str) -> Published:
   if all(key in entry for key in _PARAMS):
     raise ValueError(f'{where}: parameters are given twice, as {" and as ".join(_PARAMS)}.')
   if not any(key in entry for key in _NUMBERS):
-    raise ValueError(f'{where} has no figure: {", ".join(_NUMBERS)}.')
+    raise ValueError(f'{where} has no figures: {", ".join(_NUMBERS)}.')
   numbers = {key: _printed(entry.get(key, ''), f'{where}.{key}') for key in _NUMBERS}
   split, note = entry.get('split', ''), entry.get('note', '')
   if split not in _SPLITS:

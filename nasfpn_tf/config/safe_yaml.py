@@ -90,7 +90,7 @@ class _Loader(yaml.SafeLoader):
     if not is_alias:
       self._extents[node] = self._extent(node)
     elif node not in self._extents:
-      raise yaml.composer.ComposerError(None, None, 'an alias of what it stands in', mark)
+      raise yaml.composer.ComposerError(None, None, 'an alias that contains itself', mark)
     size, levels = self._extents[node]
     if self._depth + levels > MAX_DEPTH:
       raise yaml.composer.ComposerError(None, None, f'with its alias nested deeper than {MAX_DEPTH} levels', mark)
@@ -139,7 +139,7 @@ def _refuse(loader: _Loader, node: yaml.Node) -> None:
   what = 'a date' if node.tag == f'{_TAG}timestamp' else f'of type {node.tag.removeprefix(_TAG)}'
   hint = '; put it in quotes if text is meant' if isinstance(node, yaml.ScalarNode) else ''
   raise yaml.constructor.ConstructorError(
-    None, None, f'{reprlib.repr(node.value)} is {what}, which no configuration has{hint}', node.start_mark
+    None, None, f'{reprlib.repr(node.value)} is {what}, which a configuration cannot contain{hint}', node.start_mark
   )
 
 

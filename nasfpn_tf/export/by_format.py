@@ -41,5 +41,5 @@ def export_model(
   """
   entry = formats.get(format_name) if format_name else formats.of_file(path) or formats.get('saved_model')
   if entry.exporter is None:
-    raise ValueError(f'{path}: {entry.description} is not exported by this project.')
+    raise ValueError(f'{path}: {entry.description} cannot be exported by this project.')
   return formats.load(entry.exporter)(source, path, images=images, **options)

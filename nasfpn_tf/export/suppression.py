@@ -127,7 +127,9 @@ def post_process(model: Any, input_size: Sequence[int]) -> Tail:
   """
   settings = Settings.of(model)
   if settings.soft_nms_sigma or settings.use_class_agnostic_nms:
-    raise ValueError(f'{metadata.POST_PROCESS} knows neither soft_nms_sigma nor use_class_agnostic_nms: use builtin.')
+    raise ValueError(
+      f'{metadata.POST_PROCESS} supports neither soft_nms_sigma nor use_class_agnostic_nms: use builtin.'
+    )
   y_scale, x_scale, h_scale, w_scale = settings.box_coder_weights or [1.0] * 4
   attributes = {
     'max_detections': ('i', settings.max_detections),

@@ -88,7 +88,7 @@ class Options:
       if getattr(self, name) not in DTYPES:
         raise ValueError(f'{name} {getattr(self, name)!r} is not one of {", ".join(DTYPES)}.')
     if self.is_whole and (self.quant_type != 'int8' or self.nms != 'none'):
-      raise ValueError("output_dtype 'uint8' goes with quant_type 'int8' and nms 'none' only: NMS is in float.")
+      raise ValueError("output_dtype 'uint8' needs quant_type 'int8' and nms 'none': NMS is in float.")
 
   @property
   def is_whole(self) -> bool:

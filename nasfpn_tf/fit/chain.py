@@ -219,7 +219,7 @@ class Fit(detector.Detector):
     height, width, _ = model['input_size']
     return (
       f'{height} x {width} px, P{model["min_level"]} to P{model["max_level"]}, NAS-FPN {pyramid["num_repeats"]} @'
-      f' {pyramid["num_filters"]}, {trainer["train_steps"]} steps; every line has its reason in {self.plan.name}'
+      f' {pyramid["num_filters"]}, {trainer["train_steps"]} steps; the reason for every line is in {self.plan.name}'
     )
 
   def _training_seconds(self) -> float:

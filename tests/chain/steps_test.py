@@ -167,7 +167,7 @@ def test_two_runs_in_one_directory_are_refused(tmp_path):
 def test_the_order_is_checked(tmp_path):
   with pytest.raises(ValueError, match="'b'"):
     steps.Chain([_step(tmp_path, 'b', after=['a']), _step(tmp_path, 'a')], tmp_path)
-  with pytest.raises(ValueError, match='there twice'):
+  with pytest.raises(ValueError, match='occurs twice'):
     steps.Chain([_step(tmp_path, 'a'), _step(tmp_path, 'a')], tmp_path)
 
 

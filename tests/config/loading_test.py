@@ -51,7 +51,7 @@ def test_override_text(text, expected):
 @pytest.mark.parametrize(
   ('reference', 'message'),
   [
-    ('r50_nasfpn_7x256_64', "no name in configs/.*did you mean 'r50_nasfpn_7x256_640'"),
+    ('r50_nasfpn_7x256_64', "name in configs/.*did you mean 'r50_nasfpn_7x256_640'"),
     ('/nowhere/x.yaml', '/nowhere/x.yaml'),
   ],
 )
@@ -82,7 +82,7 @@ def test_an_override_that_would_become_something_else_is_refused(text, message):
   [
     (b'a: \xff', 'utf-8.*byte 0xff'),
     (b'a: ' + b'[' * 5000, 'nested deeper.*line 1'),
-    (b'a: &a [*a]', 'an alias of what it stands in'),
+    (b'a: &a [*a]', 'an alias that contains itself'),
     (b'a: 2026-11-28', 'is a date'),
     (b'? [a, b]\n: 1', 'a key must be text'),
     (b'a: !!bool x', 'is no bool'),

@@ -35,7 +35,7 @@ REFUSED = {
   'alias_bomb': (BOMB, 'aliases add more than 10000 values.*line 4'),
   'merge_bomb': (MERGE_BOMB, 'aliases add more than 10000 values'),
   'alias_chain': (CHAIN, 'with its alias nested deeper than 64 levels.*line 63'),
-  'alias_of_itself': ('a: &a {b: [*a]}', 'an alias of what it stands in.*line 1'),
+  'alias_of_itself': ('a: &a {b: [*a]}', 'an alias that contains itself.*line 1'),
   'date': ('a: 1\nday: 2026-11-28', "'2026-11-28' is a date, .*quotes.*line 2"),
   'no_date': ('day: 2026-13-45', "'2026-13-45' is a date"),
   'time': ('day: 2026-11-28 10:00:00', 'is a date'),

@@ -104,7 +104,7 @@ def test_told_to_stop(command, tmp_path):
   search.send_signal(signal.SIGTERM)
   _, said = search.communicate()
   assert search.returncode == 42
-  assert 'search: stopped; the same command goes on with' in said
+  assert 'search: stopped; the same command resumes' in said
   assert 'In progress: 3 of 6 trials' in (tmp_path / 'run' / 'report.html').read_text()
   done = run(command('pauses'))
   assert done.returncode == 0, done.stderr

@@ -103,9 +103,9 @@ def test_listed_operations_run_with_their_settings():
     ('color(strenght=0.4)', "has no setting 'strenght'; it has strength"),
     ('color(strength=2)', 'must be from 0 to 1, got 2'),
     ('color(strength="much")', "augmentation 'color"),
-    ('color(0.4)', 'wanted is'),
-    ('color(strength=open)', 'wanted is'),
-    ('', 'wanted is'),
+    ('color(0.4)', 'must be'),
+    ('color(strength=open)', 'must be'),
+    ('', 'must be'),
   ],
 )
 def test_unusable_operations(text, message):

@@ -50,9 +50,9 @@ class AnchorGrid:
     if len(self.input_size) != 2 or min(self.input_size) < 1:
       raise ValueError(f'input_size must be a height and a width in pixels, got {self.input_size}.')
     if not 0 < self.min_level <= self.max_level:
-      raise ValueError(f'levels {self.min_level} to {self.max_level} are no range of levels.')
+      raise ValueError(f'levels {self.min_level} to {self.max_level} are not a range of levels.')
     if self.num_scales < 1 or not self.aspect_ratios or min(self.aspect_ratios) <= 0 or self.anchor_size <= 0:
-      raise ValueError(f'there must be positive num_scales, aspect_ratios and anchor_size, got {self}.')
+      raise ValueError(f'num_scales, aspect_ratios and anchor_size must be positive, got {self}.')
 
   def best_iou(self, boxes: np.ndarray) -> np.ndarray:
     """Computes the highest IoU of each box with any anchor.

@@ -143,7 +143,7 @@ def _decode_image(encoded: tf.Tensor, where: list[str | tf.Tensor]) -> tf.Tensor
   ends = [tf.strings.substr(encoded, tf.maximum(length - len(end), 0), len(end)) == end for _, end in _SIGNATURES]
   complete = tf.reduce_any(tf.stack(starts) & tf.stack(ends))
   decodes = tf.cond(complete, lambda: True, lambda: _is_decodable(encoded))
-  message = 'the image is cut off or is no JPEG, PNG, GIF or BMP'
+  message = 'the image is truncated or not a JPEG, PNG, GIF or BMP'
   with tf.control_dependencies([_require(decodes, message, where)]):
     is_small = _num_pixels(tf.identity(encoded)) <= images.MAX_PIXELS
   with tf.control_dependencies(

@@ -64,7 +64,7 @@ class AnchorOverlaps:
       height, width, per_location = grid.shape[:3]
       vertical, horizontal = grid[:, :1, :, 0::2], grid[:1, :, :, 1::2]
       if (grid[..., 0::2] != vertical).any() or (grid[..., 1::2] != horizontal).any():
-        raise ValueError(f'the anchors of level {level} are no grid: sides differ within a row or a column.')
+        raise ValueError(f'the anchors of level {level} do not form a grid: sides differ within a row or a column.')
       for axis in (vertical[:, 0], horizontal[0]):
         # Positions that a shorter side lacks overlap nothing.
         sides.append(np.pad(axis, [[0, longest - len(axis)], [0, 0], [0, 0]], constant_values=np.float32(-1e9)))

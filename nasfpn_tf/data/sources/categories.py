@@ -50,12 +50,14 @@ def read_categories(path: str | os.PathLike[str], first_id: int = 1) -> list[dic
   value = _read(path)
   categories = _categories(path, value, first_id) if isinstance(value, Mapping) else []
   if not categories:
-    raise DataError(f"{path}: no class names; wanted: lines of text, 'names' (YAML), 'categories' or 'labels' (JSON).")
+    raise DataError(
+      f"{path}: no class names found; expected lines of text, 'names' (YAML), 'categories' or 'labels' (JSON)."
+    )
   for key in ('name', 'id'):
     values = [category[key] for category in categories]
     for item in values:
       if values.count(item) > 1:
-        raise DataError(f'{path}: the class {key} {item!r} is there twice.')
+        raise DataError(f'{path}: the class {key} {item!r} occurs twice.')
   return categories
 
 

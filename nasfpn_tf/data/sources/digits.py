@@ -125,7 +125,7 @@ def make_digits(
   if _is_made(output_dir, settings):
     return _paths(output_dir)
   if os.path.isdir(output_dir) and os.listdir(output_dir) and not os.path.exists(os.path.join(output_dir, _SETTINGS)):
-    raise FileExistsError(f'{output_dir} holds other files than the digits: choose another directory')
+    raise FileExistsError(f'{output_dir} contains other files than the digits: choose another directory')
 
   partial = f'{output_dir}.partial'
   shutil.rmtree(partial, ignore_errors=True)

@@ -59,6 +59,6 @@ def read_dataset(
   if format not in FORMATS:
     raise ValueError(f'format must be one of {", ".join(FORMATS)}, got {format!r}.')
   if drop_unused_categories and categories:
-    raise DataError(f'{categories} says what the classes are: give it, or have unused ones dropped, not both.')
+    raise DataError(f'{categories} defines the classes: give it or drop unused ones, not both.')
   dataset = FORMATS[format](os.fspath(annotations), image_dir, categories, allow_empty)
   return dataset.without_unused_categories() if drop_unused_categories else dataset

@@ -284,5 +284,5 @@ def _size(size: tuple[int, int]) -> str:
 def reason(error: Exception) -> str:
   """Returns what a decoder says on one line, shortened."""
   if isinstance(error, UnidentifiedImageError):  # Its message is the address of an object of ours.
-    return 'its content is of no known image format'
+    return 'its content is not of a known image format'
   return failure.message(error)[:160]

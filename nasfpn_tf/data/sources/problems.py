@@ -28,8 +28,8 @@ KINDS = {
   'image_file_repeated': (NOTED, 'image file that is listed under several ids'),
   'image_found': (NOTED, 'image whose listed name differs in its prefix or slashes from the file that is there'),
   'image_ids_numbered': (NOTED, "image ids that are text: numbered, and kept as 'original_id' in the annotations"),
-  'image_name_differs': (NOTED, 'XML file that names another image than itself, and both are there'),
-  'label_directory_found': (NOTED, 'root of a data set given instead of its label files: they are read'),
+  'image_name_differs': (NOTED, 'XML file that refers to another image than its own name, and both exist'),
+  'label_directory_found': (NOTED, 'root of a data set given instead of its label files: the label files are read'),
   'box_from_polygon': (NOTED, "annotation without 'bbox': the box of its polygon"),
   'image_transcoded': (NOTED, 'image stored as RGB JPEG because readers differ on its format'),
   'many_boxes': (NOTED, 'image with more boxes than a training step takes by default'),
@@ -48,20 +48,20 @@ KINDS = {
   'unknown_image': (DROPPED, 'annotation of an image that is not listed'),
   'bad_annotation': (DROPPED, 'annotation with missing or ill-typed values'),
   'bad_image_entry': (DROPPED, 'image entry with missing or ill-typed values'),
-  'duplicate_image': (DROPPED, 'image id that another image has as well: whose boxes are they?'),
+  'duplicate_image': (DROPPED, 'image id that several images have: unclear whose boxes they are'),
   'image_missing': (DROPPED, 'no such image file'),
   'image_unreadable': (DROPPED, 'image truncated, corrupt or of an unknown format'),
-  'image_size_mismatch': (DROPPED, 'image whose size is not the one its boxes were drawn for'),
+  'image_size_mismatch': (DROPPED, 'image whose size differs from the one its boxes were drawn for'),
   'bad_label_file': (DROPPED, 'label file or line that cannot be read'),
-  'broken_file': (FOUND, 'TFRecord file that is damaged, cut off or not the one its manifest describes'),
-  'bad_record': (FOUND, "record that is no example of Model Garden's TfExampleDecoder"),
+  'broken_file': (FOUND, 'TFRecord file that is damaged, truncated or not the one its manifest describes'),
+  'bad_record': (FOUND, "record that Model Garden's TfExampleDecoder cannot read"),
   'corrupt_image': (FOUND, 'image in a record that does not decode, or to another size'),
   'bad_box': (FOUND, 'box in a record that is not finite, empty, inverted or outside 0..1'),
-  'bad_label': (FOUND, 'label in a record that is no class of the manifest'),
+  'bad_label': (FOUND, 'label in a record that is not a class of the manifest'),
   'duplicate_source_id': (FOUND, 'two records with the same source_id: evaluation would count one'),
-  'annotations_differ': (FOUND, 'records and annotations do not tell the same'),
+  'annotations_differ': (FOUND, 'records and annotations differ'),
   'same_image': (FOUND, 'the same image twice in one split'),
-  'leak': (FOUND, 'the same image in several splits: evaluation would flatter'),
+  'leak': (FOUND, 'the same image in several splits: evaluation would be too optimistic'),
 }
 
 
@@ -109,7 +109,7 @@ class Problems:
     if strict and serious:
       rest = f'\n  ... and {len(serious) - shown} more' if len(serious) > shown else ''
       lines = ''.join(f'\n  {problem}' for problem in serious[:shown])
-      raise DataError(f'{len(serious)} problems, and strict was asked for:{lines}{rest}')
+      raise DataError(f'{len(serious)} problems, which --strict makes errors:{lines}{rest}')
 
   def __iter__(self) -> Iterator[Problem]:
     return iter(self._problems)

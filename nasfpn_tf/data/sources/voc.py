@@ -83,7 +83,7 @@ def read_voc(
     name = _find_image(image_dir, stem, root.findtext('filename'))
     own = _find_image(image_dir, stem, None)
     if name != own and all(os.path.isfile(os.path.join(image_dir, file)) for file in (name, own)):
-      problems.add('image_name_differs', file, f'its <filename> {name} is taken, though {own} is there as well')
+      problems.add('image_name_differs', file, f'its <filename> {name} is used, though {own} is there as well')
     # A size that is no number is read from the image.
     width, height = (integer(root.findtext(f'size/{key}', '')) for key in ('width', 'height'))
     value['images'].append({'id': image_id, 'file_name': name, 'width': width, 'height': height})
@@ -119,7 +119,7 @@ def _list(annotations: str, problems: Problems) -> tuple[str, list[str]]:
       problems.add('label_directory_found', annotations, f'the .xml files are in {below}')
       annotations, stems = below, _stems(below)
     if not stems:
-      raise DataError(f'{annotations}: no .xml file in it.')
+      raise DataError(f'{annotations}: it contains no .xml file.')
     return annotations, stems
   try:
     lines = [line.split() for line in read_text(annotations).splitlines() if line.strip()]

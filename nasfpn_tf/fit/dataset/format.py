@@ -50,13 +50,13 @@ def find(root: str | os.PathLike[str], format: str | None = None) -> list[Part]:
   """
   tree = Tree(root)
   if not tree.images:
-    raise DataError(f'{tree.root}: no image in it; put the images there, in a folder beside the annotations.')
+    raise DataError(f'{tree.root}: it contains no image; put the images there, in a folder beside the annotations.')
   finders = {format: _FINDERS[format]} if format else _FINDERS
   found = {name: parts for name, parts in ((name, finder(tree)) for name, finder in finders.items()) if parts}
   if len(found) > 1:
     listed = ', '.join(f'{name} ({os.path.relpath(parts[0].annotations, tree.root)})' for name, parts in found.items())
     raise DataError(
-      f'{tree.root}: annotations in {len(found)} formats: {listed}. Say which ones to take, for example'
+      f'{tree.root}: annotations in {len(found)} formats: {listed}. Choose one, for example'
       f' --format={next(iter(found))}.'
     )
   if not found:
@@ -175,8 +175,8 @@ def _nothing(tree: Tree, format: str | None) -> str:
   names, _ = yolo_layout.class_names(tree)
   if names:
     return (
-      f'{begin}; {names} has names of classes, but no label file (.txt) has the name of an image: labels belong into'
-      ' labels/ where the images are in images/, or beside the images.'
+      f'{begin}; {names} has names of classes, but no label file (.txt) has the name of an image: put labels into'
+      f' labels/ if the images are in images/, or beside the images.'
     )
   labels = yolo_layout.label_files(tree)
   if labels:

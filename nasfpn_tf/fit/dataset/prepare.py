@@ -140,19 +140,19 @@ def load_earlier(path: str | os.PathLike[str]) -> dict[str, Any] | None:
   except FileNotFoundError:
     return None
   except (OSError, ValueError) as error:
-    raise DataError(f'{path}: cannot be read: {error}. Mend it, or remove it to divide the images anew.') from error
+    raise DataError(f'{path}: cannot be read: {error}. Repair it, or remove it to split the images again.') from error
 
 
 def _divide(root, images: Images, seed, earlier, progress) -> tuple[Images, Images, str]:
   """Returns (training images, validation images, how they were chosen)."""
   if len(images) < FEW_IMAGES:
     raise DataError(
-      f'{root}: one image cannot be divided into training and validation; annotate more, at least ten and better a'
-      ' hundred.'
+      f'{root}: one image cannot be split into training and validation; annotate more, at least ten and preferably'
+      f' a hundred.'
     )
   groups = duplicates.group([os.path.join(root, name) for name in images.names], progress)
   if len(set(groups.tolist())) < 2:
-    raise DataError(f'{root}: all {len(images)} images are the same one; there is nothing to validate on.')
+    raise DataError(f'{root}: all {len(images)} images are identical; there is nothing to validate on.')
   taken = {name: split == 'val' for split in ('train', 'val') for name in (earlier or {}).get(split, ())}
   chosen = splits_lib.choose(images.names, groups.tolist(), images.classes(), seed, taken)
   validation = [index for index, is_validation in enumerate(chosen) if is_validation]
@@ -177,7 +177,7 @@ def _class_notes(dataset: Dataset, splits: Mapping[str, Images]) -> list[str]:
     train, val = counts['train'][label], counts['val'][label]
     if train + val < FEW_BOXES:
       notes.append(
-        f'class {name!r} has {train + val} boxes: too few to be learned; draw more, or expect AP near 0 for it.'
+        f'class {name!r} has {train + val} boxes: too few to be learned; annotate more, or expect AP near 0 for it.'
       )
     elif not train or not val:
       notes.append(f'class {name!r} has boxes in {"validation" if val else "training"} alone.')

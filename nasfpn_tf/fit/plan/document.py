@@ -46,7 +46,7 @@ def render(choices: Sequence[Choice], header: Sequence[str], experiment: str) ->
     for name in path:
       node = node.setdefault(name, {})
       if isinstance(node, Choice):
-        raise ValueError(f'{choice.key} lies inside {node.key}, which is chosen too.')
+        raise ValueError(f'{choice.key} lies inside {node.key}, which is set, too.')
     if last in node:
       raise ValueError(f'{choice.key} is chosen twice.')
     node[last] = choice

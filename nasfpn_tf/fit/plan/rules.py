@@ -219,7 +219,7 @@ def _network(budget, start) -> Iterator[Choice]:
     'residual': True,
   }
   yield Choice('task.model.decoder.type', 'feature_pyramid', 'NAS-FPNLite')
-  yield Choice('task.model.decoder.feature_pyramid', pyramid, 'a residual stack does not begin worse than one pyramid')
+  yield Choice('task.model.decoder.feature_pyramid', pyramid, 'a residual stack starts no worse than one pyramid')
   head = {'num_convs': 3, 'use_separable_conv': True} if start.weights else {'num_convs': 2, 'num_filters': 48}
   yield Choice('task.model.head', head, 'as the recipe of the same backbone')
 
@@ -229,8 +229,8 @@ def _post_processing(fingerprint) -> Iterator[Choice]:
   yield Choice(
     'task.model.detection_generator.nms_iou_threshold',
     0.6 if crowded else 0.5,
-    f'{"objects lie close together" if crowded else "objects lie apart"}: one in twenty overlaps another of its class'
-    f' by an IoU of {fingerprint.crowding:.2f} or more',
+    f'{"objects lie close together" if crowded else "objects lie apart"}: one box in twenty overlaps another of its'
+    f' class by an IoU of {fingerprint.crowding:.2f} or more',
   )
   most = _room(fingerprint)
   if most > 100:
@@ -254,7 +254,7 @@ def _norms(batch) -> Iterator[Choice]:
 def _data(fingerprint, start, batch) -> Iterator[Choice]:
   prefix = 'task.train_data'
   yield Choice(f'{prefix}.input_path', fingerprint.input_path, f'{fingerprint.num_images} images')
-  yield Choice(f'{prefix}.global_batch_size', batch, 'of the recipe, times what the device takes at once')
+  yield Choice(f'{prefix}.global_batch_size', batch, 'that of the recipe; larger on a GPU or a TPU')
   pixels = fingerprint.num_images * fingerprint.image_size[0] * fingerprint.image_size[1]
   if pixels < 3e8:
     yield Choice(f'{prefix}.cache', True, 'the encoded images fit into memory')
@@ -262,12 +262,12 @@ def _data(fingerprint, start, batch) -> Iterator[Choice]:
   yield Choice(
     f'{prefix}.parser.aug_rand_hflip',
     not sided,
-    f'class {sided[0]!r} may be another one mirrored' if sided else 'no class is named for a side or a sign',
+    f'class {sided[0]!r} may be another one mirrored' if sided else 'no class is named after a side or a sign',
   )
   vertical = not sided and not fingerprint.up_and_down
-  reason = 'positions and sizes of the boxes tell up from down'
+  reason = 'positions and sizes of the boxes differ above and below'
   if vertical:
-    reason = 'positions and sizes of the boxes do not tell up from down'
+    reason = 'positions and sizes of the boxes are the same above and below'
   elif sided:
     reason = 'as aug_rand_hflip'
   yield Choice(f'{prefix}.parser.aug_rand_vflip', vertical, reason)
@@ -275,7 +275,7 @@ def _data(fingerprint, start, batch) -> Iterator[Choice]:
   yield Choice(f'{prefix}.parser.aug_scale_max', 1.25, 'as aug_scale_min')
   colored = sorted({name for name in fingerprint.names if _COLORS.search(name)})
   strength = 0.4 if start.weights and not colored else 0.0
-  reason = f'class {colored[0]!r} is named for a color' if colored else 'as the recipe of the same backbone'
+  reason = f'class {colored[0]!r} is named after a color' if colored else 'as the recipe of the same backbone'
   yield Choice(f'{prefix}.parser.aug_color', strength, reason)
   if _room(fingerprint) > 100:
     reason = f'one image has {fingerprint.most_boxes} boxes'
@@ -297,11 +297,11 @@ def _schedule(fingerprint, budget, start, batch, input_size) -> Iterator[Choice]
     f' {budget.pixels_per_second / math.prod(input_size):.1f} images/s, at most {start.most_epochs} passes',
   )
   interval = max(50, math.ceil(steps / 4 / 50) * 50)
-  yield Choice('trainer.steps_per_loop', 50, 'progress, and what a stop signal waits for')
+  yield Choice('trainer.steps_per_loop', 50, 'interval of progress reports and of reacting to a stop signal')
   yield Choice('trainer.summary_interval', 50, 'as steps_per_loop')
   yield Choice('trainer.checkpoint_interval', interval, 'four times')
-  yield Choice('trainer.validation_interval', interval, 'as checkpoint_interval; the best one is kept')
-  yield Choice('trainer.learning_rate_batch_size', start.batch, 'rates follow another batch in proportion')
+  yield Choice('trainer.validation_interval', interval, 'as checkpoint_interval; the best checkpoint is kept')
+  yield Choice('trainer.learning_rate_batch_size', start.batch, 'learning rates are scaled in proportion to the batch')
   optimizer = 'trainer.optimizer_config'
   yield Choice(
     f'{optimizer}.optimizer', {'type': 'adam', 'adam': {'global_clipnorm': 10.0}}, 'robust without tuning; clipping'

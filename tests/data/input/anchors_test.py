@@ -68,5 +68,5 @@ def test_pictures_are_scaled_to_fit():
   ],
 )
 def test_senseless_anchors_are_refused(wrong):
-  with pytest.raises(ValueError, match=r'must be|no range'):
+  with pytest.raises(ValueError, match=r'must be|not a range'):
     AnchorGrid(**{'input_size': (256, 256), **wrong})

@@ -71,7 +71,7 @@ def test_quoted_numbers_and_a_byte_order_mark(tmp_path):
   ('text', 'message'),
   [
     ('names: [2026-11-28]', "'2026-11-28' is a date"),
-    ('names: &n [*n]', 'an alias of what it stands in'),
+    ('names: &n [*n]', 'an alias that contains itself'),
     ('names: {x: cat}', "the class 'cat' has the id 'x', not a whole number"),
     ('names: {1: cat, "1": dog}', 'the class id 1 is there twice'),
     ('names: [[cat]]', 'the class name of 1 must be text, not list'),

@@ -95,7 +95,7 @@ def test_classes_of_different_ids_are_joined_by_name(tmp_path):
 
 def test_what_cannot_be_divided_is_refused(tmp_path):
   _voc(tmp_path, [1])
-  with pytest.raises(DataError, match='one image cannot be divided'):
+  with pytest.raises(DataError, match='one image cannot be split'):
     _prepare(tmp_path)
   shutil.copy(tmp_path / 'images' / 'p1.jpg', tmp_path / 'images' / 'p2.jpg')
   layouts.voc(tmp_path / 'Annotations', [1, 2])

@@ -47,7 +47,7 @@ class Augmentation:
     shared = [operation.name for operation in self.operations if operation.shares_seed]
     for name in shared:
       if shared.count(name) > 1:
-        raise ValueError(f'the augmentation {name!r} is there twice, by its own key or in aug_operations')
+        raise ValueError(f'the augmentation {name!r} is given twice, by its own key or in aug_operations')
 
   def __call__(
     self,

@@ -91,7 +91,7 @@ def parse(text: str) -> Operation:
     name = function.id
     settings = {keyword.arg: ast.literal_eval(keyword.value) for keyword in keywords}
   except (SyntaxError, ValueError, AttributeError, TypeError, MemoryError, RecursionError) as error:
-    raise ValueError(f"augmentation {text!r}: wanted is 'name' or 'name(setting=value, ...)'") from error
+    raise ValueError(f"augmentation {text!r}: must be 'name' or 'name(setting=value, ...)'") from error
   if name not in names():
     raise ValueError(f'augmentation {name!r} is unknown; {spelling.nearest(name, names())}')
   known = [field.name for field in dataclasses.fields(_OPERATIONS[name])]
