@@ -62,7 +62,7 @@ flags.DEFINE_float('tolerance', None, 'Maximum error of a score; unset: 0.001 in
 flags.DEFINE_string(
   'evaluation_tfrecord', None, 'Records on which the AP of the file is compared with that of the model.'
 )
-flags.DEFINE_float('max_ap_drop', 0.02, 'With --evaluation_tfrecord: maximum drop of the AP below that of the model.')
+flags.DEFINE_float('max_ap_drop', 0.02, 'With --evaluation_tfrecord: maximum drop of the AP, from 0 to 1.')
 
 
 def main(argv):
