@@ -33,7 +33,7 @@ def load(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Any:
   with open(path, 'rb') as file:
     content = file.read(max_bytes + 1)
   if len(content) > max_bytes:
-    raise ValueError(f'{os.fspath(path)}: larger than {max_bytes >> 20} MB, which no file of this kind is.')
+    raise ValueError(f'{os.fspath(path)}: larger than {max_bytes >> 20} MB, too large for a file of this kind.')
   try:
     return loads(content.decode('utf-8-sig'))
   except UnicodeDecodeError as error:
@@ -85,7 +85,7 @@ def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
 
 
 def _refuse(constant: str) -> None:
-  raise ValueError(f'{constant} is not a number of JSON')
+  raise ValueError(f'{constant} is not a JSON number')
 
 
 def _finite(text: str) -> float:

@@ -82,7 +82,7 @@ def connect(serial: str | None = None, binary: str | None = None, flags: Sequenc
     if not states:
       raise ValueError('adb sees no device: connect one by USB and allow debugging in its developer options.')
     if len(states) > 1:
-      raise ValueError(f'adb sees {len(states)} devices, {", ".join(states)}: say which one with --adb_serial.')
+      raise ValueError(f'adb sees {len(states)} devices, {", ".join(states)}: choose one with --adb_serial.')
     (serial,) = states
   state = states.get(serial, 'not there')
   if state != 'device':
@@ -138,7 +138,7 @@ def parse(text: str) -> Output:
   lines = re.findall(r'\bcount=\d+ [^\n]*', text)
   if not summary or not lines:
     last = ' '.join(' '.join(text.split('\n')[-4:]).split()) or 'nothing at all'
-    raise ValueError(f'benchmark_model did not finish; it said last: {last}')
+    raise ValueError(f'benchmark_model did not finish; its last output: {last}')
   values = {key: float(value) for key, value in re.findall(rf'(\w+)={_NUMBER}', lines[-1])}
   first, mean = (float(number) / 1000 for number in summary.groups())
   median = values.get('median', values['curr'] if values['count'] == 1 else None)
@@ -180,7 +180,7 @@ def _adb(serial: str | None, *words: str) -> str:
   except FileNotFoundError as error:
     raise ValueError('adb is not installed: it comes with the Android SDK platform-tools.') from error
   except subprocess.TimeoutExpired as error:
-    raise ValueError(f'{shlex.join(command)}: no answer in {_SECONDS} s.') from error
+    raise ValueError(f'{shlex.join(command)}: no answer within {_SECONDS} s.') from error
   if done.returncode:
     said = ' '.join((done.stdout + done.stderr).split()[-60:])
     raise ValueError(f'{shlex.join(command)} ended with {done.returncode}: {said}')

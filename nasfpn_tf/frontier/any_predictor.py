@@ -28,7 +28,7 @@ def measure(request: Mapping[str, Any], image: np.ndarray) -> dict[str, Any]:
   memory = timing.PeakMemory()
   predictor = formats.load(request['predictor'])(request['path'])
   if request['exit_stage']:
-    raise ValueError('the exits of this format cannot be measured one by one.')
+    raise ValueError('the exits of this format cannot be measured separately.')
   alone = timing.take_turns({'whole': lambda: predictor(image)}, request['runs'])['whole']
   return {
     'latency_ms': alone,

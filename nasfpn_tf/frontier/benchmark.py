@@ -88,7 +88,7 @@ def measure(options: Options) -> ModelRecord:
   if not options.trust:
     form.check(path)
   if not form.takes_checkpoint and options.dtype != precision.FLOAT32:
-    raise ValueError(f'{path}: {form.description} has a precision of its own; choose one when it is exported.')
+    raise ValueError(f'{path}: {form.description} has a fixed precision; choose it when you export.')
   facts = form.facts(path)
   if options.device is None:
     with tempfile.TemporaryDirectory() as directory:
@@ -149,7 +149,7 @@ def run_worker(form: formats.Format, path: str, options: Options, directory: str
   )
   if done.returncode or not os.path.exists(result):
     last = ' '.join(done.stderr.splitlines()[-3:])
-    raise ValueError(f'{path}: the process that ran it ended with {done.returncode}: {last}')
+    raise ValueError(f'{path}: the process that ran it exited with {done.returncode}: {last}')
   with open(result, encoding='utf-8') as file:
     found = json.load(file)
   if 'error' in found:
@@ -179,7 +179,7 @@ def first_image(input_path: str | None) -> np.ndarray:
 
 def _evaluate(form: formats.Format, path: str, options: Options) -> dict[str, Any]:
   if form.predictor is None:
-    raise ValueError(f'{path}: {form.description} has no NMS to evaluate: leave --input_path out.')
+    raise ValueError(f'{path}: {form.description} has no NMS, so it cannot be evaluated: omit --input_path.')
   predictor = predict.load_predictor(path, options.checkpoint, options.trust, options.dtype)
   if options.exit_stage is not None:
     predictor = predict.AtExit(predictor, options.exit_stage)

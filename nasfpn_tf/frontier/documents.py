@@ -54,7 +54,7 @@ def write(
   """
   models = models_lib.gather(records)
   if not models:
-    raise ValueError('there is no record to report.')
+    raise ValueError('there are no records to report.')
   if axis not in AXES:
     raise ValueError(f'axis {axis!r} is not one of {", ".join(AXES)}.')
   settings = models_lib.settings(models)
@@ -197,7 +197,7 @@ def _tables(models: Sequence[Model], settings: Sequence[str]) -> list[report.Tab
     cells += [table.marked(model, axis, settings[0], fronts) for axis in AXES]
     form = ' '.join(filter(None, [model.last.form, model.last.quantization if is_quantized(model) else '']))
     rows.append([*cells, *map(page.number, table.details(model, settings[0])), form])
-  found = [report.Table('Models', header, rows, 'A click on a heading sorts.')]
+  found = [report.Table('Models', header, rows, 'Click on a heading to sort.')]
   names, beaten = table.beaten(ordered, fronts)
   if beaten:
     found.append(report.Table('Dominated models', names, beaten, text_columns=range(len(names))))

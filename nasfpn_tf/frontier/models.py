@@ -90,7 +90,7 @@ def gather(records: Iterable[ModelRecord]) -> list[Model]:
     last = found[-1]
     if len({record.form for record in found}) > 1:
       forms = ' and '.join(sorted({record.form for record in found}))
-      raise RecordError(f'{name!r} is the name of a {forms}: measure them with names of their own (--name).')
+      raise RecordError(f'{name!r} is the name of a {forms}: measure them under different names (--name).')
     found = [record for record in found if record.digest == last.digest and record.exit_stage == last.exit_stage]
     evaluated = [record for record in found if record.metrics]
     timed = {record.setting: record for record in found}

@@ -124,6 +124,8 @@ def choose(patterns: Iterable[str]) -> list[Point]:
     parts = {'all': ('*',), 'small': SMALL}.get(pattern, (pattern,))
     found = {point for part in parts for point in points if fnmatch.fnmatchcase(point.name, part)}
     if not found:
-      raise ValueError(f'--points={pattern}: no point is called so; they are {", ".join(p.name for p in points)}.')
+      raise ValueError(
+        f'--points={pattern}: there is no such point; the points are {", ".join(p.name for p in points)}.'
+      )
     chosen |= found
   return [point for point in points if point in chosen]

@@ -71,7 +71,7 @@ class Measuring:
 
   def __post_init__(self):
     if not self.forms or set(self.forms) - set(FORMS):
-      raise ValueError(f'forms {", ".join(self.forms) or "none"}: they are {", ".join(FORMS)}.')
+      raise ValueError(f'forms {", ".join(self.forms) or "none"}: choose from {", ".join(FORMS)}.')
 
 
 class Production:
@@ -89,7 +89,7 @@ class Production:
     file = self.directory / 'settings.json'
     given = dataclasses.asdict(settings)
     if file.exists() and safe_json.load(file) != given:
-      raise ValueError(f'{self.directory} has a frontier of other settings ({file}): give another --output_dir.')
+      raise ValueError(f'{self.directory} has a frontier with other settings ({file}): give another --output_dir.')
     self.directory.mkdir(parents=True, exist_ok=True)
     whole_file.write_json(file, given)
 

@@ -63,7 +63,7 @@ class Latency:
       if value is not None and not (math.isfinite(value) and value > 0):
         raise RecordError(f'latency_ms.{name} is {value!r}, not a positive number.')
     if self.runs < 1:
-      raise RecordError(f'latency_ms.runs is {self.runs!r}: one at least is needed.')
+      raise RecordError(f'latency_ms.runs is {self.runs!r}: at least one is needed.')
 
   @property
   def typical(self) -> float:
@@ -126,7 +126,7 @@ class ModelRecord:
     if unknown := set(self.parts_ms) - set(PARTS):
       raise RecordError(f'parts_ms has {sorted(unknown)}; the parts are {", ".join(PARTS)}.')
     if self.metrics and 'AP' not in self.metrics:
-      raise RecordError('metrics are there, but AP is not among them.')
+      raise RecordError('metrics are given, but AP is missing.')
     for key, value in self.metrics.items():
       if not -1 <= value <= 1:
         raise RecordError(f'metrics.{key} is {value!r}, not a number from 0 to 1.')
@@ -258,7 +258,7 @@ def load(paths: Iterable[str]) -> list[ModelRecord]:
     if os.path.isdir(path):
       files = sorted(os.path.join(path, name) for name in os.listdir(path) if name.endswith('.jsonl'))
     if not files or not all(map(os.path.isfile, files)):
-      raise FileNotFoundError(f'{path}: no file of records (.jsonl), as benchmark.py writes them.')
+      raise FileNotFoundError(f'{path}: it contains no records of benchmark.py (.jsonl).')
     for file in files:
       records += _load_file(file)
   return records
@@ -279,7 +279,7 @@ def _load_file(path: str) -> list[ModelRecord]:
     except RecordError as error:
       raise RecordError(f'{path}:{number}: {error}') from error
     except ValueError as error:
-      raise RecordError(f'{path}:{number}: {error}: every line is one record.') from error
+      raise RecordError(f'{path}:{number}: {error}: every line must be one record.') from error
   if not records:
     raise RecordError(f'{path}: has no record.')
   return records

@@ -24,17 +24,17 @@ from nasfpn_tf.report.page import number
 SHOWN = ('latency_ms', 'multiply_adds_g', 'size_mb')  # The axes that get a frontier in print.
 SHORT = {'latency_ms': 'latency', 'multiply_adds_g': 'multiply-adds', 'size_mb': 'size'}
 NOTE = (
-  'A model dominates another if it costs no more, reaches no less, and differs in one of them; what no other dominates'
-  ' is on the Pareto frontier (●).'
+  'A model dominates another if it costs no more, reaches at least the same AP, and differs in one of the two.'
+  ' Models that no other dominates are on the Pareto frontier (●).'
 )
 PART_NOTE = (
-  'Milliseconds of a part are the difference between two graphs, one that ends behind it and one that ends before it;'
-  ' they are timed in turns.'
+  'The time of a part is the difference between two graphs, one that ends after it and one that ends before it,'
+  ' timed in turns.'
 )
 PUBLISHED_HEADER = ('model', 'AP', 'split', 'multiply-adds, G', 'parameters, M', 'ms', 'device', 'source')
 PUBLISHED_NOTE = (
-  'Published figures are AP on COCO, another data set than that of the models above: compare what they cost, and how AP'
-  ' grows with it, not the AP itself.'
+  'Published AP was measured on COCO, not on the data set of the models above: compare the costs, and how AP grows'
+  ' with them, not the AP itself.'
 )
 
 
@@ -76,7 +76,7 @@ def lead(models: Sequence[Model], settings: Sequence[str]) -> str:
   text = f'{len(models)} models, timed on {"; ".join(settings)} by {", ".join(runtimes)}.'
   if evaluated:
     text += f' AP on {"; ".join(evaluated)}.'
-  return text + (f' All of them: {facts}.' if facts else '')
+  return text + (f' Common to all: {facts}.' if facts else '')
 
 
 def by_ap(models: Iterable[Model]) -> list[Model]:

@@ -96,7 +96,7 @@ class TFLiteGraph:
       ValueError: the parts are not told apart.
     """
     if not self.has_parts:
-      raise ValueError('the operators have no names of layers, so the file cannot be cut.')
+      raise ValueError('the operators have no layer names, so the file cannot be truncated.')
     last = PARTS.index(part)
     operators = list(zip(self._graph.operators, self._parts, strict=True))
     wanted = {int(index) for index in self._graph.outputs}

@@ -93,8 +93,8 @@ def layer_pairs(
     raise ValueError('weight transfer: the feature pyramid has no weights yet; call it on features first.')
   if pyramid.residual:
     raise ValueError(
-      "weight transfer: the feature pyramid is residual, which Model Garden's decoder is not; its weights would fit and"
-      ' compute something else. Make it with residual=False.'
+      "weight transfer: the feature pyramid is residual, which Model Garden's decoder is not; its weights would fit"
+      ' but compute something else. Build it with residual=False.'
     )
   ours = []
   for conv_norm in _conv_norms(pyramid):
@@ -106,7 +106,7 @@ def layer_pairs(
     raise ValueError(
       f"weight transfer: the feature pyramid has {len(ours) // 2} convolutions, Model Garden's decoder {len(convs)}."
       " Topology, repeats and input widths must agree; at widths other than 256 Model Garden's NASFPN has further 1x1"
-      ' convolutions inside the pyramid, which correspond to nothing here.'
+      ' convolutions inside the pyramid, which have no counterpart here.'
     )
   for our, their in zip(ours, theirs, strict=True):
     our_shapes, their_shapes = ([tuple(w.shape) for w in layer.weights] for layer in (our, their))

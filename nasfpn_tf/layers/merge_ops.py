@@ -61,7 +61,7 @@ def implements(name: str) -> Callable[[MergeFunction], MergeFunction]:
 
   def add(function: MergeFunction) -> MergeFunction:
     if name in _functions:
-      raise ValueError(f'op {name!r} has a function already: {_functions[name].__name__}.')
+      raise ValueError(f'op {name!r} already has a function: {_functions[name].__name__}.')
     _functions[ops.get(name).name] = function
     return function
 

@@ -52,7 +52,7 @@ class SSDLayers(tf_keras.layers.Layer):
     conv_options = ConvOptions.take(kwargs, activation='relu6')
     super().__init__(**kwargs)
     if any(width < 2 for width in extra_filters):
-      raise ValueError(f'extra_filters {list(extra_filters)}: a layer needs 2 filters at least.')
+      raise ValueError(f'extra_filters {list(extra_filters)}: a layer needs at least 2 filters.')
     self._config = {
       'min_level': min_level,
       'extra_filters': list(extra_filters),

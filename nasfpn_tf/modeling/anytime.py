@@ -243,7 +243,7 @@ class AnytimeRetinaNet(retinanet_model.RetinaNetModel):
     """
     self._check_state(state)
     if state.exit_stage >= self.num_exits:
-      raise ValueError(f'the state is at the last exit, {self.num_exits}: there is no pyramid left to refine it.')
+      raise ValueError(f'the state is at the last exit, {self.num_exits}: there is no further pyramid to refine it.')
     features = self.decoder.stages[state.exit_stage](list(state.features), training=False)
     return dataclasses.replace(state, features=tuple(features), exit_stage=state.exit_stage + 1)
 
@@ -283,7 +283,7 @@ class AnytimeRetinaNet(retinanet_model.RetinaNetModel):
 
   def _check_state(self, state: AnytimeState) -> None:
     if state.model_key != self._key:
-      raise ValueError('the state is of another model; refine and detect with the model that began it.')
+      raise ValueError('the state belongs to another model; call refine and detect of the model that created it.')
     self._check_exit(state.exit_stage)
     if len(state.features) != self.decoder.spec.num_levels:
       raise ValueError(f'the state has {len(state.features)} features for {self.decoder.spec.num_levels} levels.')
@@ -293,7 +293,7 @@ class AnytimeRetinaNet(retinanet_model.RetinaNetModel):
     sizes = {tuple(side << i for side in feature.shape[1:3]) for i, feature in enumerate(state.features)}
     if len(batches - {None}) > 1 or len(sizes) > 1:
       raise ValueError(
-        f'the state is of more than one batch: its features are {[list(f.shape) for f in state.features]}, its'
+        f'the state mixes several batches: its features are {[list(f.shape) for f in state.features]}, its'
         f' image_shape is {None if state.image_shape is None else list(state.image_shape.shape)}.'
       )
 
@@ -343,6 +343,6 @@ def exit_weights(model_config: config.Detector) -> list[float]:
   if len(weights) != num_exits or min(weights) < 0 or not 0 < sum(weights) < float('inf'):
     raise ValueError(
       f'model.anytime.loss_weights is {weights}; {num_exits} numbers are needed, one for each pyramid'
-      ' (model.decoder.feature_pyramid.num_repeats), none negative and not all 0.'
+      ' (model.decoder.feature_pyramid.num_repeats), none of them negative and not all 0.'
     )
   return [float(weight) for weight in weights]

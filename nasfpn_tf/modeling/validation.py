@@ -54,8 +54,8 @@ def check(model_config: config.Detector) -> None:
   checking.check(model_config, 'model')
   if model_config.num_classes < 2:
     raise ValueError(
-      f'model.num_classes is {model_config.num_classes}; background is class 0 and counts, so one kind of object needs'
-      ' num_classes 2.'
+      f'model.num_classes is {model_config.num_classes}; it includes the background, class 0, so one kind of object'
+      f' needs num_classes 2.'
     )
   if not 1 <= model_config.min_level < model_config.max_level:
     raise ValueError(
@@ -139,9 +139,9 @@ def _check_numbers(model_config: config.Detector) -> None:
   ):
     if value < least:
       key = key.replace('decoder.', f'decoder.{model_config.decoder.type}.')
-      raise ValueError(f'model.{key} is {value}; it must be {least} at least.')
+      raise ValueError(f'model.{key} is {value}; it must be at least {least}.')
   if model_config.decoder.type == ssd.NAME and min(pyramid.extra_filters, default=2) < 2:
-    raise ValueError(f'model.decoder.ssd.extra_filters is {pyramid.extra_filters}; each must be 2 at least.')
+    raise ValueError(f'model.decoder.ssd.extra_filters is {pyramid.extra_filters}; each must be at least 2.')
   keep_prob = getattr(pyramid, 'dropblock_keep_prob', 1.0)
   if not 0.0 < keep_prob <= 1.0:
     raise ValueError(
@@ -151,19 +151,19 @@ def _check_numbers(model_config: config.Detector) -> None:
   anchor = model_config.anchor
   if anchor.anchor_size <= 0 or not anchor.aspect_ratios or min(anchor.aspect_ratios) <= 0:
     raise ValueError(
-      f'model.anchor: anchor_size {anchor.anchor_size} and aspect_ratios {anchor.aspect_ratios} must be positive, and'
-      ' one aspect ratio is needed.'
+      f'model.anchor: anchor_size {anchor.anchor_size} and aspect_ratios {anchor.aspect_ratios} must be positive,'
+      f' and at least one aspect ratio is needed.'
     )
   for key in ('pre_nms_score_threshold', 'nms_iou_threshold'):
     value = getattr(generator, key)
     if not 0.0 <= value <= 1.0:
-      raise ValueError(f'model.detection_generator.{key} is {value}; it must be within 0 and 1.')
+      raise ValueError(f'model.detection_generator.{key} is {value}; it must be between 0 and 1.')
 
 
 def _check_head(model_config: config.Detector) -> None:
   if model_config.decoder.type == ssd.NAME and model_config.head.share_level_convs:
     raise ValueError(
-      "model.head.share_level_convs is true, but with decoder 'ssd' every level has another width: set it to false."
+      "model.head.share_level_convs is true, but with decoder 'ssd' every level has a different width: set it to false."
     )
   if model_config.head.share_towers and (
     model_config.decoder.type != smoothed_fpn.NAME or model_config.head.attribute_heads
@@ -183,7 +183,7 @@ def _check_anytime(model_config: config.Detector) -> None:
       f' {feature_pyramid.NAME!r}.'
     )
   if model_config.head.attribute_heads:
-    raise ValueError('model.anytime.enabled does not go with model.head.attribute_heads.')
+    raise ValueError('model.anytime.enabled cannot be combined with model.head.attribute_heads.')
   anytime.exit_weights(model_config)
 
 
@@ -201,5 +201,5 @@ def check_levels(model_config: config.Detector, levels: Iterable[int]) -> None:
     raise ValueError(
       f'model.backbone {model_config.backbone.type!r} has levels {", ".join(map(str, levels))}, but decoder'
       f' {model_config.decoder.type!r} of levels {model_config.min_level}..{model_config.max_level} needs level'
-      f' {missing[0]}: change model.min_level or model.max_level, or take another backbone.'
+      f' {missing[0]}: change model.min_level or model.max_level, or use another backbone.'
     )

@@ -60,7 +60,7 @@ class Deadline:
       ValueError: the detector has no exits, or the limit is not positive.
     """
     if not deadline_ms > 0:
-      raise ValueError(f'deadline_ms is {deadline_ms}; a positive number of milliseconds is needed.')
+      raise ValueError(f'deadline_ms is {deadline_ms}; it must be a positive number of milliseconds.')
     if predictor.num_exits < 2:
       raise ValueError(
         'deadline_ms needs exits to stop at; this detector was trained without task.model.anytime.enabled.'

@@ -76,5 +76,5 @@ class Detections:
     """
     image = self.source if image is None else image
     if image is None:
-      raise ValueError('These detections do not hold their image: give plot() the image to draw on.')
+      raise ValueError('These detections do not contain their image: pass plot() the image to draw on.')
     return drawing.annotate(reading.as_image(image), self.boxes, self.classes, self.captions(), self.scores)

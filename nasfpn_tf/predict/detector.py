@@ -129,7 +129,7 @@ def choose_exit(
     ValueError: both are given, one is out of range, or the detector has no exits.
   """
   if deadline_ms is not None and exit_stage is not None:
-    raise ValueError('exit_stage and deadline_ms are two ways to choose an exit: give one.')
+    raise ValueError('exit_stage and deadline_ms are two ways to choose an exit: give only one.')
   if exit_stage is not None:
     return AtExit(predictor, exit_stage)
   return predictor if deadline_ms is None else Deadline(predictor, deadline_ms)
@@ -137,5 +137,5 @@ def choose_exit(
 
 def _checked(score_threshold: float) -> float:
   if not 0.0 <= score_threshold <= 1.0:
-    raise ValueError(f'score_threshold is {score_threshold}; scores are from 0 to 1.')
+    raise ValueError(f'score_threshold is {score_threshold}; it must be from 0 to 1.')
   return score_threshold

@@ -45,7 +45,7 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
   found = manifest.find_manifest(input_path)
   if annotations is None:
     if found is None:
-      raise FileNotFoundError(f'{input_path}: no manifest beside the records, so say where their annotations are.')
+      raise FileNotFoundError(f'{input_path}: no manifest beside the records: give their annotations.')
     annotations = found.annotations_path
   labels = list(predictor.labels.values()) or (found.labels if found else None)
   evaluator = evaluation.CocoEvaluator(annotations, labels)
@@ -83,7 +83,7 @@ def compare_ap(model: Predictor, input_path: str, max_drop: float, path: str) ->
   }
   if not found['AP'] >= found['AP_of_model'] - max_drop:
     raise ValueError(
-      f'The file has AP {found["AP"]:.4f}, the model {found["AP_of_model"]:.4f} on {input_path}; tolerated is'
-      f' {max_drop:g} less.'
+      f'The file has AP {found["AP"]:.4f}, the model {found["AP_of_model"]:.4f} on {input_path}; the maximum drop'
+      f' is {max_drop:g} less.'
     )
   return found

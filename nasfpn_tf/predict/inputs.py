@@ -62,7 +62,7 @@ def find_images(references: Sequence[str], recursive: bool = False) -> list[str]
   for path, reason in found.missing.items():
     raise FileNotFoundError(f'{path}: {reason}')
   if found.videos:
-    raise ValueError(f'{found.videos[0]}: is a video, and images are wanted here.')
+    raise ValueError(f'{found.videos[0]}: is a video, but only images are read here.')
   return found.images
 
 
@@ -116,12 +116,12 @@ def _resolve_line(
   is_beside, is_here = _exists(beside), _exists(line)
   if is_beside and is_here and not os.path.samefile(beside, line):
     raise ValueError(
-      f'{where}: {line} is both {os.path.abspath(beside)} and {os.path.abspath(line)}: write the one that is meant in'
-      ' full.'
+      f'{where}: {line} is both {os.path.abspath(beside)} and {os.path.abspath(line)}: give the full path of the'
+      f' one you mean.'
     )
   reference = line if is_here or not (is_beside or glob.glob(beside, recursive=True)) else beside
   if os.path.splitext(reference)[1].lower() == LIST:
-    found.missing[f'{where}: {line}'] = 'a list in a list is not read'
+    found.missing[f'{where}: {line}'] = 'lists in lists are not read'
     return
   before = len(found.skipped)
   count = 0
@@ -129,7 +129,7 @@ def _resolve_line(
     count += 1
     yield entry
   if not count and len(found.skipped) == before:
-    found.missing[f'{where}: {line}'] = 'no such file, beside the list or in the working directory'
+    found.missing[f'{where}: {line}'] = 'no such file beside the list or in the working directory'
 
 
 def _resolve_one(reference: str, recursive: bool, output_dir: str | None, found: Inputs) -> Iterator[tuple[str, str]]:
@@ -143,7 +143,7 @@ def _resolve_one(reference: str, recursive: bool, output_dir: str | None, found:
     paths = _files(path, recursive, output_dir, found)
   elif _exists(path):
     if _is_made_by_a_tool(os.path.basename(path)):
-      found.skipped[path] = 'hidden, or left by a system'
+      found.skipped[path] = 'hidden, or a system file'
       return
     # Whatever is named is tried: what is no image is told as one that cannot be read.
     yield 'video' if path.lower().endswith(VIDEOS) else 'image', path
@@ -153,7 +153,7 @@ def _resolve_one(reference: str, recursive: bool, output_dir: str | None, found:
     paths = (match for match in matches if os.path.isfile(match) and not _is_made_by_a_tool(os.path.basename(match)))
   for file in paths:
     if file.lower().endswith(VIDEOS) and is_directory:
-      found.skipped[file] = 'a video: name it to have it read'
+      found.skipped[file] = 'a video: name it to read it'
     elif file.lower().endswith(VIDEOS):
       yield 'video', file
     elif file.lower().endswith(images.EXTENSIONS) or images.is_image(file):
@@ -201,7 +201,7 @@ def _nothing(reference: str, recursive: bool, num_skipped: int) -> str:
   path = os.path.expanduser(reference)
   if not os.path.isdir(path):
     if reference.lower().endswith(LIST) and os.path.isfile(path):
-      return f'{reference}: no image is listed in it.'
+      return f'{reference}: it lists no images.'
     if num_skipped:
       return f'{reference}: no image, only {num_skipped} other files.'
     hint = 'No file matches.' if glob.has_magic(reference) else 'There is no such file or directory.'
@@ -209,4 +209,4 @@ def _nothing(reference: str, recursive: bool, num_skipped: int) -> str:
   others = f', only {num_skipped} other files' if num_skipped else ''
   has_more = not recursive and any(entry.is_dir() for entry in os.scandir(path))
   hint = ' Its sub-directories are searched with --recursive.' if has_more else ''
-  return f'{reference}: no image in this directory{others}.{hint}'
+  return f'{reference}: no images in this directory{others}.{hint}'

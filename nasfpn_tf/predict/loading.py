@@ -48,5 +48,5 @@ def load_predictor(
   if entry.takes_checkpoint:
     return make(path, checkpoint, dtype)
   if dtype != precision.FLOAT32:
-    raise ValueError(f'{path}: {entry.description} has a precision of its own; choose one when it is exported.')
+    raise ValueError(f'{path}: {entry.description} has a fixed precision; choose it when you export.')
   return make(path)

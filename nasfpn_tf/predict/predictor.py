@@ -84,7 +84,7 @@ class Predictor(abc.ABC):
     """
     self._check_state(state)
     if state.exit_stage >= self.num_exits:
-      raise ValueError(f'The state is at the last exit, {self.num_exits}: there is no pyramid left to refine it.')
+      raise ValueError(f'The state is at the last exit, {self.num_exits}: there is no further pyramid to refine it.')
     value = self._refine(state.value, state.exit_stage + 1)
     return dataclasses.replace(state, value=value, exit_stage=state.exit_stage + 1)
 
@@ -100,7 +100,7 @@ class Predictor(abc.ABC):
 
   def _check_state(self, state: State) -> None:
     if state.predictor is not self:
-      raise ValueError('The state is of another predictor; refine and detect with the one that began it.')
+      raise ValueError('The state belongs to another predictor; call refine and detect of the one that created it.')
 
   def _detections(self, found: tuple[np.ndarray, np.ndarray, np.ndarray], size: Sequence[int]) -> Detections:
     boxes, scores, classes = (np.asarray(value) for value in found)
@@ -143,5 +143,5 @@ def to_image(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
 def _checked(image: np.ndarray) -> np.ndarray:
   image = np.asarray(image)
   if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-    raise ValueError(f'An image is uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.')
+    raise ValueError(f'An image must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.')
   return image

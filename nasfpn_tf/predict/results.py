@@ -108,13 +108,13 @@ def name_targets(inputs: Sequence[str], output_dir: str, suffix: str) -> dict[st
     ValueError: `output_dir` is no directory, or one of the inputs' own.
   """
   if os.path.exists(output_dir) and not os.path.isdir(output_dir):
-    raise ValueError(f'{output_dir}: is a file; name a directory as output_dir.')
+    raise ValueError(f'{output_dir}: is a file; output_dir must be a directory.')
   results = os.path.realpath(output_dir)
   targets, used = {}, set()
   for path in inputs:
     if os.path.dirname(os.path.realpath(path)) == results or os.path.dirname(os.path.abspath(path)) == results:
       raise ValueError(
-        f'{output_dir} is the directory of {path}: choose an output_dir without them, which stay as they are.'
+        f'{output_dir} is the directory of {path}: choose an output_dir without images, so that they are not changed.'
       )
     stem = name = os.path.splitext(os.path.basename(path))[0].replace(':', '-')
     number = 1

@@ -43,7 +43,7 @@ def ends(program: str) -> Iterator[None]:
   try:
     yield
   except KeyboardInterrupt as error:
-    reason = f'stopped: {error}' if isinstance(error, Stopped) else 'stopped before there was a result.'
+    reason = f'stopped: {error}' if isinstance(error, Stopped) else 'stopped before there were results.'
     print(f'{program}: {reason}', file=sys.stderr)
     sys.exit(exit_code(error))
   finally:

@@ -92,7 +92,7 @@ def predict_video(
         f' {lines}; make room or choose another output_dir.'
       ) from error
   if not count:
-    raise ValueError(f'{reference}: no frame of it can be read: it is damaged, or of a codec that OpenCV lacks.')
+    raise ValueError(f'{reference}: no frame can be read: it is damaged, or has a codec that OpenCV does not support.')
   return count
 
 
@@ -117,7 +117,9 @@ class _Reader:
         )
       if not os.path.exists(os.path.expanduser(reference)):
         raise ValueError(f'{reference}: there is no such file.')
-      raise ValueError(f'{reference}: no video that OpenCV can read: it is damaged, or of a codec that OpenCV lacks.')
+      raise ValueError(
+        f'{reference}: OpenCV cannot read it: it is damaged, or has a codec that OpenCV does not support.'
+      )
     rate, total = self._capture.get(cv2.CAP_PROP_FPS), int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
     self.total = total if total > 0 and not camera else None
     self.rate = None if camera else rate if 0 < rate <= _HIGHEST_RATE else _DEFAULT_RATE
@@ -173,7 +175,9 @@ class _Writer(contextlib.AbstractContextManager):
     with contextlib.suppress(FileNotFoundError):
       os.remove(self._partial)
     if kind is None:
-      raise ValueError(f'{self._path}: could not be written whole: is the disk full? The .jsonl beside it is complete.')
+      raise ValueError(
+        f'{self._path}: could not be written completely: is the disk full? The .jsonl beside it is complete.'
+      )
 
   def _flush(self) -> None:
     import cv2

@@ -74,7 +74,7 @@ SMOKE = Scale(
 class Quickstart(detector.Detector):
   """Lays out the files of a quickstart in one directory, and lists the steps that make them."""
 
-  title = 'NAS-FPN from nothing: handwritten digits on photographs'
+  title = 'NAS-FPN from scratch: handwritten digits on photographs'
   command = './scripts/quickstart.sh'
 
   def __init__(self, output_dir: pathlib.Path, scale: Scale = FULL):
@@ -104,8 +104,8 @@ class Quickstart(detector.Detector):
     """Returns the report's first sentences."""
     return (
       f'A narrow ResNet-10 with NAS-FPNLite 2 @ 48, trained from scratch on {self.scale.train_images} images and '
-      f'evaluated on {self.scale.validation_images} others. The two sets share no handwritten sample and no piece of a '
-      f"photograph. AP {100 * metrics['AP']:.1f}, AP50 {100 * metrics['AP50']:.1f} by COCO's own metric."
+      f'evaluated on {self.scale.validation_images} others. The two sets have no handwritten sample and no part of'
+      f" a photograph in common. AP {100 * metrics['AP']:.1f}, AP50 {100 * metrics['AP50']:.1f} by COCO's own metric."
     )
 
   def steps(self) -> list[steps.Step]:

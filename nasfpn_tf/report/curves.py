@@ -75,7 +75,7 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, y_min: floa
   """
   series = [s for s in series if any(map(math.isfinite, s.y))]
   if not 1 <= len(series) <= _MAX_SERIES:
-    raise ValueError(f'A chart draws one to four series with values, got {len(series)}.')
+    raise ValueError(f'A chart draws one to four series with values, not {len(series)}.')
   chart = charts.Chart()
   (axes,) = chart.axes
   smooth = [_smooth(s.y, s.smoothing) for s in series]

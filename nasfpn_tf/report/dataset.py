@@ -57,7 +57,7 @@ def html(summaries: Sequence[Mapping[str, Any]], problems: Sequence[str] = ()) -
   listed = page.code('\n'.join(problems) or 'No problem was found.')
   body.insert(0, page.section('Problems', listed))
   names = ', '.join(summary['input_path'] for summary in summaries)
-  return page.page('Data set', f'What the records of {names} hold.', body, ('dataset.css',))
+  return page.page('Data set', f'Contents of the records of {names} hold.', body, ('dataset.css',))
 
 
 def _title(summary: Mapping[str, Any]) -> str:

@@ -147,7 +147,7 @@ def _forms_table(report: DetectorReport) -> str:
 def _forms_note(report: DetectorReport) -> str:
   return (
     'COCO metrics on the 0 to 100 scale, each format evaluated by running it on the whole validation split. '
-    f'APs, APm, APl: objects under 32², under 96², and larger (pixels). Ratios are to {report.baseline}. '
+    f'APs, APm, APl: objects under 32², under 96², and larger (pixels). Ratios are relative to {report.baseline}. '
     f'{report.latency_note}'
   )
 
@@ -170,7 +170,7 @@ def _images_section(report: DetectorReport) -> str:
       views.append(fill('detector.view', number=n, panel=panel))
     shots.append(fill('overlays.shot', symbol=symbol, views=[truth, *views], caption=image.name))
   note = (
-    'Images of the validation split, on which the detector was not trained, in order and not selected. Predictions with'
+    'The first images of the validation split, on which the detector was not trained. Predictions with'
     f' a score of at least {report.score_threshold:g}; the number after the name is the score.'
   )
   shown = fill('detector.tabs', tabs=tabs, shots=fill('overlays.shots', shots=shots))

@@ -109,7 +109,7 @@ def _precision(report: RunReport) -> str:
     series = [curves.Series(name, report.recall, values) for name, values in values_of.items()]
     if series:
       drawn.append(curves.line_chart(series, 'recall', label))
-  note = 'How much of what is detected is right, over how much of what is there is detected.'
+  note = 'Precision (share of detections that are correct) over recall (share of objects that are detected).'
   return page.section('Precision and recall', fill('page.pair', blocks=drawn), note=note) if drawn else ''
 
 
@@ -127,11 +127,11 @@ def _confusion(report: RunReport) -> str:
     for name, counts in zip(report.confusion_names, report.confusion, strict=True)
   ]
   note = (
-    'Rows: what is there; columns: what was detected, with a score of at least '
-    f'{report.score_threshold:g} and an IoU of at least 0.5. The last column counts what was missed, the last row '
-    'detections of nothing.'
+    'Rows: ground truth; columns: detections with a score of at least '
+    f'{report.score_threshold:g} and an IoU of at least 0.5. The last column counts missed objects, the last row'
+    f' false positives.'
   )
-  return page.section('What is taken for what', page.table(['', *report.confusion_names], rows), note=note)
+  return page.section('Confusion matrix', page.table(['', *report.confusion_names], rows), note=note)
 
 
 def _images(report: RunReport, title: str, images: Sequence[Image], kind: str) -> str:
@@ -144,7 +144,7 @@ def _images(report: RunReport, title: str, images: Sequence[Image], kind: str) -
     judged = overlays.judge(image.truth, image.predictions)
     views = [overlays.panel(name, size, image.truth, 'ground truth'), overlays.panel(name, size, judged, 'predictions')]
     shots.append(fill('overlays.shot', symbol=symbol, views=views, caption=f'{image.name}, F1 {image.f1:.2f}'))
-  note = f'By the F1 of their boxes, scores from {report.score_threshold:g}.'
+  note = f'Ranked by the F1 of their boxes, with scores from {report.score_threshold:g}.'
   return page.section(title, fill('overlays.legend'), fill('overlays.shots', shots=shots), note=note)
 
 
@@ -153,7 +153,7 @@ def _training_images(report: RunReport) -> str:
     return ''
   symbol, (width, height) = overlays.embed(io.BytesIO(report.training_images), 'training', max_side=1600)
   view = overlays.panel('training', (width, height), (), 'training images')
-  note = 'As the detector gets them: resized, augmented, with their boxes.'
+  note = 'As the detector receives them: resized and augmented, with their boxes.'
   return page.section('Training images', join([symbol, view]), note=note)
 
 

@@ -117,7 +117,7 @@ def _samples(samples: Sequence[Sample]) -> Raw:
     'samples',
     'different architectures',
   )
-  note = 'In the order in which trials finished. Failed trials are not drawn in the chart of rewards.'
+  note = 'In the order in which trials finished. Failed trials are not shown in the chart of rewards.'
   return page.section('Samples', fill('page.pair', blocks=[chart, fresh]), note=note)
 
 
@@ -127,7 +127,9 @@ def _best(best: Sequence[Architecture]) -> Raw:
   blocks = [fill('page.paragraph', text=newest.words), *_drawing(newest)]
   blocks.append(page.folded('As JSON', page.code(newest.json)))
   blocks += [page.folded(f'Before: {other.words}', *_drawing(other)) for other in earlier if other.drawing]
-  return page.section('Best architecture', *blocks, note='best.json beside this report is what to train.')
+  return page.section(
+    'Best architecture', *blocks, note='To train the best architecture, use best.yaml beside this report.'
+  )
 
 
 def _drawing(architecture: Architecture) -> list[Raw]:
@@ -155,7 +157,7 @@ def _trade_off(report: SearchReport) -> Raw:
   )
   rows = [(s.trial, s.digest, f'{s.cost:.5g}', f'{s.score:.4f}', f'{s.reward:.4f}') for s in front]
   table = page.table(('trial', 'architecture', 'cost', score, 'reward'), rows, text_columns=(1,))
-  note = 'The cost is in the unit of the evaluator: multiply-adds, milliseconds or bytes. pareto.json lists the front.'
+  note = 'The cost is in the unit of the evaluator: multiply-adds, milliseconds or bytes; pareto.json has the frontier.'
   return page.section(f'{score} against cost', fill('page.pair', blocks=[chart, table]), note=note)
 
 

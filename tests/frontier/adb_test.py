@@ -112,7 +112,7 @@ def test_logcat_and_a_single_run():
 
 
 def test_output_that_stops_early():
-  with pytest.raises(ValueError, match=r'said last: .*unresolved custom op.* Benchmarking failed'):
+  with pytest.raises(ValueError, match=r'its last output: .*unresolved custom op.* Benchmarking failed'):
     adb.parse(_FAILED)
   with pytest.raises(ValueError, match='nothing at all'):
     adb.parse('')

@@ -162,7 +162,7 @@ def test_a_failure_does_not_keep_the_others_away(tmp_path, pretend):
 
 def test_a_directory_is_for_one_frontier(tmp_path):
   _production(tmp_path)
-  with pytest.raises(ValueError, match=r'frontier of other settings .*give another --output_dir'):
+  with pytest.raises(ValueError, match=r'frontier with other settings .*give another --output_dir'):
     _production(tmp_path, steps=60)
   with pytest.raises(ValueError, match='forms int4: they are float, int8'):
     production.Measuring(forms=('int4',))

@@ -109,7 +109,7 @@ def test_what_is_no_file_of_records_is_found_before_the_measurement(tmp_path):
       "multiply_adds must be a mapping, each value an integer, not {'head': 'many'}",
     ),
     ({'parts_ms': {'tail': 1.0}}, r"parts_ms has \['tail'\]; the parts are backbone"),
-    ({'metrics': {'AP50': 0.5}}, 'AP is not among them'),
+    ({'metrics': {'AP50': 0.5}}, 'but AP is missing'),
     ({'metrics': {'AP': 61.2}}, 'metrics.AP is 61.2, not a number from 0 to 1'),
     ({'latency_ms': {'median': 1.0}}, 'latency_ms.p90 is missing'),
     ({'latency_ms': 3.5}, 'latency_ms must be a section with keys of Latency, not 3.5'),
@@ -133,9 +133,9 @@ def test_no_sensible_latency():
 
 
 def test_files_that_are_none(tmp_path):
-  with pytest.raises(FileNotFoundError, match=r'absent\.jsonl: no file of records'):
+  with pytest.raises(FileNotFoundError, match=r'absent\.jsonl: contains no records'):
     record.load([str(tmp_path / 'absent.jsonl')])
-  with pytest.raises(FileNotFoundError, match='no file of records'):
+  with pytest.raises(FileNotFoundError, match='contains no records'):
     record.load([str(tmp_path)])
   (tmp_path / 'empty.jsonl').touch()
   (tmp_path / 'binary.jsonl').write_bytes(b'\xff\xfe\x00')

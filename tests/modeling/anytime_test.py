@@ -236,14 +236,14 @@ def test_wrong_states(model):
     with pytest.raises(ValueError, match='of another model'):
       use(state)
   last = model.refine(model.refine(state))
-  with pytest.raises(ValueError, match=f'last exit, {NUM_EXITS}.*no pyramid left'):
+  with pytest.raises(ValueError, match=f'last exit, {NUM_EXITS}.*no further pyramid'):
     model.refine(last)
-  with pytest.raises(ValueError, match='more than one batch'):
+  with pytest.raises(ValueError, match='mixes several batches'):
     model.begin(images(3), IMAGE_SHAPE)
   mixed = (*model.begin(images(3)).features[:1], *state.features[1:])
   for wrong in ({'image_shape': tf.zeros([3, 2])}, {'features': mixed}):
     for use in (model.refine, model.detect):
-      with pytest.raises(ValueError, match='more than one batch'):
+      with pytest.raises(ValueError, match='mixes several batches'):
         use(dataclasses.replace(state, **wrong))
   with pytest.raises(ValueError, match='2 features for 3 levels'):
     model.refine(dataclasses.replace(state, features=state.features[:2]))

@@ -115,7 +115,7 @@ def test_steps_of_a_predictor():
   for use in (Slow().refine, Slow().detect):
     with pytest.raises(ValueError, match='of another predictor'):
       use(predictor.begin(IMAGE))
-  with pytest.raises(ValueError, match='An image is uint8'):
+  with pytest.raises(ValueError, match='An image must be uint8'):
     predictor.begin(IMAGE.astype(np.float32))
 
 

@@ -117,7 +117,7 @@ def test_plot_draws_on_what_was_given(detector, pixels, tmp_path):
   assert all(plot.size == (30, 20) and plot.mode == 'RGB' for plot in plots)
   assert all(np.asarray(plot).tobytes() == np.asarray(plots[0]).tobytes() for plot in plots)
   assert (np.asarray(plots[0]) != pixels).any()
-  with pytest.raises(ValueError, match='give plot'):
+  with pytest.raises(ValueError, match='pass plot'):
     detector.predictor(pixels).plot()
   assert detector.predictor(pixels).plot(pixels).size == (30, 20)
 
@@ -153,9 +153,9 @@ def test_a_broken_file_is_named(detector, tmp_path):
 
 @pytest.mark.parametrize('threshold', [-0.1, 30, float('nan')])
 def test_thresholds_are_scores(detector, pixels, threshold):
-  with pytest.raises(ValueError, match='scores are from 0 to 1'):
+  with pytest.raises(ValueError, match='must be from 0 to 1'):
     detector(pixels, score_threshold=threshold)
-  with pytest.raises(ValueError, match='scores are from 0 to 1'):
+  with pytest.raises(ValueError, match='must be from 0 to 1'):
     nasfpn_tf.load('absent', score_threshold=threshold)
 
 

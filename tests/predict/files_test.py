@@ -83,7 +83,7 @@ def test_what_lies_beside_the_picture_is_no_detection():
 def test_originals_are_never_replaced(tmp_path):
   path = _save(tmp_path / 'x.jpg')
   before = pathlib.Path(path).read_bytes()
-  with pytest.raises(ValueError, match='choose an output_dir without them'):
+  with pytest.raises(ValueError, match='choose an output_dir without images'):
     predict.predict_files(Corners(), [path], str(tmp_path))
   assert pathlib.Path(path).read_bytes() == before
 

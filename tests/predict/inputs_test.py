@@ -57,7 +57,7 @@ def test_a_folder(folder):
   ]
   assert {os.path.basename(path): reason for path, reason in found.skipped.items()} == {
     'notes.md': 'no image',
-    'film.mp4': 'a video: name it to have it read',
+    'film.mp4': 'a video: name it to read it',
   }
   for path in found.images:
     assert reading.read_image(path).shape == (10, 12, 3)
@@ -87,9 +87,9 @@ def test_lines_that_lead_nowhere_are_named_and_the_others_read(tmp_path):
   found = predict.find_inputs([str(tmp_path / 'l.TXT')])
   assert found.images == [path]
   assert {line.split('l.TXT:', 1)[1]: reason for line, reason in found.missing.items()} == {
-    '2: gone.png': 'no such file, beside the list or in the working directory',
-    '3: l.TXT': 'a list in a list is not read',
-    '5: none/*.png': 'no such file, beside the list or in the working directory',
+    '2: gone.png': 'no such file beside the list or in the working directory',
+    '3: l.TXT': 'lists in lists are not read',
+    '5: none/*.png': 'no such file beside the list or in the working directory',
   }
   with pytest.raises(FileNotFoundError, match=r'gone\.png'):
     predict.find_images([str(tmp_path / 'l.TXT')])
@@ -100,7 +100,7 @@ def test_a_line_that_means_two_files(tmp_path, monkeypatch):
   _save(tmp_path / 'a.png')
   (tmp_path / 'lists' / 'l.txt').write_text('a.png')
   monkeypatch.chdir(tmp_path)
-  with pytest.raises(ValueError, match=r'l\.txt:1: a\.png is both .*lists/a\.png and .*write the one'):
+  with pytest.raises(ValueError, match=r'l\.txt:1: a\.png is both .*lists/a\.png and .*give the full path'):
     predict.find_inputs(['lists/l.txt'])
 
 
@@ -147,7 +147,7 @@ def test_videos_and_cameras(tmp_path):
   (tmp_path / 'a.MP4').touch()
   found = predict.find_inputs([str(tmp_path / '*'), 'camera:1'])
   assert found.videos == [str(tmp_path / 'a.MP4'), 'camera:1'] and not found.images
-  with pytest.raises(ValueError, match='is a video, and images are wanted'):
+  with pytest.raises(ValueError, match='is a video, but only images'):
     predict.find_images([str(tmp_path / 'a.MP4')])
 
 

@@ -160,7 +160,7 @@ def test_links_to_others_files_are_not_followed(paths, tmp_path):
 @pytest.mark.parametrize('output_dir', ['in', 'in/../in', 'link'])
 def test_the_directory_of_the_images_stays_as_it_is(paths, tmp_path, output_dir):
   (tmp_path / 'link').symlink_to(tmp_path / 'in')
-  with pytest.raises(ValueError, match='choose an output_dir without them'):
+  with pytest.raises(ValueError, match='choose an output_dir without images'):
     predict.predict_files(Nothing(), paths, str(tmp_path / output_dir))
   assert sorted(os.listdir(tmp_path / 'in')) == [f'{number}.png' for number in range(5)]
 

@@ -70,7 +70,7 @@ def test_a_disk_that_fills_while_records_are_written(tmp_path):
   assert good.returncode == 0, good.stderr
   before = {path.name: path.read_bytes() for path in tmp_path.glob('x*')}
   again = create(tmp_path, 700)
-  assert again.returncode == 1 and 'the set that was there is untouched' in again.stderr
+  assert again.returncode == 1 and 'the existing set is unchanged' in again.stderr
   assert {path.name: path.read_bytes() for path in tmp_path.glob('x*')} == before
   found = manifest.find_manifest(str(tmp_path / 'x'))
   assert framing.check_files(found.shard_paths, data=True) == found.num_records

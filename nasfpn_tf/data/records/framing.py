@@ -71,7 +71,7 @@ def check_file(path: str | os.PathLike[str], manifest: Manifest | None = None, d
   path = os.fspath(path)
   shard = manifest.shard(os.path.basename(path)) if manifest else None
   if manifest and not shard:
-    raise FramingError(f'{path}: {manifest.path} does not list this file, it is of another run. {_REMEDY}')
+    raise FramingError(f'{path}: {manifest.path} does not list this file, it belongs to another run. {_REMEDY}')
   size = _size(path)
   if shard and size != shard.num_bytes:
     raise FramingError(f'{path}: {size} bytes where {manifest.path} says {shard.num_bytes}. {_REMEDY}')
@@ -94,7 +94,7 @@ def check_complete(paths: Sequence[str]) -> None:
     for index in sorted(set(range(count)) - indices):
       path = f'{prefix}-{index:05d}-of-{count:05d}.tfrecord'
       if '://' not in path and not os.path.exists(path):
-        raise FramingError(f'{path} is missing: the set is not whole. {_REMEDY}')
+        raise FramingError(f'{path} is missing: the set is incomplete. {_REMEDY}')
 
 
 def record_spans(path: str | os.PathLike[str], data: bool = False) -> Iterator[tuple[int, int]]:
@@ -115,7 +115,7 @@ def record_spans(path: str | os.PathLike[str], data: bool = False) -> Iterator[t
       file.seek(offset)
       header = file.read(_HEADER.size)
       if index == 0 and header[:2] == b'\x1f\x8b':
-        raise FramingError(f'{path}: is compressed with gzip; records are read uncompressed, unpack it.')
+        raise FramingError(f'{path}: is compressed with gzip, but records are read uncompressed: decompress it.')
       if len(header) < _HEADER.size:
         raise _broken(path, index, offset, f'the file ends inside the header, after {size} bytes')
       length, crc = _HEADER.unpack(header)

@@ -61,7 +61,7 @@ def check(labels: Sequence[Mapping[str, Any]], num_classes: int, path: str) -> N
   """
   numbers = sorted(entry['label'] for entry in labels)
   if len(set(numbers)) < len(numbers):
-    raise ValueError(f'{path}: names a label twice.')
+    raise ValueError(f'{path}: lists a label twice.')
   if not numbers or numbers[0] < 1 or numbers[-1] >= num_classes:
     which = f'labels {numbers[0]} to {numbers[-1]}' if numbers else 'no label'
     raise ValueError(

@@ -43,7 +43,7 @@ class Staging(contextlib.AbstractContextManager):
 
   def __init__(self, output_prefix: str):
     if '://' in output_prefix:
-      raise DataError(f'{output_prefix}: records are written to local disk; copy the finished set to where it is read.')
+      raise DataError(f'{output_prefix}: records are written to a local disk; copy the finished set from there.')
     self.directory, name = os.path.split(os.path.abspath(output_prefix))
     if not name or output_prefix.endswith(os.sep):
       raise DataError(f'{output_prefix!r} is a directory; give a prefix, e.g. {os.path.join(output_prefix, "train")}.')
@@ -57,7 +57,7 @@ class Staging(contextlib.AbstractContextManager):
     except OSError as error:
       raise DataError(f'{self._partial}: cannot be written: {error.strerror}.') from error
     if lock is None:
-      raise DataError(f'{self._partial}: another process is writing these records now; wait for it.')
+      raise DataError(f'{self._partial}: another process is writing these records; wait for it.')
     if journal.finish(self._partial):
       logging.warning('%s: finished a replacement of records that was interrupted.', self._partial)
     self._clear()

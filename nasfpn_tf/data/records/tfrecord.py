@@ -90,7 +90,7 @@ def write_tfrecords(
     parts = [(prefix, rest, problems), (prefix + HOLDOUT_SUFFIX, held_out, Problems())]
   elif os.path.exists(prefix + HOLDOUT_SUFFIX + SUFFIX):
     raise DataError(
-      f'{prefix + HOLDOUT_SUFFIX}-* holds images set apart by an earlier run, which would now be in {prefix}-* as '
+      f'{prefix + HOLDOUT_SUFFIX}-* contains images held out by an earlier run, which would now be in {prefix}-* as '
       'well: remove them or pass holdout_images.'
     )
   encode = functools.partial(_encode_file, image_dir)
@@ -114,7 +114,7 @@ def _explained(prefix: str) -> Iterator[None]:
     yield
   except (tf.errors.OpError, OSError) as error:
     what = getattr(error, 'strerror', None) or images.reason(error)
-    there = 'the set that was there is untouched' if os.path.exists(prefix + SUFFIX) else 'nothing is left of them'
+    there = 'the existing set is unchanged' if os.path.exists(prefix + SUFFIX) else 'no file is left behind'
     raise DataError(
       f'{prefix}: the records cannot be written ({what}); {there}. Make room and run it again.'
     ) from error

@@ -68,7 +68,7 @@ class AnnotationChecker:
         self._problems.add('bad_annotation', where, f'no integer {key}: {short(item)}')
         return
     if image_id not in self._images:
-      why = self._left_out.get(image_id, 'is not listed (or was left out)')
+      why = self._left_out.get(image_id, 'is not listed (or was dropped)')
       self._problems.add('unknown_image', where, f'image id {image_id} {why}')
       return
     image = self._images[image_id]
@@ -96,7 +96,9 @@ class AnnotationChecker:
     # Id 0 is no id: pycocotools takes a ground truth of id 0 for "not matched".
     if not identifier or identifier in self._by_id:
       if identifier and self._by_id[identifier] == annotation:
-        self._problems.add('annotation_repeated', where, f'id {identifier} and all values are those of an earlier one')
+        self._problems.add(
+          'annotation_repeated', where, f'id {identifier} and all values equal those of an earlier one'
+        )
         return
       self._problems.add('annotation_renumbered', where, f'id {item.get("id")!r} is missing, zero or taken')
       annotation['id'] = None

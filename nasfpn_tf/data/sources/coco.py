@@ -206,8 +206,8 @@ def check_coco(
     if problems.num_serious:
       remedy = f'do they belong to these images?\n{problems.summary()}'
     else:
-      remedy = 'images of nothing but background are taken with --allow_empty.'
-    raise DataError(f'{source}: no annotation at all: there is nothing to learn from (images: {len(images)}); {remedy}')
+      remedy = '--allow_empty accepts images without any object.'
+    raise DataError(f'{source}: no annotation at all: there is nothing to learn (images: {len(images)}); {remedy}')
   checker = AnnotationChecker(images, {category['id'] for category in categories}, origins or {}, problems, left_out)
   for index, item in enumerate(value['annotations']):
     checker.check(index, item)
@@ -283,5 +283,5 @@ def _check_categories(items: list[Any], source: str, problems: Problems) -> tupl
       continue
     categories[identifier] = {**item, 'id': identifier, 'name': name}
   if not categories:
-    raise DataError(f'{source}: no category is listed.')
+    raise DataError(f'{source}: it lists no category.')
   return tuple(categories[identifier] for identifier in sorted(categories))

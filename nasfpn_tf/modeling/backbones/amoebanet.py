@@ -80,7 +80,7 @@ class AmoebaNet(tf_keras.Model):
       ('num_filters', num_filters, 16),
     ):
       if value < least:
-        raise ValueError(f'backbone.amoebanet.{key} is {value}; it must be {least} at least.')
+        raise ValueError(f'backbone.amoebanet.{key} is {value}; it must be at least {least}.')
     if num_filters % 4:
       raise ValueError(
         f'backbone.amoebanet.num_filters {num_filters} is not a multiple of 4: the first cell has a quarter of it, and'

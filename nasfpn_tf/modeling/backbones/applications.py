@@ -273,7 +273,7 @@ def _build_network(name: str, application: _Application, alpha: float, weights: 
   if application.has_alpha:
     options['alpha'] = alpha
   elif not math.isclose(alpha, 1.0):
-    raise ValueError(f'applications.alpha {alpha}: only the MobileNets have a width multiplier, {name} has not.')
+    raise ValueError(f'applications.alpha {alpha}: only the MobileNets have a width multiplier, {name} does not.')
   build = application.network
   if weights != 'imagenet':
     return build(input_shape=(None, None, 3), include_top=False, weights=None, **options)
@@ -283,7 +283,7 @@ def _build_network(name: str, application: _Application, alpha: float, weights: 
     raise ValueError(f"applications.weights 'imagenet' of {name}: {e}") from e
   except Exception as e:  # tf_keras raises a bare Exception when a download fails.
     raise OSError(
-      f"applications.weights 'imagenet' of {name} could not be fetched ({e}). Without a network connection, set"
+      f"applications.weights 'imagenet' of {name} could not be downloaded ({e}). Without a network connection, set"
       ' applications.weights to the path of a Keras .h5 file without the top, or to none.'
     ) from e
 

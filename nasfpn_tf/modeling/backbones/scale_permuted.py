@@ -119,13 +119,15 @@ def _check(spec, input_shape, num_filters, filter_size_scale, resample_alpha, bl
   where = f'backbone.{NAME}'
   stride = 2 ** max(block.level for block in spec.blocks)
   if any(side is None or side % stride for side in input_shape[:2]):
-    raise ValueError(f'{where}: images of {tuple(input_shape)} are no multiple of {stride}, the stride of {spec.name}.')
+    raise ValueError(
+      f'{where}: images of {tuple(input_shape)} are not a multiple of {stride}, the stride of {spec.name}.'
+    )
   if num_filters < 1 or block_repeats < 1:
-    raise ValueError(f'{where}: num_filters {num_filters} and block_repeats {block_repeats} must be 1 at least.')
+    raise ValueError(f'{where}: num_filters {num_filters} and block_repeats {block_repeats} must be at least 1.')
   narrowest = min(spinenet.FILTER_SIZE_MAP[level] for level in (*spec_lib.STEM_LEVELS, *(b.level for b in spec.blocks)))
   if int(int(narrowest * filter_size_scale) * resample_alpha) < 1:
     raise ValueError(
-      f'{where}: filter_size_scale {filter_size_scale} and resample_alpha {resample_alpha} leave no channel of'
+      f'{where}: filter_size_scale {filter_size_scale} and resample_alpha {resample_alpha} leave no channels of'
       f' {narrowest}.'
     )
   if not 0.0 <= drop_rate < 1.0:

@@ -50,8 +50,8 @@ def build_ssd_layers(
   last = max(map(int, input_specs))
   if len(filters) != model_config.max_level - last:
     raise ValueError(
-      f'model.decoder.ssd.extra_filters {list(filters)}: levels {last + 1}..{model_config.max_level} behind the'
-      f" backbone's last need {max(0, model_config.max_level - last)} widths."
+      f'model.decoder.ssd.extra_filters {list(filters)}: levels {last + 1}..{model_config.max_level} beyond'
+      f" the backbone's last need {max(0, model_config.max_level - last)} widths."
     )
   return SSDLayers(
     model_config.min_level,

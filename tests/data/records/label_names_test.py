@@ -29,7 +29,7 @@ from nasfpn_tf.data.records import label_names, manifest
     ('[]', 'names no label, but the model has labels 1 to 2'),
     ('[{"label": 3, "id": 3, "name": "x"}]', r'names labels 3 to 3, but .* \(num_classes 3 with the background\)'),
     ('[{"label": 0, "id": 3, "name": "x"}]', 'names labels 0 to 0'),
-    ('[{"label": 1, "id": 3, "name": "x"}, {"label": 1, "id": 4, "name": "y"}]', 'names a label twice'),
+    ('[{"label": 1, "id": 3, "name": "x"}, {"label": 1, "id": 4, "name": "y"}]', 'lists a label twice'),
     ('{"labels": ["x"]}', 'no list of'),
     ('["x"]', 'no list of'),
     ('[{"label": 1', 'not JSON: .*: no list of'),

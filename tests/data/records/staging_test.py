@@ -203,7 +203,7 @@ def test_leftovers_of_a_dead_run_are_cleared(tmp_path):
 def test_two_writers_of_one_set_do_not_meet(tmp_path):
   prefix = str(tmp_path / 'x')
   with Staging(prefix), Staging(str(tmp_path / 'y')):
-    with pytest.raises(DataError, match='another process is writing these records now'), Staging(prefix):
+    with pytest.raises(DataError, match='another process is writing these records'), Staging(prefix):
       pass
     assert (tmp_path / '.x.partial').is_dir(), "the refused one does not clear the other's files"
 

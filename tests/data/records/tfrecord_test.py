@@ -138,7 +138,7 @@ def test_held_out_pictures_make_a_set_of_their_own(tmp_path):
   assert ids | others == {10, 20, 30, 40, 50, 60}
   written = json.loads(pathlib.Path(held_out.annotations_path).read_text())
   assert {image['id'] for image in written['images']} == others
-  with pytest.raises(DataError, match='set apart by an earlier run'):
+  with pytest.raises(DataError, match='held out by an earlier run'):
     _write(tmp_path)
 
 

@@ -235,7 +235,7 @@ def test_unused_categories_are_known_and_can_be_left_out():
 
 def test_background_alone_is_taken_only_where_asked_for():
   value = _change(('annotations',), [])
-  with pytest.raises(DataError, match='are taken with --allow_empty'):
+  with pytest.raises(DataError, match='--allow_empty accepts'):
     coco.check_coco(value)
   assert coco.check_coco(value, allow_empty=True).num_annotations == 0
   value['annotations'] = [{'id': 1, 'image_id': 77, 'category_id': 3, 'bbox': [1, 1, 5, 5]}]
@@ -255,7 +255,7 @@ def test_missing_sizes_are_read_from_the_files():
   [
     (('images',), ..., "'images' is missing"),
     (('annotations',), {}, "'annotations' is dict, not a list"),
-    (('categories',), [], 'no category is listed'),
+    (('categories',), [], 'it lists no category'),
     (('categories', 0), 'dog', r'categories\[0\] has no integer id'),
     (('categories', 0, 'id'), 'dog', r'categories\[0\] has no integer id'),
     (('categories', 0, 'id'), 3, "category id 3 means both 'dog' and 'cat'"),

@@ -62,7 +62,7 @@ def test_levels_are_rounded_up_and_have_their_anchors(model):
   [
     ({'max_level': 8}, r'extra_filters \[512, 256, 256, 128\]: levels 6..8 .* need 3 widths'),
     ({'head': {'share_level_convs': True}}, 'share_level_convs is true.*set it to false'),
-    ({'decoder': {'ssd': {'extra_filters': [512, 256, 0, 128]}}}, 'each must be 2 at least'),
+    ({'decoder': {'ssd': {'extra_filters': [512, 256, 0, 128]}}}, 'each must be at least 2'),
     ({'backbone': {'applications': {'name': 'resnet50'}}}, 'resnet50 has no such features; mobilenet_v2 has'),
     ({'input_size': [300, 300, 3]}, 'height 300 is not a multiple of 32, the stride of level 5; the nearest is 288'),
     ({'min_level': 1}, 'needs level 1'),
