@@ -139,7 +139,7 @@ def test_what_cannot_be_told(reference, message):
 def test_a_folder_without_images(tmp_path):
   _save(tmp_path / 'p' / 'sub' / 'a.png')
   (tmp_path / 'p' / 'x.csv').touch()
-  with pytest.raises(FileNotFoundError, match=r'no image in this directory, only 1 other files\..*--recursive'):
+  with pytest.raises(FileNotFoundError, match=r'no images in this directory, only 1 other files\..*--recursive'):
     predict.find_inputs([str(tmp_path / 'p')])
 
 
