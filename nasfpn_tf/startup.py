@@ -24,7 +24,7 @@ def end_at_sigterm(program: str) -> None:
   """Makes SIGTERM end this process at once with the code `RESTART`, until the run has a handler of its own."""
 
   def end(unused_number, unused_frame):
-    os.write(2, f'{program}: told to stop; the same command starts again\n'.encode())
+    os.write(2, f'{program}: stopped; run the same command to start again\n'.encode())
     os._exit(RESTART)
 
   signal.signal(signal.SIGTERM, end)

@@ -66,7 +66,7 @@ class SearchConfig:
     for key in _NAMES:
       value = getattr(self, key)
       if not isinstance(value, Mapping) or not isinstance(value.get('name'), str):
-        raise SearchError(f'{key}: a mapping with a name is needed, not {value!r}.')
+        raise SearchError(f'{key}: must be a mapping with a name, not {value!r}.')
     try:
       checking.check(self)
     except ValueError as e:
@@ -118,7 +118,7 @@ def load(reference: str, override: str | None = None) -> SearchConfig:
   except (ValueError, OSError) as e:
     raise SearchError(str(e)) from e
   if not data:
-    raise SearchError(f'{path}: a mapping of keys is needed, and there is none.')
+    raise SearchError(f'{path}: it contains no keys.')
   for key, value in changes.items():
     _lay(data, key.split('.'), value)
   known = [field.name for field in dataclasses.fields(SearchConfig)]

@@ -181,7 +181,7 @@ class Search:
         reason = measurement.reason.rstrip('.')
         raise SearchError(
           f'{self._failed_in_a_row} trials in a row have failed, the last, {trial.id}, because: {reason}.'
-          f' See {self._directory.work_dir(trial.id)}, put it right, and give the same command again.'
+          f' See {self._directory.work_dir(trial.id)}, fix it, and run the same command again.'
         )
 
   def _keep_leases(self) -> None:

@@ -32,7 +32,7 @@ class StorageFull(SearchError):
   def __init__(self, path: str):
     """Names the `path` that could not be written."""
     super().__init__(
-      f'{path}: no room to write. Nothing that was written is lost: make room and give the same command again.'
+      f'{path}: no space left to write. Nothing that was written is lost: make room and run the same command again.'
     )
 
 
@@ -43,8 +43,8 @@ class DamagedStore(SearchError):
     """Names the file `path` and what was `found` wrong in it."""
     found = ' '.join(str(found).split()).rstrip('.')[:200]  # sqlite may quote a whole row.
     super().__init__(
-      f'{path} is damaged or no store of a search: {found}. It is left as it is. Put a copy of it back, or begin in'
-      ' another search directory; trials.jsonl beside it lists the trials that are done.'
+      f'{path} is damaged or not the store of a search: {found}. It is left unchanged. Restore a copy of it, or'
+      f' start in another search directory; trials.jsonl beside it lists the finished trials.'
     )
 
 

@@ -66,14 +66,14 @@ class Table:
       *lines, rest = file.read().split('\n')
     self.is_whole = not rest
     if not lines:
-      raise SearchError(f'{path}: there is no table; its first line must say what was recorded.')
+      raise SearchError(f'{path}: the table does not exist; its first line must describe what was recorded.')
     try:
       head = json.loads(lines[0])
       if head['format'] != _FORMAT:
-        raise ValueError(f'format {head["format"]!r} is not known here')
+        raise ValueError(f'format {head["format"]!r} is not supported')
       self.space, self.evaluator = spaces.build(head['space']), dict(head['evaluator'])
     except (ValueError, KeyError, TypeError) as e:
-      raise SearchError(f'{path}, line 1: not the head of a table of recorded rewards: {e}') from e
+      raise SearchError(f'{path}, line 1: not the header of a table of recorded rewards: {e}') from e
     self.rows = [self._row(number, line) for number, line in enumerate(lines[1:], start=2)]
 
   def rewards(self) -> dict[tuple[int, ...], float]:
@@ -86,14 +86,14 @@ class Table:
     for row in self.rows:
       found[row.tokens].append(row.measurement.reward)
     if len(found) < 2:
-      raise SearchError(f'{self.path}: {len(found)} architectures are nothing to search; record more.')
+      raise SearchError(f'{self.path}: {len(found)} architectures are too few to search; record more.')
     return {tokens: statistics.fmean(rewards) for tokens, rewards in found.items()}
 
   def check_space(self, space: SearchSpace) -> None:
     """Raises a `SearchError` if the table is of another space."""
     if space.digest != self.space.digest:
       raise SearchError(
-        f'{self.path} is a table of another space: {json.dumps(self.space.to_json())},'
+        f'{self.path} is a table for another space: {json.dumps(self.space.to_json())},'
         f' not {json.dumps(space.to_json())}.'
       )
 
@@ -122,7 +122,7 @@ def begin(path: str, space: SearchSpace, evaluator: Mapping[str, Any]) -> Table:
   table = Table(path)
   table.check_space(space)
   if table.evaluator != json.loads(json.dumps(dict(evaluator))):
-    raise SearchError(f'{path} was recorded with another evaluator: begin another table.')
+    raise SearchError(f'{path} was recorded with another evaluator: start another table.')
   if not table.is_whole:
     with explained(path), open(path, 'r+b') as file:
       file.truncate(file.read().rindex(b'\n') + 1)

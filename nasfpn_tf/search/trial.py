@@ -98,11 +98,11 @@ class Measurement:
       value = getattr(self, key)
       object.__setattr__(self, key, None if value is None and key in ('ap', 'cost') else float(value))
     if not math.isfinite(self.reward) or self.reward < 0:
-      raise ValueError(f'reward {self.reward}: a finite number from 0 up is needed.')
+      raise ValueError(f'reward {self.reward}: it must be finite and at least 0.')
     if self.status not in (OK, REUSED, FAILED):
       raise ValueError(f'status {self.status!r}: {OK}, {REUSED} or {FAILED} is needed.')
     if self.status == FAILED and (self.reward or not self.reason):
-      raise ValueError('A measurement that failed has reward 0 and a reason.')
+      raise ValueError('A failed measurement needs reward 0 and a reason.')
 
   @classmethod
   def failure(cls, reason: str, seconds: float = 0.0) -> 'Measurement':

@@ -49,7 +49,7 @@ def nas_fpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   name = f'nas_fpn_{min_level}_{max_level}'
   n = max_level - min_level + 1
   if n < 3:
-    raise ValueError(f'{name}: NAS-FPN needs three levels at least, {min_level}..{max_level} has {n}.')
+    raise ValueError(f'{name}: NAS-FPN needs at least three levels, {min_level}..{max_level} has {n}.')
   second = min_level + 1
   far = min(3, n - 1)  # Published: P6, the input that the first cell pools over.
   cells = [
@@ -106,7 +106,7 @@ def get(name: str, min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   if name not in _BUILDERS:
     raise ValueError(f'topology {name!r} is not in the catalogue; {spelling.nearest(name, _BUILDERS)}')
   if max_level > MAX_LEVEL:
-    raise ValueError(f'topology {name!r}: max_level {max_level} is more than {MAX_LEVEL}: no image is as large.')
+    raise ValueError(f'topology {name!r}: max_level {max_level} is more than {MAX_LEVEL}: no image is that large.')
   return _BUILDERS[name](min_level, max_level)
 
 
@@ -124,7 +124,7 @@ def resolve(ref: str | PyramidSpec, min_level: int | None = None, max_level: int
   if isinstance(ref, PyramidSpec):
     spec = ref
   elif not isinstance(ref, str) or not ref.strip():
-    raise ValueError(f'topology: a catalogue name, a .json path or inline JSON is needed, not {ref!r}.')
+    raise ValueError(f'topology: must be a catalogue name, a .json path or inline JSON, not {ref!r}.')
   elif ref.lstrip().startswith('{'):
     spec = PyramidSpec.from_json(ref)
   elif ref.endswith('.json'):
@@ -137,8 +137,8 @@ def resolve(ref: str | PyramidSpec, min_level: int | None = None, max_level: int
   )
   if wanted != (spec.min_level, spec.max_level):
     raise ValueError(
-      f'topology {spec.name!r} has levels {spec.min_level}..{spec.max_level}, but {wanted[0]}..{wanted[1]} are wanted:'
-      ' set min_level and max_level of the model to those of the topology, or choose another topology.'
+      f'topology {spec.name!r} has levels {spec.min_level}..{spec.max_level}, but {wanted[0]}..{wanted[1]} are'
+      f' needed: set min_level and max_level of the model to those of the topology, or choose another topology.'
     )
   return spec
 
@@ -162,7 +162,7 @@ def _ranged(name: str, min_level: int, max_level: int) -> str:
 
 def _check_range(name: str, min_level: int, max_level: int) -> None:
   if max_level - min_level < 1:
-    raise ValueError(f'{name}: two levels at least are needed, {min_level}..{max_level} is too few.')
+    raise ValueError(f'{name}: at least two levels are needed, {min_level}..{max_level} is too few.')
 
 
 def _two_paths(name: str, op: str, input_edge: bool, min_level: int, max_level: int) -> PyramidSpec:

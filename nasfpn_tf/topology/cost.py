@@ -156,7 +156,7 @@ def level_areas(spec: PyramidSpec, image_size: int | tuple[int, int]) -> dict[in
       fit = max(1, -(-side // stride)) * stride
       raise ValueError(
         f'image size {height}x{width}: {side} is not a multiple of {stride}, the stride of level {spec.max_level};'
-        f' the next that is: {fit}.'
+        f' the next multiple is {fit}.'
       )
   return {level: (height >> level) * (width >> level) for level in spec.levels}
 
@@ -171,7 +171,7 @@ def _projections(
     missing = next(level for level in spec.levels if level not in given)
     raise ValueError(
       f'pyramid {spec.name!r}: level {missing} is missing among those of the backbone, {sorted(given)}; only the'
-      ' coarsest may be.'
+      f' coarsest may be missing.'
     )
   for level in levels:
     _check_positive(**{f'input_filters of level {level}': given[level]})

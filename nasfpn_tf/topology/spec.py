@@ -164,7 +164,7 @@ class PyramidSpec:
     """Reads the JSON form; a ValueError names the key that is missing, unknown or of the wrong type."""
     data = _checked_keys('topology', data, ('format', 'name', 'min_level', 'max_level', 'cells'))
     if not _is_int(data['format']) or data['format'] != _FORMAT:
-      raise ValueError(f'topology: format {data["format"]!r} is not known here; this version reads format {_FORMAT}.')
+      raise ValueError(f'topology: format {data["format"]!r} is not supported; this version reads format {_FORMAT}.')
     if not isinstance(data['name'], str):
       raise ValueError(f'topology: name must be a string, not {data["name"]!r}.')
     if not isinstance(data['cells'], list):
@@ -201,12 +201,12 @@ class PyramidSpec:
         raise ValueError(f'pyramid {self.name!r}: {key} must be an integer, not {getattr(self, key)!r}.')
     if not 0 <= self.min_level < self.max_level:
       raise ValueError(
-        f'pyramid {self.name!r}: min_level {self.min_level} and max_level {self.max_level} leave no range of levels;'
-        ' 0 <= min_level < max_level is needed.'
+        f'pyramid {self.name!r}: min_level {self.min_level} and max_level {self.max_level} must satisfy 0 <='
+        f' min_level < max_level.'
       )
     if self.max_level > MAX_LEVEL:
       raise ValueError(
-        f'pyramid {self.name!r}: max_level {self.max_level} is more than {MAX_LEVEL}: no image is as large.'
+        f'pyramid {self.name!r}: max_level {self.max_level} is more than {MAX_LEVEL}: no image is that large.'
       )
     for problem in self._cell_problems():
       raise ValueError(f'pyramid {self.name!r}: {problem}')
@@ -233,7 +233,7 @@ class PyramidSpec:
         elif feature >= here:
           yield f'{where}: input {feature} is a forward reference; only features 0..{here - 1} come earlier.'
       if len(set(cell.inputs)) != len(cell.inputs):
-        yield f'{where}: inputs {cell.inputs} name the same feature twice.'
+        yield f'{where}: inputs {cell.inputs} contain the same feature twice.'
       try:
         ops.check(cell.op, len(cell.inputs))
       except ValueError as e:

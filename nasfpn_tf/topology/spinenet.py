@@ -79,7 +79,7 @@ class SpineNetSpec:
     levels = sorted(block.level for block in self.blocks if block.is_output)
     if not levels or levels != list(range(levels[0], levels[0] + len(levels))):
       raise ValueError(
-        f'backbone {self.name!r}: its output levels are {levels}; one block a level without a gap is needed.'
+        f'backbone {self.name!r}: its output levels are {levels}; there must be one block per level, without gaps.'
       )
 
   @property
@@ -140,7 +140,7 @@ class SpineNetSpec:
     """Reads the JSON form; a ValueError names the key that is missing, unknown or of the wrong type."""
     _check_keys('backbone', data, _SPEC_KEYS)
     if data['format'] != _FORMAT:
-      raise ValueError(f'backbone: format {data["format"]!r} is not known here; this version reads format {_FORMAT}.')
+      raise ValueError(f'backbone: format {data["format"]!r} is not supported; this version reads format {_FORMAT}.')
     if not isinstance(data['name'], str) or not isinstance(data['blocks'], list):
       raise ValueError('backbone: name must be a string and blocks a list.')
     blocks = []
@@ -232,7 +232,7 @@ def resolve(ref: str | SpineNetSpec) -> SpineNetSpec:
   if ref.lstrip().startswith('{'):
     return SpineNetSpec.from_json(ref)
   if not ref.endswith('.json'):
-    raise ValueError(f'backbone {ref!r} is unknown: {", ".join(_CATALOG)}, a .json path or JSON text is needed.')
+    raise ValueError(f'backbone {ref!r} is unknown: {", ".join(_CATALOG)}, a .json path or JSON text is expected.')
   try:
     return SpineNetSpec.from_json(pathlib.Path(ref).read_text(encoding='utf-8'))
   except (OSError, ValueError) as e:

@@ -88,7 +88,7 @@ def newest_intact(directory: str) -> str | None:
     problem = broken(path)
     if problem is None:
       return path
-    logging.warning('%s is damaged (%s); trying the one before.', path, problem)
+    logging.warning('%s is damaged (%s); trying the previous one.', path, problem)
   if paths:
     raise ValueError(
       f'None of the {len(paths)} checkpoints in {directory} is whole, {paths[-1]} the last ({problem}): copy them'
@@ -112,11 +112,11 @@ def set_aside(directory: str, step: int) -> str | None:
   kept = available(directory)
   if kept:
     tf.compat.v1.train.update_checkpoint_state(directory, kept[0], kept[::-1])
-    return f'{bad} holds the weights that led there: it is now {new}, and the same command continues from {kept[0]}.'
+    return f'{bad} contains the weights that led to this: it is now {new}; the same command continues from {kept[0]}.'
   state = os.path.join(directory, 'checkpoint')
   if tf.io.gfile.exists(state):
     tf.io.gfile.remove(state)
-  return f'{bad} holds the weights that led there: it is now {new}, and the same command begins anew.'
+  return f'{bad} contains the weights that led to this: it is now {new}; the same command starts from the beginning.'
 
 
 def resolve(path: str) -> str:
@@ -130,14 +130,13 @@ def resolve(path: str) -> str:
     found = layout.saved_model_checkpoint(exported) if exported else newest_intact(path)
     found = found or tf.train.latest_checkpoint(path)
     if not found:
-      raise ValueError(
-        f'There is no checkpoint in {path}: train first, or give the model_dir of a training that has saved.'
-      )
+      raise ValueError(f'There is no checkpoint in {path}: train first, or give a model_dir with a saved checkpoint.')
     path = found
   path = path.removesuffix('.index')
   if not tf.io.gfile.exists(path + '.index'):
     raise ValueError(
-      f'{path} is no checkpoint: {path}.index does not exist. Give a model_dir, a SavedModel, or a checkpoint without'
+      f'{path} is not a checkpoint: {path}.index does not exist. Give a model_dir, a SavedModel, or a checkpoint'
+      f' without'
       ' its .index.'
     )
   return path
@@ -180,7 +179,7 @@ class BestCheckpoint:
     if tf.io.gfile.exists(self._metrics_path):
       self.best_ckpt_logs = read_json(self._metrics_path)
       if not (isinstance(self.best_ckpt_logs, dict) and isinstance(self.best_ckpt_logs.get(metric), int | float)):
-        raise ValueError(f'{self._metrics_path}: has no {metric}; remove it to begin without a best one.')
+        raise ValueError(f'{self._metrics_path}: has no {metric}; remove it to start without a best checkpoint.')
       if not available(directory):
         logging.warning('%s: its checkpoint is gone; the next evaluation is the best one.', self._metrics_path)
         self.best_ckpt_logs = {metric: -self._sign * float('inf')}
@@ -191,7 +190,7 @@ class BestCheckpoint:
     """Saves the checkpoint if `eval_logs` is better than all before it; says whether it did."""
     if self._metric not in eval_logs:
       raise ValueError(
-        f'trainer.best_checkpoint_eval_metric is {self._metric!r}, but the evaluation gives {sorted(eval_logs)}.'
+        f'trainer.best_checkpoint_eval_metric is {self._metric!r}, but the evaluation returns {sorted(eval_logs)}.'
       )
     value = float(eval_logs[self._metric])
     if any(math.isnan(float(other)) for other in eval_logs.values()):

@@ -66,7 +66,8 @@ def check_architecture(directory: str, model_config: Any) -> None:
   different = [f'{key} is {a!r} there and {b!r} here' for key, a, b in _differences(then, now, 'task.model')]
   if different:
     raise ValueError(
-      f'{directory} holds checkpoints of another architecture: {"; ".join(different)}. Use another model_dir, or the '
+      f'{directory} contains checkpoints of another architecture: {"; ".join(different)}. Use another model_dir, or'
+      f' the '
       'configuration that it was trained with.'
     )
 
@@ -92,8 +93,8 @@ def check_function(
   path, now = _description_of(checkpoint), _function(model_config.as_dict(), parts)
   if path is None:
     logging.warning(
-      'There is no params.yaml beside %s: make sure that it was trained with %s, as this model; its variables cannot'
-      ' tell.',
+      'There is no params.yaml beside %s: make sure that it was trained with %s like this model; its variables do'
+      ' not show it.',
       checkpoint,
       ', '.join(f'{key} {value!r}' for key, value in now.items()),
     )
@@ -104,7 +105,7 @@ def check_function(
   if different:
     raise ValueError(
       f'checkpoint {checkpoint} was trained with another model ({path}): {"; ".join(different)}. Its variables have'
-      ' the same names and shapes, so it would load and compute something else: use the settings of its training.'
+      ' the same names and shapes, so it would load, but compute something else: use the settings of its training.'
     )
 
 

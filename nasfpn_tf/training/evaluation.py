@@ -133,8 +133,8 @@ class CocoEvaluator:
     for row, image_id in enumerate(ids):
       if image_id not in self._image_ids:
         raise ValueError(
-          f'Image id {image_id} is not in {self._origin}. The records and the annotations must come from the same '
-          'split: give the .annotations.json that was written beside these records.'
+          f'Image id {image_id} is not in {self._origin}. The records and the annotations must come from the same'
+          f' split: use the .annotations.json that was written beside these records.'
         )
       if image_id in self._seen:
         self._num_repeated += 1
@@ -198,8 +198,9 @@ class CocoEvaluator:
     missing = sorted(self._image_ids - self._seen)
     if missing and not (allow_missing and self._seen):
       raise ValueError(
-        f'{len(missing)} of the {len(self._image_ids)} images in {self._origin} were not evaluated, the first are '
-        f'{missing[:_NAMED_IDS]}. Every image must be seen once: evaluate the whole split, without dropping the last '
+        f'{len(missing)} of the {len(self._image_ids)} images in {self._origin} were not evaluated, the first ones'
+        f' are {missing[:_NAMED_IDS]}. Every image must be seen once: evaluate the whole split, without dropping'
+        f' the last '
         'batch.'
       )
     with _no_collection():
@@ -239,7 +240,7 @@ class CocoEvaluator:
       logging.warning('%d images were evaluated more than once; only the first time counts.', self._num_repeated)
     if self._num_unlabelled:
       logging.warning(
-        '%d detections carry a label that no category of %s has; they are left out.', self._num_unlabelled, self._origin
+        '%d detections have a label that is not a category of %s; they are ignored.', self._num_unlabelled, self._origin
       )
 
   def _categories(self, labels: np.ndarray) -> np.ndarray:
@@ -298,7 +299,7 @@ class CocoEvaluator:
     for box in boxes:
       if len(box['bbox']) != 4 or not np.isfinite([*box['bbox'], box['area']]).all():
         raise ValueError(
-          f'{self._origin}, annotation number {box["id"]}: four finite numbers and an area are needed, not'
+          f'{self._origin}, annotation number {box["id"]}: a box of four finite numbers and an area are needed, not'
           f' {box["bbox"]} and {box["area"]}.'
         )
       if box['image_id'] not in image_ids or box['category_id'] not in category_ids:
@@ -307,7 +308,7 @@ class CocoEvaluator:
           'is not in the file.'
         )
     if all(box['iscrowd'] for box in boxes):
-      raise ValueError(f'{self._origin} has no box to find (crowds do not count), so there is nothing to evaluate.')
+      raise ValueError(f'{self._origin} has no boxes (crowds do not count), so there is nothing to evaluate.')
     return {'images': images, 'categories': categories, 'annotations': boxes}
 
 

@@ -102,11 +102,13 @@ class NonFiniteGuard:
       raise NonFiniteLossError(
         f'The loss {became} at step {step}, on the batch of images {_listed(ids)} (the step before: '
         f'{_listed(before)}). Nothing of this loop was saved. Lower the learning rate or lengthen the warm-up, clip '
-        'the gradients (global_clipnorm of the optimizer), and look at the boxes of these images.',
+        'the gradients (global_clipnorm of the optimizer), and check the boxes of these images.',
         step,
       )
     if not loss <= self._limit:  # False for NaN too.
-      raise NonFiniteLossError('The loss became NaN, infinite or huge in another worker; its message names the batch.')
+      raise NonFiniteLossError(
+        'The loss became NaN, infinite or huge in another worker; see its message for the batch.'
+      )
 
 
 def _listed(ids: list[int]) -> str:

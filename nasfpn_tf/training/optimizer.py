@@ -42,14 +42,16 @@ def build_optimizer(params: cfg.ExperimentConfig, model: tf_keras.Model) -> tf_k
   optimizer = factory.build_optimizer(factory.build_learning_rate())
   multiplier = params.task.backbone_lr_multiplier
   if not multiplier > 0:
-    raise ValueError(f'task.backbone_lr_multiplier is {multiplier}; a positive number is needed (see freeze_backbone).')
+    raise ValueError(
+      f'task.backbone_lr_multiplier is {multiplier}; it must be positive (to freeze the backbone, see freeze_backbone).'
+    )
   if multiplier != 1.0:
     scale_learning_rate(optimizer, model.backbone.trainable_variables, multiplier)
   if config.ema is not None:
     if params.runtime.mixed_precision_dtype == 'float16':
       raise ValueError(
-        'trainer.optimizer_config.ema does not go with runtime.mixed_precision_dtype float16, whose loss scaling takes '
-        'the place of the outermost optimizer: use bfloat16.'
+        'trainer.optimizer_config.ema cannot be combined with runtime.mixed_precision_dtype float16, whose loss'
+        ' scaling must wrap the optimizer, too: use bfloat16.'
       )
     optimizer = ema.MovingAverage(optimizer, **config.ema.as_dict())
   return performance.configure_optimizer(

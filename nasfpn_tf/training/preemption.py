@@ -53,7 +53,7 @@ class Preemption:
     """Saves and raises `SystemExit` with code 42 if a signal has come."""
     if self._told:
       save()
-      logging.warning('Told to stop: a checkpoint is saved; the same command continues from it.')
+      logging.warning('Stopped by a signal: a checkpoint is saved, and the same command resumes from it.')
       raise SystemExit(EXIT_CODE)
 
   def _on_signal(self, unused_signum: int, unused_frame: FrameType | None) -> None:

@@ -129,9 +129,9 @@ class Rounding(tf_keras.layers.Layer):
     finally:
       self._set_calibrating(False)
     if not seen:
-      raise ValueError('Quantization-aware training needs images to find the ranges of the activations; none came.')
+      raise ValueError('Quantization-aware training needs images to find the ranges of the activations, but got none.')
     if not all(bool(tf.reduce_all(tf.math.is_finite(v))) for layer in self.ranges for v in layer.variables):
-      raise ValueError('Activations are NaN or infinite: quantization-aware training starts from a sound checkpoint.')
+      raise ValueError('Activations are NaN or infinite: start quantization-aware training from an intact checkpoint.')
 
   def without_ranges(self, model: tf_keras.Model) -> types.SimpleNamespace:
     """Returns what `restore` reads into: the detector without rounding."""

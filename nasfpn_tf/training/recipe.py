@@ -97,7 +97,7 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num
     missing = next((f'{prefix}{manifest_lib.SUFFIX}' for prefix in prefixes), 'a manifest beside the records')
     raise ValueError(
       f'task.model.num_classes is 0 and there is no {missing} to read it from: write the records with'
-      ' create_tfrecord.py, or set task.model.num_classes (background counts: one kind of object is 2).'
+      ' create_tfrecord.py, or set task.model.num_classes (including the background: 2 for one kind of object).'
     )
   if task.model.decoder.type == 'feature_pyramid':
     pyramid = task.model.decoder.feature_pyramid
@@ -116,8 +116,8 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num
     validation = manifests['task.validation_data']
     if len(described['task.validation_data']) > 1:
       raise ValueError(
-        'task.validation_data.input_path names several sets of records, each with a COCO JSON of its own: name one, or '
-        'give the COCO JSON of all of them as task.annotation_file.'
+        'task.validation_data.input_path names several sets of records, each with its own COCO JSON: name only one,'
+        ' or give a COCO JSON for all of them as task.annotation_file.'
       )
     if validation is not None and manifest_lib.exists(validation.annotations_path):
       task.annotation_file = validation.annotations_path
@@ -125,8 +125,8 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num
       files = manifest_lib.match_shards(task.validation_data.input_path)
       ground_truth = undescribed.ground_truth(files, validation.labels if validation else ())
       notes.append(
-        f'ground truth: {len(ground_truth["annotations"])} boxes on {len(ground_truth["images"])} images, from the '
-        'validation records themselves: there is no COCO JSON beside them'
+        f'ground truth: {len(ground_truth["annotations"])} boxes on {len(ground_truth["images"])} images, from the'
+        f' validation records, because there is no COCO JSON beside them'
       )
   generator = task.model.detection_generator
   if for_tpu and generator.nms_version == 'class_offset':
@@ -151,7 +151,7 @@ def _manifests(name: str, data: Any) -> list[manifest_lib.Manifest]:
   if not data.input_path:
     raise ValueError(f'{name}.input_path is not set: give the prefix of the records, e.g. data/train-*.')
   if not isinstance(data.global_batch_size, int) or data.global_batch_size < 1:
-    raise ValueError(f'{name}.global_batch_size is {data.global_batch_size!r}; a positive number is needed.')
+    raise ValueError(f'{name}.global_batch_size is {data.global_batch_size!r}; it must be positive.')
   patterns = manifest_lib.split_patterns(data.input_path)
   if not manifest_lib.match_shards(patterns):
     raise FileNotFoundError(f'{name}.input_path: no file matches {data.input_path!r}.')
@@ -218,7 +218,7 @@ def _scale_learning_rates(trainer: Any, batch_size: int) -> list[str]:
       if rate is not None:
         setattr(options, field, [r * factor for r in rate] if isinstance(rate, (list, tuple)) else rate * factor)
   trainer.learning_rate_batch_size = batch_size
-  return [f'learning rates times {factor:g}: they are written for batch {written_for}, this is {batch_size}']
+  return [f'learning rates times {factor:g}: they are given for batch {written_for}, this is {batch_size}']
 
 
 def _warnings(params: cfg.ExperimentConfig, num_replicas: int) -> list[str]:
@@ -228,7 +228,7 @@ def _warnings(params: cfg.ExperimentConfig, num_replicas: int) -> list[str]:
     missing = [] if _clips(params.trainer.optimizer_config) else ['no clipping of the gradients']
     missing += [] if params.trainer.optimizer_config.warmup.type else ['no warm-up']
     notes.append(
-      f'warning: batch {batch_size} is under {SMALL_BATCH}, where stacked pyramids are less stable'
+      f'warning: batch {batch_size} is under {SMALL_BATCH}, at which stacked pyramids are less stable'
       + (f', and there is {" and ".join(missing)}' if missing else '')
       + ': docs/training.md, small batches'
     )
@@ -236,8 +236,8 @@ def _warnings(params: cfg.ExperimentConfig, num_replicas: int) -> list[str]:
     of_replica = batch_size // num_replicas
     if of_replica < SMALL_REPLICA_BATCH:
       notes.append(
-        f'warning: batch norm takes its statistics from {of_replica} images, those of one replica:'
-        ' task.model.norm_activation.use_sync_bn=true takes them from all'
+        f'warning: batch norm computes its statistics from {of_replica} images, those of one replica:'
+        ' task.model.norm_activation.use_sync_bn=true uses the images of all replicas'
       )
   return notes
 

@@ -48,7 +48,7 @@ def add(model_dir: str, mode: str, start_step: int) -> None:
     try:
       starts = checkpoints.read_json(path)['starts']
     except (ValueError, KeyError, TypeError):
-      logging.warning('%s is damaged: it begins anew.', path)
+      logging.warning('%s is damaged: starting a new one.', path)
   start = {
     'time': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
     'mode': mode,

@@ -35,8 +35,8 @@ def surprises(trainer: Any) -> list[str]:
   warmup = getattr(config.warmup.get(), 'warmup_steps', 0) if config.warmup.type else 0
   if warmup >= steps:
     notes.append(
-      f'warning: the warm-up takes {warmup} steps and the run has {steps}, so the learning rate never gets where it'
-      f' should: trainer.optimizer_config.warmup.{config.warmup.type}.warmup_steps'
+      f'warning: the warm-up takes {warmup} steps and the run has {steps}, so the learning rate never reaches its'
+      f' maximum: trainer.optimizer_config.warmup.{config.warmup.type}.warmup_steps'
     )
   rate = optimization.OptimizerFactory(config.replace(ema=None)).build_learning_rate()
 

@@ -52,8 +52,8 @@ def build_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     return tf.distribute.OneDeviceStrategy('GPU:0' if tf.config.list_logical_devices('GPU') else 'CPU:0')
   if name != 'mirrored':
     raise ValueError(
-      f'runtime.distribution_strategy is {runtime.distribution_strategy!r}; one of mirrored, one_device and '
-      'multi_worker_mirrored is needed (a TPU is asked for with --tpu).'
+      f'runtime.distribution_strategy is {runtime.distribution_strategy!r}; choose mirrored, one_device or'
+      f' multi_worker_mirrored (for a TPU, use --tpu).'
     )
   devices = _devices(runtime.num_gpus)
   if len(devices) == 1:
@@ -76,7 +76,7 @@ def split_cpu(num_devices: int) -> None:
     RuntimeError: TensorFlow has started already.
   """
   if num_devices < 1:
-    raise ValueError(f'The CPU cannot hold {num_devices} replicas: 1 or more are needed.')
+    raise ValueError(f'The CPU cannot be split into {num_devices} replicas: there must be at least 1.')
   if num_devices > 1:
     cpu = tf.config.list_physical_devices('CPU')[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * num_devices)

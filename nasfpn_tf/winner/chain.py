@@ -89,7 +89,7 @@ class Winner:
     self._config = self._read()
     name = self._config.evaluator['name']
     if name not in ('shared', 'proxy'):
-      raise SearchError(f'{self._path}: evaluator {name!r} trains nothing; shared or proxy is needed.')
+      raise SearchError(f'{self._path}: evaluator {name!r} trains nothing; use shared or proxy.')
 
   def steps(self) -> list[steps.Step]:
     """Lists the chain, in order."""

@@ -47,5 +47,5 @@ def test_searchers_are_compared_on_a_table(tmp_path):
   space, reward = search_comparison.problem_of(path)
   found = search_comparison.search(searchers.build('random', space, 0), reward, 20)
   assert set(found) <= set(table.Table(path).rewards().values())
-  with pytest.raises(SearchError, match='table of another space'):
+  with pytest.raises(SearchError, match='table for another space'):
     search_comparison.problem_of(path, PyramidSpace())

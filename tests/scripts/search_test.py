@@ -91,7 +91,7 @@ def test_a_damaged_store_takes_one_line(command, tmp_path):
   before = store.read_bytes()
   done = run(command('instant'))
   assert done.returncode == 1
-  assert done.stderr.startswith(f'search: {store} is damaged or no store of a search: ')
+  assert done.stderr.startswith(f'search: {store} is damaged or not the store of a search: ')
   assert done.stderr.count('\n') == 1 and store.read_bytes() == before
 
 

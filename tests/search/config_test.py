@@ -135,7 +135,7 @@ def test_files_that_cannot_be_read(path):
   [
     ({'name': 'nasfnp'}, "space 'nasfnp' is unknown; choose one of detector, nasfpn"),
     ({'name': 'nasfpn', 'cells': 7}, "option 'cells' is unknown; known are num_cells, min_level, max_level, ops"),
-    ({'name': 'nasfpn', 'num_cells': '7'}, 'an option has a value of a wrong type'),
+    ({'name': 'nasfpn', 'num_cells': '7'}, 'an option has a value of the wrong type'),
     ({'name': 'no_such:Space'}, 'cannot be loaded'),
     ({'name': 'nasfpn_tf.search.spaces.pyramids:Space'}, 'cannot be loaded'),
   ],

@@ -98,7 +98,7 @@ def test_the_coordinator_is_told_to_stop(tmp_path, expected):
   command = [sys.executable, '-m', 'tests.search.samples', str(tmp_path), 'pauses', '4', '10']
   coordinator = subprocess.Popen(command)
   worker = begun(tmp_path, 4)
-  with pytest.raises(SearchError, match='another process runs this search'):
+  with pytest.raises(SearchError, match='another process is running this search'):
     samples.run(tmp_path, 'pauses', {'trial': 4})
   os.kill(coordinator.pid, signal.SIGTERM)
   assert coordinator.wait() == 42

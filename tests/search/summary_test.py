@@ -142,7 +142,7 @@ def test_no_room_and_no_permission_are_named(tmp_path):
 def test_one_process_holds_a_directory(tmp_path):
   with (
     SearchDirectory(str(tmp_path)),
-    pytest.raises(SearchError, match='another process runs this search'),
+    pytest.raises(SearchError, match='another process is running this search'),
     SearchDirectory(str(tmp_path)),
   ):
     pass

@@ -60,7 +60,7 @@ def test_a_killed_recorder_leaves_a_table_that_is_gone_on_with(path):
 
 
 def test_another_space_or_evaluator_is_refused(path):
-  with pytest.raises(SearchError, match='table of another space'):
+  with pytest.raises(SearchError, match='table for another space'):
     table.begin(path, PyramidSpace(), EVALUATOR)
   with pytest.raises(SearchError, match='recorded with another evaluator'):
     table.begin(path, SPACE, {'name': 'shared'})
@@ -116,7 +116,7 @@ def test_missing_and_empty_tables_are_named(tmp_path):
   with pytest.raises(SearchError, match=r'absent\.jsonl'):
     table.Table(str(tmp_path / 'absent.jsonl'))
   (tmp_path / 'empty.jsonl').write_text('')
-  with pytest.raises(SearchError, match='there is no table'):
+  with pytest.raises(SearchError, match='table does not exist'):
     table.Table(str(tmp_path / 'empty.jsonl'))
   table.begin(str(tmp_path / 'begun.jsonl'), SPACE, EVALUATOR)
   with pytest.raises(SearchError, match='0 architectures are nothing to search'):

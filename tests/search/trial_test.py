@@ -65,7 +65,7 @@ def test_reward_is_ap_weighed_by_cost():
   weighed = Reward(target=100.0, exponent=-0.5)
   assert weighed(0.3, 400.0) == pytest.approx(0.15)
   assert weighed(0.3, 100.0) == pytest.approx(0.3)
-  with pytest.raises(ValueError, match='a positive cost'):
+  with pytest.raises(ValueError, match='the cost must be positive'):
     weighed(0.3)
   for wrong in ({'exponent': -0.3}, {'target': 1.0, 'exponent': 0.3}, {'target': 0.0}):
     with pytest.raises(ValueError, match='reward: '):

@@ -133,8 +133,8 @@ def test_shifted_levels_keep_the_published_wiring():
       r"topology 'nasfpn' is not in the catalogue; did you mean 'nas_fpn' or .*known are nas_fpn, fpn, panet, bifpn\.$",
     ),
     ('zzz', 3, 7, r"topology 'zzz' is not in the catalogue; known are nas_fpn, fpn, panet, bifpn\.$"),
-    ('fpn', 5, 5, 'fpn: two levels at least are needed, 5..5 is too few'),
-    ('panet', 6, 5, 'panet: two levels at least'),
+    ('fpn', 5, 5, 'fpn: at least two levels are needed, 5..5 is too few'),
+    ('panet', 6, 5, 'panet: at least two levels'),
     ('nas_fpn', 3, 4, 'NAS-FPN needs three levels at least, 3..4 has 2'),
     ('bifpn', -1, 3, 'min_level -1 and max_level 3 leave no range'),
   ],
@@ -161,13 +161,13 @@ def test_resolve_builds_a_name_for_the_levels_wanted():
 @pytest.mark.parametrize('ref', [topology.NAS_FPN, topology.NAS_FPN.to_json()])
 @pytest.mark.parametrize(('min_level', 'max_level', 'wanted'), [(3, 6, r'3\.\.6'), (2, None, r'2\.\.7')])
 def test_resolve_refuses_other_levels(ref, min_level, max_level, wanted):
-  with pytest.raises(ValueError, match=rf"'nas_fpn' has levels 3\.\.7, but {wanted} are wanted: set min_level"):
+  with pytest.raises(ValueError, match=rf"'nas_fpn' has levels 3\.\.7, but {wanted} are needed: set min_level"):
     topology.resolve(ref, min_level, max_level)
 
 
 @pytest.mark.parametrize('ref', ['', '  ', None, 3, ['nas_fpn']])
 def test_resolve_refuses_what_is_no_reference(ref):
-  with pytest.raises(ValueError, match=r'a catalogue name, a \.json path or inline JSON is needed'):
+  with pytest.raises(ValueError, match=r'must be a catalogue name, a \.json path or inline JSON'):
     topology.resolve(ref)
 
 

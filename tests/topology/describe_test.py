@@ -104,7 +104,7 @@ def test_dot_prints_only_the_graph():
     (['--image_size=1,2,3'], '--image_size takes one side or height,width, not 3 numbers.'),
     (['--input_filters='], 'level 3 is missing among those of the backbone'),
     (['--num_repeats=0'], 'num_repeats must be 1 or more, not 0.'),
-    (['--min_level=6'], 'NAS-FPN needs three levels at least'),
+    (['--min_level=6'], 'NAS-FPN needs at least three levels'),
     (['bifpn'], "unexpected argument 'bifpn'"),
     (['--svg=/dev/null/x.svg'], '/dev/null'),
   ],

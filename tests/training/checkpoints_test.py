@@ -128,7 +128,7 @@ def test_a_checkpoint_of_no_use_is_set_aside(tmp_path):
   good = str(tmp_path / 'ckpt-10')
   assert checkpoints.newest_intact(str(tmp_path)) == tf.train.latest_checkpoint(str(tmp_path)) == good
   assert checkpoints.broken(str(tmp_path / 'diverged-20')) is None, 'kept for whoever wants to look at it'
-  assert 'begins anew' in checkpoints.set_aside(str(tmp_path), 10)
+  assert 'starts from the beginning' in checkpoints.set_aside(str(tmp_path), 10)
   assert checkpoints.newest_intact(str(tmp_path)) is None and tf.train.latest_checkpoint(str(tmp_path)) is None
 
 

@@ -255,7 +255,7 @@ def test_a_diverged_model_is_named():
     (lambda t: t['images'].append(dict(t['images'][0])), 'image id 10 more than once'),
     (lambda t: t['categories'].append({'id': 3, 'name': 'cow'}), 'category id 3 more than once'),
     (lambda t: t['annotations'][2].update(image_id=77), 'annotation number 3: image 77'),
-    (lambda t: t.update(annotations=t['annotations'][3:]), 'no box to find'),
+    (lambda t: t.update(annotations=t['annotations'][3:]), 'has no boxes'),
     (lambda t: t['annotations'].append('x'), 'is not a COCO annotation file'),
     (lambda t: t['images'][0].update(id='a.jpg'), "is not a COCO annotation file: .*'a.jpg'"),
     (lambda t: t['annotations'][1].update(bbox=[1, 2, 3]), 'is not a COCO annotation file'),

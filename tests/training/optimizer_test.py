@@ -154,5 +154,5 @@ def test_loss_scaling():
   loop.build_slots(optimizer, [variable])
   assert any('momentum' in v.name for v in optimizer.inner_optimizer.variables())
   params.trainer.optimizer_config.override({'ema': {'average_decay': 0.9}})
-  with pytest.raises(ValueError, match=r'ema does not go with .* float16'):
+  with pytest.raises(ValueError, match=r'ema cannot be combined with .* float16'):
     optimizer_lib.build_optimizer(params, None)

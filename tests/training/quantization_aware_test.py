@@ -133,7 +133,7 @@ def test_what_cannot_be(rounded):
   model, _, rounding = rounded
   with pytest.raises(ValueError, match='rounds already'):
     quantization_aware.prepare(model)
-  with pytest.raises(ValueError, match='none came'):
+  with pytest.raises(ValueError, match='but got none'):
     rounding.calibrate(model, [])
 
 

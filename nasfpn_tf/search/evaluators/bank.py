@@ -54,7 +54,7 @@ class Bank:
       raise ValueError('the decoder has no cells to share: task.model.decoder.type must be feature_pyramid.')
     if detector.decoder.get_config()['project_each_edge']:
       raise ValueError(
-        'a projection for each edge belongs to one pyramid: unset task.model.decoder.feature_pyramid.project_each_edge.'
+        'a projection per edge is specific to one pyramid: unset task.model.decoder.feature_pyramid.project_each_edge.'
       )
     self.detector = detector
     stages = detector.decoder.stages
@@ -104,11 +104,11 @@ class Bank:
     for cell in spec.cells:
       if ops.get(cell.op).weights_per_input:  # They mean something else in every pyramid.
         raise ValueError(
-          f'pyramid {spec.name!r}: {cell.op} has weights that cannot be shared; leave it out of the space.'
+          f'pyramid {spec.name!r}: {cell.op} has weights that cannot be shared; remove it from the space.'
         )
     if self._outputs not in (None, [cell.is_output for cell in spec.cells]):
       raise ValueError(
-        f'pyramid {spec.name!r} has its outputs at other cells than the shared weights of a residual pyramid; unset'
+        f'pyramid {spec.name!r} has its outputs in other cells than the shared weights of a residual pyramid; unset'
         ' task.model.decoder.feature_pyramid.residual.'
       )
     stages = []

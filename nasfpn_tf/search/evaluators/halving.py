@@ -60,7 +60,7 @@ class HalvingConfig:
     """Reads the mapping of a search configuration."""
     known = [field.name for field in dataclasses.fields(cls)]
     if not isinstance(config, Mapping) or 'first_steps' not in config or set(config) - set(known):
-      raise SearchError(f'evaluator.halving is {config!r}; a mapping with first_steps and, if wanted, eta is needed.')
+      raise SearchError(f'evaluator.halving is {config!r}; it must be a mapping with first_steps and, optionally, eta.')
     return cls(**config)
 
   def rungs(self, train_steps: int) -> list[int]:
@@ -119,7 +119,7 @@ class Rungs:
             raise ValueError(f'{entry!r} is no entry')
     except (ValueError, TypeError, KeyError, AttributeError) as e:
       raise SearchError(
-        f'{self.path} is damaged: {e}. Put a copy of it back, or delete it: later trials are then compared among'
-        ' themselves.'
+        f'{self.path} is damaged: {e}. Restore a copy of it, or delete it: later trials are then only compared with'
+        f' each other.'
       ) from e
     return rungs

@@ -67,5 +67,5 @@ def prepare(setup: Setup) -> Callable[[Trial, str], Measurement]:
 def _parts(name: str) -> tuple[str, str]:
   module, colon, function = NAMES.get(name, name).partition(':')
   if not (module and colon and function):
-    raise SearchError(f'evaluator {name!r}: {", ".join(NAMES)} or module:function is needed.')
+    raise SearchError(f'evaluator {name!r}: {", ".join(NAMES)} or module:function is expected.')
   return module, function

@@ -49,5 +49,5 @@ class Reward:
     if self.target is None or not self.exponent:
       return ap
     if cost is None or not (math.isfinite(cost) and cost > 0):
-      raise ValueError(f'reward: a positive cost is needed to weigh AP against, not {cost}.')
+      raise ValueError(f'reward: the cost must be positive to weigh AP against it, not {cost}.')
     return ap * (cost / self.target) ** self.exponent

@@ -91,7 +91,7 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   started = time.monotonic()
   spec = space.read(dict(trial.architecture))
   if not isinstance(spec, topology.PyramidSpec):
-    raise SearchError(f'evaluator: shared is for spaces of pyramids, not for {space.name!r}; choose proxy.')
+    raise SearchError(f'evaluator: shared supports spaces of pyramids, not {space.name!r}; choose proxy.')
   default_dir = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(work_dir))), BANK_DIR)
   weights = _weights(json.dumps({'bank_dir': default_dir, **config}, sort_keys=True), space, spec)
   weights.train(trial.id)
@@ -145,7 +145,7 @@ class SharedWeights:
     self._space = space
     self._params = self.child.experiment_of(spec.to_dict())
     if self._params.task.model.anytime.enabled:
-      raise SearchError('evaluator: an anytime detector shares no weights; unset task.model.anytime.enabled.')
+      raise SearchError('evaluator: an anytime detector cannot share weights; unset task.model.anytime.enabled.')
     # A moving average of weights that belong to another child in every step is of little use, so there is none.
     self._params.trainer.optimizer_config.override({'ema': None})
     completed = recipe.complete(self._params, 'train_and_eval')
@@ -229,7 +229,7 @@ class SharedWeights:
         if not np.isfinite(loss):
           raise SearchError(
             f'evaluator: the loss of the shared weights became {loss} before step {self.step}. Lower the learning rate,'
-            f' lengthen its warm-up, or clip the gradients, and begin with another bank_dir than {self._bank_dir}.'
+            f' lengthen its warm-up, or clip the gradients, and start with another bank_dir than {self._bank_dir}.'
           )
         speed = (self.step - since) * self._params.task.train_data.global_batch_size / (time.monotonic() - started)
         print(f'shared weights: step {self.step}/{target}  loss {loss:.4f}  {speed:.1f} images/s', flush=True)
@@ -276,7 +276,7 @@ class SharedWeights:
     try:
       self._checkpoint.read(path).assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as e:
-      raise SearchError(f'evaluator: {path} is of other weights: give this search another bank_dir.') from e
+      raise SearchError(f'evaluator: {path} belongs to other weights: give this search another bank_dir.') from e
 
   def _save(self) -> None:
     """Keeps the weights of this step, and those of the last one until they are written."""
@@ -301,6 +301,6 @@ def _without_ops(config: Mapping[str, Any], space: SearchSpace) -> dict[str, Any
   if said is not None and (not isinstance(said, list | tuple) or {*map(str, said)} != {*ops}):
     raise SearchError(
       f'evaluator: ops is {said!r}, but the operations of the space {space.name!r} are {ops}: remove evaluator.ops,'
-      ' the space decides.'
+      f' because the space determines them.'
     )
   return config

@@ -147,7 +147,7 @@ class WorkerProcess:
 def _cause(code: int, log: str) -> str:
   """Explains why a working process ended."""
   if code == -signal.SIGKILL:
-    return f'the worker was killed by SIGKILL, as happens where memory runs out; see {log}'
+    return f'the worker was killed by SIGKILL, possibly because memory ran out; see {log}'
   if code < 0:
     return f'the worker was killed by {signal.Signals(-code).name}; see {log}'
-  return f'the worker exited with code {code} in the middle of the trial; see {log}'
+  return f'the worker exited with code {code} during the trial; see {log}'

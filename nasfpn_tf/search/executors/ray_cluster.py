@@ -73,7 +73,7 @@ class RayExecutor:
     try:
       ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=False)
     except Exception as e:  # Ray raises plain ones, too.
-      raise SearchError(f'executor ray: Ray does not start or answer at {address!r}: {e}') from e
+      raise SearchError(f'executor ray: Ray does not start or respond at {address!r}: {e}') from e
     options = {'num_cpus': num_cpus, 'num_gpus': num_gpus, 'resources': dict(resources or {})}
     self._task = ray.remote(_supervise).options(max_retries=0, **options)
     self._jobs: dict[Any, Job] = {}  # By the reference of the task.

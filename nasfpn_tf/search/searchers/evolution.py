@@ -106,7 +106,7 @@ class RegularizedEvolution:
       ]
     except (ValueError, TypeError) as e:
       raise SearchError(
-        'The state is not of an evolution: continue with the searcher that the search began with.'
+        'This is not the state of an evolution: continue with the searcher that the search started with.'
       ) from e
 
   def _cost_of(self, score: float = 0.0, cost: float | None = None) -> tuple[float, float | None]:

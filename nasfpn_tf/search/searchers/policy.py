@@ -97,7 +97,7 @@ class PolicySearch:
       ]
     except (ValueError, TypeError, KeyError) as e:
       raise SearchError(
-        'The state is not of a controller for this space: continue with the searcher and the space of the search.'
+        'This is not the state of a controller for this space: continue with the searcher and the space of the search.'
       ) from e
     groups = []
     for group in np.split(values, 3):

@@ -112,7 +112,7 @@ class PredictorSearch:
       self._observed = [(self._space.check(tokens), float(reward)) for tokens, reward in observed]
     except (ValueError, TypeError, KeyError) as e:
       raise SearchError(
-        'The state is not of a predictor for this space: continue with the searcher and the space of the search.'
+        'This is not the state of a predictor for this space: continue with the searcher and the space of the search.'
       ) from e
     self._ensemble, self._features = None, []
 

@@ -43,4 +43,4 @@ class RandomSearch:
   def restore(self, state: bytes) -> None:
     """Does nothing: there is no state."""
     if state:
-      raise SearchError('The state is not of a random search: continue with the searcher of the search.')
+      raise SearchError('This is not the state of a random search: continue with the searcher of the search.')

@@ -196,15 +196,15 @@ class BackboneSpace(space.SearchSpace):
     if not 1 <= self.min_level <= self.max_level <= 7:
       problem = f'output levels {self.min_level}..{self.max_level} are not within 1..7'
     elif not self.offsets or self.offsets != tuple(range(self.offsets[0], self.offsets[0] + len(self.offsets))):
-      problem = f'offsets {list(self.offsets)} must be whole numbers without a gap'
+      problem = f'offsets {list(self.offsets)} must be consecutive whole numbers'
     elif self.window < 2:
-      problem = f'a window of {self.window} leaves no two parents'
+      problem = f'a window of {self.window} leaves fewer than two parents'
     elif not self.blocks or set(self.blocks) - set(spinenet.BLOCKS) or len(set(self.blocks)) != len(self.blocks):
       problem = f'blocks {list(self.blocks)} must be one or more of {", ".join(spinenet.BLOCKS)}, each once'
     elif self.intermediate_levels and (
       self.intermediate_levels[0] + self.offsets[0] < 1 or self.intermediate_levels[-1] + self.offsets[-1] > 7
     ):
-      problem = 'some intermediate level and offset lead outside of the levels 1..7'
+      problem = 'some intermediate level and offset lead outside the levels 1..7'
     if problem:
       raise SearchError(f'space spinenet has no legal sequence: {problem}.')
 

@@ -121,7 +121,7 @@ class DetectorSpace(space.SearchSpace):
     for height, width in self._choices['input_size']:
       if height % coarsest or width % coarsest:
         raise SearchError(
-          f'space detector: input_size {[height, width]} is no multiple of {coarsest}, the coarsest stride.'
+          f'space detector: input_size {[height, width]} is not a multiple of {coarsest}, the coarsest stride.'
         )
     self._pyramids = [PyramidSpace(num_cells, *pair, ops) for pair in self._choices['levels']]
     self._num_sizes = len(_SIZES)

@@ -54,7 +54,7 @@ def build(config: Mapping[str, Any]) -> SearchSpace:
   try:
     return space_class(**options)
   except TypeError as e:
-    raise SearchError(f'space {name}: an option has a value of a wrong type: {e}.') from e
+    raise SearchError(f'space {name}: an option has a value of the wrong type: {e}.') from e
 
 
 def _load(name: str) -> type[SearchSpace]:

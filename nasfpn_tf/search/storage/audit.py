@@ -33,15 +33,15 @@ _RULES = (
     """SELECT id FROM trials WHERE typeof(digest) <> 'text' OR typeof(trial) <> 'text' OR typeof(not_before) <> 'real'
       OR status NOT IN ('waiting', 'running', 'done') OR observed NOT IN (0, 1) OR (observed = 1 AND status <> 'done')
       OR (status = 'done') <> (typeof(measurement) = 'text') OR (status = 'done') <> (typeof(place) = 'integer')""",
-    'trial {} has values that no trial has',
+    'trial {} has invalid values',
   ),
   (
     """SELECT id FROM attempts WHERE typeof(owner) <> 'text' OR typeof(started) <> 'real' OR typeof(expires) <> 'real'
       OR typeof(reason) <> 'text' OR typeof(ended) <> (CASE WHEN outcome IS NULL THEN 'null' ELSE 'real' END)
       OR outcome NOT IN ('measured', 'preempted', 'lost', 'orphaned')""",
-    'attempt {} has values that no attempt has',
+    'attempt {} has invalid values',
   ),
-  ('SELECT id FROM attempts WHERE trial_id NOT IN (SELECT id FROM trials)', 'attempt {} is at a trial that is missing'),
+  ('SELECT id FROM attempts WHERE trial_id NOT IN (SELECT id FROM trials)', 'attempt {} belongs to a missing trial'),
   (
     """SELECT id FROM trials t WHERE (status = 'running')
       <> EXISTS (SELECT 1 FROM attempts WHERE trial_id = t.id AND outcome IS NULL)""",
@@ -49,7 +49,7 @@ _RULES = (
   ),
   (
     'SELECT n FROM (SELECT COUNT(*) AS n, MIN(id) AS low, MAX(id) AS high FROM trials) WHERE low <> 0 OR high <> n - 1',
-    'of the trials just {} are there',
+    'only {} trials are there',
   ),
   (
     'SELECT id FROM trials WHERE observed = 1 AND NOT EXISTS (SELECT 1 FROM searcher)',
@@ -76,7 +76,7 @@ def check(path: str) -> None:
       header = file.read(20)
     # With another version than these in its header sqlite would call the file read-only.
     if not header.startswith(b'SQLite format 3\0') or not set(header[18:]) <= {1, 2}:
-      raise DamagedStore(path, 'it does not begin as a database does')
+      raise DamagedStore(path, 'it does not start like a database')
     connection = sqlite3.connect(f'{pathlib.Path(path).absolute().as_uri()}?mode=ro', uri=True, timeout=60)
     try:
       connection.execute('BEGIN')  # All that is read is of one moment.
@@ -93,10 +93,10 @@ def _check_kind(path: str, connection: sqlite3.Connection) -> None:
   if application != schema.APPLICATION and tables:
     if _columns(connection, 'trials') >= schema.COLUMNS[1]['trials']:
       raise DamagedStore(path, f'its header calls it a database of application {application}')
-    raise SearchError(f'{path} is no store of a search; choose another search directory.')
+    raise SearchError(f'{path} is not the store of a search; choose another search directory.')
   if version > schema.VERSION:
     raise SearchError(
-      f'{path} is a store of version {version}, this program knows up to {schema.VERSION}: use the newer program.'
+      f'{path} is a store of version {version}, this program supports up to {schema.VERSION}: use the newer program.'
     )
 
 

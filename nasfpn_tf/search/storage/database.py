@@ -108,7 +108,7 @@ class Database:
       empty = not self.row("SELECT 1 FROM trials WHERE status = 'done'")
       raise SearchError(
         f'{self._path} belongs to another search: {"; ".join(differing)}. Use another search directory, or the'
-        ' configuration of then.' + empty * ' No trial is done there: the directory may as well be deleted.'
+        f' original configuration.' + empty * ' No trial in it is finished: the directory can also be deleted.'
       )
     if self.row('PRAGMA user_version')[0] == 1:
       self._add_checksums()

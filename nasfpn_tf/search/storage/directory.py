@@ -51,7 +51,7 @@ class SearchDirectory:
       self.is_locked = True
     except BlockingIOError as e:
       self._lock.close()
-      raise SearchError(f'{self.path}: another process runs this search; stop it first, or wait.') from e
+      raise SearchError(f'{self.path}: another process is running this search; stop it first, or wait.') from e
     except OSError:  # A file system without locks: the leases in the store are what there is to go by.
       self.is_locked = False
     return self

@@ -90,7 +90,7 @@ class Outputs:
     if missing:
       raise SearchError(
         f'{self._directory.store} lacks {len(missing)} of the trials in {self._directory.trials}, the first is trial'
-        f' {missing[0]}. Put a copy of the store back that has them; to go on without them, move trials.jsonl away.'
+        f' {missing[0]}. Restore a copy of the store that has them; to continue without them, move trials.jsonl away.'
       )
 
   def _keep_best(self, news: Results) -> None:

@@ -91,9 +91,9 @@ def explained(path: str) -> Iterator[None]:
     if code == sqlite3.SQLITE_FULL:
       raise StorageFull(path) from e
     if code == sqlite3.SQLITE_CONSTRAINT:
-      raise SearchError(f'{path}: another process runs this search as well; stop one of them.') from e
+      raise SearchError(f'{path}: another process is running this search, too; stop one of them.') from e
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
-      raise SearchError(f'{path} cannot be read or written: {e}. See to its permissions and its disk.') from e
+      raise SearchError(f'{path} cannot be read or written: {e}. Check its permissions and its disk.') from e
     raise DamagedStore(path, e) from e
   except OSError as e:
-    raise SearchError(f'{path} cannot be read: {e.strerror or e}. See to its permissions and its disk.') from e
+    raise SearchError(f'{path} cannot be read: {e.strerror or e}. Check its permissions and its disk.') from e

@@ -127,7 +127,7 @@ def test_a_full_disk_is_no_fault_of_a_child(prefix, tmp_path, monkeypatch):
       raise error
 
     monkeypatch.setattr(trainer, 'run', run)
-    with pytest.raises(StorageFull, match='no room to write'):
+    with pytest.raises(StorageFull, match='no space left to write'):
       proxy.evaluate(trial(), str(tmp_path), config(prefix))
 
 

@@ -193,7 +193,7 @@ def test_what_belongs_to_one_pyramid_is_not_shared(prefix, tmp_path):
       *(topology.CellSpec(level, 'sum', (level - 4, 5), is_output=True) for level in (5, 6, 7)),
     ],
   )
-  with pytest.raises(SearchError, match='outputs at other cells than the shared weights of a residual pyramid'):
+  with pytest.raises(SearchError, match='outputs in other cells than the shared weights of a residual pyramid'):
     weights._choose(first_output)
 
 

@@ -81,7 +81,7 @@ def test_an_exit_fails_the_trial(run):
 
 def test_a_killed_worker_loses_the_trial(run):
   outcome, _ = run('fails', {'how': 'dies'})
-  assert 'killed by SIGKILL, as happens where memory runs out' in outcome.lost
+  assert 'killed by SIGKILL, possibly because memory ran out' in outcome.lost
   assert outcome.measurement is None
 
 
@@ -183,7 +183,7 @@ def test_names_of_evaluators():
   evaluators.check('tests.search.samples:instant')
   assert evaluators.load('tests.search.samples:instant') is samples.instant
   for name in ('no_such', 'module:', ':function', 'tests.search.samples'):
-    with pytest.raises(SearchError, match='or module:function is needed'):
+    with pytest.raises(SearchError, match='or module:function is expected'):
       evaluators.check(name)
   for name in ('no_such_module:evaluate', 'no_such.module:evaluate'):
     with pytest.raises(SearchError, match='there is no module'):

@@ -113,9 +113,9 @@ def test_illegal_sequences_and_steps():
 @pytest.mark.parametrize(
   ('options', 'message'),
   [
-    ({'window': 1}, 'leaves no two parents'),
+    ({'window': 1}, 'leaves fewer than two parents'),
     ({'offsets': (0, 2)}, 'without a gap'),
-    ({'offsets': (3,)}, r'outside of the levels 1\.\.7'),
+    ({'offsets': (3,)}, r'outside the levels 1\.\.7'),
     ({'min_level': 5, 'max_level': 4}, 'are not within'),
     ({'blocks': ('mbconv',)}, 'must be one or more of'),
   ],

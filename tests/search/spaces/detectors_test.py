@@ -84,7 +84,7 @@ def test_every_searcher_searches_it(kind):
 @pytest.mark.parametrize(
   'options, message',
   [
-    ({'input_size': [100]}, r'input_size \[100, 100\] is no multiple of 128'),
+    ({'input_size': [100]}, r'input_size \[100, 100\] is not a multiple of 128'),
     ({'input_size': []}, r'input_size \[\] must be one or more numbers of pixels'),
     ({'input_size': ['256']}, 'input_size .* must be'),
     ({'levels': [[3, 4, 5]]}, 'levels .* must be one or more pairs'),

@@ -164,7 +164,7 @@ def test_a_damaged_store_ends_in_one_line(kind, count, whole, tmp_path):
     shutil.rmtree(path)
   found = [message for message in said if message]
   assert len(found) > count / 5  # The rest is in pages that nothing uses, or comes to the same.
-  assert sum('is damaged or no store of a search: ' in message for message in found) > 0.8 * len(found)
+  assert sum('is damaged or not the store of a search: ' in message for message in found) > 0.8 * len(found)
 
 
 @pytest.mark.parametrize('kind', [flipped, truncated])
@@ -187,7 +187,7 @@ def test_a_damaged_journal_loses_no_trial_silently(kind, tmp_path):
     (path / f'{STORE}-shm').unlink()
     (path / f'{STORE}-wal').write_bytes(kind((killed / f'{STORE}-wal').read_bytes(), rng))
     said.append(ends_well(path, results))
-  assert any(message and 'lacks' in message and 'Put a copy of the store back' in message for message in said)
+  assert any(message and 'lacks' in message and 'Restore a copy of the store' in message for message in said)
 
 
 def test_a_store_that_was_emptied_or_deleted_is_not_begun_anew(whole, tmp_path):
@@ -242,7 +242,7 @@ def test_the_state_of_a_controller_is_checked(tmp_path):
     go_on(tmp_path, 3, PolicySearch(SPACE))
   not_finite = state[:-4] + b'\xff\xff\xff\x7f'
   for damaged in (not_finite, state.replace(b'"num_steps": 0', b'"num_steps":"x"'), state.partition(b'\n')[0], b'null'):
-    with pytest.raises(SearchError, match='The state is not of a controller'):
+    with pytest.raises(SearchError, match='This is not the state of a controller'):
       PolicySearch(SPACE).restore(damaged)
 
 
@@ -250,6 +250,6 @@ def test_another_database_is_not_touched(tmp_path):
   with contextlib.closing(sqlite3.connect(tmp_path / STORE)) as connection:
     connection.execute('CREATE TABLE t (x)')
   before = (tmp_path / STORE).read_bytes()
-  with pytest.raises(SearchError, match='is no store of a search; choose another search directory'):
+  with pytest.raises(SearchError, match='is not the store of a search; choose another search directory'):
     Store(str(tmp_path / STORE), IDENTITY)
   assert (tmp_path / STORE).read_bytes() == before and os.listdir(tmp_path) == [STORE]

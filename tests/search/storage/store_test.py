@@ -255,7 +255,7 @@ def test_what_is_other_in_another_search_is_named_key_by_key(tmp_path):
   )
   store.add(trials(1))
   store.finish(store.claim(HERE, 60).attempt, Measurement(0.5))
-  with pytest.raises(SearchError, match=r'or the configuration of then\.$'):
+  with pytest.raises(SearchError, match=r'or the original configuration\.$'):
     Store(path, now)
   store.close()
 
@@ -269,12 +269,12 @@ def test_a_store_of_a_newer_version_is_refused(store, path):
 def test_files_that_are_no_store(path, tmp_path):
   with open(path, 'wb') as f:
     f.write(b'not a database ' * 100)
-  with pytest.raises(SearchError, match='is damaged or no store'):
+  with pytest.raises(SearchError, match='is damaged or not the store'):
     Store(path, IDENTITY)
   other = str(tmp_path / 'other.sqlite')
   with sqlite3.connect(other) as connection:
     connection.execute('CREATE TABLE t (x)')
-  with pytest.raises(SearchError, match='is no store of a search; choose another search directory'):
+  with pytest.raises(SearchError, match='is not the store of a search; choose another search directory'):
     Store(other, IDENTITY)
   with pytest.raises(SearchError, match='cannot be read or written'):
     Store(str(tmp_path / 'nowhere' / 'search.sqlite'), IDENTITY)
@@ -282,5 +282,5 @@ def test_files_that_are_no_store(path, tmp_path):
 
 def test_two_coordinators_at_once_are_noticed(store, path):
   store.add(trials(1))
-  with pytest.raises(SearchError, match='another process runs this search as well'):
+  with pytest.raises(SearchError, match='another process is running this search, too'):
     Store(path, IDENTITY).add(trials(1))
