@@ -41,7 +41,7 @@ def test_what_is_no_model(tmp_path):
 
 
 def test_names_are_given_once():
-  with pytest.raises(ValueError, match="'tflite' is a format already"):
+  with pytest.raises(ValueError, match="'tflite' is already registered as a format"):
     formats.register(formats.get('tflite'))
   with pytest.raises(ValueError, match='is not one of tflite, '):
     formats.get('tflit')

@@ -44,7 +44,7 @@ def test_a_format_is_an_entry_an_exporter_and_a_predictor(registered, forms, tmp
 
 
 def test_formats_that_are_not_exported(forms, tmp_path):
-  with pytest.raises(ValueError, match=r'an \.onnx is not exported by this project'):
+  with pytest.raises(ValueError, match=r'an \.onnx cannot be exported by this project'):
     by_format.export_model(None, str(tmp_path / 'x.onnx'))
   with pytest.raises(ValueError, match=f"format 'zipped' is not one of {', '.join(formats.names())}"):
     by_format.export_model(None, str(tmp_path / 'x'), 'zipped')

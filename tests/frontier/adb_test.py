@@ -159,7 +159,7 @@ def test_on_a_device(fake, forms):
   ('devices', 'serial', 'message'),
   [
     ('', None, 'sees no device: connect one'),
-    ('A1B2\\tdevice\\nC3D4\\tdevice\\n', None, '2 devices, A1B2, C3D4: say which one with --adb_serial'),
+    ('A1B2\\tdevice\\nC3D4\\tdevice\\n', None, '2 devices, A1B2, C3D4: choose one with --adb_serial'),
     ('A1B2\\tunauthorized\\n', None, 'A1B2 is unauthorized: confirm'),
     ('A1B2\\toffline\\n', None, 'A1B2 is offline'),
     ('A1B2\\tdevice\\n', 'C3D4', 'C3D4 is not there'),

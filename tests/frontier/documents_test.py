@@ -110,7 +110,7 @@ def test_the_document(written):
   assert lines[header + 3] == '| fpn</script> | nas_fpn_int8 | nas_fpn | nas_fpn |'
   assert '| nas_fpn_int8 | 54.0 | 90.0 | 256x320 | 5 ● | 0.4 | 2.5 ● | 2 |' in text
   assert '## phone, 4 threads' in text and '| nas_fpn | 55.0 | 40 | 40 | 44 | 120.0 | ● |' in text
-  assert 'All of them: train steps 600.' in text
+  assert 'Common to all: train steps 600.' in text
   assert '[paper / zoo](https://example.org)' in rows['theirs']
   # Rows and headers of every table are of one width.
   for block in re.findall(r'(?:^\|.*\n)+', text, re.MULTILINE):

@@ -39,7 +39,7 @@ def test_points_are_chosen_by_pattern_in_the_order_of_the_plan():
   assert plan.choose(['all']) == plan.all_points()
   small = plan.choose(['small'])
   assert len(small) == 13 and sum(point.anytime for point in small) == 1
-  with pytest.raises(ValueError, match='--points=nasfpn_3x64: no point is called so; they are fpnlite_1x64_320'):
+  with pytest.raises(ValueError, match='--points=nasfpn_3x64: there is no such point; the points are fpnlite_1x64_320'):
     plan.choose(['small', 'nasfpn_3x64'])
 
 

@@ -178,7 +178,7 @@ def test_the_command_lists_its_points():
   assert done.returncode == 0, done.stderr
   assert done.stdout == 'fpnlite_3x64_320: fpnlite_3x64_320\nnasfpnlite_3x64_320: nasfpnlite_3x64_320\n'
   done = commands.run('frontier.py', '--list', '--points=elsewhere')
-  assert done.returncode == 1 and done.stderr.startswith('frontier: --points=elsewhere: no point is called so')
+  assert done.returncode == 1 and done.stderr.startswith('frontier: --points=elsewhere: there is no such point')
 
 
 @pytest.mark.slow

@@ -213,7 +213,7 @@ def test_dynamic_sizes_are_explained():
   ('kwargs', 'message'),
   [
     ({'spec': 'nas_fpm'}, r"'nas_fpm' is not in the catalogue.*did you mean 'nas_fpn'"),
-    ({'spec': 7}, r'catalogue name, a .json path or inline JSON is needed, not 7'),
+    ({'spec': 7}, r'catalogue name, a .json path or inline JSON, not 7'),
     ({'spec': {'format': 1, 'name': 'x'}}, r"key 'min_level' is missing"),
     ({'spec': 'fpn', 'num_repeats': 0}, r'num_repeats must be a positive integer, not 0'),
     ({'spec': 'fpn', 'num_filters': 2.5}, r'num_filters must be a positive integer, not 2.5'),

@@ -38,7 +38,7 @@ def test_every_operation_of_the_table_has_a_function(name):
 def test_functions_are_of_the_table_and_one_for_each():
   with pytest.raises(ValueError, match="op 'mean' is unknown"):
     merge_ops.implements('mean')(tf.reduce_mean)
-  with pytest.raises(ValueError, match="'sum' has a function already: add_all"):
+  with pytest.raises(ValueError, match="'sum' already has a function: add_all"):
     merge_ops.implements('sum')(tf.add_n)
   with pytest.raises(ValueError, match="op 'mean' is unknown"):
     merge_ops.get('mean')

@@ -255,7 +255,7 @@ def test_wrong_states(model):
   ('overrides', 'message'),
   [
     ({'anytime': {'loss_weights': [1.0, 1.0]}}, r'loss_weights is \[1.0, 1.0\]; 3 numbers are needed'),
-    ({'anytime': {'loss_weights': [1.0, -1.0, 1.0]}}, 'none negative'),
+    ({'anytime': {'loss_weights': [1.0, -1.0, 1.0]}}, 'none of them negative'),
     ({'anytime': {'loss_weights': [0, 0, 0]}}, 'not all 0'),
     ({'anytime': {'share_heads': 'yes'}}, 'share_heads must be true or false'),
     ({'decoder': {'type': 'fpn'}}, "decoder.type is 'fpn'"),

@@ -271,7 +271,7 @@ def test_a_separable_detector_learns_where_the_bright_squares_are():
     ({'anchor': {'aspect_ratios': []}}, 'one aspect ratio is needed'),
     ({'anchor': {'aspect_ratios': [1.0, 'x']}}, 'aspect_ratios must be a list, each element a number'),
     ({'detection_generator': {'nms_version': 'class_ofset'}}, "did you mean 'class_offset'"),
-    ({'detection_generator': {'nms_iou_threshold': 50.0}}, 'nms_iou_threshold is 50.0; it must be within 0 and 1'),
+    ({'detection_generator': {'nms_iou_threshold': 50.0}}, 'nms_iou_threshold is 50.0; it must be between 0 and 1'),
     ({'backbone': {'type': 'applications', 'applications': {'name': 'resnet51'}}}, "did you mean 'resnet50'"),
     ({'backbone': {'type': 'applications', 'applications': {'alpha': -1.0}}}, 'applications.alpha is -1.0.*above 0'),
     (

@@ -38,5 +38,5 @@ def test_within_the_tolerance(compare, of_file):
 
 @pytest.mark.parametrize('of_file', [0.48, float('nan')], ids=['below', 'nan'])
 def test_too_far_below(compare, of_file):
-  with pytest.raises(ValueError, match=r'the model 0\.5000 on records/val; tolerated is 0\.011 less'):
+  with pytest.raises(ValueError, match=r'the model 0\.5000 on records/val; the maximum drop is 0\.011'):
     compare(of_file, 0.5, 0.011)

@@ -109,7 +109,7 @@ def test_a_line_that_means_two_files(tmp_path, monkeypatch):
   [
     ('ä.png'.encode('latin-1'), r'l\.txt: neither UTF-8 nor UTF-16'),
     ('a.png'.encode('utf-16-le'), r'l\.txt: holds null characters.*save it as UTF-8'),
-    (b'\n\n', r'l\.txt: no image is listed'),
+    (b'\n\n', r'l\.txt: it lists no images'),
     (b'gone.png', r'l\.txt:1: gone\.png: no such file'),
   ],
 )

@@ -167,7 +167,7 @@ def test_the_directory_of_the_images_stays_as_it_is(paths, tmp_path, output_dir)
 
 def test_an_output_dir_that_is_a_file(paths, tmp_path):
   (tmp_path / 'out').write_text('mine')
-  with pytest.raises(ValueError, match='out: is a file; name a directory'):
+  with pytest.raises(ValueError, match='out: is a file; output_dir must be a directory'):
     predict.predict_files(Nothing(), paths, str(tmp_path / 'out'))
 
 

@@ -108,7 +108,7 @@ def test_a_camera_is_a_video_without_an_end(film, tmp_path, monkeypatch):
 def test_what_is_no_video(tmp_path):
   (tmp_path / 'x.mp4').write_bytes(b'no video')
   for reference, message in (
-    (str(tmp_path / 'x.mp4'), r'x\.mp4: no video that OpenCV can read'),
+    (str(tmp_path / 'x.mp4'), r'x\.mp4: OpenCV cannot read it'),
     (str(tmp_path / 'gone.mp4'), r'gone\.mp4: there is no such file'),
     ('camera:97', r'camera:97: there is no such camera'),
   ):

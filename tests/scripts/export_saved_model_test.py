@@ -46,7 +46,7 @@ def test_exported_from_a_model_dir(forms, tmp_path):
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
-    (['--model=absent'], "export_saved_model: 'absent' is no file, no model_dir and no name in configs/"),
+    (['--model=absent'], "export_saved_model: 'absent' is not a file, a model_dir or a name in configs/"),
     ([], 'give --model, or --config_file'),
   ],
 )

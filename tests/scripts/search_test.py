@@ -64,7 +64,7 @@ def test_a_search_from_the_command_line(command, tmp_path):
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
-    (['--search_config=nothing'], "search: 'nothing' is no file and no name in configs/search/"),
+    (['--search_config=nothing'], "search: 'nothing' is neither a file nor a name in configs/search/"),
     (['--params_override=space.num_cells=4'], 'search: space nasfpn: 4 cells have no legal sequence'),
     (['--params_override=evaluator.name=no.such:thing'], "search: evaluator 'no.such:thing': there is no module"),
     (['--params_override=executor.wokers=3'], "search: executor local: option 'wokers' is unknown"),

@@ -71,7 +71,7 @@ def test_a_name_on_the_command_line(path):
     ('seed=true', 'seed must be an integer, not True'),
     ('reuse_rewards=1', 'reuse_rewards must be true or false, not 1'),
     ('grace_seconds=-1', 'grace_seconds must not be negative: -1'),
-    ('space=nasfpn', 'space: a mapping with a name is needed'),
+    ('space=nasfpn', 'space: must be a mapping with a name'),
     ('max_trials.x=1', "max_trials.x lies under 'max_trials', which is a value"),
     ('=[', r"params_override: '=\[' is not of the form key.of.field=value"),
   ],
@@ -120,7 +120,7 @@ def test_a_bad_file_is_one_error_that_names_it(path, content, message):
 
 
 def test_files_that_cannot_be_read(path):
-  with pytest.raises(SearchError, match=r"'nothing' is no file and no name in configs/search/; known are "):
+  with pytest.raises(SearchError, match=r"'nothing' is neither a file nor a name in configs/search/; known are "):
     config_lib.load('nothing')
   path.write_text('seed: 1\nseed: 2\n')
   with pytest.raises(SearchError, match="key 'seed' is given twice"):

@@ -133,7 +133,7 @@ def test_a_search_without_a_good_trial_has_no_best(tmp_path):
 
 def test_no_room_and_no_permission_are_named(tmp_path):
   with SearchDirectory(str(tmp_path)) as directory:
-    with pytest.raises(StorageFull, match='/dev/full: no room to write'):
+    with pytest.raises(StorageFull, match='/dev/full: no space left to write'):
       directory.append('/dev/full', 'text')
     with pytest.raises(SearchError, match='cannot be written: Is a directory'):
       directory.append(str(tmp_path), 'text')

@@ -88,7 +88,7 @@ def test_samples_are_uniform_over_what_was_recorded(path):
   ('number', 'line', 'message'),
   [
     (1, '{}', 'line 1: not the head'),
-    (1, '{"format": 2}', 'format 2 is not known'),
+    (1, '{"format": 2}', 'format 2 is not supported'),
     (1, 'nonsense', 'line 1'),
     (3, '{"tokens": [0]}', 'line 3: .* a sequence has 12 tokens, not 1'),
     (3, '[]', 'line 3'),
@@ -119,5 +119,5 @@ def test_missing_and_empty_tables_are_named(tmp_path):
   with pytest.raises(SearchError, match='table does not exist'):
     table.Table(str(tmp_path / 'empty.jsonl'))
   table.begin(str(tmp_path / 'begun.jsonl'), SPACE, EVALUATOR)
-  with pytest.raises(SearchError, match='0 architectures are nothing to search'):
+  with pytest.raises(SearchError, match='0 architectures are too few to search'):
     table.Table(str(tmp_path / 'begun.jsonl')).rewards()

@@ -46,8 +46,8 @@ def test_measurements_survive_json_whatever_made_their_numbers():
 @pytest.mark.parametrize(
   ('fields', 'message'),
   [
-    ({'reward': float('nan')}, 'a finite number'),
-    ({'reward': float('inf')}, 'a finite number'),
+    ({'reward': float('nan')}, 'it must be finite'),
+    ({'reward': float('inf')}, 'it must be finite'),
     ({'reward': -0.1}, 'from 0 up'),
     ({'reward': 0.1, 'status': 'done'}, "status 'done'"),
     ({'reward': 0.1, 'status': 'failed', 'reason': 'x'}, 'reward 0 and a reason'),

@@ -135,8 +135,8 @@ def test_shifted_levels_keep_the_published_wiring():
     ('zzz', 3, 7, r"topology 'zzz' is not in the catalogue; known are nas_fpn, fpn, panet, bifpn\.$"),
     ('fpn', 5, 5, 'fpn: at least two levels are needed, 5..5 is too few'),
     ('panet', 6, 5, 'panet: at least two levels'),
-    ('nas_fpn', 3, 4, 'NAS-FPN needs three levels at least, 3..4 has 2'),
-    ('bifpn', -1, 3, 'min_level -1 and max_level 3 leave no range'),
+    ('nas_fpn', 3, 4, 'NAS-FPN needs at least three levels, 3..4 has 2'),
+    ('bifpn', -1, 3, 'min_level -1 and max_level 3 must satisfy'),
   ],
 )
 def test_get_explains_what_it_cannot_give(name, min_level, max_level, message):

@@ -124,7 +124,7 @@ def test_cost_is_linear_in_the_repeats_and_work_in_the_area(seed):
   [
     ({'num_repeats': 0}, 'num_repeats must be 1 or more, not 0'),
     ({'num_filters': -1}, 'num_filters must be 1 or more, not -1'),
-    ({'image_size': 600}, r'image size 600x600: 600 is not a multiple of 128, .* the next that is: 640'),
+    ({'image_size': 600}, r'image size 600x600: 600 is not a multiple of 128, .* the next multiple is 640'),
     ({'image_size': (640, 0)}, r'image size 640x0: 0 is not a multiple of 128'),
     ({'input_filters': {4: 8, 5: 8}}, r'level 3 is missing among those of the backbone, \[4, 5\]'),
     ({'input_filters': {3: 8, 5: 8}}, r'level 4 is missing among those of the backbone, \[3, 5\]'),

@@ -58,7 +58,7 @@ def test_is_frozen():
     ((P3, CellSpec(4, 'sum', (1, True), True)), r'cell 1 \(feature 3\): input True does not exist'),
     ((P3, CellSpec(4, 'sum', ([1], 2), True)), r'cell 1 \(feature 3\): input \[1\] does not exist'),
     ((P3, CellSpec(4, 'sum', '12', True)), r"cell 1 \(feature 3\): input '1' does not exist"),
-    ((P3, CellSpec(4, 'sum', (2, 2), True)), r'cell 1 \(feature 3\): inputs \(2, 2\) name the same feature twice'),
+    ((P3, CellSpec(4, 'sum', (2, 2), True)), r'cell 1 \(feature 3\): inputs \(2, 2\) contain the same feature twice'),
     ((P3, CellSpec(4, 'sum', (), True)), r'cell 1 \(feature 3\): has no input'),
     ((P3, CellSpec(4, 'sum', 1, True)), r'cell 1 \(feature 3\): inputs must be a tuple of indices, not 1'),
     ((P3, P4, CellSpec(4, 'sum', (3,)), CellSpec(3, 'sum', (4,))), r'cell 2 \(feature 4\), level 4, is dead'),
@@ -88,9 +88,9 @@ def test_a_wrong_cell_is_named(cells, message):
 @pytest.mark.parametrize(
   ('arguments', 'message'),
   [
-    (('mine', 4, 4, (P4,)), 'min_level 4 and max_level 4 leave no range'),
-    (('mine', 5, 4, (P4,)), 'min_level 5 and max_level 4 leave no range'),
-    (('mine', -1, 4, (P4,)), 'min_level -1 and max_level 4 leave no range'),
+    (('mine', 4, 4, (P4,)), 'min_level 4 and max_level 4 must satisfy'),
+    (('mine', 5, 4, (P4,)), 'min_level 5 and max_level 4 must satisfy'),
+    (('mine', -1, 4, (P4,)), 'min_level -1 and max_level 4 must satisfy'),
     (('mine', '3', 4, (P3, P4)), "min_level must be an integer, not '3'"),
     (('mine', 3, 4.0, (P3, P4)), 'max_level must be an integer, not 4.0'),
     (('mine', True, 4, (P3, P4)), 'min_level must be an integer, not True'),
@@ -154,8 +154,8 @@ def test_json_of_nas_fpn_whole():
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ({'format': 2}, 'format 2 is not known here; this version reads format 1'),
-    ({'format': True}, 'format True is not known here'),
+    ({'format': 2}, 'format 2 is not supported; this version reads format 1'),
+    ({'format': True}, 'format True is not supported'),
     ({'name': 3}, 'name must be a string, not 3'),
     ({'cells': {}}, 'cells must be a list'),
     ({'cells': [3]}, "'nas_fpn', cell 0: must be a JSON object, not 3"),

@@ -69,7 +69,7 @@ def test_mistakes_name_the_block(blocks, message):
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ({'format': 2}, 'format 2 is not known'),
+    ({'format': 2}, 'format 2 is not supported'),
     ({'blocks': 3}, 'blocks a list'),
     ({'blocks': [3]}, 'block 2: must be a JSON object'),
     ({'blocks': [{'level': 3}]}, "block 2: key 'block' is missing"),

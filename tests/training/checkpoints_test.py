@@ -278,7 +278,7 @@ def test_a_saved_model_names_its_checkpoint(tmp_path, weights):
 
 def test_a_saved_model_without_a_checkpoint_is_named(tmp_path):
   (tmp_path / 'saved_model.pb').touch()
-  with pytest.raises(ValueError, match='variables is no checkpoint'):
+  with pytest.raises(ValueError, match='variables is not a checkpoint'):
     checkpoints.resolve(str(tmp_path))
 
 

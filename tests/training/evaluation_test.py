@@ -225,7 +225,7 @@ def test_labels_without_a_category_are_left_out_with_a_warning(caplog):
   _feed(evaluator, [10, 20, 30], _perfect_results(truth) + strays)
   with caplog.at_level(python_logging.WARNING):
     assert evaluator.evaluate()['AP'] == pytest.approx(1.0)
-  assert '4 detections carry a label' in caplog.text
+  assert '4 detections have a label' in caplog.text
 
 
 def test_missing_and_unknown_images_are_named():

@@ -147,7 +147,7 @@ def test_an_image_with_bytes_behind_its_end_is_read(picture):
 @pytest.mark.parametrize('file_format', ['JPEG', 'PNG'])
 def test_a_broken_image_is_named(spoil, file_format):
   encoded = spoil(synthetic.encode(synthetic.picture(60, 80), file_format))
-  with pytest.raises(tf.errors.InvalidArgumentError, match=rf'cut off or is no JPEG.*{SHARD}.*\[4711\]'):
+  with pytest.raises(tf.errors.InvalidArgumentError, match=rf'truncated or not a JPEG.*{SHARD}.*\[4711\]'):
     decode(synthetic.example(encoded, BOX, [1], '4711'))
 
 

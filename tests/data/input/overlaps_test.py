@@ -71,5 +71,5 @@ def test_no_boxes():
 def test_anchors_that_are_no_grid():
   anchors = grid()
   anchors['4'][2, 3, 5] += 1.0
-  with pytest.raises(ValueError, match='level 4 are no grid'):
+  with pytest.raises(ValueError, match='level 4 do not form a grid'):
     AnchorOverlaps(anchors)

@@ -149,7 +149,7 @@ def test_match_shards_without_a_manifest(tmp_path):
     (lambda value: value['shards'].append(value['shards'][0]), r'it lists x-00000-of-00003\.tfrecord twice'),
     (lambda value: value.update(num_records=500), 'num_records is 500, but its 3 shards have 6 records'),
     (lambda value: value['shards'][2].update(num_records=1), 'num_records is 6, but its 3 shards have 5 records'),
-    (lambda value: value.update(num_records=float('inf')), 'Infinity is not a number of JSON'),
+    (lambda value: value.update(num_records=float('inf')), 'Infinity is not a JSON number'),
   ],
 )
 def test_a_manifest_whose_totals_do_not_add_up_is_refused(tmp_path, change, message):

@@ -177,7 +177,7 @@ def test_strict_writes_nothing_and_keeps_the_old_set(tmp_path):
   _write(tmp_path, value)
   before = {path: path.read_bytes() for path in (tmp_path / 'out').iterdir()}
   (tmp_path / 'images' / 'p0.jpg').unlink()
-  with pytest.raises(DataError, match=r'1 problems, and strict was asked for:\n  image 10 \(p0\.jpg\)'):
+  with pytest.raises(DataError, match=r'1 problems, which --strict makes errors:\n  image 10 \(p0\.jpg\)'):
     _write(tmp_path, value, strict=True)
   value['annotations'][0]['bbox'] = [0, 0, 500, 10]
   with pytest.raises(DataError, match='box_clipped'):

@@ -42,7 +42,7 @@ def test_names_from_every_kind_of_file(tmp_path, name, text, first_id, expected)
   [
     ('names.txt', None, 'No such file'),
     ('names.txt', '\n', 'no class names'),
-    ('names.txt', 'cat\ndog\ncat', "'cat' is there twice"),
+    ('names.txt', 'cat\ndog\ncat', "'cat' occurs twice"),
     ('data.yaml', 'names: cat', 'no class names'),
     ('data.yaml', 'names: [', 'cannot be read'),
     ('data.yaml', '!!python/object/apply:os.getcwd []', 'cannot be read'),
@@ -73,7 +73,7 @@ def test_quoted_numbers_and_a_byte_order_mark(tmp_path):
     ('names: [2026-11-28]', "'2026-11-28' is a date"),
     ('names: &n [*n]', 'an alias that contains itself'),
     ('names: {x: cat}', "the class 'cat' has the id 'x', not a whole number"),
-    ('names: {1: cat, "1": dog}', 'the class id 1 is there twice'),
+    ('names: {1: cat, "1": dog}', 'the class id 1 occurs twice'),
     ('names: [[cat]]', 'the class name of 1 must be text, not list'),
     ('a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b]', 'must be text, not list'),
     ('[' * 5000, 'cannot be read'),

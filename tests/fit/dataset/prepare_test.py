@@ -99,7 +99,7 @@ def test_what_cannot_be_divided_is_refused(tmp_path):
     _prepare(tmp_path)
   shutil.copy(tmp_path / 'images' / 'p1.jpg', tmp_path / 'images' / 'p2.jpg')
   layouts.voc(tmp_path / 'Annotations', [1, 2])
-  with pytest.raises(DataError, match='all 2 images are the same one'):
+  with pytest.raises(DataError, match='all 2 images are identical'):
     _prepare(tmp_path)
   (tmp_path / 'splits.json').write_text('{"train": [')
   with pytest.raises(DataError, match=r'splits\.json'):

@@ -264,7 +264,7 @@ def test_what_cannot_be_shared_ends_the_search(search, prefix, tmp_path):
 def test_a_start_that_is_missing_or_of_another_model_ends_the_search(search, prefix, tmp_path):
   bank = checkpoints.newest_intact(str(search[0] / shared.BANK_DIR))
   work_dir = str(tmp_path / 'trials' / '0')
-  for start, message in (('absent', r'absent is no checkpoint'), (bank, r'does not fit the model')):
+  for start, message in (('absent', r'absent is not a checkpoint'), (bank, r'does not fit the model')):
     keys = config(prefix)
     keys['params_override']['task']['init_checkpoint'] = str(start)
     with pytest.raises(SearchError, match=message):
@@ -283,5 +283,5 @@ def test_former_configurations_repeat_the_operations_of_the_space(search, prefix
 def test_backbones_share_no_weights(prefix, tmp_path):
   space = BackboneSpace()
   sample = Trial.of(space, 0, space.sample(np.random.default_rng(0)))
-  with pytest.raises(SearchError, match="shared is for spaces of pyramids, not for 'spinenet'; choose proxy"):
+  with pytest.raises(SearchError, match="shared supports spaces of pyramids, not 'spinenet'; choose proxy"):
     shared.evaluate(sample, str(tmp_path / 'trials' / '0'), config(prefix), space)

@@ -114,7 +114,7 @@ def test_illegal_sequences_and_steps():
   ('options', 'message'),
   [
     ({'window': 1}, 'leaves fewer than two parents'),
-    ({'offsets': (0, 2)}, 'without a gap'),
+    ({'offsets': (0, 2)}, 'consecutive whole numbers'),
     ({'offsets': (3,)}, r'outside the levels 1\.\.7'),
     ({'min_level': 5, 'max_level': 4}, 'are not within'),
     ({'blocks': ('mbconv',)}, 'must be one or more of'),

@@ -224,7 +224,7 @@ def test_a_full_disk_loses_nothing(path):
   store.add(trials(1))
   claim = store.claim(HERE, 60)
   store._db.change('PRAGMA max_page_count = 1')  # sqlite keeps to the pages that there are.
-  with pytest.raises(StorageFull, match=r'search\.sqlite: no room to write\. Nothing that was written is lost'):
+  with pytest.raises(StorageFull, match=r'search\.sqlite: no space left to write\. Nothing that was written is lost'):
     for first in range(1, 1000, 50):
       store.add(trials(50, first))
   count = store.next_id()
@@ -262,7 +262,7 @@ def test_what_is_other_in_another_search_is_named_key_by_key(tmp_path):
 
 def test_a_store_of_a_newer_version_is_refused(store, path):
   store._db.change('PRAGMA user_version = 7')
-  with pytest.raises(SearchError, match='is a store of version 7, this program knows up to 2: use the newer program'):
+  with pytest.raises(SearchError, match='is a store of version 7, this program supports up to 2: use the newer program'):
     Store(path, IDENTITY)
 
 

@@ -100,7 +100,7 @@ def test_an_image_without_boxes():
   [
     ({'scale_min': 0.0}, 'aug_scale_min'),
     ({'scale_min': 1.2, 'scale_max': 1.1}, 'aug_scale_max'),
-    ({'operations': (HorizontalFlip(), HorizontalFlip())}, "'horizontal_flip' is there twice"),
+    ({'operations': (HorizontalFlip(), HorizontalFlip())}, "'horizontal_flip' is given twice"),
   ],
 )
 def test_unusable_settings(settings, message):
