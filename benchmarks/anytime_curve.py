@@ -139,7 +139,7 @@ class Curve:
     return metrics if metrics and metrics['step'] == self._common['trainer']['train_steps'] else None
 
   def execute(self, run: Run) -> dict[str, float]:
-    """Trains it, or goes on with it, and evaluates it; waits where another process is at it.
+    """Trains it, or resumes its training, and evaluates it; waits if another process is training it.
 
     Raises:
       RuntimeError: a command failed; the message names its log.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Writes docs/models.md: what was published of the models in configs/ beside what is built here.
+"""Writes docs/models.md: published figures of the models in configs/ beside those of the models built here.
 
 python -m benchmarks.models                                              # print it
 python -m benchmarks.models --output=docs/models.md                      # write it

@@ -53,7 +53,7 @@ _METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """What is compared, and on what.
+  """The compared pyramids, and the data they are compared on.
 
   Attributes:
     train: prefix of the training records.
@@ -179,7 +179,7 @@ def overrides(neck: Neck, seed: int, settings: Settings) -> dict[str, Any]:
 
 
 def run(neck: Neck, seed: int, params: Any, settings: Settings) -> dict[str, Any]:
-  """Trains and evaluates one detector, or goes on with it; returns its record.
+  """Trains and evaluates one detector, or resumes its training; returns its record.
 
   Raises:
     ValueError: the training failed, or the directory holds a run of other settings.

@@ -40,7 +40,7 @@ flags.DEFINE_integer('num_workers', 2, 'How many worker processes.', lower_bound
 
 
 def evaluate(trial: Trial, work_dir: str, config: dict) -> Measurement:
-  """Takes no time."""
+  """Returns a constant reward in no time."""
   del work_dir, config
   return Measurement(int(trial.digest[:4], 16) / 16**4)
 

@@ -62,7 +62,7 @@ class _PeerModule(detection.DetectionModule):
 
 
 def enliven(model: tf_keras.Model, images: tf.Tensor) -> None:
-  """Gives an untrained model scores as of a trained one, so that NMS has something to do."""
+  """Gives an untrained model the scores of a trained one, so that NMS has candidates."""
   classifier = model.head._classifier
   # Without the bias, beside which what an untrained network says is lost in rounding.
   classifier.bias.assign(tf.zeros_like(classifier.bias))

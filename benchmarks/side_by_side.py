@@ -32,7 +32,7 @@ _RESULT = 'RESULT '
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-  """What the counted calls of one side took.
+  """The times of the counted calls of one side.
 
   Attributes:
     wall_ms: milliseconds on the clock, one a call.
@@ -144,7 +144,7 @@ def children_peak_bytes() -> int:
 
 
 def require(condition: Any, message: str) -> None:
-  """Ends the benchmark where the sides do not give the same answer.
+  """Ends the benchmark if the sides do not compute the same results.
 
   Raises:
     SystemExit: the condition does not hold.

@@ -60,12 +60,12 @@ _OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
 
 
 class ExpectedError(RuntimeError):
-  """Something that a run may fail of without being at fault itself."""
+  """An error that has its cause outside the code, such as wrong input."""
 
 
 @contextlib.contextmanager
 def told(program: str, interrupted: str | None = None, lines: bool = False) -> Iterator[None]:
-  """Ends `program` with status 1 and one line if what is inside raises an expected error.
+  """Ends `program` with status 1 and one line if the block raises an expected error.
 
   What libraries log for information is hidden unless --verbosity is given.
 
@@ -103,7 +103,7 @@ def is_expected(error: BaseException) -> bool:
 
 
 def message(error: BaseException) -> str:
-  """Returns the message of `error` without what the machinery around it has added, on one line."""
+  """Returns the message of `error` on one line, without what the frameworks have added to it."""
   text = error.message if _is_tensorflow(error) else str(error)
   text = re.sub(r'^Graph execution error:\s*', '', text)
   if text.startswith('Detected at node'):

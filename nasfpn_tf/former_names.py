@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Imports modules by the names that they had before they moved; code and configurations of users may have them.
+"""Imports modules by the names that they had before they moved, which users' code and configurations may contain.
 
 The former name gives the very module of today, so that classes stay the same objects.
 """
@@ -115,6 +115,6 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> None:
-  """Makes `import` find the former names, once however often it is called."""
+  """Makes `import` find the former names; further calls have no effect."""
   if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
     sys.meta_path.append(_Finder())

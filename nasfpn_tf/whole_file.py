@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Writes a file as a whole: whoever reads it sees all of the old content or all of the new one, even after a crash."""
+"""Writes files atomically: readers see either all of the old content or all of the new one, even after a crash."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-  """Gives an OSError the name of the file, which a write that fails half way, as on a full disk, does not have."""
+  """Adds the name of the file to an OSError; a write that fails half way, as on a full disk, does not have it."""
   try:
     yield
   except OSError as error:
@@ -39,7 +39,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
-  """Writes beside the file, then puts the new one in its place; directories are made.
+  """Writes a file beside the old one, then renames it over the old one; creates missing directories.
 
   Raises:
     OSError: it cannot be written, with its name; the file is as it was.

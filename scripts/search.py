@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def run() -> None:
-  """Returns console entry point."""
+  """Runs the command: console entry point."""
   startup.end_at_sigterm('search')
   flags.mark_flags_as_required(['search_config', 'search_dir'])
   app.run(main)

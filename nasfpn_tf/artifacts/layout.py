@@ -117,7 +117,7 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
 
 
 def partial_path(tflite_path: str) -> str:
-  """Returns where a .tflite is written before it takes the place of `tflite_path`."""
+  """Returns the path at which a .tflite is written before it replaces `tflite_path`."""
   return os.path.splitext(tflite_path)[0] + '.partial' + TFLITE
 
 
@@ -145,7 +145,7 @@ def sha256(path: str) -> str:
 
 
 def check_path(path: str) -> None:
-  """Raises a ValueError where TensorFlow would take `path` for a pattern: it would not find its files there again.
+  """Raises a ValueError if TensorFlow would treat `path` as a pattern and not find its files again.
 
   TensorFlow looks for checkpoints and variables by pattern, and cannot be told that a mark is a letter. It also deletes
   old checkpoints so, and with a `*` those of other directories.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Loads SavedModels that others may have made: first looks at what their graphs can do to this machine."""
+"""Loads SavedModels from untrusted sources: first checks what their graphs can do on this machine."""
 
 import os
 import re
@@ -66,7 +66,7 @@ _UNMARKED = re.compile(r'File|PyFunc|Save|Restore|Snapshot|Cache|ImmutableConst|
 
 
 def check_operators(directory: str) -> None:
-  """Makes sure that the graphs of a SavedModel only compute; nothing of it is run.
+  """Checks that the graphs of a SavedModel only compute, without running them.
 
   Raises:
     ValueError: naming the operator that could touch files, Python or other machines, or the file that is no SavedModel.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Writes a .tflite and the JSON file beside it as one: both or none, whenever the process ends."""
+"""Writes a .tflite and the JSON file beside it atomically: both or neither, even if the process is killed."""
 
 import json
 import os

@@ -98,7 +98,9 @@ def read_yaml(path: str | pathlib.Path) -> dict[str, Any]:
     data = safe_yaml.load(text)
   except OSError as e:
     raise FileNotFoundError(f'{path} cannot be read: {e.strerror or e}.') from e
-  except (yaml.YAMLError, UnicodeDecodeError) as e:
+  except UnicodeDecodeError as e:
+    raise ValueError(f'{path} is not UTF-8 text (byte {e.start}); save it as UTF-8.') from e
+  except yaml.YAMLError as e:
     raise ValueError(f'{path} is not YAML: {" ".join(str(e).split())}') from e
   if not text.strip():
     raise ValueError(f'{path}: the file is empty; a configuration that changes nothing is a comment.')

@@ -26,7 +26,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def track(items: Iterable[Item], total: int | None, what: str, enabled: bool = True) -> Iterator[Item]:
-  """Yields `items` and tells on stderr how far they are.
+  """Yields `items` and reports the progress on stderr.
 
   Args:
     items: anything to iterate.

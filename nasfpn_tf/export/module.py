@@ -211,7 +211,7 @@ class DetectionModule(tf.Module):
 
 
 def detections_in_image(outputs: Mapping[str, tf.Tensor], image_info: tf.Tensor) -> dict[str, tf.Tensor]:
-  """Converts detections from pixels of the network's input to pixels of the image, without those beside it.
+  """Converts detections from pixels of the network's input to pixels of the image; drops those outside the image.
 
   What lies in the padding of the letterbox has no area once it is clipped to the image: the others move up.
 

@@ -33,7 +33,7 @@ from nasfpn_tf.training import checkpoints
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-  """A detector with all that its exports carry along.
+  """A detector with everything that its exports need.
 
   Attributes:
     model: with its weights.

@@ -35,7 +35,7 @@ PLAN_SECONDS, EXPORT_SECONDS, EVALUATION_SECONDS = 60.0, 30.0, 15.0  # Most of e
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """Holds what a user asks for.
+  """Holds the request of a user.
 
   Attributes:
     data: directory of images and annotations.
@@ -111,7 +111,7 @@ class Fit(detector.Detector):
     )
 
   def write_listing(self) -> None:
-    """Writes names, sizes and times of the data's files, by which a changed data set is told."""
+    """Writes names, sizes and times of the data's files, so that changes to the data set are noticed."""
     lines = []
     for directory, folders, files in os.walk(self.request.data):
       folders.sort()
@@ -122,7 +122,7 @@ class Fit(detector.Detector):
     whole_file.write_text(self.listing, '\n'.join(lines) + '\n')
 
   def note_plan(self) -> str:
-    """Remembers the plan as it was made; returns a few words on it."""
+    """Records the plan as it was made; returns a short description."""
     whole_file.write_text(self._plan_stamp, hashlib.sha256(self.plan.read_bytes()).hexdigest())
     return self._plan_summary()
 
@@ -151,7 +151,7 @@ class Fit(detector.Detector):
     )
 
   def steps(self) -> list[steps.Step]:
-    """Lists the chain, in order; a plan that was edited is taken as it is."""
+    """Lists the steps of the chain, in order; an edited plan is used unchanged."""
     request = self.request
     splits = ' and '.join(', '.join(self.splits).rsplit(', ', 1))
     made = [

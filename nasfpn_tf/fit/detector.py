@@ -130,7 +130,7 @@ class Detector(abc.ABC):
     ]
 
   def evaluation_steps(self, images: Any) -> list[steps.Step]:
-    """Lists the steps that evaluate every form and draw what it finds in `images`, as `evaluate.py` takes them."""
+    """Lists the steps that evaluate every form and draw its detections in `images`, given as for `evaluate.py`."""
     return [
       steps.Step(
         f'evaluate_{form.key}',
@@ -185,7 +185,7 @@ class Detector(abc.ABC):
     )
 
   def training_summary(self) -> str:
-    """Returns what the training reached, in a few words."""
+    """Returns a short summary of the training's result."""
     return f'{read_json(self.model_dir / "eval.json")["step"]} steps, {accuracy(self.model_dir / "eval.json")}'
 
   @abc.abstractmethod
@@ -207,7 +207,7 @@ def run_chain(
   report: Callable[[Sequence[steps.Result]], None],
   last_words: Callable[[Sequence[steps.Result]], str],
 ) -> None:
-  """Runs a chain, writes its report, and tells what was made, where, and what to do next.
+  """Runs a chain, writes its report, and prints what was made, where, and what to do next.
 
   Args:
     detector: whose steps are run; the directory is made.
@@ -229,7 +229,7 @@ def run_chain(
 
 
 def summary(detector: Detector, results: Sequence[steps.Result], then: Sequence[str]) -> str:
-  """Returns the last words of a run: what was made, where, and what to do `then`."""
+  """Returns the summary at the end of a run: what was made, where, and what to do `then`."""
   shown = {result.step.name: result.summary for result in results}
   made = [
     (detector.report, 'the report: open it in a browser'),

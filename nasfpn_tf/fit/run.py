@@ -22,7 +22,7 @@ from nasfpn_tf.fit import chain, detector, gather
 
 
 def run(fit: chain.Fit, stream: TextIO | None = None) -> None:
-  """Runs the chain, writes the report, and tells what was made, where, and what to do next.
+  """Runs the chain, writes the report, and prints what was made, where, and what to do next.
 
   Raises:
     steps.StepError: a step failed; the next run goes on from it.

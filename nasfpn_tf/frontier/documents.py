@@ -70,7 +70,7 @@ def write(
 
 
 def draw(models: Sequence[Model], setting: str, published: Sequence[Published]) -> charts.Chart:
-  """Draws AP over each cost that is in print.
+  """Draws AP over each cost of the printed axes.
 
   Args:
     models: what was measured; those without AP are not drawn.

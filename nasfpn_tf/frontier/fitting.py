@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Letterboxes an image as every format takes it, with Pillow: a process that is measured loads nothing for it."""
+"""Letterboxes an image with Pillow, so that a measured process loads nothing else for it."""
 
 from collections.abc import Sequence
 

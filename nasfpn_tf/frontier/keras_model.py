@@ -12,7 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Serves the formats that TensorFlow runs: sets its threads, and counts parameters and multiply-adds."""
+"""Provides what all formats run by TensorFlow need: the number of threads, and counts of parameters and"
+" multiply-adds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +22,7 @@ import tensorflow as tf
 
 
 def limit_threads(threads: int) -> None:
-  """Gives TensorFlow so many threads; before it has run anything."""
+  """Limits the threads of TensorFlow; call it before TensorFlow has run anything."""
   tf.config.threading.set_intra_op_parallelism_threads(threads)
   tf.config.threading.set_inter_op_parallelism_threads(1 if threads == 1 else 2)
 

@@ -30,7 +30,7 @@ AXES = {
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-  """One model with all that was measured of it.
+  """One model with all its measurements.
 
   Attributes:
     last: its newest record, of which everything is taken that is the same everywhere.
@@ -67,7 +67,8 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Front:
-  """What is best on one axis: `names`, the cheapest first, and {name of a dominated model: what beats it}."""
+  """The frontier on one axis: `names`, the cheapest first, and"
+  " {name of a dominated model: the model that dominates it}."""
 
   names: Sequence[str]
   beaten_by: Mapping[str, str]

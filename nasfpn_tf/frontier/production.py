@@ -101,7 +101,7 @@ class Production:
   def run(
     self, points: Sequence[Point], measure_again: bool = False, title: str = 'Accuracy against cost'
   ) -> list[str]:
-    """Does what is not done yet, and reports.
+    """Runs the steps that are not finished, and reports.
 
     Args:
       points: which.
@@ -134,7 +134,7 @@ class Production:
     return failures
 
   def report(self, title: str) -> None:
-    """Writes the report of all records there are, also of points that were not asked for this time."""
+    """Writes the report of all existing records, including points that were not requested this time."""
     if not self.records.is_dir() or not any(self.records.iterdir()):
       return
     found = record.load([str(self.records)])

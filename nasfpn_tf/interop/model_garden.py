@@ -70,7 +70,7 @@ def from_block_specs(
 
 
 def load_from_model_garden(pyramid: FeaturePyramid, decoder: nasfpn.NASFPN) -> None:
-  """Gives `pyramid` the weights of Model Garden's decoder; both built, of one topology, width and kind of convolution.
+  """Copies the weights of Model Garden's decoder to `pyramid`; both built, of equal topology and width.
 
   Raises:
     ValueError: if they do not correspond.
@@ -80,7 +80,7 @@ def load_from_model_garden(pyramid: FeaturePyramid, decoder: nasfpn.NASFPN) -> N
 
 
 def save_to_model_garden(pyramid: FeaturePyramid, decoder: nasfpn.NASFPN) -> None:
-  """Gives Model Garden's decoder the weights of `pyramid`: the inverse of `load_from_model_garden`."""
+  """Copies the weights of `pyramid` to Model Garden's decoder: the inverse of `load_from_model_garden`."""
   for ours, theirs in layer_pairs(pyramid, decoder):
     theirs.set_weights(ours.get_weights())
 

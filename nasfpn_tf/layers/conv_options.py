@@ -46,7 +46,7 @@ class ConvOptions:
 
   @classmethod
   def take(cls, arguments: dict[str, Any], but: Collection[str] = (), **defaults) -> 'ConvOptions':
-    """Takes the options out of a layer's keyword arguments, so that those of the Keras layer (name, dtype) are left.
+    """Removes the options from a layer's keyword arguments, so that those of the Keras layer (name, dtype) remain.
 
     Args:
       arguments: the keyword arguments; they lose the options.

@@ -20,7 +20,7 @@ import tf_keras
 
 @tf_keras.utils.register_keras_serializable(package='nasfpn_tf')
 class StridedDepthwiseConv2D(tf_keras.layers.DepthwiseConv2D):
-  """Convolves each channel with kernels of its own, as the layer of tf_keras whose arguments and weights it has.
+  """Convolves each channel with its own kernels, like the layer of tf_keras, with the same arguments and weights.
 
   oneDNN has no fast kernel for the gradient of a strided depthwise convolution with respect to its input in bfloat16:
   a layer of MobileNetV2 takes 4 to 9 times as long with it as in float32 (`python -m benchmarks.depthwise_gradient`).
@@ -63,5 +63,5 @@ class StridedDepthwiseConv2D(tf_keras.layers.DepthwiseConv2D):
 
 
 def has_cpu_only() -> bool:
-  """Tells whether TensorFlow has no other device than the CPU."""
+  """Tells whether the CPU is the only device of TensorFlow."""
   return len(tf.config.list_logical_devices()) == len(tf.config.list_logical_devices('CPU'))

@@ -28,7 +28,7 @@ from nasfpn_tf.topology import PyramidSpec
 
 @tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
 class EdgeProjection(InputProjection):
-  """As `InputProjection`, but every cell that reads a backbone feature reads it through a 1x1 convolution of its own.
+  """Projects like `InputProjection`, but with a separate 1x1 convolution for each cell that reads a backbone feature.
 
   The first level that the backbone lacks has a convolution of its own too, on the backbone's coarsest feature before
   the max pooling (google/automl efficientdet, `fpn_configs` and `resample_feature_map`).

@@ -25,7 +25,7 @@ from nasfpn_tf.topology import ops
 
 @dataclasses.dataclass(frozen=True)
 class MergeInputs:
-  """What a merge operation computes from.
+  """The inputs of a merge operation.
 
   Attributes:
     features: the inputs, each [batch, height_l, width_l, num_filters] at its own level.

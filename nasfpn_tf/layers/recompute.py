@@ -74,14 +74,14 @@ def recompute(function: Callable[..., Any], *inputs: tf.Tensor) -> Any:
 
 
 def update_once(layer: tf_keras.layers.Layer) -> None:
-  """Makes every batch norm in `layer` keep its moving statistics as they are when it is recomputed."""
+  """Makes every batch norm in `layer` leave its moving statistics unchanged when it is recomputed."""
   for norm in layer.submodules:
     if isinstance(norm, tf_keras.layers.BatchNormalization | tf_keras.layers.experimental.SyncBatchNormalization):
       norm.add_update = _in_first_pass(norm.add_update)
 
 
 class Turns(threading.local):
-  """Parts of a network that do not depend on each other, computed one by one in both passes.
+  """Independent parts of a network, computed one after another in both passes.
 
   Without it they are all computed at once where their gradients come at once, and the insides of all of them are in
   memory together. XLA keeps to no such order; it has its own. A MirroredStrategy has one thread a replica.

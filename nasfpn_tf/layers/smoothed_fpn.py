@@ -26,7 +26,7 @@ from nasfpn_tf.layers.conv_options import ConvOptions
 
 @tf_keras.utils.register_keras_serializable(blocks.PACKAGE)
 class SmoothedFPN(tf_keras.layers.Layer):
-  """Hands down smoothed features: a sum passes a 3x3 convolution, batch norm and activation before it goes on.
+  """Passes on smoothed features: each sum goes through a 3x3 convolution, batch norm and activation first.
 
   In FPN (arXiv 1612.03144) the sums go on, and their convolutions are for the outputs only. The backbone's coarsest
   level is its projection alone. Each coarser one is a 3x3 convolution of stride 2 of the level before, with batch norm

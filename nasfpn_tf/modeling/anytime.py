@@ -41,7 +41,7 @@ _ANCHORS = ('min_level', 'max_level', 'num_scales', 'aspect_ratios', 'anchor_siz
 
 @dataclasses.dataclass(frozen=True)
 class AnytimeState:
-  """How far a detection has come; `tf.function` takes and returns it.
+  """The state of a detection between two exits; `tf.function` takes and returns it.
 
   Attributes:
     features: [batch, height_l, width_l, num_filters] for each level, finest first, after `exit_stage` pyramids.

@@ -89,6 +89,6 @@ def fastest(calls: Mapping[str, Callable[[], Any]], runs: int = 5) -> tuple[str,
 
 
 def described(chosen: str, medians: Mapping[str, float], others: Sequence[str] = (FLOAT32, BFLOAT16)) -> str:
-  """Says what was measured and chosen, as 'bfloat16: 120 ms an image, float32 230 ms'."""
+  """Describes the measurement and the choice, as 'bfloat16: 120 ms an image, float32 230 ms'."""
   rest = ', '.join(f'{name} {medians[name]:.3g} ms' for name in others if name != chosen)
   return f'{chosen}: {medians[chosen]:.3g} ms an image, {rest}'

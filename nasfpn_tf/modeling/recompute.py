@@ -32,7 +32,7 @@ _BLOCKS = (nn_blocks.ResidualBlock, nn_blocks.BottleneckBlock, nn_blocks.Inverte
 
 
 def recompute_blocks(backbone: tf_keras.Model) -> None:
-  """Makes every block of a built backbone keep only its inputs for the backward pass, and compute itself again there.
+  """Makes every block of a built backbone keep only its inputs, and be recomputed in the backward pass.
 
   Raises:
     ValueError: the backbone has no such blocks.
@@ -53,7 +53,7 @@ def recompute_blocks(backbone: tf_keras.Model) -> None:
 
 
 def recompute_towers(head: dense_prediction_heads.RetinaNetHead) -> None:
-  """Makes the convolutions before the predictors of a built head, of each level, compute themselves again likewise.
+  """Makes the convolutions before the predictors of a built head, level by level, be recomputed in the same way.
 
   The gradients of all levels and of both towers are there at once; the towers take turns.
   """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Registers builders with Model Garden's factories, and reads what these hand to them."""
+"""Registers builders with Model Garden's factories, and reads the arguments that the factories pass."""
 
 from collections.abc import Callable
 from typing import Any

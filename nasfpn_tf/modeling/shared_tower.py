@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Predicts classes and boxes from one tower, as the Object Detection API's FPNLite."""
+"""Predicts classes and boxes from one tower, like the Object Detection API's FPNLite."""
 
 from collections.abc import Mapping
 

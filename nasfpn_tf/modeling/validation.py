@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Checks a detector's configuration before anything is built, and says what is wrong with which key."""
+"""Checks a detector's configuration before anything is built; errors name the key."""
 
 from collections.abc import Iterable
 

@@ -30,7 +30,7 @@ RESULTS = 'detections.json'
 
 @dataclasses.dataclass
 class Outcome:
-  """What became of the images.
+  """The outcome for all images.
 
   Attributes:
     num_done: images whose results are written.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Finds the images and videos that someone names: files, directories, patterns, lists, cameras."""
+"""Finds images and videos by files, directories, patterns, lists and cameras."""
 
 import dataclasses
 import glob
@@ -36,7 +36,7 @@ _NO_IMAGE = 'no image'
 
 @dataclasses.dataclass
 class Inputs:
-  """What was found.
+  """The images and videos that were found.
 
   Attributes:
     images: paths, in order and each once.
@@ -67,7 +67,7 @@ def find_images(references: Sequence[str], recursive: bool = False) -> list[str]
 
 
 def find_inputs(references: Sequence[str], recursive: bool = False, output_dir: str | None = None) -> Inputs:
-  """Finds images and videos. Hidden files and those that systems leave behind, such as Thumbs.db, are passed over.
+  """Finds images and videos. Hidden files and system files, such as Thumbs.db, are skipped.
 
   Args:
     references: image and video files; directories; glob patterns ('**' goes down); `camera:0`; and .txt files with one

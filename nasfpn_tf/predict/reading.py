@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Reads images as the network is trained on them, from files and from memory: uint8 RGB, upright."""
+"""Reads images in the form the network is trained on, from files and from memory: uint8 RGB, upright."""
 
 import os
 import re
@@ -51,7 +51,7 @@ def read_first_frame(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
 
 
 def as_image(image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:
-  """Returns uint8 [height, width, 3], RGB, of whatever holds one image.
+  """Converts any representation of one image to uint8 [height, width, 3], RGB.
 
   Args:
     image: path of a file; a PIL image, which is treated as a file with its content; or an array of uint8 that is
@@ -77,7 +77,7 @@ def as_image(image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.nda
 
 
 def check_local(path: str) -> None:
-  """Raises a ValueError where `path` is a URL."""
+  """Raises a ValueError if `path` is a URL."""
   if _URL.match(path):
     raise ValueError(f'{path}: is a URL, and only local files are read: download it first and give the path.')
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Writes results so that nothing found is lost and nothing that others made is replaced."""
+"""Writes results so that no result is lost and no file of others is replaced."""
 
 import contextlib
 import io
@@ -127,7 +127,7 @@ def name_targets(inputs: Sequence[str], output_dir: str, suffix: str) -> dict[st
 
 
 def check_replaceable(path: str) -> None:
-  """Raises a ValueError where there is a file at `path` that this module did not write."""
+  """Raises a ValueError if there is a file at `path` that this module did not write."""
   if os.path.lexists(path) and not _is_ours(path):
     raise ValueError(
       f'{path} exists and is not a result of predict.py, so it is not replaced: choose another output_dir.'

@@ -24,7 +24,7 @@ DETECTORS: dict[str, str] = {
 
 
 def path_of(reference: str) -> str:
-  """Returns where the shipped detector `reference` lies; `reference` itself where it is no such name.
+  """Returns the path of the shipped detector `reference`, or `reference` itself if it is not such a name.
 
   A name comes before a file or directory of the same name, which is written './name'.
   """

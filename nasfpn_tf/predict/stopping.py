@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 
 class Stopped(KeyboardInterrupt):
-  """Ctrl-C or SIGTERM after part of the work; the message says how much is done and where it lies."""
+  """Ctrl-C or SIGTERM after part of the work; the message says how much is done and where it is."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -30,7 +30,7 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def ends(program: str) -> Iterator[None]:
-  """Ends `program` with one line and the usual exit code on Ctrl-C and SIGTERM, while it is entered.
+  """Ends `program` with one line and the usual exit code on Ctrl-C and SIGTERM inside the block.
 
   Args:
     program: its name, which the line begins with.

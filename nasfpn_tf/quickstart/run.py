@@ -24,7 +24,7 @@ from nasfpn_tf.quickstart import chain
 
 
 def run(quickstart: chain.Quickstart, stream: TextIO | None = None) -> None:
-  """Runs the chain, writes the report, and tells what was made, where, and what to do next.
+  """Runs the chain, writes the report, and prints what was made, where, and what to do next.
 
   Raises:
     steps.StepError: a step failed; the next run goes on from it.
@@ -35,7 +35,7 @@ def run(quickstart: chain.Quickstart, stream: TextIO | None = None) -> None:
 
 
 def summary(quickstart: chain.Quickstart, results: Sequence[steps.Result]) -> str:
-  """Returns the last words: what was made, where, and the command for one's own data."""
+  """Returns the summary: what was made, where, and the command for one's own data."""
   then = ['Next, on your own images with COCO, Pascal VOC or YOLO annotations (docs/fit.md):']
   return detector.summary(quickstart, results, [*then, *(f'  {command}' for command in own_data_commands())])
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Places the labels of points: none on another, none outside the frame, few on marks and lines."""
+"""Places the labels of points without overlaps, inside the frame, and on few marks and lines."""
 
 import dataclasses
 import itertools

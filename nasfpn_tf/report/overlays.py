@@ -70,7 +70,7 @@ def iou(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def embed(path: str | os.PathLike, name: str, max_side: int = 512, quality: int = 85) -> tuple[Raw, tuple[int, int]]:
-  """Makes an image an SVG symbol to put on the page once; returns it and the image's original size.
+  """Converts an image to an SVG symbol to embed in the page once; returns it and the image's original size.
 
   Args:
     path: any image that Pillow reads; it is rotated as its EXIF says.

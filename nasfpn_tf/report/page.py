@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Builds the page that every report is printed on: sections, tables, headline figures."""
+"""Builds the page layout of every report: sections, tables, headline figures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -81,7 +81,7 @@ def code(text: str) -> Raw:
 
 
 def folded(summary: str, content: str) -> Raw:
-  """Builds what unfolds when its summary is clicked; `content` is a block."""
+  """Builds a block that unfolds when its summary is clicked; `content` is a block."""
   return fill('page.folded', summary=summary, content=content)
 
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Finds Pareto frontiers: what nothing dominates in cost and AP, and what dominates the others."""
+"""Finds Pareto frontiers of cost and AP, and the points that dominate the others."""
 
 from collections.abc import Mapping
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Builds the page of one training: what it reached, where it goes wrong, and how it was made."""
+"""Builds the page of one training: its metrics, its errors, and how it was made."""
 
 import dataclasses
 import io

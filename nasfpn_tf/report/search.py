@@ -23,7 +23,7 @@ from nasfpn_tf.report.templates import Raw, fill
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-  """A trial that has finished, in the order in which they did.
+  """A finished trial, in the order of finishing.
 
   Attributes:
     trial: its number.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Writes configurations to train what a search has found: `best.yaml`, and `pareto.json` with one for each point."""
+"""Writes configurations that train the results of a search: `best.yaml`, and `pareto.json` with one for each point."""
 
 import glob
 import json

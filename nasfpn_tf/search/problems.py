@@ -50,7 +50,7 @@ class DamagedStore(SearchError):
 
 @contextlib.contextmanager
 def explained(path: str) -> Iterator[None]:
-  """Turns what the operating system says about `path` into a `SearchError`."""
+  """Converts an error of the operating system about `path` to a `SearchError`."""
   try:
     yield
   except OSError as e:

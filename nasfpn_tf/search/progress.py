@@ -28,7 +28,7 @@ _PACE = 20  # Results that the pace is taken from.
 
 
 class SearchProgress:
-  """Tells how many trials are done and running, the best reward so far, and the time that is left.
+  """Shows the number of finished and running trials, the best reward so far, and the remaining time.
 
   The time left is taken from the pace of the last trials: the first one may train what all others share.
   """

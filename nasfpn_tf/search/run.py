@@ -29,7 +29,7 @@ from nasfpn_tf.search.trial import Results
 
 
 def run(config: SearchConfig, search_dir: str) -> bool:
-  """Starts the search in `search_dir`, or goes on with it.
+  """Starts the search in `search_dir`, or resumes it.
 
   Returns:
     Whether all trials are done; not if a signal has stopped the search.

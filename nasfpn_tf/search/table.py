@@ -110,7 +110,7 @@ class Table:
 
 
 def begin(path: str, space: SearchSpace, evaluator: Mapping[str, Any]) -> Table:
-  """Begins a table, or goes on with one: makes it end with a whole line.
+  """Starts a table or continues one: makes it end with a complete line.
 
   Raises:
     SearchError: it is of another space or evaluator, or cannot be written.

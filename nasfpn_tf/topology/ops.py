@@ -60,7 +60,7 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> MergeOp:
-  """Looks an operation up by its name; a ValueError lists the names if there is none such."""
+  """Looks up an operation by name; a ValueError lists the known names if there is no such operation."""
   for op in MERGE_OPS:
     if op.name == name:
       return op
@@ -68,7 +68,7 @@ def get(name: str) -> MergeOp:
 
 
 def check(name: str, num_inputs: int) -> MergeOp:
-  """Looks an operation up and checks that it takes so many inputs.
+  """Looks up an operation and checks that it takes this number of inputs.
 
   Raises:
     ValueError: if there is no such operation or it takes another number of inputs.

@@ -98,7 +98,7 @@ def newest_intact(directory: str) -> str | None:
 
 
 def set_aside(directory: str, step: int) -> str | None:
-  """Renames checkpoint `step` of a model_dir, whose weights have turned out to be of no use, to diverged-<step>.
+  """Renames checkpoint `step` of a model_dir, whose weights turned out to be unusable, to diverged-<step>.
 
   Returns:
     One sentence for the user; None if there is no such checkpoint.

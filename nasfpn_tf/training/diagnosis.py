@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Finds what COCO's twelve numbers do not tell: precision over recall, categories mixed up, and the bad images."""
+"""Computes what COCO's twelve metrics do not show: precision over recall, confused categories, and the worst images."""
 
 import collections
 import dataclasses
@@ -49,7 +49,7 @@ class ImageResult:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-  """What one evaluation shows.
+  """The results of one evaluation.
 
   Attributes:
     recall: the recalls at which precision is given.
@@ -81,7 +81,7 @@ class Diagnosis:
 
 
 def diagnose(evaluator: CocoEvaluator) -> Diagnosis:
-  """Looks into an evaluation; call it after `evaluator.evaluate`."""
+  """Analyzes an evaluation; call it after `evaluator.evaluate`."""
   coco, names = evaluator.matched, evaluator.category_names
   recall = [round(float(value), 4) for value in coco.params.recThrs]
   precision = np.asarray(coco.eval['precision'])[:, :, :, 0, -1]  # [IoU, recall, category].

@@ -31,7 +31,7 @@ _NAMED_IDS = 5  # How many ids an error message spells out.
 
 
 class NonFiniteDetectionsError(ValueError):
-  """Detections that are infinite or not numbers: the weights are of no use."""
+  """Detections that are NaN or infinite: the weights are unusable."""
 
 
 class CocoEvaluator:

@@ -127,7 +127,7 @@ def build_inputs(
 
 @contextlib.contextmanager
 def naming_bad_records(*data_configs: config.DataConfig) -> Iterator[None]:
-  """Names the record at which reading failed inside, which TensorFlow does not.
+  """Names the record at which reading failed in the block, which TensorFlow does not.
 
   TensorFlow says 'corrupted record at 2477' or that the JPEG is invalid, but not in which file.
 
@@ -158,7 +158,7 @@ def naming_bad_records(*data_configs: config.DataConfig) -> Iterator[None]:
 
 
 def build_augmentation(parser: config.Parser) -> Augmentation:
-  """Returns what training does to an image at random.
+  """Builds the random augmentation of training.
 
   Raises:
     ValueError: an operation of `aug_operations` that there is not, or a setting out of its range.

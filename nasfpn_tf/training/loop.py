@@ -153,7 +153,7 @@ class Rungs:
 
 
 class Controller(orbit.Controller):
-  """Orbit's outer loop, silent (the progress actions speak), and sure of its checkpoints.
+  """Orbit's outer loop without its output (the progress actions report), and with verified checkpoints.
 
   Every worker restores the chief's checkpoint, a half-written checkpoint is passed over, and a checkpoint is saved
   before each evaluation, so that the result belongs to one.

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Stops a run whose loss is no longer a number, or beyond all bounds, and names the batch that did it."""
+"""Stops a run whose loss is NaN, infinite or huge, and names the batch that caused it."""
 
 import tensorflow as tf
 

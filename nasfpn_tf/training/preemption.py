@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Stops a run on a signal: it saves a checkpoint and asks by its exit code to be started again."""
+"""Stops a run on a signal: saves a checkpoint and exits with a code that asks for a restart."""
 
 import signal
 import sys
@@ -28,7 +28,7 @@ EXIT_CODE = startup.RESTART
 
 
 class Preemption:
-  """Watches for SIGTERM while it is entered; the run asks it between loops.
+  """Watches for SIGTERM inside the block; the run checks it between loops.
 
   A second SIGTERM ends the process at once.
   """
@@ -50,7 +50,7 @@ class Preemption:
       signal.signal(signal.SIGTERM, self._handler_before)
 
   def exit_if_told(self, save: Callable[[], None]) -> None:
-    """Saves and raises `SystemExit` with code 42 if a signal has come."""
+    """Saves and raises `SystemExit` with code 42 if a signal has arrived."""
     if self._told:
       save()
       logging.warning('Stopped by a signal: a checkpoint is saved, and the same command resumes from it.')
@@ -88,5 +88,5 @@ class WorkersPreemption:
     self._handler = None  # Its destructor ends its threads.
 
   def exit_if_told(self, unused_save: Callable[[], None]) -> None:
-    """Saves and raises `SystemExit` with code 42, in every worker, if a signal has come to any."""
+    """Saves and raises `SystemExit` with code 42 in every worker if a signal has arrived at any of them."""
     self._handler.save_checkpoint_if_preempted(checkpoint_number=int(self._step.numpy()), check_interval=False)

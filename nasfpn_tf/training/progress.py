@@ -91,7 +91,7 @@ class EvalProgress:
       )
 
   def update(self, num_images: int) -> None:
-    """Takes note of images done."""
+    """Counts finished images."""
     self._count += num_images
     if self._bar is not None:
       self._bar.update(num_images)

@@ -86,7 +86,7 @@ class KernelRounding(tf_keras.layers.Layer):
 
 
 class Rounding(tf_keras.layers.Layer):
-  """All that rounds in a detector; its variables are saved beside the detector's.
+  """All rounding operations of a detector; their variables are saved beside the detector's.
 
   Attributes:
     ranges: the `ActivationRange`s.
@@ -145,7 +145,7 @@ class Rounding(tf_keras.layers.Layer):
 
 
 def prepare(model: tf_keras.Model) -> Rounding:
-  """Makes a detector round, once and for all; it keeps its variables and gains those of the returned `rounding`.
+  """Makes a detector round permanently; it keeps its variables and gains those of the returned `rounding`.
 
   Args:
     model: as `build_detector` makes it, any weights. Its batch norms should be frozen in training.

@@ -38,7 +38,7 @@ _MOST_CURVES = 4
 
 
 def write(model_dir: str, params: cfg.ExperimentConfig, evaluator: CocoEvaluator) -> None:
-  """Writes both files; what keeps them from being written is a warning, no end of the run.
+  """Writes both files; a failure to write them is a warning and does not end the run.
 
   Args:
     model_dir: of the run, with the history of this evaluation.

@@ -23,7 +23,7 @@ _TOLERATED = 0.01  # Of the steps: a cosine's last few are 0 in float32.
 
 
 def surprises(trainer: Any) -> list[str]:
-  """Says where the learning rate is 0 because its schedule has ended, and where the warm-up is longer than the run.
+  """Warns if the learning rate is 0 because its schedule has ended, or if the warm-up is longer than the run.
 
   Args:
     trainer: the section `trainer` of the experiment, with rates for its batch.

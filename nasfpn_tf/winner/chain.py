@@ -34,7 +34,7 @@ from nasfpn_tf.search.problems import SearchError
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """Holds what a user asks for.
+  """Holds the request of a user.
 
   Attributes:
     search_config: YAML file of a search, or a name in configs/search/.
@@ -92,7 +92,7 @@ class Winner:
       raise SearchError(f'{self._path}: evaluator {name!r} trains nothing; use shared or proxy.')
 
   def steps(self) -> list[steps.Step]:
-    """Lists the chain, in order."""
+    """Lists the steps of the chain, in order."""
     made = []
     if self._needs_warm_up:
       made.append(
@@ -163,7 +163,7 @@ class Winner:
     return made
 
   def write_search_config(self) -> None:
-    """Writes the search as it is run, with the records and the start that the request says; paths are absolute."""
+    """Writes the search configuration with the records and the checkpoint of the request; paths are absolute."""
     config = self._config
     content = {
       **config.identity(spaces.build(config.space).to_json()),
@@ -241,7 +241,7 @@ class Winner:
 
 
 def run(winner: Winner, stream: TextIO | None = None) -> Sequence[steps.Result]:
-  """Runs the chain, or goes on with it.
+  """Runs the chain, or resumes it.
 
   Raises:
     steps.StepError: a step failed; the next run goes on from it.

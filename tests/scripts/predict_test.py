@@ -67,9 +67,7 @@ def test_a_tflite_of_another_tool(tmp_path):
   Image.new('RGB', (8, 8)).save(tmp_path / 'x.png')
   result = _run(f'--model={tmp_path}/x.tflite', f'--images={tmp_path}/x.png', f'--output_dir={tmp_path}/out')
   assert result.returncode == 1
-  assert (
-    f'predict: {tmp_path}/x.json is missing. It describes {tmp_path}/x.tflite: export_tflite.py' in result.stderr
-  )
+  assert f'predict: {tmp_path}/x.json is missing. It describes {tmp_path}/x.tflite: export_tflite.py' in result.stderr
   assert 'Traceback' not in result.stderr
   assert not (tmp_path / 'out').exists()
 

@@ -99,7 +99,7 @@ def test_an_override_means_what_it_means_in_training(path, text, expected):
 @pytest.mark.parametrize(
   ('content', 'message'),
   [
-    (b'seed: \xff\n', 'is not YAML: .*utf-8.*byte 0xff'),
+    (b'seed: \xff\n', r'is not UTF-8 text \(byte 6\); save it as UTF-8'),
     (b'evaluator: ' + b'[' * 5000, 'nested deeper'),
     (
       b'a: &a [1, 2, 3]\n'

@@ -181,7 +181,9 @@ def test_small_batches_are_warned_of(tmp_path):
   assert not warnings() and optimizer.optimizer.sgd.global_clipnorm == 10.0 and optimizer.warmup.type == 'linear'
   params.task.train_data.global_batch_size = 31
   (warning,) = warnings()
-  assert warning.startswith('warning: batch 31 is under 32, at which stacked pyramids are less stable: docs/training.md')
+  assert warning.startswith(
+    'warning: batch 31 is under 32, at which stacked pyramids are less stable: docs/training.md'
+  )
   optimizer.optimizer.sgd.global_clipnorm = None
   optimizer.warmup.type = None
   assert 'no clipping of the gradients and no warm-up' in warnings()[0]

@@ -36,7 +36,7 @@ _NAMES = 'image/object/class/text'
 
 
 def check_labels(paths: Iterable[str], num_classes: int = 0) -> None:
-  """Looks into the first records of each file for what would stop a training, before anything is built.
+  """Checks the first records of each file for problems that would stop a training, before anything is built.
 
   Args:
     paths: TFRecord files.

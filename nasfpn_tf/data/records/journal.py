@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Replaces sets of records as a whole: one rename decides, and the next reader or writer finishes what was interrupted.
+"""Replaces sets of records atomically: one rename commits, and the next reader or writer completes the rest.
 
 All new files lie in the staging directory `dir/.P.partial/` when the journal appears there. From then on the new sets
 are the ones that count: a process that dies while names are given leaves the journal and what is not yet in its place,
@@ -35,7 +35,7 @@ _FORMAT = 2
 
 
 def write(staging: str, new: Sequence[str], old: Sequence[str], last: Sequence[str]) -> None:
-  """Decides a replacement: on disk when it returns.
+  """Commits a replacement; it is on disk when this returns.
 
   Args:
     staging: the staging directory; it holds all of `new`, on disk.
@@ -55,7 +55,7 @@ def write(staging: str, new: Sequence[str], old: Sequence[str], last: Sequence[s
 
 
 def finish(staging: str) -> bool:
-  """Does what the journal in a staging directory says and is not done yet; the caller holds the directory's lock.
+  """Completes the journal in a staging directory; the caller holds the directory's lock.
 
   Returns:
     Whether there was a journal.
@@ -80,7 +80,7 @@ def finish(staging: str) -> bool:
 
 
 def finish_beside(prefix: str) -> bool:
-  """Finishes what a dead process has left unfinished in the directory of a set of records.
+  """Completes what a dead process left unfinished in the directory of a set of records.
 
   Returns:
     Whether anything was done. False, too, where it cannot be: the process lives, or the directory cannot be written.
@@ -105,7 +105,7 @@ def finish_beside(prefix: str) -> bool:
 
 @contextlib.contextmanager
 def locked(staging: str) -> Iterator[IO | None]:
-  """Holds the lock of a staging directory; gives None where another process does."""
+  """Holds the lock of a staging directory; gives None if another process holds it."""
   with open(os.path.join(staging, LOCK), 'w') as lock:
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,7 +118,7 @@ def locked(staging: str) -> Iterator[IO | None]:
 
 
 def sync(path: str) -> None:
-  """Waits until the file or directory is on the disk."""
+  """Waits until the file or directory is on disk."""
   handle = os.open(path, os.O_RDONLY)
   try:
     os.fsync(handle)

@@ -187,7 +187,7 @@ def _siblings(file: str) -> list[str]:
 
 
 def prefixes_of(input_path: str) -> list[str]:
-  """Lists what P can be in 'P', 'P*', 'P-*', 'P-*.tfrecord', 'P-00000-of-00008.tfrecord' etc., likeliest first."""
+  """Lists the possible P in 'P', 'P*', 'P-*', 'P-*.tfrecord', 'P-00000-of-00008.tfrecord' etc., most likely first."""
   if _SHARD_TAIL.search(input_path):
     return [_SHARD_TAIL.sub('', input_path)]
   if not _is_glob(input_path):

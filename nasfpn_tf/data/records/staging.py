@@ -32,7 +32,7 @@ from nasfpn_tf.data.sources.problems import DataError
 
 
 class Staging(contextlib.AbstractContextManager):
-  """Where the files of one or several sets of records are made; `commit` gives them their final names.
+  """A directory in which the files of one or more sets of records are written; `commit` gives them their final names.
 
   Args:
     output_prefix: the P of the (first) set, a local path.
@@ -83,7 +83,7 @@ class Staging(contextlib.AbstractContextManager):
       )
 
   def commit(self, prefixes: list[str]) -> None:
-    """Replaces the sets under `prefixes` by what has been made of them; each one's manifest is the last to appear."""
+    """Replaces the sets under `prefixes` by the staged files; the manifest of each set appears last."""
     made = sorted(name for name in os.listdir(self._partial) if name != journal.LOCK)
     for name in made:
       journal.sync(self.path(name))

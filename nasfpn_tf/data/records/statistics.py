@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Computes statistics of a data set, to look at before training."""
+"""Computes statistics of a data set, to review before training."""
 
 from collections.abc import Sequence
 from typing import Any

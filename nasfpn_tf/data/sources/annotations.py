@@ -28,7 +28,7 @@ _QUOTED = re.compile(r'-?[0-9]{1,18}')
 
 
 class AnnotationChecker:
-  """Checks COCO annotations one by one; what is good of them is in `annotations`, by image id.
+  """Checks COCO annotations one by one; the valid ones are in `annotations`, by image id.
 
   Args:
     images: the checked image entries by id.
@@ -55,7 +55,7 @@ class AnnotationChecker:
     self._by_id: dict[int, dict[str, Any]] = {}
 
   def check(self, index: int, item: Any) -> None:
-    """Takes the annotation in, or notes why not."""
+    """Adds the annotation, or notes why it cannot be used."""
     where = f'annotations[{index}]'
     if not isinstance(item, Mapping):
       self._problems.add('bad_annotation', where, f'not an object: {short(item)}')
@@ -107,7 +107,7 @@ class AnnotationChecker:
     self.annotations[image_id].append(annotation)
 
   def finish(self) -> None:
-    """Gives new ids, above all others, to annotations without one of their own; notes boxes that are there twice."""
+    """Assigns new ids, above all others, to annotations without a unique id; notes boxes that occur twice."""
     identifier = max((0, *self._by_id))
     for image_id, items in self.annotations.items():
       seen = {}

@@ -93,7 +93,7 @@ class CocoDataset:
 
   @property
   def unused_categories(self) -> tuple[dict[str, Any], ...]:
-    """Categories that no annotation is of; a model learns a class for each all the same."""
+    """Categories without annotations; a model still learns a class for each."""
     used = {item['category_id'] for items in self.annotations.values() for item in items}
     return tuple(category for category in self.categories if category['id'] not in used)
 
@@ -230,7 +230,7 @@ def shuffled(images: Iterable[dict[str, Any]], seed: int = 0) -> list[dict[str, 
 
 
 def split_holdout(dataset: CocoDataset, num_images: int, seed: int = 0) -> tuple[CocoDataset, CocoDataset]:
-  """Sets `num_images` images apart, the same ones on every machine: (the rest, the held-out ones).
+  """Holds out `num_images` images, the same ones on every machine; returns (the rest, the held-out ones).
 
   An architecture search measures its children on images that neither training nor the final test sees (arXiv
   1904.07392, sec. 4.1).

@@ -102,7 +102,7 @@ def make_digits(
   num_processes: int | None = None,
   progress: bool = True,
 ) -> DigitsPaths:
-  """Makes the data set, or finds it made already with the same settings.
+  """Generates the data set, unless it already exists with the same settings.
 
   The images depend on nothing but the settings. They are made beside `output_dir` and moved there when the last one
   is written, so a directory of that name is always whole.

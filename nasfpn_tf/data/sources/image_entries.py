@@ -55,7 +55,7 @@ def check(
   image_size: Callable[[str], tuple[int, int]] | None,
   problems: Problems,
 ) -> tuple[dict[int, dict[str, Any]], dict[int, str]]:
-  """Returns the usable entries by id, and why an id that several images have is none of them."""
+  """Returns the usable entries by id, and the reasons for ids that cannot be used because several images have them."""
   images: dict[int, dict[str, Any]] = {}
   left_out: dict[int, str] = {}
   names: dict[str, int] = {}

@@ -39,7 +39,7 @@ def files_below(directory: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def is_of_user(name: str) -> bool:
-  """Tells whether a file or directory is one that a user has made, by its name."""
+  """Tells by its name whether a file or directory was made by the user and not by a tool."""
   return not name.startswith('.') and name not in _OF_TOOLS
 
 

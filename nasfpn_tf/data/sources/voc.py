@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Converts Pascal VOC's XML to the COCO value as which all formats are checked."""
+"""Converts Pascal VOC's XML to the COCO value in which all formats are checked."""
 
 import os
 import re

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Converts YOLO's label files to the COCO value as which all formats are checked."""
+"""Converts YOLO's label files to the COCO value in which all formats are checked."""
 
 import math
 import os

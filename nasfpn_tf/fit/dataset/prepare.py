@@ -56,7 +56,7 @@ def split_names(parts: Sequence[Part]) -> tuple[str, ...]:
 def prepare(
   root: str, parts: Sequence[Part], seed: int = 0, earlier: Mapping[str, Any] | None = None, progress: bool = True
 ) -> Prepared:
-  """Reads a data set and makes the splits that it does not come with.
+  """Reads a data set and makes the missing splits.
 
   Args:
     root: of the data set.
@@ -117,7 +117,7 @@ def write(prepared: Prepared, directory: str | os.PathLike[str], root: str | os.
 
 
 def describe(prepared: Prepared) -> str:
-  """Returns what was read and how it is divided, in a few lines."""
+  """Describes in a few lines what was read and how it is split."""
   classes = [str(category['name']) for category in prepared.dataset.categories]
   more = f', ... ({len(classes)} in all)' if len(classes) > 10 else ''
   counts = ', '.join(f'{name} {len(images)} ({images.num_boxes} boxes)' for name, images in prepared.splits.items())

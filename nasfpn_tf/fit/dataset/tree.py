@@ -33,7 +33,7 @@ _SAMPLE = 500  # Names that are looked for in each folder.
 
 
 class Tree:
-  """What lies below a directory; hidden files and those of macOS' archives are passed over.
+  """The contents of a directory; hidden files and those of macOS archives are skipped.
 
   Attributes:
     root: the directory.

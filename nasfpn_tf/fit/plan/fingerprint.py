@@ -11,7 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Measures what a plan needs of a data set: sizes and shapes of images and boxes, crowding, symmetry, class names."""
+"""Measures the properties of a data set that a plan needs: sizes and shapes of images and boxes, crowding,"
+" symmetry, class names."""
 
 import dataclasses
 from typing import Any

@@ -40,7 +40,7 @@ _PILOT_SPEED = 1e6  # Pixels a second for the size of the training that is timed
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """A plan and what it rests on.
+  """A plan with the data that it is based on.
 
   Attributes:
     text: the YAML file.

@@ -86,7 +86,7 @@ class Choice:
 
 
 def check_minutes(minutes: float) -> None:
-  """Refuses a budget in which nothing can be trained.
+  """Raises a ValueError for a budget in which nothing can be trained.
 
   Raises:
     ValueError: the minutes are fewer than `LEAST_MINUTES`.

@@ -28,7 +28,7 @@ _WARM_UP = 3  # Steps before the clock starts: tracing, caches, threads.
 
 
 def measure(params: cfg.ExperimentConfig, num_steps: int = 8) -> float:
-  """Trains for a few steps and forgets them.
+  """Measures by training for a few steps, whose result is discarded.
 
   Args:
     params: the experiment, with its records.

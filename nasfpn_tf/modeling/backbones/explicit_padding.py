@@ -47,7 +47,7 @@ def pad_explicitly(backbone: tf_keras.Model) -> None:
 
 
 def join_pools(backbone: tf_keras.Model) -> None:
-  """Makes consecutive 3x3 max pools of stride 2 one 5x5 max pool of their whole stride, as SpineNet's authors have.
+  """Merges consecutive 3x3 max pools of stride 2 into one 5x5 max pool of their whole stride, as in SpineNet's code.
 
   A single pool stays, so that a ResNet, which has one, is not changed.
   """

@@ -31,7 +31,7 @@ Builder = Callable[[hyperparams.Config, ImageShape, ConvOptions], tf_keras.Model
 
 @dataclasses.dataclass(frozen=True)
 class Traits:
-  """What is known of a backbone before it is built.
+  """Properties of a backbone that are known before it is built.
 
   Attributes:
     stride: of the coarsest feature map inside, which the sides of an image must be multiples of; 1: no more than the
@@ -99,7 +99,7 @@ def register_backbone(
 
 
 def traits(name: str) -> Traits:
-  """Returns what is known of a registered backbone, or of one of Model Garden."""
+  """Returns the properties of a registered backbone, or of one of Model Garden."""
   return _TRAITS.get(name, Traits())
 
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Reports what loading weights did: which variables were set, which kept their values, what was not needed."""
+"""Reports the result of loading weights: which variables were set, which kept their values, what was not used."""
 
 import dataclasses
 from collections.abc import Sequence

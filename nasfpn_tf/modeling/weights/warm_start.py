@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Starts a detector from a checkpoint: of the whole, of some parts, of what fits, or of a detector with other exits."""
+"""Initializes a detector from a checkpoint: all of it, some parts, what fits, or a detector with other exits."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ _EARLY = 'early_heads'
 
 
 def start(model: retinanet_model.RetinaNetModel, path: str, modules: str | Sequence[str]) -> LoadReport:
-  """Sets the weights of a detector from a checkpoint of Model Garden or of an earlier training.
+  """Loads the weights of a detector from a checkpoint of Model Garden or of an earlier training.
 
   Args:
     model: what `build_detector` returns.

@@ -44,7 +44,7 @@ class Evaluator(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-  """The evaluator of a search with what it is handed for every trial, in values that go to a worker as JSON.
+  """The evaluator of a search with its arguments for every trial, in values that are sent to a worker as JSON.
 
   Attributes:
     evaluator: 'proxy', 'shared' or 'module:function'.

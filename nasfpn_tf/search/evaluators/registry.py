@@ -50,7 +50,7 @@ def load(name: str) -> Evaluator:
 
 
 def prepare(setup: Setup) -> Callable[[Trial, str], Measurement]:
-  """Loads an evaluator and hands it what is the same for all trials; what remains takes a trial and its directory.
+  """Loads an evaluator and binds the arguments that all trials share; the result takes a trial and its directory.
 
   Raises:
     SearchError: the evaluator or the space cannot be loaded.

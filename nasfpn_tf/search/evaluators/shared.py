@@ -74,7 +74,7 @@ class SharingConfig:
 
 
 def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: SearchSpace) -> Measurement:
-  """Trains the bank as far as it should be for this trial, then evaluates the trial's child; see `evaluator.Evaluator`.
+  """Trains the bank up to the step for this trial, then evaluates the trial's child; see `evaluator.Evaluator`.
 
   Several workers share a bank through its directory: one trains it at a time, from the newest checkpoint.
 
@@ -178,7 +178,7 @@ class SharedWeights:
     return int(self._optimizer.iterations)
 
   def train(self, trial_id: int) -> None:
-    """Trains the bank as far as it is to be before this trial is evaluated, unless that has been done.
+    """Trains the bank up to the step that this trial needs, unless that has been done.
 
     Raises:
       SearchError: the loss is no longer a number, or the checkpoint in the bank's directory is of something else.

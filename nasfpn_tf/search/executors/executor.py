@@ -70,4 +70,4 @@ class Executor(Protocol):
     """Returns the jobs that have ended; waits up to `seconds` for the first."""
 
   def close(self, grace_seconds: float) -> Sequence[Outcome]:
-    """Tells what still runs to save its work, ends it after `grace_seconds`, and frees everything."""
+    """Asks running jobs to save their work, ends them after `grace_seconds`, and frees everything."""

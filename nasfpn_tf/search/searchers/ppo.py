@@ -88,7 +88,7 @@ class Learner:
 
   @classmethod
   def fresh(cls, weights: controller.Weights) -> 'Learner':
-    """Creates a learner without experience."""
+    """Creates an untrained learner."""
     zeros = {name: np.zeros_like(value) for name, value in weights.items()}
     return cls(weights, zeros, zeros)
 

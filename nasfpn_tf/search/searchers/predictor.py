@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Searches with a learned predictor: an ensemble of regression trees chooses what is worth an evaluation.
+"""Searches with a learned predictor: an ensemble of regression trees chooses the architectures to evaluate.
 
 The scheme is that of BANANAS (arXiv 1910.11858): candidates are mutations of the best architectures so far, an ensemble
 predicts the reward of each from its encoding, and one random draw from each prediction decides (independent Thompson

@@ -22,7 +22,7 @@ from nasfpn_tf.search.trial import Results, Trial
 
 
 class Searcher(Protocol):
-  """Proposes trials and learns from what came of them.
+  """Proposes trials and learns from their results.
 
   The loop stores `state()` together with the news that made it, so a search that is killed at any moment goes on from
   a state that knows each measurement exactly once. For that a searcher is a function of its state: what it proposes

@@ -61,7 +61,7 @@ _RULES = (
 
 
 def check(path: str) -> None:
-  """Reads the whole store, and changes nothing. A file that is missing or empty is a store to be.
+  """Checks the whole store without changing it. A missing or empty file is a store that is still to be created.
 
   Raises:
     DamagedStore: saying what is wrong first.

@@ -61,7 +61,7 @@ class Outputs:
     self._keep_best(self.results)
 
   def add(self, news: Results) -> None:
-    """Takes in what is new; a trial that is there already, as one that was done and not yet observed, is none."""
+    """Adds new trials; skips those that are already there, such as finished ones that were not yet observed."""
     news = self._take_in(news)
     self._directory.append(self._directory.trials, ''.join(map(_line, news)))
     self._keep_best(news)

@@ -81,7 +81,7 @@ COLUMNS = {
 
 @contextlib.contextmanager
 def explained(path: str) -> Iterator[None]:
-  """Turns what sqlite says about the file `path` into a `SearchError`."""
+  """Converts an error of sqlite about the file `path` to a `SearchError`."""
   try:
     yield
   except sqlite3.ProgrammingError:

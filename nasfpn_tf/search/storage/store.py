@@ -65,7 +65,7 @@ class Store:
     return self._db.row('SELECT COALESCE(MAX(id) + 1, 0) FROM trials')[0]
 
   def add(self, trials: Sequence[Trial]) -> None:
-    """Takes trials in, numbered from `next_id()` on. One whose reward is known is finished at once."""
+    """Adds trials, numbered from `next_id()` on. A trial whose reward is known is finished immediately."""
     with self._db.transaction():
       for trial in trials:
         row = (trial.id, trial.digest, trial.to_json())
@@ -138,7 +138,7 @@ class Store:
     return True
 
   def take_over(self, owner: str | None = None) -> int:
-    """Ends attempts that nobody looks after, and returns how many: their trials wait again.
+    """Ends abandoned attempts and returns their number; their trials wait again.
 
     Args:
       owner: the only one that can be alive (it holds the directory's lock); attempts of all others end, and no trial

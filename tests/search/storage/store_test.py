@@ -262,7 +262,9 @@ def test_what_is_other_in_another_search_is_named_key_by_key(tmp_path):
 
 def test_a_store_of_a_newer_version_is_refused(store, path):
   store._db.change('PRAGMA user_version = 7')
-  with pytest.raises(SearchError, match='is a store of version 7, this program supports up to 2: use the newer program'):
+  with pytest.raises(
+    SearchError, match='is a store of version 7, this program supports up to 2: use the newer program'
+  ):
     Store(path, IDENTITY)
 
 
