@@ -185,8 +185,8 @@ class FeaturePyramid(tf_keras.layers.Layer):
         `project_each_edge` the first pyramid, whose inputs are not one feature a level, is as published.
       overlapping_pools: pool over windows one cell larger than their stride (3x3 of stride 2), as EfficientDet.
       backbone_max_level: coarsest level that is read from the backbone; None: every level that it gives.
-      **kwargs: activation (before each 3x3 convolution), use_sync_bn, norm_momentum, norm_epsilon and
-        kernel_regularizer, see `ConvOptions`; and those of the Keras layer (name, dtype).
+            **kwargs: the fields of `ConvOptions`, with the activation before each 3x3 convolution, and arguments of the Keras
+        layer (name, dtype).
 
     Raises:
       ValueError: if a setting is out of range or the topology cannot be read.

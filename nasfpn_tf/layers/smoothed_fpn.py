@@ -39,8 +39,8 @@ class SmoothedFPN(tf_keras.layers.Layer):
     num_filters: width of every feature.
     use_separable_conv: separable 3x3 convolutions, as in FPNLite.
     backbone_max_level: coarsest level that is read from the backbone; None: the coarsest that is given.
-    **kwargs: activation (relu6 by default), use_sync_bn, norm_momentum, norm_epsilon and kernel_regularizer, see
-      `ConvOptions`; and those of the Keras layer (name, dtype).
+        **kwargs: the fields of `ConvOptions`, with the activation relu6 by default, and arguments of the Keras layer (name,
+      dtype).
 
   Attributes:
     projections: {level: 1x1 convolution of the backbone's feature}.
