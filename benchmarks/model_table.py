@@ -38,7 +38,8 @@ python scripts/train.py --config_file=r50_nasfpn_7x256_640 --model_dir=runs/coco
   --params_override='task.train_data.input_path=records/train-*,task.validation_data.input_path=records/val-*'
 ```
 
-None of these models was trained here, and the project has no weights for them: AP is that of the source.
+None of these models was trained here: AP is that of the source. Published weights of some of them can be imported
+([weights.md](weights.md)); none come with the project.
 
 | column | meaning |
 |---|---|
@@ -46,12 +47,12 @@ None of these models was trained here, and the project has no weights for them: 
 | multiply-adds | of backbone, pyramid and (last) head for one image, in billions; sources call them FLOPs |
 | ratio | built / published; within 0.5 % of 1 beyond the rounding of the published figure, or a note says why not |
 
-One published model has no file: AmoebaNet with NAS-FPN at 1536 px (50.7 AP val, 209M params, 3045G multiply-adds: arXiv
-1911.09070, table 2). Its filters and repeats are not published, and none that was tried fits
+One published model has no configuration: AmoebaNet with NAS-FPN at 1536 px (50.7 AP val, 209M params, 3045G multiply-adds: arXiv
+1911.09070, table 2). Its filters and repeats are not published, and no values that were tried fit
 ([reproduction.md](reproduction.md)).
 
 The published figures come from the key `published` of the configurations, the built ones from `models.json`. After a
-change, write this page again with:
+change, regenerate this page with:
 
 ```bash
 python -m benchmarks.models --output=docs/models.md --figures=docs/models.json   # --rebuild: measure changed models
