@@ -47,8 +47,8 @@ None of these models was trained here: AP is that of the source. Published weigh
 | multiply-adds | of backbone, pyramid and (last) head for one image, in billions; sources call them FLOPs |
 | ratio | built / published; within 0.5 % of 1 beyond the rounding of the published figure, or a note says why not |
 
-One published model has no configuration: AmoebaNet with NAS-FPN at 1536 px (50.7 AP val, 209M params, 3045G multiply-adds: arXiv
-1911.09070, table 2). Its filters and repeats are not published, and no values that were tried fit
+One published model has no configuration: AmoebaNet with NAS-FPN at 1536 px (50.7 AP val, 209M params, 3045G
+multiply-adds: arXiv 1911.09070, table 2). Its filters and repeats are not published, and no values that were tried fit
 ([reproduction.md](reproduction.md)).
 
 The published figures come from the key `published` of the configurations, the built ones from `models.json`. After a

@@ -83,7 +83,7 @@ class ConvBatchNorm(tf_keras.layers.Layer):
       kernel_size: side of the square kernel.
       use_separable_conv: depthwise then pointwise, as in NAS-FPNLite.
       norm_gamma: initial scale of the batch norm.
-            **kwargs: the fields of `ConvOptions` but the activation, and arguments of the Keras layer (name, dtype).
+      **kwargs: the fields of `ConvOptions` but the activation, and arguments of the Keras layer (name, dtype).
     """
     options = ConvOptions.take(kwargs, but=['activation'])
     super().__init__(**kwargs)

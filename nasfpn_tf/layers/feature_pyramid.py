@@ -185,7 +185,7 @@ class FeaturePyramid(tf_keras.layers.Layer):
         `project_each_edge` the first pyramid, whose inputs are not one feature a level, is as published.
       overlapping_pools: pool over windows one cell larger than their stride (3x3 of stride 2), as EfficientDet.
       backbone_max_level: coarsest level that is read from the backbone; None: every level that it gives.
-            **kwargs: the fields of `ConvOptions`, with the activation before each 3x3 convolution, and arguments of the Keras
+      **kwargs: the fields of `ConvOptions`, with the activation before each 3x3 convolution, and arguments of the Keras
         layer (name, dtype).
 
     Raises:

@@ -74,7 +74,7 @@ class MergingCell(tf_keras.layers.Layer):
       dropblock_ramp_steps: see `DropBlock2D`.
       residual: add the last of the given features, which is of the cell's own level, to the output.
       overlapping_pools: pool an input of a finer level over windows one cell larger than their stride.
-            **kwargs: the fields of `ConvOptions`, with the activation before the convolution, and arguments of the Keras
+      **kwargs: the fields of `ConvOptions`, with the activation before the convolution, and arguments of the Keras
         layer (name, dtype).
 
     Raises:

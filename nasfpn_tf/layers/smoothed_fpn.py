@@ -39,7 +39,7 @@ class SmoothedFPN(tf_keras.layers.Layer):
     num_filters: width of every feature.
     use_separable_conv: separable 3x3 convolutions, as in FPNLite.
     backbone_max_level: coarsest level that is read from the backbone; None: the coarsest that is given.
-        **kwargs: the fields of `ConvOptions`, with the activation relu6 by default, and arguments of the Keras layer (name,
+    **kwargs: the fields of `ConvOptions`, with the activation relu6 by default, and arguments of the Keras layer (name,
       dtype).
 
   Attributes:

@@ -34,7 +34,7 @@ class SSDLayers(tf_keras.layers.Layer):
     min_level: finest level handed out; the backbone has it.
     extra_filters: width of each level behind the backbone's last, from fine to coarse.
     backbone_max_level: coarsest level that is read from the backbone; None: the coarsest that is given.
-        **kwargs: the fields of `ConvOptions`, with the activation after every batch norm (relu6 by default) and the
+    **kwargs: the fields of `ConvOptions`, with the activation after every batch norm (relu6 by default) and the
       regularizer for 1x1 kernels only (depthwise ones have none, as in Model Garden's MobileNets); and arguments of the
       Keras layer (name, dtype).
 
