@@ -26,7 +26,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string('output_dir', None, 'Directory for train/, val/, train.json and val.json.')
 flags.DEFINE_integer('num_train', 8000, 'Number of training images.', lower_bound=1)
 flags.DEFINE_integer('num_val', 500, 'Number of validation images.', lower_bound=1)
-flags.DEFINE_integer('image_size', 256, 'Side of the square images in pixels, at least 214 for the digits of up to 160 pixels.')
+flags.DEFINE_integer(
+  'image_size', 256, 'Side of the square images in pixels, at least 214 for the digits of up to 160 pixels.'
+)
 flags.DEFINE_integer('seed', 0, 'Seed of the images.')
 
 

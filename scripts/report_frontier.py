@@ -27,7 +27,7 @@ FLAGS = flags.FLAGS
 def define_flags():
   """Defines the flags, not on import because other programs have flags of the same names."""
   flags.DEFINE_multi_string(
-    'records', [], 'Records of benchmark.py: a .jsonl file or a directory of them; can be repeated.'
+    'records', None, 'Records of benchmark.py: a .jsonl file or a directory of them; can be repeated.'
   )
   flags.DEFINE_enum(
     'published', 'mobile', ['mobile', 'all', 'none'], 'Published figures to show for comparison, with their source.'
