@@ -258,7 +258,7 @@ def load(paths: Iterable[str]) -> list[ModelRecord]:
     if os.path.isdir(path):
       files = sorted(os.path.join(path, name) for name in os.listdir(path) if name.endswith('.jsonl'))
     if not files or not all(map(os.path.isfile, files)):
-      raise FileNotFoundError(f'{path}: it contains no records of benchmark.py (.jsonl).')
+      raise FileNotFoundError(f'{path}: neither a file of records of benchmark.py (.jsonl) nor a directory with some.')
     for file in files:
       records += _load_file(file)
   return records

@@ -133,9 +133,9 @@ def test_no_sensible_latency():
 
 
 def test_files_that_are_none(tmp_path):
-  with pytest.raises(FileNotFoundError, match=r'absent\.jsonl: contains no records'):
+  with pytest.raises(FileNotFoundError, match=r'absent\.jsonl: neither a file of records'):
     record.load([str(tmp_path / 'absent.jsonl')])
-  with pytest.raises(FileNotFoundError, match='contains no records'):
+  with pytest.raises(FileNotFoundError, match='neither a file of records'):
     record.load([str(tmp_path)])
   (tmp_path / 'empty.jsonl').touch()
   (tmp_path / 'binary.jsonl').write_bytes(b'\xff\xfe\x00')

@@ -233,7 +233,7 @@ def test_wrong_states(model):
   state = model.begin(images(), IMAGE_SHAPE)
   other = detector.build_detector(model_config())
   for use in (other.refine, other.detect):
-    with pytest.raises(ValueError, match='of another model'):
+    with pytest.raises(ValueError, match='belongs to another model'):
       use(state)
   last = model.refine(model.refine(state))
   with pytest.raises(ValueError, match=f'last exit, {NUM_EXITS}.*no further pyramid'):

@@ -113,7 +113,7 @@ def test_steps_of_a_predictor():
   with pytest.raises(ValueError, match='last exit, 4'):
     predictor.refine(state)
   for use in (Slow().refine, Slow().detect):
-    with pytest.raises(ValueError, match='of another predictor'):
+    with pytest.raises(ValueError, match='belongs to another predictor'):
       use(predictor.begin(IMAGE))
   with pytest.raises(ValueError, match='An image must be uint8'):
     predictor.begin(IMAGE.astype(np.float32))

@@ -79,8 +79,8 @@ class DigitsSettings:
       raise ValueError('num_train, num_val and max_digits must be at least 1')
     if not 8 <= self.min_size < self.max_size <= 0.75 * self.image_size:
       raise ValueError(
-        f'image_size is {self.image_size}, digits are {self.min_size} to {self.max_size} pixels: sizes of digits must be'
-        ' at least 8, in ascending order, and at most 3/4 of image_size'
+        f'image_size is {self.image_size}, digits are {self.min_size} to {self.max_size} pixels: digits must be at'
+        ' least 8 pixels, in ascending order, and at most 3/4 of image_size'
       )
 
 

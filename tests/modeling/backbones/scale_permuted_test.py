@@ -142,8 +142,8 @@ def test_the_factory_of_model_garden_applies_the_configuration():
   [
     ({'input_shape': (64, 80, 3)}, 'not a multiple of 32, the stride of small'),
     ({'input_shape': (None, None, 3)}, 'not a multiple of 32'),
-    ({'num_filters': 0}, 'num_filters 0 and block_repeats 1 must be 1 at least'),
-    ({'block_repeats': 0}, 'block_repeats 0 must be 1 at least'),
+    ({'num_filters': 0}, 'num_filters 0 and block_repeats 1 must be at least 1'),
+    ({'block_repeats': 0}, 'block_repeats 0 must be at least 1'),
     ({'filter_size_scale': 0.03}, 'leave no channels of 32'),
     ({'stochastic_depth_drop_rate': 1.0}, 'stochastic_depth_drop_rate 1.0 must be within'),
     ({'activation': 'relu6'}, "activation is 'relu6'"),
