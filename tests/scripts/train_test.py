@@ -90,4 +90,4 @@ def test_a_signal_while_it_starts_asks_for_a_restart(script):
     [sys.executable, '-c', code], cwd=testing.repo_root(), capture_output=True, text=True, timeout=60
   )
   assert done.returncode == 42 and 'goes on' not in done.stdout
-  assert done.stderr == f'{script}: told to stop; the same command starts again\n'
+  assert done.stderr == f'{script}: stopped; run the same command to start again\n'

@@ -233,7 +233,7 @@ def test_missing_and_unknown_images_are_named():
   with pytest.raises(ValueError, match='Image id 99 is not in the annotations'):
     _feed(evaluator, [99], [])
   _feed(evaluator, [20], _perfect_results(_tiny_ground_truth())[2:])
-  with pytest.raises(ValueError, match=r'2 of the 3 images .* first are \[10, 30\]'):
+  with pytest.raises(ValueError, match=r'2 of the 3 images .* first ones are \[10, 30\]'):
     evaluator.evaluate()
   assert evaluator.evaluate(allow_missing=True)['AP'] == pytest.approx(1.0)
   evaluator.reset()
@@ -259,8 +259,8 @@ def test_a_diverged_model_is_named():
     (lambda t: t['annotations'].append('x'), 'is not a COCO annotation file'),
     (lambda t: t['images'][0].update(id='a.jpg'), "is not a COCO annotation file: .*'a.jpg'"),
     (lambda t: t['annotations'][1].update(bbox=[1, 2, 3]), 'is not a COCO annotation file'),
-    (lambda t: t['annotations'][1]['bbox'].append(9), 'annotation number 2: four finite numbers'),
-    (lambda t: t['annotations'][0]['bbox'].__setitem__(2, float('nan')), 'annotation number 1: four finite numbers'),
+    (lambda t: t['annotations'][1]['bbox'].append(9), 'annotation number 2: a box of four finite numbers'),
+    (lambda t: t['annotations'][0]['bbox'].__setitem__(2, float('nan')), 'annotation number 1: a box of four finite numbers'),
   ],
 )
 def test_damaged_annotations_are_refused(tmp_path, damage, message):
