@@ -250,8 +250,8 @@ def test_what_is_other_in_another_search_is_named_key_by_key(tmp_path):
     Store(path, now)
   assert str(refused.value) == (
     f'{path} belongs to another search: evaluator.steps is 5 there and not set here; evaluator.task.size is [1, 2]'
-    ' there and [1, 3] here; ops is not set there and null here. Use another search directory, or the configuration of'
-    ' then. No trial in it is finished: the directory can also be deleted.'
+    ' there and [1, 3] here; ops is not set there and null here. Use another search directory, or the original'
+    ' configuration. No trial in it is finished: the directory can also be deleted.'
   )
   store.add(trials(1))
   store.finish(store.claim(HERE, 60).attempt, Measurement(0.5))
