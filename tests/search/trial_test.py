@@ -48,7 +48,7 @@ def test_measurements_survive_json_whatever_made_their_numbers():
   [
     ({'reward': float('nan')}, 'it must be finite'),
     ({'reward': float('inf')}, 'it must be finite'),
-    ({'reward': -0.1}, 'from 0 up'),
+    ({'reward': -0.1}, 'at least 0'),
     ({'reward': 0.1, 'status': 'done'}, "status 'done'"),
     ({'reward': 0.1, 'status': 'failed', 'reason': 'x'}, 'reward 0 and a reason'),
     ({'reward': 0.0, 'status': 'failed'}, 'reward 0 and a reason'),
