@@ -189,7 +189,7 @@ def test_exits_are_chosen_one_way(forms):
   for options, message in (
     ({'exit_stage': 1}, 'no exits'),
     ({'deadline_ms': 5}, 'needs exits'),
-    ({'exit_stage': 1, 'deadline_ms': 5}, 'give one'),
+    ({'exit_stage': 1, 'deadline_ms': 5}, 'give only one'),
   ):
     with pytest.raises(ValueError, match=message):
       nasfpn_tf.load(forms.tflite('float'), **options)
