@@ -164,7 +164,7 @@ def test_a_directory_is_for_one_frontier(tmp_path):
   _production(tmp_path)
   with pytest.raises(ValueError, match=r'frontier with other settings .*give another --output_dir'):
     _production(tmp_path, steps=60)
-  with pytest.raises(ValueError, match='forms int4: they are float, int8'):
+  with pytest.raises(ValueError, match='forms int4: choose from float, int8'):
     production.Measuring(forms=('int4',))
 
 
