@@ -113,7 +113,8 @@ def locate(path: str) -> tuple[Format, str]:
   if of_file(path):
     raise FileNotFoundError(f'{path}: no such file.')
   described = [entry.description for entry in _FORMATS.values()]
-  raise FileNotFoundError(f'{path}: neither {", ".join(described[:-1])} nor {described[-1]}.')
+  missing = f' ({layout.SAVED_MODEL} and {layout.PARAMS} are missing)' if os.path.isdir(path) else ''
+  raise FileNotFoundError(f'{path}: neither {", ".join(described[:-1])} nor {described[-1]}{missing}.')
 
 
 def load(reference: str) -> Callable[..., Any]:

@@ -14,6 +14,7 @@
 
 """Loads SavedModels from untrusted sources: first checks what their graphs can do on this machine."""
 
+import glob
 import os
 import re
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def load(directory: str) -> Any:
   """Loads a SavedModel as `tf.saved_model.load` does; call `check_operators` before.
 
   Raises:
-    ValueError: it is damaged, or TensorFlow cannot load it or its name; the message names the directory.
+    ValueError: it is damaged, or TensorFlow cannot load it or its name; the message names the file or the directory.
   """
   import tensorflow as tf  # Formats are looked up without it.
 
@@ -94,7 +95,8 @@ def load(directory: str) -> Any:
   except (*damaged, AttributeError, AssertionError) as error:
     text = ' '.join((str(error) or type(error).__name__).split())
     raise ValueError(
-      f'{directory}: TensorFlow cannot load it, it is damaged or incomplete ({text[:200]}); copy or export it again.'
+      f'{_damaged(directory)}: TensorFlow cannot load it, it is damaged or incomplete ({text[:200]}); copy or export it'
+      ' again.'
     ) from error
 
 
@@ -105,9 +107,33 @@ def _read(directory: str) -> Any:
   with open(path, 'rb') as file:
     content = file.read()
   try:
-    return saved_model_pb2.SavedModel.FromString(content)
+    model = saved_model_pb2.SavedModel.FromString(content)
   except Exception as error:  # The parser has a class of its own, in a package that only TensorFlow requires.
     raise ValueError(f'{path}: not a SavedModel, or damaged ({error}); copy or export it again.') from error
+  if not model.meta_graphs:
+    raise ValueError(f'{path}: not a SavedModel, or damaged (there is no graph in it); copy or export it again.')
+  return model
+
+
+def _damaged(directory: str) -> str:
+  """Returns the file of a SavedModel that cannot be read, where that can be told; else the directory."""
+  import tensorflow as tf
+
+  prefix = os.path.join(directory, layout.VARIABLES)
+  failures = (tf.errors.OpError, ValueError, RuntimeError, IndexError)  # IndexError: the file is too short.
+  if not os.path.isfile(f'{prefix}.index'):
+    return directory
+  try:
+    reader = tf.train.load_checkpoint(prefix)
+  except failures:
+    return f'{prefix}.index'
+  try:
+    for name in reader.get_variable_to_shape_map():
+      reader.get_tensor(name)
+  except failures:
+    data = glob.glob(f'{glob.escape(prefix)}.data-*')
+    return data[0] if len(data) == 1 else prefix
+  return directory
 
 
 def _suspicious(model: Any) -> Iterator[tuple[str, str]]:

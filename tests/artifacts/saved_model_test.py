@@ -22,7 +22,7 @@ import pytest
 import tensorflow as tf
 
 from nasfpn_tf import predict
-from nasfpn_tf.artifacts import saved_model
+from nasfpn_tf.artifacts import formats, saved_model
 
 
 def _save(path, function, **attributes):
@@ -100,7 +100,19 @@ def test_what_touches_files_or_programs_is_named(tmp_path, function, operator):
     saved_model.check_operators(path)
 
 
-@pytest.mark.parametrize('name', ['saved_model.pb', 'variables/variables.index', 'assets/params.yaml'])
+def test_one_without_a_graph_is_named(tmp_path):
+  (tmp_path / 'saved_model.pb').write_bytes(b'')
+  with pytest.raises(ValueError, match=r'saved_model\.pb: .*no graph'):
+    saved_model.check_operators(str(tmp_path))
+  (tmp_path / 'saved_model.pb').unlink()
+  with pytest.raises(FileNotFoundError, match=r'saved_model\.pb and params\.yaml are missing'):
+    formats.locate(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+  'name',
+  ['saved_model.pb', 'variables/variables.index', 'variables/variables.data-00000-of-00001', 'assets/params.yaml'],
+)
 def test_a_damaged_one_is_named(forms, tmp_path, name):
   copy = tmp_path / 'copy'
   shutil.copytree(pathlib.Path(forms.saved_model) / '1', copy)
@@ -108,7 +120,7 @@ def test_a_damaged_one_is_named(forms, tmp_path, name):
   file.write_bytes(file.read_bytes()[:-30] if name.endswith('.pb') else b'')
   if name.startswith('assets'):
     file.unlink()
-  with pytest.raises(ValueError, match='copy'):
+  with pytest.raises(ValueError, match=rf'copy/{name}: .*export it again'):
     saved_model.check_operators(str(copy))
     saved_model.load(str(copy))
     pytest.skip('TensorFlow loads it without this file.')

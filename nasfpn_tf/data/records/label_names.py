@@ -40,7 +40,7 @@ def of_model(
     ValueError: labels.json is not of the known form, or the labels are not the model's.
   """
   path = os.path.join(directory, FILE)
-  if os.path.isfile(path):
+  if os.path.lexists(path):
     labels = _read(path)
   else:
     found = manifest.find_manifest(input_path)

@@ -165,6 +165,17 @@ def _parse(directory: str, stem: str, problems: Problems) -> ElementTree.Element
   return None
 
 
+def root_tag(path: str | os.PathLike[str]) -> str:
+  """Returns the name of an XML file's first element, read as its annotations are; '' where it cannot be read."""
+  parser = ElementTree.XMLPullParser(events=('start',))
+  try:
+    with open(path, 'rb') as file:
+      parser.feed(_decoded(file.read()))
+    return next(iter(parser.read_events()))[1].tag
+  except (OSError, ElementTree.ParseError, StopIteration, ValueError, LookupError):
+    return ''
+
+
 def _decoded(data: bytes) -> bytes | str:
   """Decodes an XML file whose encoding Python supports and its XML parser does not."""
   declared = _DECLARATION.match(data[:1000])

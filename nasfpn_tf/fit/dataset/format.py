@@ -23,9 +23,8 @@ import json
 import os
 import pathlib
 from collections.abc import Callable
-from xml.etree import ElementTree
 
-from nasfpn_tf.data.sources import coco
+from nasfpn_tf.data.sources import coco, voc
 from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.fit.dataset import yolo_layout
 from nasfpn_tf.fit.dataset.part import Part
@@ -99,7 +98,8 @@ def _find_voc(tree: Tree) -> list[Part]:
   parts = []
   for folder, names in tree.others_in.items():
     stems = sorted(name[:-4] for name in names if name.endswith('.xml'))
-    if not stems or _xml_root(tree.path(join(folder, stems[0] + '.xml'))) != 'annotation':
+    # One file that is damaged does not hide the others, whose reader names it.
+    if not any(voc.root_tag(tree.path(join(folder, stem + '.xml'))) == 'annotation' for stem in stems):
       continue
     images = tree.image_folder(stems, join(folder, 'x'), stems=True)
     if images is None:
@@ -135,13 +135,6 @@ def _image_sets(tree: Tree, folder: str, stems: set[str]) -> list[tuple[str, str
   return [(split_of(name), path) for name, path in found.items() if name != 'default']
 
 
-def _xml_root(path: str) -> str:
-  try:
-    return next(iter(ElementTree.iterparse(path, events=('start',))))[1].tag
-  except (OSError, ElementTree.ParseError, StopIteration, ValueError, LookupError):
-    return ''
-
-
 _FINDERS: dict[str, Callable[[Tree], list[Part]]] = {
   'coco': _find_coco,
   'voc': _find_voc,
@@ -167,7 +160,7 @@ def _nothing(tree: Tree, format: str | None) -> str:
       missing = [key for key in _COCO_KEYS if not isinstance(value.get(key), list)]
       return f'{begin}; {path} is COCO JSON without a list of {" and ".join(missing)}.'
   for path in tree.with_extension('.xml'):
-    root = _xml_root(tree.path(path))
+    root = voc.root_tag(tree.path(path))
     if root == 'annotations':
       return f"{begin}; {path} is CVAT's own format: export as COCO, Pascal VOC or YOLO instead."
     if not root:

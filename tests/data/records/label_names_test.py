@@ -83,6 +83,12 @@ def test_labels_that_end_early_are_said(tmp_path):
   assert 'names labels up to 1, but the model has 1 to 3' in text % tuple(values)
 
 
+def test_a_directory_of_its_name_is_not_taken_for_no_file(tmp_path):
+  (tmp_path / 'labels.json').mkdir()
+  with pytest.raises(OSError, match=r'labels\.json'):
+    label_names.of_model(str(tmp_path), 3)
+
+
 def test_without_a_file_the_records_tell(tmp_path):
   assert not label_names.of_model(str(tmp_path), 3)
   of_records = manifest.Manifest(0, 3, tuple(manifest.Label(label=k, id=k + 6, name=f'n{k}') for k in (1, 2)), ())

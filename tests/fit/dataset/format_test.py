@@ -155,6 +155,17 @@ def test_every_layout_is_found_and_read_alike(layout, tmp_path):
       assert found == [(layouts.NAMES[c], pytest.approx(box)) for c, box in layouts.boxes(number)]
 
 
+@pytest.mark.parametrize('declared', ['gb2312', 'unicode', None])
+def test_a_first_xml_file_in_another_encoding_does_not_hide_the_format(declared, tmp_path):
+  layouts.images(tmp_path / 'images', range(2))
+  layouts.voc(tmp_path / 'xml', range(2))
+  first = tmp_path / 'xml' / 'p0.xml'
+  head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else '<<'
+  first.write_bytes((head + first.read_text().replace('dog', '猫')).encode('gb18030'))
+  (part,) = format_lib.find(tmp_path)
+  assert (part.format, part.annotations) == ('voc', str(tmp_path / 'xml'))
+
+
 def test_images_of_a_split_are_those_of_its_folder(tmp_path):
   _coco_same_names_in_every_split(tmp_path)
   found = {part.split: part.image_dir for part in format_lib.find(tmp_path)}
