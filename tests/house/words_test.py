@@ -106,6 +106,14 @@ def test_documents_wrap_at_120_columns(path):
   assert not long, '\n'.join(['', *long])
 
 
+@pytest.mark.parametrize('path', [path for path in DOCUMENTS if path.startswith('docs/')])
+def test_pages_begin_with_their_purpose_and_a_command(path):
+  title, *begin = repository.text(path).split('\n## ')[0].split('\n\n')
+  assert title.startswith('# ')
+  assert begin[0][0].isalpha() or begin[0][0] in '`*', 'the first paragraph says what the page is for'
+  assert any(block.startswith('```bash\n') for block in begin[:3]), 'the command that most readers want comes second'
+
+
 def functions(path: str) -> Iterator[ast.FunctionDef]:
   """Public functions and methods of a module, without properties, which are documented as the attributes they are."""
 
