@@ -122,6 +122,21 @@ class SpineNet(backbones.SpineNet):
 
 
 @dataclasses.dataclass
+class SpineNetMobile(backbones.SpineNetMobile):
+  """Model Garden's Mobile SpineNet; its blocks have other activations around their gates than tensorflow/tpu's.
+
+  Attributes:
+    padding: 'same'; or 'explicit', which pads both sides of a convolution of stride 2 alike, as tensorflow/tpu does.
+    se_inner_activation: inside squeeze-and-excitation; 'swish' in tensorflow/tpu.
+    se_gating_activation: of its gates; 'sigmoid' in tensorflow/tpu.
+  """
+
+  padding: str = 'same'
+  se_inner_activation: str = 'relu'
+  se_gating_activation: str = 'hard_sigmoid'
+
+
+@dataclasses.dataclass
 class Applications(hyperparams.Config):
   """Backbone from `tf_keras.applications`.
 
@@ -199,6 +214,7 @@ class Backbone(backbones.Backbone):
   type: str | None = 'resnet'
   resnet: ResNet = dataclasses.field(default_factory=ResNet)
   spinenet: SpineNet = dataclasses.field(default_factory=SpineNet)
+  spinenet_mobile: SpineNetMobile = dataclasses.field(default_factory=SpineNetMobile)
   applications: Applications = dataclasses.field(default_factory=Applications)
   amoebanet: AmoebaNet = dataclasses.field(default_factory=AmoebaNet)
   scale_permuted: ScalePermuted = dataclasses.field(default_factory=ScalePermuted)
@@ -246,10 +262,20 @@ class RetinaNetHead(retinanet.RetinaNetHead):
 
 @dataclasses.dataclass
 class DetectionGenerator(retinanet.DetectionGenerator):
-  """Post-processing; adds the `nms_version` 'class_offset' and 'class_offset_xla' (for TPU) to Model Garden's."""
+  """Post-processing; adds the `nms_version` 'class_offset' and 'class_offset_xla' (for TPU) to Model Garden's.
+
+  Attributes:
+    pre_nms_top_k: pairs of anchor and class of an image that are candidates of NMS.
+    pre_nms_per_class: whether the best `pre_nms_top_k` anchors of every class are candidates instead, as in
+      tensorflow/tpu; more candidates, and slower.
+    box_coder_plus_one: whether the last pixel of a box counts as inside, so that its sides are one more than the
+      difference of its edges, in encoding and decoding, as in tensorflow/tpu.
+  """
 
   pre_nms_top_k: int = 1000
   nms_version: str = 'class_offset'
+  pre_nms_per_class: bool = False
+  box_coder_plus_one: bool = False
 
 
 @dataclasses.dataclass

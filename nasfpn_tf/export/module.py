@@ -76,7 +76,11 @@ class DetectionModule(tf.Module):
     self._keep_aspect_ratio = keep_aspect_ratio
     self._batch_size = batch_size
     self._anchors = anchor_boxes(model, self._input_size)
-    self._box_coder_weights = model.detection_generator.get_config().get('box_coder_weights')
+    options = model.detection_generator.get_config()
+    self._box_coder = {
+      'box_coder_weights': options.get('box_coder_weights'),
+      'box_coder_plus_one': bool(options.get('box_coder_plus_one')),
+    }
     self._images_spec = tf.TensorSpec([batch_size, *self._input_size, 3], tf.float32, name='images')
     # Each is stored once, however many signatures call it; as an attribute of the module it would be once more.
     self._parts = self._build_parts(model)
@@ -154,7 +158,7 @@ class DetectionModule(tf.Module):
     """Computes the outputs of `raw` from the outputs of the heads."""
     heads = outputs['cls_outputs'], outputs['box_outputs'], self._anchors
     logits, encodings, _ = postprocess.flatten_levels(*heads)
-    boxes, scores = postprocess.decode_raw(*heads, box_coder_weights=self._box_coder_weights)
+    boxes, scores = postprocess.decode_raw(*heads, **self._box_coder)
     return {
       'box_encodings': encodings,
       'class_logits': logits,

@@ -35,6 +35,7 @@ from official.vision.ops import box_ops
 from nasfpn_tf.artifacts.signatures import TFLITE_DETECTIONS
 from nasfpn_tf.export import metadata, module
 
+_NOT_IN_POST_PROCESS = ('soft_nms_sigma', 'use_class_agnostic_nms', 'box_coder_plus_one')
 Tail = Callable[[tf.Tensor, tf.Tensor], Mapping[str, tf.Tensor]]
 
 
@@ -51,6 +52,8 @@ class Settings:
     box_coder_weights: four weights, None for ones.
     soft_nms_sigma: 0 for hard NMS.
     use_class_agnostic_nms: whether NMS acts across classes.
+    box_coder_plus_one: whether the last pixel of a box counts as inside, see `modeling.candidates.decode`.
+    pre_nms_per_class: whether `pre_nms_top_k` anchors of every class are looked at instead.
   """
 
   num_classes: int
@@ -61,6 +64,8 @@ class Settings:
   box_coder_weights: Sequence[float] | None = None
   soft_nms_sigma: float = 0.0
   use_class_agnostic_nms: bool = False
+  box_coder_plus_one: bool = False
+  pre_nms_per_class: bool = False
 
   @classmethod
   def of(cls, model: Any) -> 'Settings':
@@ -75,6 +80,8 @@ class Settings:
       box_coder_weights=options.get('box_coder_weights'),
       soft_nms_sigma=float(options.get('soft_nms_sigma') or 0.0),
       use_class_agnostic_nms=bool(options.get('use_class_agnostic_nms')),
+      box_coder_plus_one=bool(options.get('box_coder_plus_one')),
+      pre_nms_per_class=bool(options.get('pre_nms_per_class')),
     )
 
 
@@ -88,17 +95,19 @@ def builtin(model: Any, input_size: Sequence[int]) -> Tail:
   settings = Settings.of(model)
   anchors_at, num_anchors = _anchor_function(model, input_size)
   size = np.tile(np.asarray(input_size, np.float32), 2)
-  top_k = min(settings.pre_nms_top_k, num_anchors * settings.num_classes)
+  last_pixel = np.float32([0, 0, 1, 1]) * np.float32(settings.box_coder_plus_one)
+  largest = size - np.float32(settings.box_coder_plus_one)
 
   def tail(box_encodings, class_logits):
     # With all sides given, so that a file whose input was resized to several images does not load.
-    logits, pairs = tf.math.top_k(tf.reshape(class_logits, [num_anchors * settings.num_classes]), top_k)
+    logits, classes, index = _candidates(tf.reshape(class_logits, [num_anchors, settings.num_classes]), settings)
     scores = tf.sigmoid(logits)
-    classes = tf.math.floormod(pairs, settings.num_classes)
-    index = tf.math.floordiv(pairs, settings.num_classes)
     encodings = tf.gather(tf.reshape(box_encodings, [num_anchors, 4]), index)
-    boxes = _decode(encodings, anchors_at(index), settings.box_coder_weights)
-    boxes = tf.clip_by_value(boxes, 0.0, size)
+    anchors = anchors_at(index)
+    if settings.box_coder_plus_one:
+      anchors += np.float32([0.5, 0.5, 1, 1])  # Center and sides.
+    boxes = _decode(encodings, anchors, settings.box_coder_weights)
+    boxes = tf.clip_by_value(boxes - last_pixel if settings.box_coder_plus_one else boxes, 0.0, largest)
     sides = boxes[:, 2:] - boxes[:, :2]
     # Without area it is no detection, as in the model. A selection of scores would be quantized in an int8 file.
     scores *= tf.cast(tf.minimum(sides[:, 0], sides[:, 1]) > 0.0, tf.float32)
@@ -126,10 +135,9 @@ def post_process(model: Any, input_size: Sequence[int]) -> Tail:
     ValueError: the model's post-processing has no counterpart there.
   """
   settings = Settings.of(model)
-  if settings.soft_nms_sigma or settings.use_class_agnostic_nms:
-    raise ValueError(
-      f'{metadata.POST_PROCESS} supports neither soft_nms_sigma nor use_class_agnostic_nms: use builtin.'
-    )
+  unknown = [key for key in _NOT_IN_POST_PROCESS if getattr(settings, key)]
+  if unknown:
+    raise ValueError(f'{metadata.POST_PROCESS} does not support {", ".join(unknown)}: use builtin.')
   y_scale, x_scale, h_scale, w_scale = settings.box_coder_weights or [1.0] * 4
   attributes = {
     'max_detections': ('i', settings.max_detections),
@@ -160,6 +168,19 @@ def post_process(model: Any, input_size: Sequence[int]) -> Tail:
     return dict(zip(TFLITE_DETECTIONS, outputs, strict=True))
 
   return tail
+
+
+def _candidates(logits: tf.Tensor, settings: Settings) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Returns logits, classes from 0 and anchors of the candidates, [num] each, from logits [num_anchors, classes]."""
+  num_anchors, num_classes = logits.shape
+  if settings.pre_nms_per_class:
+    top_k = min(settings.pre_nms_top_k, num_anchors)
+    best, index = tf.math.top_k(tf.transpose(logits), top_k)
+    classes = np.repeat(np.arange(num_classes, dtype=np.int32), top_k)
+    return tf.reshape(best, [num_classes * top_k]), tf.constant(classes), tf.reshape(index, [num_classes * top_k])
+  num_pairs = num_anchors * num_classes
+  best, pairs = tf.math.top_k(tf.reshape(logits, [num_pairs]), min(settings.pre_nms_top_k, num_pairs))
+  return best, tf.math.floormod(pairs, num_classes), tf.math.floordiv(pairs, num_classes)
 
 
 def _non_max_suppression(boxes, scores, settings):

@@ -25,7 +25,7 @@ from official.vision.modeling.layers import detection_generator as mg_detection_
 
 from nasfpn_tf import config
 from nasfpn_tf.modeling import anytime, postprocess, recompute, shared_tower, validation
-from nasfpn_tf.modeling.backbones import explicit_padding
+from nasfpn_tf.modeling.backbones import explicit_padding, squeeze_excitation
 from nasfpn_tf.modeling.decoders import ssd
 
 
@@ -60,7 +60,10 @@ def build_detector(
     norm_activation_config=model_config.norm_activation,
     l2_regularizer=l2_regularizer,
   )
-  explicit_padding.apply(backbone, getattr(model_config.backbone.get(), 'padding', explicit_padding.SAME))
+  settings = model_config.backbone.get()
+  explicit_padding.apply(backbone, getattr(settings, 'padding', explicit_padding.SAME))
+  if model_config.backbone.type == 'spinenet_mobile':
+    squeeze_excitation.apply(backbone, settings.se_inner_activation, settings.se_gating_activation)
   validation.check_levels(model_config, map(int, backbone.output_specs))
   pyramid = decoder_factory.build_decoder(
     input_specs=backbone.output_specs, model_config=model_config, l2_regularizer=l2_regularizer
@@ -117,6 +120,8 @@ def build_detection_generator(model_config: config.Detector) -> tf_keras.layers.
   tflite = options.pop('tflite_post_processing')
   if options['nms_version'] in postprocess.NMS_VERSIONS:
     return postprocess.DetectionGenerator(**options, name='detection_generator')
+  for ours in validation.OWN_NMS_SETTINGS:
+    del options[ours]
   tflite['input_image_size'] = tuple(model_config.input_size[:2])
   return mg_detection_generator.MultilevelDetectionGenerator(
     **options, tflite_post_processing_config=tflite, name='detection_generator'

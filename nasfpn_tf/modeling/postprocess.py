@@ -27,7 +27,8 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
-from official.vision.ops import box_ops
+
+from nasfpn_tf.modeling import candidates
 
 NMS_VERSIONS = ('class_offset', 'class_offset_xla')
 
@@ -47,12 +48,7 @@ def flatten_levels(
     float32 logits [batch, num_anchors, num_classes - 1], encoded boxes [batch, num_anchors, 4], and anchors
     [batch or 1, num_anchors, 4].
   """
-  levels = [
-    [tf.cast(part, tf.float32) for part in _flatten_level(cls_outputs[level], box_outputs[level], anchor_boxes[level])]
-    for level in sorted(box_outputs, key=int)
-  ]
-  logits, boxes, anchors = (tf.concat(parts, axis=1) for parts in zip(*levels, strict=True))
-  return logits, boxes, anchors
+  return candidates.flatten(cls_outputs, box_outputs, anchor_boxes)
 
 
 def decode_raw(
@@ -61,6 +57,7 @@ def decode_raw(
   anchor_boxes: Mapping[str, tf.Tensor],
   image_shape: tf.Tensor | None = None,
   box_coder_weights: Sequence[float] | None = None,
+  box_coder_plus_one: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """Decodes boxes and scores of every anchor, without NMS.
 
@@ -70,13 +67,15 @@ def decode_raw(
     anchor_boxes: as in `flatten_levels`.
     image_shape: [batch, 2], height and width that boxes are clipped to; None leaves them as they are.
     box_coder_weights: four weights of the box coder, None for ones.
+    box_coder_plus_one: as in `candidates.decode`.
 
   Returns:
     Boxes [batch, num_anchors, 4], yxyx in pixels of the network input, and scores [batch, num_anchors,
     num_classes - 1], without the background.
   """
   logits, boxes, anchors = flatten_levels(cls_outputs, box_outputs, anchor_boxes)
-  return _decode(boxes, anchors, image_shape, box_coder_weights), tf.sigmoid(logits)
+  boxes = candidates.decode(boxes, anchors, image_shape, box_coder_weights, box_coder_plus_one)
+  return boxes, tf.sigmoid(logits)
 
 
 def generate_detections(
@@ -92,6 +91,8 @@ def generate_detections(
   soft_nms_sigma: float | None = None,
   use_class_agnostic_nms: bool = False,
   box_coder_weights: Sequence[float] | None = None,
+  box_coder_plus_one: bool = False,
+  pre_nms_per_class: bool = False,
   xla: bool = False,
 ) -> dict[str, tf.Tensor]:
   """Computes the detections of a batch from raw outputs of the heads, also those of a SavedModel or a .tflite.
@@ -108,16 +109,19 @@ def generate_detections(
     soft_nms_sigma: sigma of Gaussian soft-NMS (arXiv 1704.04503), not with `xla`; None or 0 for the plain one.
     use_class_agnostic_nms: whether NMS acts across classes.
     box_coder_weights: four weights of the box coder, None for ones.
+    box_coder_plus_one: as in `candidates.decode`.
+    pre_nms_per_class: whether the best `pre_nms_top_k` anchors of every class are suppressed instead.
     xla: use the NMS that XLA compiles (static shapes, no custom call); slower on a CPU.
 
   Returns:
     'detection_boxes' [batch, max_num_detections, 4] yxyx in pixels of the network input, 'detection_scores' and
     'detection_classes' [batch, max_num_detections] (int32, from 1), best first, zeros after 'num_detections' [batch].
   """
-  logits, classes, boxes, anchors = _select(cls_outputs, box_outputs, anchor_boxes, pre_nms_top_k)
+  select = candidates.select_per_class if pre_nms_per_class else candidates.select
+  logits, classes, boxes, anchors = select(cls_outputs, box_outputs, anchor_boxes, pre_nms_top_k)
   scores = tf.sigmoid(logits)
-  num_classes = _num_classes(cls_outputs, box_outputs) - 1
-  boxes = _decode(boxes, anchors, image_shape, box_coder_weights)
+  num_classes = candidates.num_classes(cls_outputs, box_outputs) - 1
+  boxes = candidates.decode(boxes, anchors, image_shape, box_coder_weights, box_coder_plus_one)
   has_area = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)  # None outside the image, once it is clipped.
   scores = tf.where(has_area, scores, -1.0)  # Below any threshold.
   apart = boxes if use_class_agnostic_nms else _lay_out_by_class(boxes, classes, num_classes)
@@ -174,6 +178,8 @@ class DetectionGenerator(tf_keras.layers.Layer):
     return_decoded: also return every anchor's box and scores.
     use_class_agnostic_nms: whether NMS acts across classes.
     box_coder_weights: four weights of the box coder, None for ones.
+    box_coder_plus_one: as in `candidates.decode`.
+    pre_nms_per_class: whether the best `pre_nms_top_k` anchors of every class are suppressed instead.
 
   Raises:
     ValueError: if `nms_version` is not one of `NMS_VERSIONS`, or has no soft-NMS.
@@ -192,6 +198,8 @@ class DetectionGenerator(tf_keras.layers.Layer):
     return_decoded: bool | None = None,
     use_class_agnostic_nms: bool | None = None,
     box_coder_weights: Sequence[float] | None = None,
+    box_coder_plus_one: bool = False,
+    pre_nms_per_class: bool = False,
     **kwargs,
   ):
     # Scores and boxes are float32 under any precision policy: bfloat16 has 8 bits, a coordinate needs 11.
@@ -204,7 +212,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     self._nms_version = nms_version
     self._use_cpu_nms = use_cpu_nms
     self._return_decoded = return_decoded
-    self._box_coder_weights = box_coder_weights
+    self._box_coder = {'box_coder_weights': box_coder_weights, 'box_coder_plus_one': box_coder_plus_one}
     self._options = {
       'pre_nms_top_k': pre_nms_top_k,
       'pre_nms_score_threshold': pre_nms_score_threshold,
@@ -212,6 +220,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
       'max_num_detections': max_num_detections,
       'soft_nms_sigma': soft_nms_sigma,
       'use_class_agnostic_nms': use_class_agnostic_nms,
+      'pre_nms_per_class': pre_nms_per_class,
     }
 
   def call(
@@ -243,7 +252,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     outputs = {}
     with tf.device('cpu:0') if self._use_cpu_nms else contextlib.nullcontext():
       if self._return_decoded or not self._apply_nms:
-        boxes, scores = decode_raw(raw_scores, raw_boxes, anchor_boxes, image_shape, self._box_coder_weights)
+        boxes, scores = decode_raw(raw_scores, raw_boxes, anchor_boxes, image_shape, **self._box_coder)
         outputs.update(decoded_boxes=boxes[:, :, tf.newaxis], decoded_box_scores=scores)
       if self._apply_nms:
         outputs.update(
@@ -252,8 +261,8 @@ class DetectionGenerator(tf_keras.layers.Layer):
             raw_boxes,
             anchor_boxes,
             image_shape,
-            box_coder_weights=self._box_coder_weights,
             xla=self._nms_version == 'class_offset_xla',
+            **self._box_coder,
             **self._options,
           )
         )
@@ -266,65 +275,9 @@ class DetectionGenerator(tf_keras.layers.Layer):
       'nms_version': self._nms_version,
       'use_cpu_nms': self._use_cpu_nms,
       'return_decoded': self._return_decoded,
-      'box_coder_weights': self._box_coder_weights,
+      **self._box_coder,
       **self._options,
     }
-
-
-def _flatten_level(cls_output, box_output, anchor_boxes):
-  """Flattens a level: logits [batch, num, num_classes - 1], boxes [batch, num, 4] and anchors [batch or 1, num, 4]."""
-  height, width, depth = box_output.shape[1:]
-  num_anchors = height * width * depth // 4
-  logits = tf.reshape(cls_output, [-1, num_anchors, cls_output.shape[-1] * 4 // depth])
-  boxes, anchors = (tf.reshape(part, [-1, num_anchors, 4]) for part in (box_output, anchor_boxes))
-  return logits[..., 1:], boxes, anchors
-
-
-def _num_classes(cls_outputs, box_outputs):
-  """Returns the number of classes of the heads, background included."""
-  level = next(iter(box_outputs))
-  return cls_outputs[level].shape[-1] * 4 // box_outputs[level].shape[-1]
-
-
-def _select(cls_outputs, box_outputs, anchor_boxes, top_k):
-  """Selects the best (anchor, class) pairs of every image, best first.
-
-  They are among the `top_k` anchors with the highest best logits, so only these anchors' logits are ranked pair by
-  pair: less than half the time of ranking all seven million pairs of 91 classes at 640 pixels. The sigmoid is
-  monotonic: logits are ranked, scores are for the selected only.
-
-  Returns:
-    float32 logits [batch, k], int32 classes [batch, k] from 0, encoded boxes [batch, k, 4] and anchors [batch, k, 4].
-  """
-  levels = []
-  for level in sorted(box_outputs, key=int):
-    logits, boxes, anchors = _flatten_level(cls_outputs[level], box_outputs[level], anchor_boxes[level])
-    if top_k < logits.shape[1]:
-      _, best = tf.math.top_k(tf.reduce_max(logits, axis=-1), top_k, sorted=False)
-      logits, boxes = (tf.gather(part, best, batch_dims=1) for part in (logits, boxes))
-      anchors = _gather_anchors(anchors, best)
-    elif anchors.shape[0] == 1:
-      anchors = tf.tile(anchors, [tf.shape(boxes)[0], 1, 1])
-    levels.append([tf.cast(part, tf.float32) for part in (logits, boxes, anchors)])
-  logits, boxes, anchors = (tf.concat(parts, axis=1) for parts in zip(*levels, strict=True))
-  num_anchors, num_classes = logits.shape[1:]
-  logits = tf.reshape(logits, [-1, num_anchors * num_classes])
-  logits, pairs = tf.math.top_k(logits, min(top_k, num_anchors * num_classes))
-  index = pairs // num_classes
-  return logits, pairs % num_classes, *(tf.gather(part, index, batch_dims=1) for part in (boxes, anchors))
-
-
-def _gather_anchors(anchors, index):
-  """Gathers anchors [batch, k, 4] at `index` [batch, k] from anchors [batch or 1, num, 4]."""
-  return tf.gather(anchors[0], index) if anchors.shape[0] == 1 else tf.gather(anchors, index, batch_dims=1)
-
-
-def _decode(boxes, anchors, image_shape, weights):
-  """Decodes boxes [batch, num, 4] and clips them to `image_shape` [batch, 2] if there is one."""
-  boxes = box_ops.decode_boxes(boxes, anchors, weights=weights)
-  if image_shape is not None:
-    boxes = box_ops.clip_boxes(boxes, tf.expand_dims(image_shape, axis=1))
-  return boxes
 
 
 def _lay_out_by_class(boxes, classes, num_classes):

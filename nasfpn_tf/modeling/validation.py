@@ -46,6 +46,7 @@ _MODEL_IDS = {
   'mobilenet': mobilenet.SUPPORTED_SPECS_MAP,
   'mobiledet': mobiledet.SUPPORTED_SPECS_MAP,
 }
+OWN_NMS_SETTINGS = ('pre_nms_per_class', 'box_coder_plus_one')
 _MG_NMS_VERSIONS = ('v1', 'v2', 'v3', 'batched', 'tflite')
 
 
@@ -89,20 +90,29 @@ def _check_names(model_config: config.Detector) -> None:
   if padding not in paddings:
     hint = checking.nearest(padding, paddings)
     raise ValueError(f'model.backbone.{backbone.type}.padding {padding!r} is unknown; {hint}')
-  activation = model_config.norm_activation.activation
-  try:
-    tf_utils.get_activation(activation)
-  except ValueError as e:
-    raise ValueError(
-      f"model.norm_activation.activation {activation!r} is unknown; use one of tf_keras's or Model Garden's, such as"
-      ' relu, relu6, swish or hard_swish.'
-    ) from e
+  activations = {'norm_activation.activation': model_config.norm_activation.activation}
+  for key in ('se_inner_activation', 'se_gating_activation'):
+    if hasattr(backbone.get(), key):
+      activations[f'backbone.{backbone.type}.{key}'] = getattr(backbone.get(), key)
+  for key, activation in activations.items():
+    try:
+      tf_utils.get_activation(activation)
+    except ValueError as e:
+      raise ValueError(
+        f"model.{key} {activation!r} is unknown; use one of tf_keras's or Model Garden's, such as relu, relu6, swish,"
+        ' hard_swish or sigmoid.'
+      ) from e
   versions = (*postprocess.NMS_VERSIONS, *_MG_NMS_VERSIONS)
   version = model_config.detection_generator.nms_version
   if version not in versions:
     raise ValueError(
       f'model.detection_generator.nms_version {version!r} is unknown; {checking.nearest(version, versions)}'
     )
+  for key in OWN_NMS_SETTINGS:
+    if getattr(model_config.detection_generator, key) and version not in postprocess.NMS_VERSIONS:
+      raise ValueError(
+        f"model.detection_generator.{key} needs nms_version 'class_offset', not Model Garden's {version!r}."
+      )
 
 
 def _check_size(model_config: config.Detector) -> None:

@@ -72,15 +72,29 @@ def generate_detections(
   """
   pairs = np.flatnonzero(class_scores.reshape(-1) > options['score_threshold'])
   scores = class_scores.reshape(-1)[pairs]
-  best = np.argsort(-scores, kind='stable')[: options['pre_nms_top_k']]
+  best = np.argsort(-scores, kind='stable')
+  if options.get('pre_nms_per_class'):  # Not in the files of former versions.
+    best = best[_rank(pairs[best] % class_scores.shape[1]) < options['pre_nms_top_k']]
+  else:
+    best = best[: options['pre_nms_top_k']]
   index, classes = np.divmod(pairs[best], class_scores.shape[1])
-  boxes = _decode(box_encodings[index], anchors[index], options['box_coder_weights'])
-  boxes = np.clip(boxes, 0, np.float32([*input_size, *input_size]))
+  last_pixel = np.float32([0, 0, 1, 1]) * np.float32(bool(options.get('box_coder_plus_one')))
+  boxes = _decode(box_encodings[index], anchors[index] + last_pixel, options['box_coder_weights']) - last_pixel
+  boxes = np.clip(boxes, 0, np.float32([*input_size, *input_size]) - last_pixel[-1])
   has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)  # Outside the image there is none after clipping.
   boxes, classes, best = boxes[has_area], classes[has_area], best[has_area]
   apart = np.zeros_like(classes) if options['use_class_agnostic_nms'] else classes
   kept, scores = _suppress(boxes, scores[best], apart, options)
   return boxes[kept], scores, classes[kept].astype(np.int32) + 1
+
+
+def _rank(classes: np.ndarray) -> np.ndarray:
+  """Returns how many of the same class come before each."""
+  order = np.argsort(classes, kind='stable')
+  first = np.searchsorted(classes[order], classes[order])
+  rank = np.empty_like(order)
+  rank[order] = np.arange(len(order)) - first
+  return rank
 
 
 def _decode(encodings: np.ndarray, anchors: np.ndarray, weights: Sequence[float] | None) -> np.ndarray:

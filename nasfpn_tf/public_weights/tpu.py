@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from official.vision.modeling.backbones import spinenet
+from official.vision.modeling.backbones import spinenet, spinenet_mobile
 
 from nasfpn_tf.config import safe_yaml
 from nasfpn_tf.public_weights import name_map, tf1_checkpoint, tpu_names
@@ -32,8 +32,9 @@ _BASE_ANCHOR_SIZE = 4.0
 _NASFPN = 'fpn_cells/cell_0/sub_policy0/op_after_combine5/conv/kernel'
 _FPN = 'fpn/l3/kernel'
 _SPINENET = 'spinenet/conv2d/kernel'
+_MOBILE = 'spinenet_mbconv/conv2d/kernel'
 _HEAD = (
-  'retinanet/class_net/class-0/kernel',
+  'retinanet/class_net/class-0/bias',
   'retinanet/class_net/class-predict/bias',
   'retinanet/box_net/box-predict/bias',
 )
@@ -66,14 +67,10 @@ def model_settings(values: _Values, source: str, known_model: Mapping[str, Any] 
   Raises:
     ValueError: it is not a RetinaNet with ResNet and NAS-FPN or FPN, or with SpineNet, of this source.
   """
-  if any(name.startswith('spinenet_mbconv/') for name in values):
-    raise ValueError(
-      f'checkpoint {source!r} is the Mobile SpineNet of tensorflow/tpu, whose blocks have not been compared with those'
-      " here: import Model Garden's, --url=spinenetmobile49_384."
-    )
   depths = {m.group(1) for name in values if (m := re.match(r'resnet(\d+)/conv2d/kernel$', name))}
   missing = [name for name in _HEAD if name not in values]
-  if _SPINENET not in values and not (depths and (_NASFPN in values or _FPN in values)):
+  has_spinenet = _SPINENET in values or _MOBILE in values
+  if not has_spinenet and not (depths and (_NASFPN in values or _FPN in values)):
     missing = [_NASFPN if depths else 'resnet50/conv2d/kernel']
   if missing:
     raise ValueError(
@@ -81,10 +78,7 @@ def model_settings(values: _Values, source: str, known_model: Mapping[str, Any] 
       f' it has no {missing[0]}; it has {", ".join(list(values)[:3])}, ... . docs/weights.md lists the models that can'
       ' be imported.'
     )
-  if _SPINENET in values:
-    parts = _with_spinenet(values, source, known_model)
-  else:
-    parts = _with_resnet(values, int(depths.pop()))
+  parts = _with_spinenet(values, source, known_model) if has_spinenet else _with_resnet(values, int(depths.pop()))
   anchors = len(values['retinanet/box_net/box-predict/bias']) // 4
   return {
     'num_classes': len(values['retinanet/class_net/class-predict/bias']) // anchors,
@@ -94,8 +88,9 @@ def model_settings(values: _Values, source: str, known_model: Mapping[str, Any] 
     'backbone': parts['backbone'],
     'decoder': parts['decoder'],
     'head': {
-      'num_convs': name_map.count(values, r'retinanet/class_net/class-(\d+)/kernel'),
+      'num_convs': name_map.count(values, r'retinanet/class_net/class-(\d+)/bias'),
       'num_filters': values[_HEAD[0]].shape[-1],
+      'use_separable_conv': 'retinanet/class_net/class-0/pointwise_kernel' in values,
     },
     'anchor': {
       'num_scales': anchors // len(_ASPECT_RATIOS),
@@ -104,6 +99,8 @@ def model_settings(values: _Values, source: str, known_model: Mapping[str, Any] 
     },
     'detection_generator': {
       'pre_nms_top_k': 5000,
+      'pre_nms_per_class': True,
+      'box_coder_plus_one': True,
       'pre_nms_score_threshold': 0.05,
       'nms_iou_threshold': 0.5,
       'max_num_detections': 100,
@@ -140,6 +137,15 @@ def _with_spinenet(values: _Values, source: str, known_model: Mapping[str, Any] 
       f'checkpoint {source!r} is a SpineNet, trained with ReLU or with swish; its variables do not tell. Give its name'
       ' as --url beside --checkpoint (docs/weights.md), or copy the params.yaml of its training into its directory.'
     )
+  return {
+    'backbone': _mobile(values, source) if _MOBILE in values else _spinenet(values, source),
+    'decoder': {'type': 'identity'},
+    'norm_activation': {'activation': known_model['norm_activation']['activation']},
+    'anchor_size': float(known_model['anchor']['anchor_size']),
+  }
+
+
+def _spinenet(values: _Values, source: str) -> dict[str, Any]:
   resampling = values['spinenet/sub_policy0/resample_with_alpha_resample_0_0/conv2d/kernel']
   block = 'spinenet/sub_policy0/scale_permuted_block_2/conv2d{}/kernel'
   found = {
@@ -152,12 +158,31 @@ def _with_spinenet(values: _Values, source: str, known_model: Mapping[str, Any] 
   model_ids = [name for name, size in sizes.items() if size == found]
   if not model_ids:
     raise ValueError(f'checkpoint {source!r} is a SpineNet of another size ({found}) than {", ".join(sizes)}.')
-  return {
-    'backbone': {'type': 'spinenet', 'spinenet': {'model_id': model_ids[0], 'padding': 'explicit'}},
-    'decoder': {'type': 'identity'},
-    'norm_activation': {'activation': known_model['norm_activation']['activation']},
-    'anchor_size': float(known_model['anchor']['anchor_size']),
+  return {'type': 'spinenet', 'spinenet': {'model_id': model_ids[0], 'padding': 'explicit'}}
+
+
+def _mobile(values: _Values, source: str) -> dict[str, Any]:
+  found = {
+    'endpoints_num_filters': values[_last(values, r'spinenet_mbconv/conv2d_(\d+)/kernel')].shape[-1],
+    'width': values[_MOBILE].shape[-1],
   }
+  sizes = {
+    name: {
+      'endpoints_num_filters': setting['endpoints_num_filters'],
+      'width': int(spinenet_mobile.FILTER_SIZE_MAP[0] * setting['filter_size_scale']),
+    }
+    for name, setting in spinenet_mobile.SCALING_MAP.items()
+  }
+  model_ids = [name for name, size in sizes.items() if size == found]
+  if not model_ids:
+    raise ValueError(f'checkpoint {source!r} is a Mobile SpineNet of another size ({found}) than {", ".join(sizes)}.')
+  settings = {
+    'model_id': model_ids[0],
+    'padding': 'explicit',
+    'se_inner_activation': 'swish',
+    'se_gating_activation': 'sigmoid',
+  }
+  return {'type': 'spinenet_mobile', 'spinenet_mobile': settings}
 
 
 def _sizes_of(setting: Mapping[str, Any]) -> dict[str, int]:

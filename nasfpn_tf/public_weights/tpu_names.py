@@ -18,13 +18,16 @@ from typing import Any
 
 import tf_keras
 from official.vision.modeling import retinanet_model
-from official.vision.modeling.backbones import spinenet
+from official.vision.modeling.backbones import spinenet, spinenet_mobile
 from official.vision.modeling.layers import nn_blocks
 
 from nasfpn_tf.public_weights.name_map import Rule
 
 _CELL = 'fpn_cells/cell_{stage}/sub_policy{cell}/op_after_combine{node}/'
 _BLOCK = 'spinenet/sub_policy{block}/'
+_MOBILE = 'spinenet_mbconv/'
+_MOBILE_BLOCK = _MOBILE + 'sub_policy{block}/scale_permuted_block_{feature}/'
+_MOBILE_SIDE = _MOBILE + 'sub_policy{block}/resample_with_sepconv_resample_{same}_{side}/'
 RULES = (
   Rule('resnet{depth}/conv2d{_n}', 'backbone.convs.{n}'),
   Rule('resnet{depth}/batch_normalization{_n}', 'backbone.norms.{n}'),
@@ -37,6 +40,15 @@ RULES = (
   ),
   Rule(_BLOCK + 'scale_permuted_block_{feature}/conv2d{_n}', 'backbone.blocks.{block}.2.convs.{n}'),
   Rule(_BLOCK + 'scale_permuted_block_{feature}/batch_normalization{_n}', 'backbone.blocks.{block}.2.norms.{n}'),
+  *(
+    Rule(f'{scope}{name}{{_n}}', f'{layers}.{kind}.{{n}}')
+    for scope, layers in (
+      (_MOBILE, 'backbone'),
+      (_MOBILE_SIDE, 'backbone.blocks.{block}.{side}'),
+      (_MOBILE_BLOCK, 'backbone.blocks.{block}.2'),
+    )
+    for name, kind in (('conv2d', 'convs'), ('depthwise_conv2d', 'depthwise'), ('batch_normalization', 'norms'))
+  ),
   Rule('resample_l{level}/conv2d', 'decoder.projection.convs.{level}.conv'),
   Rule('resample_l{level}/bn', 'decoder.projection.convs.{level}.norm'),
   Rule(_CELL + 'conv', 'decoder.stages.{stage}.cells.{cell}.conv_norm.conv'),
@@ -64,7 +76,7 @@ def parts(model: retinanet_model.RetinaNetModel) -> dict[str, Any]:
   backbone, decoder, head = model.backbone, model.decoder, model.head
   levels = [str(level) for level in range(head.get_config()['min_level'], head.get_config()['max_level'] + 1)]
   return {
-    'backbone': _spinenet(backbone) if isinstance(backbone, spinenet.SpineNet) else _gathered(backbone.layers),
+    'backbone': _backbone(backbone),
     'decoder': decoder,
     'fpn': {layer.name: layer for layer in decoder.layers} if isinstance(decoder, tf_keras.Model) else {},
     'head': {
@@ -78,18 +90,33 @@ def parts(model: retinanet_model.RetinaNetModel) -> dict[str, Any]:
   }
 
 
+def _backbone(backbone: tf_keras.Model) -> dict[str, Any]:
+  if isinstance(backbone, spinenet.SpineNet):
+    return _spinenet(backbone)
+  if isinstance(backbone, spinenet_mobile.SpineNetMobile):
+    return _mobile(backbone)
+  return _gathered(backbone.layers)
+
+
 def _gathered(layers: list[tf_keras.layers.Layer]) -> dict[str, list[tf_keras.layers.Layer]]:
   """Returns the convolutions and batch norms that layers are or have, in the order in which TPU's code makes them."""
-  convs, norms = [], []
+  convs, norms, depthwise = [], [], []
   for layer in layers:
-    if isinstance(layer, nn_blocks.ResidualBlock | nn_blocks.BottleneckBlock):
+    if isinstance(layer, nn_blocks.InvertedBottleneckBlock):
+      gate = layer._squeeze_excitation
+      convs += [layer._conv0, *([gate._se_reduce, gate._se_expand] if gate else []), layer._conv2]
+      norms += [layer._norm0, layer._norm1, layer._norm2]
+      depthwise.append(layer._conv1)
+    elif isinstance(layer, tf_keras.layers.DepthwiseConv2D):
+      depthwise.append(layer)
+    elif isinstance(layer, nn_blocks.ResidualBlock | nn_blocks.BottleneckBlock):
       convs += _those_of(layer, _BLOCK_CONVS)
       norms += _those_of(layer, _BLOCK_NORMS)
     elif isinstance(layer, tf_keras.layers.Conv2D):
       convs.append(layer)
     elif isinstance(layer, tf_keras.layers.BatchNormalization):
       norms.append(layer)
-  return {'convs': convs, 'norms': norms}
+  return {'convs': convs, 'norms': norms, 'depthwise': depthwise}
 
 
 def _spinenet(backbone: spinenet.SpineNet) -> dict[str, Any]:
@@ -122,6 +149,33 @@ def _spinenet(backbone: spinenet.SpineNet) -> dict[str, Any]:
     blocks.append([*sides, _gathered(_next(blocks_of[spec.block_fn], repeats))])
     levels.append(spec.level)
   outer += conv_norms(len(backbone.output_specs))
+  return {**_gathered(outer), 'blocks': blocks}
+
+
+def _mobile(backbone: spinenet_mobile.SpineNetMobile) -> dict[str, Any]:
+  """Returns the layers of a Mobile SpineNet as `_spinenet` does; to the next level leads a depthwise convolution."""
+  kinds = (
+    tf_keras.layers.Conv2D,
+    tf_keras.layers.DepthwiseConv2D,
+    tf_keras.layers.BatchNormalization,
+    nn_blocks.InvertedBottleneckBlock,
+  )
+  made = {
+    kind: iter(sorted((layer for layer in backbone.layers if type(layer) is kind), key=_number)) for kind in kinds
+  }
+  conv, depthwise, norm, block = (made[kind] for kind in kinds)
+  repeats = backbone.get_config()['block_repeats']
+  outer = [next(conv), next(norm), *_next(block, _STEM_BLOCKS * repeats)]
+  levels, blocks = [1, 2], []
+  for spec in backbone._block_specs:
+    sides = []
+    for parent in spec.input_offsets:
+      down = [layer for _ in range(levels[parent], spec.level) for layer in (next(depthwise), next(norm))]
+      sides.append(_gathered([*down, next(conv), next(norm)]))
+    blocks.append([*sides, _gathered(_next(block, repeats))])
+    levels.append(spec.level)
+  for _ in backbone.output_specs:
+    outer += [next(conv), next(norm)]
   return {**_gathered(outer), 'blocks': blocks}
 
 

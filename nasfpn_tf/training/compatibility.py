@@ -47,6 +47,12 @@ _NOT_IN_THE_WEIGHTS = frozenset(
     'weights',
   }
 )
+# Settings of backbones that no variable tells, with what checkpoints without the setting have.
+_BACKBONE_FUNCTION = {
+  'resnet': {'padding': 'same'},
+  'spinenet': {'padding': 'same'},
+  'spinenet_mobile': {'padding': 'same', 'se_inner_activation': 'relu', 'se_gating_activation': 'hard_sigmoid'},
+}
 
 
 def check_architecture(directory: str, model_config: Any) -> None:
@@ -164,8 +170,8 @@ def _function(model: Mapping[str, Any], parts: Collection[str]) -> dict[str, Any
   """Returns the settings of parts of a model that change their function but not their variables."""
   found = {}  # What was trained before there was a choice, or by Model Garden, has no padding and no residual stacks.
   kind = model['backbone']['type']
-  if 'backbone' in parts and kind in ('resnet', 'spinenet'):
-    found[f'backbone.{kind}.padding'] = (model['backbone'].get(kind) or {}).get('padding', 'same')
+  for key, of_old in _BACKBONE_FUNCTION.get(kind, {}).items() if 'backbone' in parts else ():
+    found[f'backbone.{kind}.{key}'] = (model['backbone'].get(kind) or {}).get(key, of_old)
   decoder = model.get('decoder')  # A classifier has none.
   if 'decoder' in parts and decoder and decoder['type'] == 'feature_pyramid':
     pyramid = model['decoder']['feature_pyramid']
@@ -179,7 +185,9 @@ def _function(model: Mapping[str, Any], parts: Collection[str]) -> dict[str, Any
       value = anchor[key]
       found[f'anchor.{key}'] = [float(v) for v in value] if isinstance(value, list | tuple) else float(value)
   if 'head' in parts:
-    weights = (model.get('detection_generator') or {}).get('box_coder_weights')
+    generator = model.get('detection_generator') or {}
+    found['detection_generator.box_coder_plus_one'] = bool(generator.get('box_coder_plus_one', False))
+    weights = generator.get('box_coder_weights')
     found['detection_generator.box_coder_weights'] = None if weights is None else [float(v) for v in weights]
   if set(parts) != {'backbone'} or model['backbone']['type'] != 'applications':  # Which has the library's own.
     norm = model['norm_activation']

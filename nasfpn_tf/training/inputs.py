@@ -76,6 +76,7 @@ def build_inputs(
     match_threshold=parser_config.match_threshold,
     unmatched_threshold=parser_config.unmatched_threshold,
     box_coder_weights=model_config.detection_generator.box_coder_weights,
+    box_coder_plus_one=model_config.detection_generator.box_coder_plus_one,
   )
   is_training = bool(data_config.is_training)
   augmentation = None

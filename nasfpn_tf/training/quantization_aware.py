@@ -34,6 +34,7 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 
 from nasfpn_tf.layers import merging_cell
+from nasfpn_tf.modeling.backbones import explicit_padding
 
 _quantizers = tfmot.quantization.keras.quantizers
 _BATCH_NORM = (tf_keras.layers.BatchNormalization,)
@@ -207,6 +208,7 @@ def _round_convolution(layer: tf_keras.layers.Layer, rounding: Rounding) -> None
     def depthwise_only(inputs: tf.Tensor) -> tf.Tensor:
       kernel = kernel_rounding(tf.convert_to_tensor(layer.depthwise_kernel))
       strides, padding = [1, *layer.strides, 1], layer.padding.upper()
+      inputs = explicit_padding.pad_inputs(layer, inputs)
       outputs = tf.nn.depthwise_conv2d(inputs, kernel, strides, padding, dilations=layer.dilation_rate)
       outputs = tf.nn.bias_add(outputs, layer.bias) if layer.use_bias else outputs
       return layer.activation(outputs) if layer.activation else outputs

@@ -38,7 +38,8 @@ class _Part:
 
 
 def _model(num_classes, **options):
-  generator = postprocess.DetectionGenerator(pre_nms_top_k=500, pre_nms_score_threshold=0.1, **options)
+  options = {'pre_nms_top_k': 500, 'pre_nms_score_threshold': 0.1, **options}
+  generator = postprocess.DetectionGenerator(**options)
   return types.SimpleNamespace(
     detection_generator=generator,
     head=_Part(num_classes=num_classes + 1),
@@ -65,6 +66,8 @@ def _raw_outputs(num_classes, seed=0):
     (3, {'use_class_agnostic_nms': True}),
     (3, {'soft_nms_sigma': 0.5}),
     (3, {'box_coder_weights': [10.0, 10.0, 5.0, 5.0]}),
+    (3, {'box_coder_plus_one': True}),
+    (3, {'pre_nms_per_class': True, 'pre_nms_top_k': 20}),
   ],
 )
 def test_builtin_is_the_models_own(num_classes, options):
@@ -124,7 +127,7 @@ def test_raw_outputs_are_handed_through():
   np.testing.assert_array_equal(outputs['class_scores'], np.full([1, 5, 2], 0.5))
 
 
-@pytest.mark.parametrize('option', ['soft_nms_sigma', 'use_class_agnostic_nms'])
+@pytest.mark.parametrize('option', ['soft_nms_sigma', 'use_class_agnostic_nms', 'box_coder_plus_one'])
 def test_post_process_refuses_what_it_does_not_know(option):
   with pytest.raises(ValueError, match='use builtin'):
     suppression.post_process(_model(2, **{option: 1}), SIZE)

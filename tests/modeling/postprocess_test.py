@@ -19,7 +19,7 @@ import tensorflow as tf
 from official.vision.modeling.layers import detection_generator as mg
 from official.vision.ops import anchor
 
-from nasfpn_tf.modeling import postprocess
+from nasfpn_tf.modeling import candidates, postprocess
 from tests import testing
 
 IMAGE_SIZE = (128, 192)
@@ -126,6 +126,28 @@ def test_detects_what_model_garden_detects_with_many_classes_and_unclipped_boxes
   )
   actual = postprocess.DetectionGenerator(pre_nms_top_k=_num_pairs(scores, 91))(boxes, scores, _anchors(1), None)
   _assert_same_detections(actual, expected)
+
+
+@pytest.mark.parametrize('nms_version', ['class_offset', 'class_offset_xla'])
+def test_candidates_of_every_class_are_those_of_model_garden(nms_version):
+  boxes, scores = _raw_outputs()
+  boxes = {level: tf.abs(encodings) for level, encodings in boxes.items()}  # None above or left of the image.
+  options = {'pre_nms_top_k': 12, 'pre_nms_score_threshold': 0.01, 'max_num_detections': 50}
+  arguments = (boxes, scores, _anchors(2), tf.constant([[1e4, 1e4]] * 2))
+  expected = _with_area(mg.MultilevelDetectionGenerator(nms_version='v1', **options)(*arguments))
+  generator = postprocess.DetectionGenerator(nms_version=nms_version, pre_nms_per_class=True, **options)
+  _assert_same_detections(generator(*arguments), expected)
+  of_an_image = postprocess.DetectionGenerator(nms_version=nms_version, **options)(*arguments)
+  assert (of_an_image['num_detections'].numpy() < expected['num_detections']).all()
+
+
+def test_box_coder_that_counts_the_last_pixel():
+  anchors = tf.constant([[[10.0, 20.0, 29.0, 59.0]] * 3])  # 20 x 40 pixels with the last ones.
+  codes = tf.constant([[[0.0, 0.0, 0.0, 0.0], [0.5, -0.25, np.log(0.5), 0.0], [0.0, 9.0, 0.0, 0.0]]])
+  boxes = candidates.decode(codes, anchors, None, None, plus_one=True)[0]
+  np.testing.assert_allclose(boxes[:2], [[10, 20, 29, 59], [25, 10, 34, 49]], atol=1e-4)
+  clipped = candidates.decode(codes, anchors, tf.constant([[28, 50]]), None, plus_one=True)[0]
+  np.testing.assert_allclose(clipped, [[10, 20, 27, 49], [25, 10, 27, 49], [10, 49, 27, 49]], atol=1e-4)
 
 
 def test_soft_nms_is_that_of_model_garden():

@@ -53,6 +53,8 @@ def test_anchors_are_model_gardens(size):
     {'use_class_agnostic_nms': True},
     {'box_coder_weights': [10.0, 10.0, 5.0, 5.0]},
     {'max_detections': 3},
+    {'box_coder_plus_one': True},
+    {'pre_nms_per_class': True, 'pre_nms_top_k': 20},
     {'pre_nms_top_k': 20, 'iou_threshold': 0.2},
     {'score_threshold': 0.999},
   ],
@@ -74,6 +76,8 @@ def test_same_as_with_tensorflow(options):
     box_coder_weights=options['box_coder_weights'],
     soft_nms_sigma=options['soft_nms_sigma'],
     use_class_agnostic_nms=options['use_class_agnostic_nms'],
+    box_coder_plus_one=options.get('box_coder_plus_one', False),
+    pre_nms_per_class=options.get('pre_nms_per_class', False),
   )
   count = int(expected['num_detections'][0])
   assert bool(count) == (options['score_threshold'] < 0.99)

@@ -13,10 +13,11 @@
 # limitations under the License.
 """Other detectors of tensorflow/tpu compute here what its code computes; R50-NAS-FPN is in importing_test.py.
 
-data/tpu_r50_fpn/ and data/tpu_spinenet/ are the output of tensorflow/tpu itself (commit 7dc921f,
-models/official/detection, run with tf.compat.v1): ResNet-50 with 1/32 of the channels and FPN @ 8, and SpineNet with
-1/25 of the channels and two blocks in the place of each, both with 3 classes and random weights; their checkpoints and
-what they compute for one image, of the finer levels at every eighth, fourth and second position.
+data/tpu_r50_fpn/, data/tpu_spinenet/ and data/tpu_spinenet_mobile/ are the output of tensorflow/tpu itself (commit
+7dc921f, models/official/detection, run with tf.compat.v1): ResNet-50 with 1/32 of the channels and FPN @ 8, SpineNet
+with 1/25 of the channels and two blocks in the place of each, and Mobile SpineNet with 0.15 of the channels and a head
+of 8, all with 3 classes and random weights; their checkpoints and what they compute for one image, of the finer levels
+at every eighth, fourth and second position, and the detections of Mobile SpineNet.
 """
 
 import pathlib
@@ -24,20 +25,25 @@ import shutil
 
 import numpy as np
 import pytest
-from official.vision.modeling.backbones import spinenet
+from official.vision.modeling.backbones import spinenet, spinenet_mobile
 
 from nasfpn_tf import zoo
-from nasfpn_tf.public_weights import importing, tpu
+from nasfpn_tf.public_weights import importing
 
 DATA = pathlib.Path(__file__).parent / 'data'
 KEPT = {3: 8, 4: 4, 5: 2, 6: 1, 7: 1}
 NARROW = {'endpoints_num_filters': 8, 'filter_size_scale': 0.04, 'resample_alpha': 0.5, 'block_repeats': 2}
+NARROW_MOBILE = {'endpoints_num_filters': 8, 'filter_size_scale': 0.15, 'block_repeats': 1}
 SWISH = {'norm_activation': {'activation': 'swish'}, 'anchor': {'anchor_size': 3.0}}
 
 
-@pytest.mark.parametrize(('name', 'size', 'known_model'), [('tpu_r50_fpn', 128, None), ('tpu_spinenet', 256, SWISH)])
+@pytest.mark.parametrize(
+  ('name', 'size', 'known_model'),
+  [('tpu_r50_fpn', 128, None), ('tpu_spinenet', 256, SWISH), ('tpu_spinenet_mobile', 256, SWISH)],
+)
 def test_raw_outputs_are_those_of_the_authors_code(tmp_path, monkeypatch, name, size, known_model):
   monkeypatch.setitem(spinenet.SCALING_MAP, '49', NARROW)
+  monkeypatch.setitem(spinenet_mobile.SCALING_MAP, '49', NARROW_MOBILE)
   checkpoint, run = str(DATA / name / 'model.ckpt-0'), str(tmp_path / 'run')
   report = importing.import_checkpoint('tpu', checkpoint, run, (size, size), known_model=known_model)
   assert not report.missing
@@ -54,13 +60,22 @@ def test_raw_outputs_are_those_of_the_authors_code(tmp_path, monkeypatch, name, 
     positions = np.s_[:, ::step, ::step]
     np.testing.assert_allclose(classes[str(level)][positions], expected[f'class_{level}'], atol=1e-4)
     np.testing.assert_allclose(boxes[str(level)][positions], expected[f'box_{level}'], atol=1e-4)
+  if 'detection_boxes' in expected:
+    found = model(image, image_shape=np.array([[size, size]]), training=False)
+    corners = expected['detection_boxes'][0]
+    kept = np.flatnonzero(np.all(corners[:, 2:] > corners[:, :2], axis=1))  # Those without area are dropped here.
+    assert len(kept) == 98
+    for key, tolerance in (('detection_classes', 0), ('detection_scores', 1e-4), ('detection_boxes', 1e-2)):
+      np.testing.assert_allclose(found[key][0][:98], expected[key][0][kept], rtol=0, atol=tolerance)
 
 
-def test_mobile_spinenet_is_told_where_to_be_had():
-  with pytest.raises(
-    ValueError, match=r'mobile. is the Mobile SpineNet .* import Model Garden.s, --url=spinenetmobile49'
-  ):
-    tpu.model_settings({'spinenet_mbconv/conv2d/kernel': np.zeros([3, 3, 3, 8])}, 'mobile')
+def test_mobile_spinenet_needs_the_settings_of_its_gates(tmp_path, monkeypatch):
+  monkeypatch.setitem(spinenet_mobile.SCALING_MAP, '49', NARROW_MOBILE)
+  checkpoint, run = str(DATA / 'tpu_spinenet_mobile' / 'model.ckpt-0'), str(tmp_path / 'run')
+  importing.import_checkpoint('tpu', checkpoint, run, (256, 256), known_model=SWISH)
+  other = {'task': {'model': {'backbone': {'spinenet_mobile': {'se_inner_activation': 'relu'}}}}}
+  with pytest.raises(ValueError, match=r"spinenet_mobile\.se_inner_activation is 'swish' there and 'relu' here"):
+    zoo.load_detector(run, params_override=other)
 
 
 def test_activation_of_a_spinenet_is_not_guessed(tmp_path):
@@ -74,4 +89,6 @@ def test_activation_of_a_spinenet_is_not_guessed(tmp_path):
   (tmp_path / 'params.yaml').write_text('task: {}\n')
   with pytest.raises(ValueError, match=r'params\.yaml is not of a training with tensorflow/tpu'):
     importing.import_checkpoint('tpu', str(tmp_path), str(tmp_path / 'run'))
+  with pytest.raises(ValueError, match=r'a Mobile SpineNet of another size .* than 49, 49S, 49XS'):
+    importing.import_checkpoint('tpu', str(DATA / 'tpu_spinenet_mobile'), str(tmp_path / 'run'), known_model=SWISH)
   assert not (tmp_path / 'run').exists()

@@ -55,6 +55,7 @@ class AnchorLabeler:
     match_threshold: float = 0.5,
     unmatched_threshold: float = 0.5,
     box_coder_weights: Sequence[float] | None = None,
+    box_coder_plus_one: bool = False,
   ):
     """Generates the anchors.
 
@@ -68,6 +69,7 @@ class AnchorLabeler:
       match_threshold: IoU from which an anchor is positive.
       unmatched_threshold: IoU below which an anchor is background; in between it is ignored.
       box_coder_weights: four factors on the encoded (y, x, height, width), or None.
+      box_coder_plus_one: whether sides are one more than the difference of the edges (tensorflow/tpu).
 
     Raises:
       ValueError: the thresholds are not ordered, or `box_coder_weights` are not four positive numbers.
@@ -88,6 +90,7 @@ class AnchorLabeler:
     self._match_threshold = match_threshold
     self._unmatched_threshold = unmatched_threshold
     self._box_coder_weights = tuple(box_coder_weights) if box_coder_weights else None
+    self._last_pixel = np.float32([0, 0, 1, 1]) * np.float32(box_coder_plus_one)
 
   def __call__(self, boxes: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor | dict[str, tf.Tensor]]:
     """Labels the anchors of one image.
@@ -140,6 +143,7 @@ class AnchorLabeler:
 
   def _encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
     """Encodes `boxes` relative to `anchors` as in Faster R-CNN: (ty, tx, th, tw) `[n, 4]`."""
+    boxes, anchors = boxes + self._last_pixel, anchors + self._last_pixel
     anchor_sizes = anchors[:, 2:] - anchors[:, :2]
     sizes = boxes[:, 2:] - boxes[:, :2]
     anchor_centers = anchors[:, :2] + anchor_sizes / 2.0

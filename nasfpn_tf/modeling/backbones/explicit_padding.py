@@ -25,7 +25,13 @@ import tf_keras
 from official.vision.modeling.layers import nn_blocks
 
 SAME, EXPLICIT, PYTORCH = 'same', 'explicit', 'pytorch'
-PADDINGS = {'resnet': (SAME, EXPLICIT, PYTORCH), 'spinenet': (SAME, EXPLICIT)}
+PADDINGS = {
+  'resnet': (SAME, EXPLICIT, PYTORCH),
+  'spinenet': (SAME, EXPLICIT),
+  'spinenet_mobile': (SAME, EXPLICIT),
+}
+_BLOCKS = (nn_blocks.ResidualBlock, nn_blocks.BottleneckBlock, nn_blocks.InvertedBottleneckBlock)
+_CONVOLUTIONS = (tf_keras.layers.Conv2D, tf_keras.layers.DepthwiseConv2D)
 
 
 def apply(backbone: tf_keras.Model, padding: str) -> None:
@@ -43,7 +49,10 @@ def pad_explicitly(backbone: tf_keras.Model) -> None:
   for layer in backbone.layers:
     for conv in convolutions(layer):
       if max(conv.strides) > 1 and max(conv.kernel_size) > 1:
-        conv.convolution_op = _padded(conv)
+        if isinstance(conv, tf_keras.layers.DepthwiseConv2D):
+          _pad_depthwise(conv)
+        else:
+          conv.convolution_op = _padded(conv)
 
 
 def join_pools(backbone: tf_keras.Model) -> None:
@@ -70,11 +79,17 @@ def pad_pools(backbone: tf_keras.Model) -> None:
       layer.pool_function = _pooled_padded
 
 
-def convolutions(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Conv2D]:
-  """Returns the convolutions that a layer of a ResNet is or has."""
-  if isinstance(layer, nn_blocks.ResidualBlock | nn_blocks.BottleneckBlock):
-    return [part for part in vars(layer).values() if isinstance(part, tf_keras.layers.Conv2D)]
-  return [layer] if isinstance(layer, tf_keras.layers.Conv2D) else []
+def convolutions(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Layer]:
+  """Returns the convolutions that a layer of a ResNet or SpineNet is or has, without those of its gates."""
+  if isinstance(layer, _BLOCKS):
+    return [part for part in vars(layer).values() if isinstance(part, _CONVOLUTIONS)]
+  return [layer] if isinstance(layer, _CONVOLUTIONS) else []
+
+
+def pad_inputs(conv: tf_keras.layers.DepthwiseConv2D, inputs: tf.Tensor) -> tf.Tensor:
+  """Pads what a depthwise convolution is to convolve, if it pads explicitly; its own `padding` is 'valid' then."""
+  sides = getattr(conv, 'explicit_sides', None)
+  return inputs if sides is None else tf.pad(inputs, [(0, 0), *sides, (0, 0)])
 
 
 def _is_pool(layer: tf_keras.layers.Layer) -> bool:
@@ -97,8 +112,21 @@ def _pooled_padded(inputs: tf.Tensor, *_, **__) -> tf.Tensor:
   return tf.nn.max_pool2d(tf.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)]), 3, 2, 'VALID')  # As TFLite has it.
 
 
+def _pad_depthwise(conv: tf_keras.layers.DepthwiseConv2D) -> None:
+  conv.explicit_sides, conv.padding, convolve = _sides(conv), 'valid', conv.call
+
+  def call(inputs: tf.Tensor) -> tf.Tensor:
+    return convolve(pad_inputs(conv, inputs))
+
+  conv.call = tf.autograph.experimental.do_not_convert(call)
+
+
+def _sides(conv: tf_keras.layers.Layer) -> tuple[tuple[int, int], ...]:
+  return tuple(((size - 1) // 2, size // 2) for size in conv.kernel_size)
+
+
 def _padded(conv: tf_keras.layers.Conv2D):
-  sides = [((size - 1) // 2, size // 2) for size in conv.kernel_size]
+  sides = _sides(conv)
 
   def convolve(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d(

@@ -193,6 +193,29 @@ KNOWN = {
   'spinenet49s_640_b': _tpu_spinenet('49S', 640, 350, 39.5),
   'spinenet96_1024_b': _tpu_spinenet('96', 1024, 350, 46.7),
   'spinenet143_1280_b': _tpu_spinenet('143', 1280, 350, 48.0, 4.0),
+  'spinenetmobile49_384_tpu': Known(
+    framework='tpu',
+    url=_TPU + 'spinenetmbconv-49-best.tar.gz',
+    data=COCO,
+    image_size=384,
+    published=28.6,
+    note='tensorflow/tpu, MODEL_ZOO.md: 600 epochs from scratch',
+    model={
+      'backbone': {
+        'type': 'spinenet_mobile',
+        'spinenet_mobile': {
+          'model_id': '49',
+          'padding': 'explicit',
+          'se_inner_activation': 'swish',
+          'se_gating_activation': 'sigmoid',
+        },
+      },
+      'decoder': {'type': 'identity'},
+      'anchor': {'anchor_size': 3.0},
+      'head': {'num_convs': 4, 'num_filters': 48, 'use_separable_conv': True},
+      'norm_activation': {'activation': 'swish'},
+    },
+  ),
   'spinenetmobile49_384': Known(
     framework='model_garden',
     url=_MODEL_GARDEN + 'retinanet/spinenet49mobile.tar.gz',

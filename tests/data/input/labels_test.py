@@ -20,6 +20,7 @@ import tensorflow as tf
 from official.vision.ops import anchor
 
 from nasfpn_tf.data.input.labels import BACKGROUND, AnchorLabeler
+from nasfpn_tf.modeling import candidates
 from tests.data import synthetic
 
 SIZE = (128, 256)
@@ -111,3 +112,19 @@ def test_shapes_are_static_for_any_number_of_boxes():
 def test_unusable_settings(settings, message):
   with pytest.raises(ValueError, match=message):
     AnchorLabeler(SIZE, **settings)
+
+
+def test_codes_that_count_the_last_pixel_decode_to_the_boxes():
+  boxes, classes = ground_truth(6, seed=1)
+  labeler = AnchorLabeler(SIZE, box_coder_plus_one=True)
+  labels = labeler(boxes, classes)
+  codes, anchors = (
+    np.concatenate([np.reshape(levels[level], [-1, 4]) for level in levels])
+    for levels in (labels['box_targets'], labeler.anchor_boxes)
+  )
+  positive = np.flatnonzero(labels['box_weights'])
+  decoded = candidates.decode(codes[np.newaxis, positive], anchors[np.newaxis, positive], None, None, plus_one=True)[0]
+  distances = np.abs(decoded.numpy()[:, np.newaxis] - boxes).max(axis=-1)
+  assert len(positive) >= 6
+  assert distances.min(axis=1).max() < 1e-3
+  assert set(distances.argmin(axis=1)) == set(range(6))
