@@ -271,6 +271,14 @@ def test_a_separable_detector_learns_where_the_bright_squares_are():
     ({'anchor': {'aspect_ratios': []}}, 'one aspect ratio is needed'),
     ({'anchor': {'aspect_ratios': [1.0, 'x']}}, 'aspect_ratios must be a list, each element a number'),
     ({'detection_generator': {'nms_version': 'class_ofset'}}, "did you mean 'class_offset'"),
+    ({'detection_generator': {'nms_version': 'v2', 'box_coder_plus_one': True}}, "needs nms_version 'class_offset'"),
+    (
+      {
+        'input_size': [128, 128, 3],
+        'backbone': {'type': 'spinenet_mobile', 'spinenet_mobile': {'se_inner_activation': 'swoosh'}},
+      },
+      r"spinenet_mobile\.se_inner_activation 'swoosh' is unknown",
+    ),
     ({'detection_generator': {'nms_iou_threshold': 50.0}}, 'nms_iou_threshold is 50.0; it must be between 0 and 1'),
     ({'backbone': {'type': 'applications', 'applications': {'name': 'resnet51'}}}, "did you mean 'resnet50'"),
     ({'backbone': {'type': 'applications', 'applications': {'alpha': -1.0}}}, 'applications.alpha is -1.0.*above 0'),
