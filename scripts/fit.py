@@ -27,23 +27,27 @@ from nasfpn_tf import failure
 from nasfpn_tf.data.sources import formats
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('output_dir', None, 'Directory of the detector, its exports and its report.')
-flags.DEFINE_float('minutes', 30.0, 'Time limit in minutes, from the images to the report.')
-flags.DEFINE_enum('format', None, list(formats.FORMATS), 'Format of the annotations; unset: detected.')
-flags.DEFINE_string(
-  'backbone_weights',
-  None,
-  "Weights to start from: Keras' file of MobileNetV2 without the top, imagenet, blood_cells (it comes with the package)"
-  ' or none; unset: imagenet if available, else blood_cells.',
-)
-flags.DEFINE_float(
-  'target_latency_ms',
-  None,
-  'Maximum milliseconds per image as a float .tflite on one core of this machine, without NMS.',
-)
-flags.DEFINE_enum('device', 'auto', ['auto', 'cpu', 'gpu', 'tpu'], 'Device to train on.')
-flags.DEFINE_integer('seed', 0, 'Seed for the choice of validation images.')
-flags.DEFINE_float('images_per_second', None, 'Training throughput at 256 x 256 px; unset: measured.')
+
+
+def define_flags():
+  """Defines the flags, not on import: processes that run a step import this module and have the flags of the step."""
+  flags.DEFINE_string('output_dir', None, 'Directory of the detector, its exports and its report.')
+  flags.DEFINE_float('minutes', 30.0, 'Time limit in minutes, from the images to the report.')
+  flags.DEFINE_enum('format', None, list(formats.FORMATS), 'Format of the annotations; unset: detected.')
+  flags.DEFINE_string(
+    'backbone_weights',
+    None,
+    "Weights to start from: Keras' file of MobileNetV2 without the top, imagenet, blood_cells (it comes with the"
+    ' package) or none; unset: imagenet if available, else blood_cells.',
+  )
+  flags.DEFINE_float(
+    'target_latency_ms',
+    None,
+    'Maximum milliseconds per image as a float .tflite on one core of this machine, without NMS.',
+  )
+  flags.DEFINE_enum('device', 'auto', ['auto', 'cpu', 'gpu', 'tpu'], 'Device to train on.')
+  flags.DEFINE_integer('seed', 0, 'Seed for the choice of validation images.')
+  flags.DEFINE_float('images_per_second', None, 'Training throughput at 256 x 256 px; unset: measured.')
 
 
 def main(argv):
@@ -75,6 +79,7 @@ def main(argv):
 
 def run():
   """Runs the command."""
+  define_flags()
   flags.mark_flag_as_required('output_dir')
   app.run(main)
 

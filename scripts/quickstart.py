@@ -27,8 +27,12 @@ from nasfpn_tf.quickstart import chain
 from nasfpn_tf.quickstart import run as quickstart_run
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('output_dir', None, 'Output directory; unset: quickstart/ in the project.')
-flags.DEFINE_bool('smoke', False, 'Run every step briefly on a few images, to check that it works.')
+
+
+def define_flags():
+  """Defines the flags, not on import: processes that run a step import this module and have the flags of the step."""
+  flags.DEFINE_string('output_dir', None, 'Output directory; unset: quickstart/ in the project.')
+  flags.DEFINE_bool('smoke', False, 'Run every step briefly on a few images, to check that it works.')
 
 
 def main(argv):
@@ -43,6 +47,7 @@ def main(argv):
 
 
 def run():
+  define_flags()
   app.run(main)
 
 

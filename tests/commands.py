@@ -19,7 +19,6 @@ command does before TensorFlow is there, and what its import writes, is shown by
 """
 
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import pathlib
 import runpy
@@ -29,24 +28,15 @@ import tempfile
 from collections.abc import Mapping
 from unittest import mock
 
+from nasfpn_tf.chain import fork
 from tests import testing
-
-# What the scripts import after their flags are read.
-_PRELOAD = [
-  'nasfpn_tf.training.trainer',
-  'nasfpn_tf.training.registry_imports',
-  'nasfpn_tf.export.saved_model',
-  'nasfpn_tf.export.tflite',
-  'nasfpn_tf.predict',
-]
 
 
 def start_server() -> None:
   """Starts the server, before a test with a pool of processes starts one for this process that lacks TensorFlow."""
-  multiprocessing.set_forkserver_preload(_PRELOAD)
   with mock.patch.dict(os.environ):
     os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)  # The package chooses it, as for a user.
-    multiprocessing.forkserver.ensure_running()
+    fork.start_server()
 
 
 def run(

@@ -24,15 +24,17 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-SECONDS_TO_END = 60  # Training saves a checkpoint first.
+from nasfpn_tf.chain import fork
 
-# The commands print what matters; Python's warnings would hide it.
-# Two may run at once, and TensorFlow would give the first one the whole memory of a GPU.
-_ENVIRONMENT = {'PYTHONWARNINGS': 'ignore', 'TF_FORCE_GPU_ALLOW_GROWTH': 'true'}
+SECONDS_TO_END = 60  # Training saves a checkpoint first.
 
 
 def run(
-  command: Sequence[str], log: pathlib.Path | None, stream: TextIO | None, stopped: threading.Event | None = None
+  command: Sequence[str],
+  log: pathlib.Path | None,
+  stream: TextIO | None,
+  stopped: threading.Event | None = None,
+  forked: bool = False,
 ) -> int:
   """Runs a command to its end and returns its exit code, negative for a signal.
 
@@ -44,15 +46,14 @@ def run(
     log: file for the output of the command; None leaves it on the terminal.
     stream: where elapsed seconds are shown, if it is a terminal, while the output goes to `log`; None: nowhere.
     stopped: set by the main thread to end the command like Ctrl-C, which does not reach other threads.
+    forked: whether the command, which must be Python's with a script, runs in a `fork.Fork`, which starts sooner.
 
   Raises:
     OSError: the command cannot be started.
     KeyboardInterrupt: after the command has ended.
   """
   with _output(log) as output:
-    process = subprocess.Popen(
-      command, stdout=output, stderr=output, env={**os.environ, **_ENVIRONMENT}, process_group=0
-    )
+    process = fork.Fork(command[1:], log) if forked else _popen(command, output)
     try:
       return _wait(process, stream if log and stream and stream.isatty() else None, stopped)
     except KeyboardInterrupt:
@@ -60,7 +61,12 @@ def run(
       raise
 
 
-def _wait(process: subprocess.Popen, stream: TextIO | None, stopped: threading.Event | None) -> int:
+def _popen(command: Sequence[str], output: TextIO | None) -> subprocess.Popen:
+  environment = {**os.environ, **fork.ENVIRONMENT}
+  return subprocess.Popen(command, stdout=output, stderr=output, env=environment, process_group=0)
+
+
+def _wait(process: subprocess.Popen | fork.Fork, stream: TextIO | None, stopped: threading.Event | None) -> int:
   started = time.monotonic()
   while True:
     try:
@@ -73,7 +79,7 @@ def _wait(process: subprocess.Popen, stream: TextIO | None, stopped: threading.E
         stream.flush()
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: subprocess.Popen | fork.Fork) -> None:
   """Stops the command and all processes it started: first by SIGTERM, then by SIGKILL."""
   with contextlib.suppress(ProcessLookupError):
     os.killpg(process.pid, signal.SIGTERM)

@@ -33,7 +33,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 from nasfpn_tf import failure, processor, whole_file
-from nasfpn_tf.chain import process
+from nasfpn_tf.chain import fork, process
 
 _LAST_LINES = 15  # Lines of a log that are shown when its command fails.
 
@@ -60,6 +60,7 @@ class Step:
     quiet: whether output goes to a log file, whose end is shown on failure; for commands without a progress bar.
     side_by_side: whether it may run while its neighbors in the list do that say so, too, as far as `after` allows; for
       quiet commands that use little more than one core and time nothing.
+    forked: whether the commands are Python scripts that need TensorFlow, which a `fork.Fork` has already imported.
     expected: returns how many seconds the step will take, as far as is known; asked again before each step.
   """
 
@@ -73,6 +74,7 @@ class Step:
   continues: bool = False
   quiet: bool = False
   side_by_side: bool = False
+  forked: bool = False
   expected: Callable[[], float] = lambda: 0.0
 
 
@@ -118,6 +120,8 @@ class Chain:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError as error:
         raise StepError(f'Another run uses {self._stamps.parent}: wait for it, or choose another directory.') from error
+      if any(step.forked and 'seconds' not in self._read_stamp(step.name) for step in self._steps):
+        fork.start_server()  # Which imports TensorFlow during the steps that do without.
       results: list[Result] = []
       while len(results) < len(self._steps):
         first = len(results)
@@ -187,7 +191,7 @@ class Chain:
     log = self._logs / f'{step.name}.log'
     try:
       stream = None if step.side_by_side else self._stream
-      code = process.run(command, log if step.quiet else None, stream, self._stopped)
+      code = process.run(command, log if step.quiet else None, stream, self._stopped, step.forked)
     except OSError as error:
       raise StepError(f'{step.title}: the command could not be started: {error}\n  {quote(command)}') from error
     if code == 0:

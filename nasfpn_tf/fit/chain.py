@@ -145,6 +145,7 @@ class Fit(detector.Detector):
         )
       ],
       outputs=[self.plan],
+      forked=True,
       after=['records'],
       summary=self.note_plan,
       expected=lambda: PLAN_SECONDS,
@@ -187,6 +188,7 @@ class Fit(detector.Detector):
         outputs=[self.check],
         after=['records'],
         summary=lambda: str(self.check.name),
+        forked=True,
       ),
     ]
     if not self.is_edited:
@@ -201,6 +203,7 @@ class Fit(detector.Detector):
         after=['records'],
         summary=self.training_summary,
         continues=True,
+        forked=True,
         expected=self._training_seconds,
       )
     )

@@ -98,6 +98,7 @@ class Detector(abc.ABC):
         summary=lambda: size(saved_model.path),
         quiet=True,
         side_by_side=True,
+        forked=True,
       ),
       steps.Step(
         'tflite_float',
@@ -108,6 +109,7 @@ class Detector(abc.ABC):
         summary=lambda: size(tflite_float.path),
         quiet=True,
         side_by_side=True,
+        forked=True,
       ),
       steps.Step(
         'tflite_int8',
@@ -126,6 +128,7 @@ class Detector(abc.ABC):
         summary=lambda: size(tflite_int8.path),
         quiet=True,
         side_by_side=True,
+        forked=True,
       ),
     ]
 
@@ -149,6 +152,7 @@ class Detector(abc.ABC):
         outputs=[self.result_file(form).parent],
         after=['records', made_by],
         summary=lambda form=form: accuracy(self.result_file(form)),
+        forked=True,
       )
       for form, made_by in zip(self.forms, ('train', 'saved_model', 'tflite_float', 'tflite_int8'), strict=True)
     ]
@@ -182,6 +186,7 @@ class Detector(abc.ABC):
       outputs=[self.records],
       after=[after],
       summary=told,
+      forked=True,
     )
 
   def training_summary(self) -> str:

@@ -150,6 +150,7 @@ class Quickstart(detector.Detector):
         after=['records'],
         summary=self.training_summary,
         continues=True,
+        forked=True,
       ),
       *self.export_steps(),
       *self.evaluation_steps(self.shown_images),
