@@ -50,6 +50,7 @@ flags.DEFINE_string('tpu', None, "Train on this TPU: its name or address, or 'lo
 flags.DEFINE_integer(
   'cpu_replicas', 1, 'Number of replicas on the CPU, among which its cores are divided.', lower_bound=1
 )
+flags.DEFINE_integer('intra_op_threads', None, 'Threads of one operation on the CPU; unset: its cores.', lower_bound=1)
 
 
 def main(argv):
@@ -69,7 +70,7 @@ def main(argv):
     params = params_lib.load_params(FLAGS.experiment, config_files, FLAGS.params_override)
     if FLAGS.tpu:
       params.override({'runtime': {'tpu': FLAGS.tpu}})
-    strategy.split_cpu(FLAGS.cpu_replicas)
+    strategy.split_cpu(FLAGS.cpu_replicas, FLAGS.intra_op_threads)
     metrics = trainer.run(params, FLAGS.mode, FLAGS.model_dir, checkpoint_path=FLAGS.checkpoint_path, report=True)
   if metrics:
     print(trainer.metrics_table(metrics))

@@ -44,7 +44,7 @@ class Scale:
   override: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-FULL = Scale(train_images=12000, validation_images=500)
+FULL = Scale(train_images=8000, validation_images=500)
 
 # A few steps on a few images: checks that every part of the chain runs.
 SMOKE = Scale(
@@ -140,8 +140,8 @@ class Quickstart(detector.Detector):
             params_override=json.dumps(self.settings()),
             mode='train_and_eval',
             model_dir=self.model_dir,
-            # The step is of many small operations, between which one replica alone leaves cores idle.
-            cpu_replicas=min(2, processor.num_cores()),
+            # The operations are small: it is faster to run two of them at once than each in all threads.
+            intra_op_threads=max(1, processor.num_cores() // 2),
             verbosity=-1,  # Warnings alone; the progress says the rest.
           )
         ],

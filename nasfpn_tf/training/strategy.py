@@ -65,11 +65,16 @@ def build_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
   )
 
 
-def split_cpu(num_devices: int) -> None:
+def split_cpu(num_devices: int, intra_op_threads: int | None = None) -> None:
   """Makes `num_devices` devices of the CPU, its cores divided among them, so that 'mirrored' puts a replica on each.
 
-  A step of many small operations leaves cores idle between them, which two replicas fill. It must be called before
-  anything else touches TensorFlow's devices.
+  A step of many small operations leaves cores idle between them, which two replicas fill; so do, with less effect,
+  fewer threads an operation, since several operations then run at once. It must be called before anything else touches
+  TensorFlow's devices.
+
+  Args:
+    num_devices: one replica each.
+    intra_op_threads: threads of one operation; None: all cores of its device.
 
   Raises:
     ValueError: `num_devices` is below 1.
@@ -80,8 +85,9 @@ def split_cpu(num_devices: int) -> None:
   if num_devices > 1:
     cpu = tf.config.list_physical_devices('CPU')[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * num_devices)
-    num_threads = max(1, processor.num_cores() // num_devices)
-    tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+    intra_op_threads = intra_op_threads or max(1, processor.num_cores() // num_devices)
+  if intra_op_threads:
+    tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
