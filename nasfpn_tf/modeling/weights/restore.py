@@ -127,7 +127,10 @@ def _open(path: str):
   layout.check_path(path)
   reader = tf.train.load_checkpoint(path)
   if not reader.has_tensor(_GRAPH_KEY):
-    raise ValueError(f'checkpoint {path!r} is not of TensorFlow 2: it holds no object graph.')
+    raise ValueError(
+      f'checkpoint {path!r} is not of TensorFlow 2: it holds no object graph. scripts/import_weights.py reads those of'
+      ' TensorFlow 1 that docs/weights.md lists, such as --from=tpu.'
+    )
   serialized = reader.get_tensor(_GRAPH_KEY)
   try:
     return reader, trackable_object_graph_pb2.TrackableObjectGraph.FromString(serialized)
