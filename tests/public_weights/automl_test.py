@@ -17,7 +17,7 @@
 data/automl_efficientdet_d0/ is the output of google/automl itself (commit 6a54c87, efficientdet/tf2: EfficientDet-D0
 with EfficientNet of width 0.03 and 8 filters, 90 classes, random weights): its variables by name, in float16, and what
 it computes with these values for one image: raw outputs of the finer levels at every eighth, fourth and second
-position; and the detections of its evaluation.
+position; and the detections of its evaluation, recorded with the values before they were rounded to float16.
 """
 
 import dataclasses
