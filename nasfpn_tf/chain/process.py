@@ -53,7 +53,7 @@ def run(
     KeyboardInterrupt: after the command has ended.
   """
   with _output(log) as output:
-    process = fork.Fork(command[1:], log) if forked else _popen(command, output)
+    process = _start(command, log, output, forked)
     try:
       return _wait(process, stream if log and stream and stream.isatty() else None, stopped)
     except KeyboardInterrupt:
@@ -61,7 +61,12 @@ def run(
       raise
 
 
-def _popen(command: Sequence[str], output: TextIO | None) -> subprocess.Popen:
+def _start(
+  command: Sequence[str], log: pathlib.Path | None, output: TextIO | None, forked: bool
+) -> subprocess.Popen | fork.Fork:
+  if forked:
+    with contextlib.suppress(OSError):  # There is no place for the server's socket: a long TMPDIR, a full disk.
+      return fork.Fork(command[1:], log)
   environment = {**os.environ, **fork.ENVIRONMENT}
   return subprocess.Popen(command, stdout=output, stderr=output, env=environment, process_group=0)
 

@@ -15,6 +15,7 @@
 """Runs a chain of commands, skipping each step whose result exists and whose input is unchanged."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -121,7 +122,8 @@ class Chain:
       except BlockingIOError as error:
         raise StepError(f'Another run uses {self._stamps.parent}: wait for it, or choose another directory.') from error
       if any(step.forked and 'seconds' not in self._read_stamp(step.name) for step in self._steps):
-        fork.start_server()  # Which imports TensorFlow during the steps that do without.
+        with contextlib.suppress(OSError):  # Then the steps do without.
+          fork.start_server()  # Which imports TensorFlow during the steps that do not need it.
       results: list[Result] = []
       while len(results) < len(self._steps):
         first = len(results)

@@ -61,6 +61,22 @@ def test_the_script_runs_as_if_started(tmp_path):
   assert 'ValueError: what is wrong' in log.read_text() and '--a=b' not in log.read_text()
 
 
+_WITHOUT_SERVER = """
+import pathlib, sys, tempfile
+from nasfpn_tf.chain import process
+tempfile.tempdir = sys.argv[2] + '/' + 'long' * 40
+pathlib.Path(tempfile.tempdir).mkdir()
+sys.exit(process.run([sys.executable, *sys.argv[1:]], pathlib.Path(sys.argv[2], 'log'), None, forked=True))
+"""
+
+
+def test_without_a_server_it_is_started(tmp_path):
+  """The path of a socket has at most about 100 characters."""
+  script = _script(tmp_path, 'import sys; sys.exit(7)')
+  done = subprocess.run([sys.executable, '-c', _WITHOUT_SERVER, script, str(tmp_path)], capture_output=True, text=True)
+  assert done.returncode == 7 and not done.stderr
+
+
 def test_it_ends_in_order_at_ctrl_c(tmp_path):
   runner = subprocess.Popen(
     [sys.executable, '-c', _RUNNER, _script(tmp_path, _CAREFUL), str(tmp_path)],
