@@ -30,8 +30,8 @@ def test_plain_values(text):
   'text, problem',
   [
     ('', 'not JSON'),
-    ('{"a": NaN}', 'NaN is not a number'),
-    ('[-Infinity]', '-Infinity is not a number'),
+    ('{"a": NaN}', 'NaN is not a JSON number'),
+    ('[-Infinity]', '-Infinity is not a JSON number'),
     ('[1e999]', 'too large'),
     ('{"a": 1, "a": 2}', "key 'a' is given twice"),
     ('[' * 70 + ']' * 70, 'nested deeper than 64'),

@@ -40,7 +40,7 @@ def test_a_configuration_alone_has_no_weights():
 
 @pytest.mark.parametrize('reference', ['runs/none', 'none/c.yaml', 'none.tflite'])
 def test_a_path_that_does_not_exist_is_named(reference):
-  with pytest.raises(FileNotFoundError, match=f'{reference}.* is no file'):
+  with pytest.raises(FileNotFoundError, match=f'{reference}.* is not a file'):
     source.load(reference)
 
 

@@ -158,5 +158,5 @@ def test_the_command(tmp_path):
   assert (tmp_path / 'out' / documents.HTML).exists() and f'{tmp_path}/out/frontier.md' in done.stdout
   arguments = (f'--records={tmp_path}/absent.jsonl', f'--output_dir={tmp_path}/none', '--published=none')
   done = commands.run('report_frontier.py', *arguments)
-  assert done.returncode == 1 and 'report_frontier: ' in done.stderr and 'absent.jsonl: no file' in done.stderr
+  assert done.returncode == 1 and 'report_frontier: ' in done.stderr and 'absent.jsonl: neither a file' in done.stderr
   assert 'Traceback' not in done.stderr and not (tmp_path / 'none').exists()

@@ -67,7 +67,7 @@ def pretend(monkeypatch):
   """Commands are not run: they leave what they would, and the name of one that is to fail may be put into a set."""
   commands, broken = [], set()
 
-  def run(command, log, stream, stopped):
+  def run(command, log, stream, stopped, forked):
     program = pathlib.Path(command[1]).stem
     target = _flag(command, 'model_dir') or _flag(command, 'tflite_path') or _flag(command, 'records')
     commands.append(

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 from nasfpn_tf import predict, zoo
 from nasfpn_tf.artifacts import layout
@@ -58,7 +59,7 @@ def test_a_checkpoint_computes_in_bfloat16_on_request(forms, checkpoint, monkeyp
   monkeypatch.setattr(precision, 'of_device', lambda: ('bfloat16', 'instructions'))
   monkeypatch.setattr(precision, 'fastest', lambda calls: (list(calls)[-1], dict.fromkeys(calls, 1.0)))
   assert predict.load_predictor(forms.model_dir, dtype='auto').dtype == 'bfloat16'
-  with pytest.raises(ValueError, match='a SavedModel has a precision of its own'):
+  with pytest.raises(ValueError, match='a SavedModel has a fixed precision'):
     predict.load_predictor(forms.saved_model, dtype='bfloat16')
 
 
@@ -121,7 +122,8 @@ def test_highest_version_is_taken(forms, tmp_path, monkeypatch):
   monkeypatch.setattr(saved_model, 'SavedModelPredictor', loaded.append)
   for version in ('2', '11'):
     (tmp_path / version).mkdir()
-    (tmp_path / version / 'saved_model.pb').touch()
+    graph = saved_model_pb2.SavedModel(meta_graphs=[tf.compat.v1.MetaGraphDef()])
+    (tmp_path / version / 'saved_model.pb').write_bytes(graph.SerializeToString())
   predict.load_predictor(str(tmp_path))
   assert loaded == [str(tmp_path / '11')]
 

@@ -178,7 +178,7 @@ def test_the_factory_of_model_garden_applies_the_configuration():
   ('arguments', 'message'),
   [
     ({'num_cells': 0}, 'backbone.amoebanet.num_cells is 0'),
-    ({'num_filters': 12}, 'num_filters is 12; it must be 16 at least'),
+    ({'num_filters': 12}, 'num_filters is 12; it must be at least 16'),
     ({'num_filters': 190}, 'num_filters 190 is not a multiple of 4'),
     ({'drop_path_keep_prob': 0.0}, 'drop_path_keep_prob 0.0 must be above 0'),
     ({'drop_path_ramp_steps': -1}, 'drop_path_ramp_steps -1 not negative'),

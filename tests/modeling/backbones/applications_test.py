@@ -219,7 +219,7 @@ def test_config_round_trip():
   ('arguments', 'message'),
   [
     ({'name': 'mobilenet_v4'}, "mobilenet_v4.*did you mean.*'mobilenet_v2'"),
-    ({'name': 'resnet50', 'alpha': 0.5}, 'resnet50 has not'),
+    ({'name': 'resnet50', 'alpha': 0.5}, 'resnet50 does not'),
     ({'name': 'mobilenet_v2', 'alpha': 0.123, 'weights': 'imagenet'}, 'applications.weights.*mobilenet_v2'),
   ],
 )

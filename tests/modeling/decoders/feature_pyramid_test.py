@@ -89,7 +89,7 @@ def test_topology_may_be_inline_json():
   ('topology_ref', 'levels', 'message'),
   [
     ('nas_fpm', (3, 7), r"did you mean 'nas_fpn'"),
-    (topology.NAS_FPN.to_json(), (3, 6), r"topology 'nas_fpn' has levels 3..7, but 3..6 are wanted"),
+    (topology.NAS_FPN.to_json(), (3, 6), r"topology 'nas_fpn' has levels 3..7, but 3..6 are needed"),
     ('nas_fpn', (1, 5), r"level '1' is missing.*has '2', '3', '4', '5'"),
   ],
 )

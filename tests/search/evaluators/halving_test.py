@@ -72,7 +72,7 @@ def test_a_damaged_file_is_named(tmp_path, text):
 @pytest.mark.parametrize(
   ('keys', 'message'),
   [
-    (2, 'evaluator.halving is 2; a mapping with first_steps'),
+    (2, 'evaluator.halving is 2; it must be a mapping with first_steps'),
     ({}, 'a mapping with first_steps'),
     ({'first_steps': 2, 'steps': 3}, 'a mapping with first_steps'),
     ({'first_steps': 0}, 'first_steps is 0, but must be at least 1'),
