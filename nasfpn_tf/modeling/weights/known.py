@@ -257,10 +257,15 @@ def names(data: str) -> list[str]:
   return [name for name, known in KNOWN.items() if known.data == data]
 
 
+# Settings of a backbone that its variables do not tell.
+_UNTOLD = ('padding', 'se_inner_activation', 'se_gating_activation')
+
+
 def name_for(data: str, model: Mapping[str, Any]) -> str | None:
   """Returns the name of the checkpoint for a model, judged by types and sizes of backbone and decoder; None without.
 
-  Of several, one that agrees in activation, then in padding, is preferred.
+  Of several, the one that differs in the fewest settings that its variables do not tell (activation, padding, gates) is
+  preferred; among these, one that agrees in activation.
 
   Args:
     data: `IMAGENET` compares backbones alone.
@@ -274,11 +279,14 @@ def name_for(data: str, model: Mapping[str, Any]) -> str | None:
   return max(fitting, key=lambda name: _agreement(KNOWN[name].model, model), default=None)
 
 
-def _agreement(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[bool, bool]:
+def _agreement(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[int, bool]:
+  """Returns minus the number of settings that differ, and whether the activation is the same."""
   activations = [model.get('norm_activation', {}).get('activation', 'relu') for model in (theirs, ours)]
-  backbones = [model['backbone'] for model in (theirs, ours)]
-  paddings = [(part.get(part['type']) or {}).get('padding', 'same') for part in backbones]
-  return len(set(activations)) == 1, len(set(paddings)) == 1
+  same_activation = len(set(activations)) == 1
+  their_backbone, our_backbone = (model['backbone'].get(model['backbone']['type']) or {} for model in (theirs, ours))
+  stated = {'padding': 'same', **{key: value for key, value in their_backbone.items() if key in _UNTOLD}}
+  differing = sum(our_backbone.get(key, 'same') != value for key, value in stated.items())
+  return -differing - (not same_activation), same_activation
 
 
 def _size(part: Mapping[str, Any]) -> tuple[str, ...]:

@@ -64,8 +64,6 @@ def test_the_recipe_of_that_name_finds_its_coco_weights(directory, name):
   kind = model['backbone']['type']
   if name.endswith(('_tpu', '_mmdet')):  # There is one of others too.
     model['backbone'][kind]['padding'] = known.KNOWN[name].model['backbone'][kind]['padding']
-  if name == 'spinenetmobile49_384':  # Model Garden's, whose activation is not that of the authors' recipe.
-    model['norm_activation']['activation'] = known.KNOWN[name].model['norm_activation']['activation']
   assert cache.resolve('coco', model) == path
 
 
