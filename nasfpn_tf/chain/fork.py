@@ -15,8 +15,8 @@
 """Runs Python scripts in forks of one process that has imported TensorFlow, which each would take seconds to do.
 
 That process, the fork server of `multiprocessing`, runs no operation of TensorFlow: a fork has none of its threads.
-Each fork imports the main module of the program that asks for it, which must not define flags on import: they would meet
-those of the script.
+Each fork imports the main module of the program that asks for it, which must not define flags on import: they would
+meet those of the script.
 """
 
 import contextlib
