@@ -81,9 +81,10 @@ def read_keypoints(path: str | os.PathLike[str]) -> tuple[int, int] | None:
 def _read(path: str) -> Any:
   try:
     text = read_text(path)
-    if path.endswith('.json'):
+    extension = os.path.splitext(path)[1].lower()
+    if extension == '.json':
       return json.loads(text)
-    if path.endswith(('.yaml', '.yml')):
+    if extension in ('.yaml', '.yml'):
       return safe_yaml.load(text, text_keys=False)
     return {'names': [line.strip() for line in text.splitlines() if line.strip()]}
   except (OSError, UnicodeDecodeError) as error:

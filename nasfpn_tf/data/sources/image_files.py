@@ -66,6 +66,9 @@ class ImageDirectory:
     if self._exists(name):
       return name
     parts = [part for part in re.split(r'[\\/]+', name) if part not in ('', '.')]
+    above = next((index for index, part in enumerate(parts) if part != '..'), len(parts))
+    if above and len(parts) > above + 1:  # '../../media/upload/1.jpg': a prefix as any other. '../1.jpg' stays outside.
+      parts = parts[above:]
     if not parts or '..' in parts:
       return name
     slashed = '/'.join(parts)

@@ -31,6 +31,7 @@ from nasfpn_tf.data.sources.text import read_text, reason
 # A label file is a few kB; a declaration is in its first line.
 _DECLARATION = re.compile(rb'^\s*<\?xml[^>]*?encoding\s*=\s*["\']([A-Za-z0-9._-]+)["\'][^>]*\?>')
 # What is declared as the smaller set is often written in the larger one.
+_COLUMNS = re.compile(r'(\s+-?\d+)+$')  # After a name, as in ImageSets/Main/<class>_train.txt.
 _LARGER = {'gb2312': 'gb18030', 'gbk': 'gb18030'}
 
 
@@ -79,7 +80,7 @@ def read_voc(
   for image_id, (stem, root) in enumerate(trees.items(), 1):
     if root is None:
       continue
-    file = os.path.join(directory, stem + '.xml')
+    file = xml_path(directory, stem)
     name = _find_image(image_dir, stem, root.findtext('filename'))
     own = _find_image(image_dir, stem, None)
     if name != own and all(os.path.isfile(os.path.join(image_dir, file)) for file in (name, own)):
@@ -122,7 +123,7 @@ def _list(annotations: str, problems: Problems) -> tuple[str, list[str]]:
       raise DataError(f'{annotations}: it contains no .xml file.')
     return annotations, stems
   try:
-    lines = [line.split() for line in read_text(annotations).splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(annotations).splitlines() if line.strip()]
   except (OSError, UnicodeDecodeError) as error:
     raise DataError(
       f'{annotations}: neither a directory of .xml files nor a list of names: {reason(error)}.'
@@ -133,24 +134,38 @@ def _list(annotations: str, problems: Problems) -> tuple[str, list[str]]:
   # ImageSets/Main/<class>_train.txt has a second column, -1 where the class is absent: all are images of the split.
   if not lines:
     raise DataError(f'{annotations}: names no image.')
-  return directory, list(dict.fromkeys(_stem(directory, words[0]) for words in lines))
+  return directory, list(dict.fromkeys(stem_of(directory, line) for line in lines))
 
 
 def _stems(directory: str) -> list[str]:
-  return sorted(
-    name.removesuffix('.xml') for name in os.listdir(directory) if name.endswith('.xml') and is_of_user(name)
-  )
+  return sorted(name[:-4] for name in os.listdir(directory) if name.lower().endswith('.xml') and is_of_user(name))
 
 
-def _stem(directory: str, name: str) -> str:
-  """Returns the stem of the .xml file that a list entry 'a', 'a.jpg', 'a.xml' or 'JPEGImages/a.jpg' refers to."""
-  last = name.replace('\\', '/').rsplit('/', 1)[-1]
-  stems = [name, os.path.splitext(name)[0], last, os.path.splitext(last)[0]]
-  return next((stem for stem in stems if os.path.isfile(os.path.join(directory, stem + '.xml'))), name)
+def stem_of(directory: str, line: str) -> str:
+  """Returns the stem of the .xml file that a line of a list means, with folders below `directory` in front.
+
+  Args:
+    directory: of the .xml files.
+    line: 'a', 'a.jpg', 'a.xml', 'JPEGImages/a.jpg', 'a -1', 'my a', or '"my a"' as CVAT writes it.
+  """
+  line = line.strip()
+  without_columns = _COLUMNS.sub('', line)
+  stems = []
+  for name in (line.strip('"'), without_columns.strip('"'), line.split()[0]):
+    last = name.replace('\\', '/').rsplit('/', 1)[-1]
+    stems += [name, os.path.splitext(name)[0], last, os.path.splitext(last)[0]]
+  return next((stem for stem in stems if os.path.isfile(xml_path(directory, stem))), without_columns.strip('"'))
+
+
+def xml_path(directory: str, stem: str) -> str:
+  """Returns the path of an .xml file, whose extension may be in capitals."""
+  path = os.path.join(directory, stem + '.xml')
+  capitals = os.path.join(directory, stem + '.XML')
+  return capitals if not os.path.exists(path) and os.path.exists(capitals) else path
 
 
 def _parse(directory: str, stem: str, problems: Problems) -> ElementTree.Element | None:
-  path = os.path.join(directory, stem + '.xml')
+  path = xml_path(directory, stem)
   try:
     with open(path, 'rb') as file:
       return ElementTree.fromstring(_decoded(file.read()))
@@ -189,7 +204,7 @@ def _decoded(data: bytes) -> bytes | str:
 
 def _all_categories(directory: str, trees: Mapping[str, ElementTree.Element | None]) -> list[dict[str, Any]]:
   names = set()
-  for stem in _stems(directory):
+  for stem in {*_stems(directory), *trees}:
     root = trees[stem] if stem in trees else _parse(directory, stem, Problems())
     names.update(item.findtext('name', '').strip() for item in (root.iter('object') if root is not None else ()))
   return [{'id': index, 'name': name} for index, name in enumerate(sorted(names - {''}), 1)]

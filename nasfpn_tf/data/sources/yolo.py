@@ -78,12 +78,12 @@ def read_yolo(
   value: dict[str, Any] = {'images': [], 'annotations': [], 'categories': list(categories)}
   origins: dict[int, str] = {}
   used = set()
-  label_files = {normal_form(path): path for path in _text_files(directory)}
+  label_files = {_without_extension(path): path for path in _text_files(directory)}
   listed = _list(image_dir)
   for image_id, name in enumerate(listed, 1):
     labels = os.path.join(directory, os.path.splitext(name)[0] + '.txt')
     if not os.path.exists(labels):
-      labels = label_files.get(normal_form(labels), labels)
+      labels = label_files.get(_without_extension(labels), labels)
     used.add(os.path.normpath(labels))
     try:
       width, height = images.read_size(os.path.join(image_dir, name))
@@ -130,7 +130,12 @@ def _list(image_dir: str) -> list[str]:
 
 
 def _text_files(directory: str) -> list[str]:
-  return sorted(os.path.join(directory, name) for name in files_below(directory) if name.endswith('.txt'))
+  return sorted(os.path.join(directory, name) for name in files_below(directory) if name.lower().endswith('.txt'))
+
+
+def _without_extension(path: str) -> str:
+  """Returns what tells label files apart: neither the form of Unicode nor .TXT instead of .txt."""
+  return normal_form(os.path.splitext(path)[0])
 
 
 def _lines(

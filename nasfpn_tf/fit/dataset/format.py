@@ -19,19 +19,15 @@ beside the images; YOLO with data.yaml, obj.names or classes.txt, as images/trai
 train/labels.
 """
 
-import json
 import os
-import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nasfpn_tf.data.sources import coco, voc
 from nasfpn_tf.data.sources.problems import DataError
-from nasfpn_tf.fit.dataset import yolo_layout
+from nasfpn_tf.data.sources.text import read_text
+from nasfpn_tf.fit.dataset import unusable, yolo_layout
 from nasfpn_tf.fit.dataset.part import Part
-from nasfpn_tf.fit.dataset.tree import Tree, join, split_of
-
-_COCO_KEYS = ('images', 'annotations', 'categories')
-_LISTS = ('train', 'trainval', 'val', 'valid', 'test', 'default')
+from nasfpn_tf.fit.dataset.tree import Tree, join, split_in_name, split_of
 
 
 def find(root: str | os.PathLike[str], format: str | None = None) -> list[Part]:
@@ -49,7 +45,7 @@ def find(root: str | os.PathLike[str], format: str | None = None) -> list[Part]:
   """
   tree = Tree(root)
   if not tree.images:
-    raise DataError(f'{tree.root}: it contains no image; put the images there, in a folder beside the annotations.')
+    raise DataError(unusable.without_images(tree))
   finders = {format: _FINDERS[format]} if format else _FINDERS
   found = {name: parts for name, parts in ((name, finder(tree)) for name, finder in finders.items()) if parts}
   if len(found) > 1:
@@ -59,7 +55,7 @@ def find(root: str | os.PathLike[str], format: str | None = None) -> list[Part]:
       f' --format={next(iter(found))}.'
     )
   if not found:
-    raise DataError(_nothing(tree, format))
+    raise DataError(unusable.without_annotations(tree, format))
   return next(iter(found.values()))
 
 
@@ -87,52 +83,72 @@ def _coco_names(path: str) -> list[str] | None:
   try:
     value = coco.load_json(path)
   except DataError:
-    return None  # Not read unless it is all there is; `_nothing` names it.
-  if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in _COCO_KEYS):
+    return None  # Not read unless it is all there is; `unusable` names it.
+  if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in unusable.COCO_KEYS):
     return None
   names = [item.get('file_name') for item in value['images'] if isinstance(item, dict)]
   return [name for name in names if isinstance(name, str)]
 
 
 def _find_voc(tree: Tree) -> list[Part]:
-  parts = []
+  parts, listed = [], set()
   for folder, names in tree.others_in.items():
-    stems = sorted(name[:-4] for name in names if name.endswith('.xml'))
+    stems = sorted(name[:-4] for name in names if name.lower().endswith('.xml'))
     # One file that is damaged does not hide the others, whose reader names it.
-    if not any(voc.root_tag(tree.path(join(folder, stem + '.xml'))) == 'annotation' for stem in stems):
+    if not any(voc.root_tag(voc.xml_path(tree.path(folder), stem)) == 'annotation' for stem in stems):
       continue
-    images = tree.image_folder(stems, join(folder, 'x'), stems=True)
-    if images is None:
-      raise DataError(
-        f'{tree.path(folder)}: {len(stems)} .xml files, such as {stems[0]}.xml, and no image of the same name below'
-        f' {tree.root}; put the folder of the images there, too.'
-      )
-    lists = _image_sets(tree, folder, set(stems))
-    parts += [Part(split, 'voc', path, tree.path(images)) for split, path in lists] or [
-      Part(split_of(folder), 'voc', tree.path(folder), tree.path(images))
-    ]
+    root = _annotations_root(folder)
+    lists = _image_sets(tree, root) if root not in listed else []
+    if lists:
+      listed.add(root)
+      images = _voc_images(tree, root, [path[len(root) + 1 : -4] for path in tree.below(root, '.xml')])
+      parts += [Part(split, 'voc', path, tree.path(images)) for split, path in lists]
+    elif root not in listed:
+      images = _voc_images(tree, folder, stems)
+      parts.append(Part(split_of(folder), 'voc', tree.path(folder), tree.path(images)))
   return parts
 
 
-def _image_sets(tree: Tree, folder: str, stems: set[str]) -> list[tuple[str, str]]:
+def _voc_images(tree: Tree, folder: str, stems: Sequence[str]) -> str:
+  """Returns the folder of the images that .xml files in a folder are of."""
+  images = tree.image_folder(stems, join(folder, 'x'), stems=True)
+  if images is None:
+    raise DataError(
+      f'{tree.path(folder)}: {len(stems)} .xml files, such as {stems[0]}.xml, and no image of the same name below'
+      f' {tree.root}; put the folder of the images there, too.'
+    )
+  return images
+
+
+def _annotations_root(folder: str) -> str:
+  """Returns the folder Annotations that a folder of .xml files is or is in; the folder itself where there is none."""
+  parts = folder.split('/')
+  return '/'.join(parts[: parts.index('Annotations') + 1]) if 'Annotations' in parts else folder
+
+
+def _image_sets(tree: Tree, folder: str) -> list[tuple[str, str]]:
   """Returns (split, path) of the lists in ImageSets/Main beside Annotations; none where one list is all there is."""
   if os.path.basename(folder) != 'Annotations':
     return []
   main = join(os.path.dirname(folder), 'ImageSets/Main')
   found = {}
-  for name in _LISTS:
-    if f'{name}.txt' not in tree.others_in.get(main, ()):
+  for name in sorted(tree.others_in.get(main, ())):
+    stem, extension = os.path.splitext(name.lower())
+    if extension != '.txt' or not (split_in_name(stem) or stem == 'default'):  # Others are lists of one class.
       continue
-    path = tree.path(f'{main}/{name}.txt')
-    with open(path, encoding='utf-8', errors='replace') as file:
-      listed = [os.path.splitext(line.split()[0])[0] for line in file if line.strip()]
-    if stems.intersection(os.path.basename(stem) for stem in listed):
-      found[name] = path
+    path = tree.path(f'{main}/{name}')
+    try:
+      lines = [line for line in read_text(path).splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError):
+      continue
+    directory = tree.path(folder)
+    if any(os.path.exists(voc.xml_path(directory, voc.stem_of(directory, line))) for line in lines):
+      found[stem] = path
   if len(found) < 2:
     return []
   if 'train' in found:
     found.pop('trainval', None)
-  return [(split_of(name), path) for name, path in found.items() if name != 'default']
+  return [(split_in_name(name), path) for name, path in found.items() if name != 'default']
 
 
 _FINDERS: dict[str, Callable[[Tree], list[Part]]] = {
@@ -140,41 +156,3 @@ _FINDERS: dict[str, Callable[[Tree], list[Part]]] = {
   'voc': _find_voc,
   'yolo': yolo_layout.find,
 }
-
-
-def _nothing(tree: Tree, format: str | None) -> str:
-  """Returns what to say where no annotations were found: what is there instead, if anything is known of it."""
-  wanted = f'annotations in the format {format}' if format else 'annotations: COCO .json, VOC .xml or YOLO .txt'
-  begin = f'{tree.root}: {len(tree.images)} images and no {wanted}'
-  for path in tree.with_extension('.json'):
-    try:
-      value = json.loads(pathlib.Path(tree.path(path)).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-      return f'{begin}; {tree.path(path)} is not JSON: {error}.'
-    first = value[0] if isinstance(value, list) and value else value
-    if isinstance(first, dict) and 'shapes' in first:
-      return f"{begin}; {path} is LabelMe's own format: convert it to COCO."
-    if isinstance(first, dict) and 'data' in first:
-      return f"{begin}; {path} is Label Studio's own format: export as COCO, Pascal VOC or YOLO instead."
-    if isinstance(value, dict) and 'images' in value:
-      missing = [key for key in _COCO_KEYS if not isinstance(value.get(key), list)]
-      return f'{begin}; {path} is COCO JSON without a list of {" and ".join(missing)}.'
-  for path in tree.with_extension('.xml'):
-    root = voc.root_tag(tree.path(path))
-    if root == 'annotations':
-      return f"{begin}; {path} is CVAT's own format: export as COCO, Pascal VOC or YOLO instead."
-    if not root:
-      return f'{begin}; {path} is not XML.'
-  names, _ = yolo_layout.class_names(tree)
-  if names:
-    return (
-      f'{begin}; {names} has names of classes, but no label file (.txt) has the name of an image: put labels into'
-      f' labels/ if the images are in images/, or beside the images.'
-    )
-  labels = yolo_layout.label_files(tree)
-  if labels:
-    return (
-      f'{begin}; {labels[0]} looks like YOLO, but there is no data.yaml, obj.names or classes.txt with the names of the'
-      ' classes: add one.'
-    )
-  return f'{begin}. Draw boxes in a labeling tool, such as CVAT or Label Studio, and export them in one of these.'

@@ -17,7 +17,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from nasfpn_tf import whole_file
@@ -48,9 +48,9 @@ class Prepared:
 
 
 def split_names(parts: Sequence[Part]) -> tuple[str, ...]:
-  """Names of the splits that a data set of these parts will have; 'test' only where it comes with one."""
-  given = {part.split for part in parts}
-  return ('train', 'val', 'test') if {'train', 'test'} <= given else ('train', 'val')
+  """Names of the splits that a data set of these parts will have; 'test' only where it comes with an annotated one."""
+  has_test = any(part.split == 'test' and reading.is_annotated(part) for part in parts)
+  return ('train', 'val', 'test') if has_test and any(part.split == 'train' for part in parts) else ('train', 'val')
 
 
 def prepare(
@@ -75,9 +75,10 @@ def prepare(
     given = {'train': _joined([given[name] for name in names])}
   elif '' in given:
     given['train'] = _joined([given['train'], given.pop('')])
-  if 'test' in given and not given['test'].num_boxes:
+  if 'test' in given and 'test' not in split_names(parts):
     notes.append(f'the test split has no annotation; its {len(given["test"])} images are left out.')
     del given['test']
+  notes += _without_overlap(given)
   if 'val' not in given:
     given['train'], given['val'], note = _divide(root, given['train'], seed, earlier, progress)
     notes.append(note)
@@ -85,7 +86,7 @@ def prepare(
     raise DataError(
       f'{root}: none of the {len(given["val"])} validation images has a box; annotate them, or remove them.'
     )
-  notes += _class_notes(dataset, given)
+  notes += [*_empty_notes(given), *_class_notes(dataset, given)]
   return Prepared(dataset, {name: given[name] for name in ('train', 'val', 'test') if name in given}, tuple(notes))
 
 
@@ -143,6 +144,30 @@ def load_earlier(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     raise DataError(f'{path}: cannot be read: {error}. Repair it, or remove it to split the images again.') from error
 
 
+def _without_overlap(given: dict[str, Images]) -> list[str]:
+  """Takes images that are in another split as well out of training; returns what to tell of it."""
+  notes = []
+  for split in ('val', 'test'):
+    names = set(given[split].names) if split in given else set()
+    both = names.intersection(given['train'].names)
+    if not both:
+      continue
+    if len(both) == len(given['train']) and split == 'val':
+      notes.append('validation has the images of training: other splits are drawn.')
+      given['train'] = _joined([given['train'], given[split].take(_indices(given[split], names - both))])
+      del given[split]
+    elif len(both) == len(given['train']):
+      raise DataError(f'all {len(both)} images for training are in the {split} split as well: remove one of the two.')
+    else:
+      notes.append(f'{len(both)} images for training are in the {split} split as well: training leaves them out.')
+      given['train'] = given['train'].take(_indices(given['train'], set(given['train'].names) - both))
+  return notes
+
+
+def _indices(images: Images, names: Collection[str]) -> list[int]:
+  return [index for index, name in enumerate(images.names) if name in names]
+
+
 def _divide(root, images: Images, seed, earlier, progress) -> tuple[Images, Images, str]:
   """Returns (training images, validation images, how they were chosen)."""
   if len(images) < FEW_IMAGES:
@@ -161,6 +186,15 @@ def _divide(root, images: Images, seed, earlier, progress) -> tuple[Images, Imag
   note = f'the data has no validation split: {len(validation)} of {len(images)} images were drawn with seed {seed}'
   note += f'; {copies} copies or near copies stay with their originals.' if copies else '.'
   return images.take(training), images.take(validation), note
+
+
+def _empty_notes(splits: Mapping[str, Images]) -> list[str]:
+  """Returns what to say of images without a box: exports contain those that nobody has annotated yet."""
+  empty = sum(not items for images in splits.values() for items in images.annotations)
+  count = sum(map(len, splits.values()))
+  if not empty:
+    return []
+  return [f'{empty} of {count} images have no box and count as images without objects; remove any not yet annotated.']
 
 
 def _class_notes(dataset: Dataset, splits: Mapping[str, Images]) -> list[str]:

@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nasfpn_tf.data.sources import formats
+from nasfpn_tf.data.sources import coco, formats
 from nasfpn_tf.data.sources.coco import CocoDataset
 from nasfpn_tf.data.sources.problems import DataError, Problems
 from nasfpn_tf.fit.dataset.part import Part
@@ -108,6 +108,13 @@ def read(root: str, parts: Sequence[Part]) -> Dataset:
       f'{root}: none of the {sum(map(len, splits.values()))} images has a box; there is nothing to learn.'
     )
   return Dataset(parts[0].format, splits, categories, problems)
+
+
+def is_annotated(part: Part) -> bool:
+  """Tells at a glance whether any annotation is in a part; `read` tells whether it can be used."""
+  if part.format == 'coco':
+    return bool(coco.load_json(part.annotations).get('annotations'))
+  return any(map(len, _read_part(part).annotations.values()))
 
 
 def _read_part(part: Part) -> CocoDataset:

@@ -20,9 +20,10 @@ import os
 import re
 from collections.abc import Collection, Iterable
 
-from nasfpn_tf.data.sources import images
+from nasfpn_tf.data.sources import image_files, images
 from nasfpn_tf.data.sources.problems import DataError
 
+ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.7z', '.rar')
 _WORDS = {
   'train': ('train', 'training', 'trainval'),
   'val': ('val', 'valid', 'validation', 'dev'),
@@ -30,6 +31,7 @@ _WORDS = {
 }
 _SPLIT_OF = {word: split for split, words in _WORDS.items() for word in words}
 _SAMPLE = 500  # Names that are looked for in each folder.
+_DERIVED = re.compile('mask|segm|trimap|label|annot|depth|preview|visual', re.IGNORECASE)  # Images made from others.
 
 
 class Tree:
@@ -48,6 +50,8 @@ class Tree:
       DataError: there is no such directory, or nothing in it.
     """
     self.root = os.fspath(root)
+    if os.path.isfile(self.root) and self.root.lower().endswith(ARCHIVES):
+      raise DataError(f'{self.root} is an archive; unpack it, and give the directory.')
     if os.path.isfile(self.root):
       raise DataError(f'{self.root} is a file; give the directory that holds the images and their annotations.')
     if not os.path.isdir(self.root):
@@ -65,6 +69,15 @@ class Tree:
   def with_extension(self, *extensions: str) -> list[str]:
     """Returns the other files with one of these extensions, in any case."""
     return [path for path in self.others if path.lower().endswith(extensions)]
+
+  def below(self, folder: str, extension: str) -> list[str]:
+    """Returns the other files below a folder with an extension, in any case."""
+    return [path for path in self.with_extension(extension) if path.startswith(f'{folder}/')]
+
+  @functools.cached_property
+  def text_stems(self) -> set[str]:
+    """Paths of the text files without their extension, in one form of Unicode."""
+    return {image_files.normal_form(os.path.splitext(path)[0]) for path in self.with_extension('.txt')}
 
   @functools.cached_property
   def images_in(self) -> dict[str, set[str]]:
@@ -84,7 +97,7 @@ class Tree:
       near: the annotation file that lists them; among equals the folder of its split and next to it is taken.
       stems: the names have no extension.
     """
-    names = [name.replace('\\', '/') for name in list(names)[:_SAMPLE]]
+    names = [image_files.normal_form(name.replace('\\', '/')) for name in list(names)[:_SAMPLE]]
     for wanted in (set(names), {os.path.basename(name) for name in names}):
       found = {folder: self._count(folder, wanted, stems) for folder in self._folders}
       best = max(found.values(), default=0)
@@ -92,7 +105,7 @@ class Tree:
         split = split_of(near)
         return min(
           (folder for folder, count in found.items() if count == best),
-          key=lambda folder: (split_of(folder) != split, -_shared(folder, near), folder),
+          key=lambda folder: (split_of(folder) != split, bool(_DERIVED.search(folder)), -_shared(folder, near), folder),
         )
     return None
 
@@ -108,9 +121,11 @@ class Tree:
 
   @functools.cached_property
   def _known(self) -> tuple[set[str], set[str]]:
-    return set(self.images), {os.path.splitext(path)[0] for path in self.images}
+    names = [image_files.normal_form(path) for path in self.images]
+    return set(names), {os.path.splitext(path)[0] for path in names}
 
   def _count(self, folder: str, names: Iterable[str], stems: bool) -> int:
+    folder = image_files.normal_form(folder)
     return sum(join(folder, name) in self._known[stems] for name in names)
 
   def _walk(self):
@@ -126,6 +141,11 @@ def join(folder: str, name: str) -> str:
   return f'{folder}/{name}' if folder else name
 
 
+def split_in_name(name: str) -> str:
+  """Returns the split that a name is the word of, such as 'val' of 'Validation'; '' where it is none."""
+  return _SPLIT_OF.get(name.lower(), '')
+
+
 def split_of(path: str) -> str:
   """Returns the split that the last telling part of a path names: 'train', 'val' or 'test'; '' where none does."""
   for part in reversed(path.lower().split('/')):
@@ -135,10 +155,11 @@ def split_of(path: str) -> str:
   return ''
 
 
-def _shared(one: str, other: str) -> int:
-  """Returns how many folders two paths begin with."""
-  pairs = zip(one.split('/'), other.split('/'), strict=False)
-  return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+def _shared(folder: str, file: str) -> int:
+  """Returns how many folders the paths of a folder and a file begin with, and end with, in common."""
+  one, other = folder.split('/'), file.split('/')[:-1]
+  ways = (zip(one, other, strict=False), zip(reversed(one), reversed(other), strict=False))
+  return sum(1 for pairs in ways for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _by_folder(paths: Iterable[str]) -> dict[str, set[str]]:

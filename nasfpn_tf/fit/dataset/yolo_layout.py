@@ -18,11 +18,14 @@ from typing import Any
 
 import yaml
 
+from nasfpn_tf.data.sources.image_files import normal_form
 from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.data.sources.text import read_text
 from nasfpn_tf.fit.dataset.part import Part
 from nasfpn_tf.fit.dataset.tree import Tree, join, split_of
 
+# Names of files with the names of the classes: Label Studio's and labelImg's, Darknet's, Roboflow's for Darknet.
+_NAME_FILES = ('classes.txt', '.names', '.labels', 'labels.txt', 'names.txt')
 _KEYS = {'train': 'train', 'val': 'val', 'valid': 'val', 'test': 'test'}
 
 
@@ -37,15 +40,15 @@ def find(tree: Tree) -> list[Part]:
   names, value = class_names(tree)
   if names is None:
     return []
-  return _named(tree, names, value) or _laid_out(tree, names)
+  return _named(tree, names, value) or _laid_out(tree, names) or _by_labels(tree, names)
 
 
 def label_files(tree: Tree) -> list[str]:
   """Returns paths of text files that are labels by what is in them and have an image of the same name."""
-  stems = {os.path.splitext(os.path.basename(path))[0] for path in tree.images}
+  stems = {normal_form(os.path.splitext(os.path.basename(path))[0]) for path in tree.images}
   found = []
   for path in tree.with_extension('.txt'):
-    if os.path.splitext(os.path.basename(path))[0] in stems and _is_label_file(tree.path(path)):
+    if normal_form(os.path.splitext(os.path.basename(path))[0]) in stems and _is_label_file(tree.path(path)):
       found.append(path)
   return found
 
@@ -56,15 +59,28 @@ def class_names(tree: Tree) -> tuple[str | None, dict[str, Any]]:
     try:
       value = yaml.safe_load(read_text(tree.path(path)))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-      if os.path.basename(path) in ('data.yaml', 'data.yml'):
+      if os.path.basename(path).lower() in ('data.yaml', 'data.yml'):
         raise DataError(f'{tree.path(path)}: cannot be read: {" ".join(str(error).split())}.') from error
       continue
     if isinstance(value, dict) and 'names' in value:
       return path, value
-  for end in ('classes.txt', '.names'):
+  for end in _NAME_FILES:
     for path in sorted(tree.with_extension(end), key=lambda path: path.count('/')):
-      return path, {}
+      if not _is_label_file(tree.path(path)):
+        return path, {}
   return None, {}
+
+
+def _class_names_of(tree: Tree, labels: str, names: str) -> str:
+  """Returns the path of the class names of a folder of labels: its own list, as each folder of labelImg has one."""
+  if not names.lower().endswith(_NAME_FILES):
+    return tree.path(names)
+  own = [
+    path
+    for path in tree.with_extension(os.path.basename(names).lower())
+    if os.path.dirname(path) == labels or labels.startswith(f'{os.path.dirname(path)}/')
+  ]
+  return tree.path(max(own, key=lambda path: path.count('/'), default=names))
 
 
 def _named(tree: Tree, names: str, value: dict[str, Any]) -> list[Part]:
@@ -81,8 +97,12 @@ def _named(tree: Tree, names: str, value: dict[str, Any]) -> list[Part]:
       else:
         labels = _labels_of(tree, place)
         if labels is not None:
-          parts.append(Part(split, 'yolo', tree.path(labels), tree.path(place), tree.path(names)))
+          parts.append(_part(tree, split, labels, place, names))
   return parts
+
+
+def _part(tree: Tree, split: str, labels: str, images: str, names: str, only: frozenset[str] | None = None) -> Part:
+  return Part(split, 'yolo', tree.path(labels), tree.path(images), _class_names_of(tree, labels, names), only)
 
 
 def _resolve(tree: Tree, names: str, base: Any, entry: str) -> str | None:
@@ -116,7 +136,7 @@ def _listed(tree: Tree, names: str, split: str, path: str) -> list[Part]:
   for folder, images in of_folder.items():
     labels = _labels_of(tree, folder)
     if labels is not None:
-      parts.append(Part(split, 'yolo', tree.path(labels), tree.path(folder), tree.path(names), frozenset(images)))
+      parts.append(_part(tree, split, labels, folder, names, frozenset(images)))
   return parts
 
 
@@ -129,7 +149,21 @@ def _laid_out(tree: Tree, names: str) -> list[Part]:
     labels = _labels_of(tree, folder)
     if labels is not None:
       taken.append(folder)
-      parts.append(Part(split_of(folder), 'yolo', tree.path(labels), tree.path(folder), tree.path(names)))
+      parts.append(_part(tree, split_of(folder), labels, folder, names))
+  return parts
+
+
+def _by_labels(tree: Tree, names: str) -> list[Part]:
+  """Returns a part for every folder of labels, wherever it is: CVAT exports them without images, labelImg anywhere."""
+  folders: dict[str, list[str]] = {}
+  for path in label_files(tree):
+    folder, name = os.path.split(path)
+    folders.setdefault(folder, []).append(os.path.splitext(name)[0])
+  parts = []
+  for folder, stems in folders.items():
+    images = tree.image_folder(stems, join(folder, 'x'), stems=True)
+    if images is not None:
+      parts.append(_part(tree, split_of(folder), folder, images, names))
   return parts
 
 
@@ -146,10 +180,19 @@ def _labels_of(tree: Tree, folder: str) -> str | None:
     (path[len(folder) + 1 :] if folder else path) for path in tree.images if not folder or path.startswith(f'{folder}/')
   ]
   stems = {os.path.splitext(name)[0] for name in below}
-  others = set(tree.others)
-  counts = {place: sum(join(place, f'{stem}.txt') in others for stem in stems) for place in dict.fromkeys(candidates)}
+  counts = {
+    place: sum(normal_form(join(place, stem)) in tree.text_stems for stem in stems)
+    for place in (_as_written(tree, candidate) for candidate in dict.fromkeys(candidates))
+  }
   best = max(counts, key=lambda place: counts[place])
   return best if counts[best] else None
+
+
+def _as_written(tree: Tree, folder: str) -> str:
+  """Returns a folder's name as it is in the tree: labels beside Images may be Labels."""
+  if folder in tree.others_in:
+    return folder
+  return next((other for other in tree.others_in if other.lower() == folder.lower()), folder)
 
 
 def _is_label_file(path: str) -> bool:

@@ -93,6 +93,41 @@ def test_classes_of_different_ids_are_joined_by_name(tmp_path):
   assert of == {'train/p1.jpg': ['cat', 'cat'], 'train/p2.jpg': ['dog', 'cat'], 'val/p3.jpg': ['dog', 'dog']}
 
 
+def test_a_test_split_without_annotations_is_left_out_everywhere(tmp_path):
+  for split, numbers in (('train', range(10)), ('test', range(10, 13))):
+    layouts.images(tmp_path / split, numbers)
+    layouts.coco(tmp_path / split / '_annotations.coco.json', numbers)
+  path = tmp_path / 'test' / '_annotations.coco.json'
+  value = json.loads(path.read_text())
+  path.write_text(json.dumps({**value, 'annotations': []}))
+  prepared = _prepare(tmp_path)
+  assert tuple(prepared.splits) == prepare.split_names(format_lib.find(tmp_path)) == ('train', 'val')
+  assert 'its 3 images are left out' in prepared.notes[0]
+
+
+def test_images_in_two_splits_are_not_trained_on(tmp_path):
+  layouts.images(tmp_path / 'images', range(10))
+  layouts.coco(tmp_path / 'train.json', range(10))
+  layouts.coco(tmp_path / 'val.json', range(10))
+  prepared = _prepare(tmp_path)
+  assert {name: len(images) for name, images in prepared.splits.items()} == {'train': 8, 'val': 2}
+  assert 'validation has the images of training' in prepared.notes[0]
+  layouts.coco(tmp_path / 'val.json', range(7, 10))
+  prepared = _prepare(tmp_path)
+  assert {name: len(images) for name, images in prepared.splits.items()} == {'train': 7, 'val': 3}
+  assert '3 images for training are in the val split' in prepared.notes[0]
+  layouts.coco(tmp_path / 'test.json', range(10))
+  with pytest.raises(DataError, match='all 7 images for training are in the test split'):
+    _prepare(tmp_path)
+
+
+def test_images_without_boxes_are_counted(tmp_path):
+  layouts.images(tmp_path / 'images', range(10))
+  layouts.yolo(tmp_path / 'labels', range(8))
+  layouts.write(tmp_path / 'classes.txt', 'dog\ncat\n')
+  assert any(note.startswith('2 of 10 images have no box') for note in _prepare(tmp_path).notes)
+
+
 def test_what_cannot_be_divided_is_refused(tmp_path):
   _voc(tmp_path, [1])
   with pytest.raises(DataError, match='one image cannot be split'):
