@@ -3,4 +3,5 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh"
 cd "$NASFPN_ROOT"
-exec "$NASFPN_PYTHON" -m pytest -n 2 --dist loadfile "$@"
+# In the order of tests/conftest.py, long files first, not by their number of tests.
+exec "$NASFPN_PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

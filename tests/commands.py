@@ -45,7 +45,7 @@ def run(
   """Runs scripts/`script` to its end and returns its exit code and what it wrote, as `subprocess.run` does.
 
   Args:
-    script: file name in scripts/.
+    script: file name in scripts/, or the path of another one.
     *arguments: of the command.
     cwd: working directory; the one of the tests if None.
     timeout: seconds after which the command is killed and `subprocess.TimeoutExpired` raised.

@@ -16,6 +16,7 @@
 
 import gc
 import os
+import pathlib
 import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
@@ -26,6 +27,21 @@ import pytest
 
 import nasfpn_tf  # noqa: F401  (sets TF_USE_LEGACY_KERAS)
 
+# Where tests train and export. Handed out first, these long files do not leave one process waiting for another at the
+# end; the very first one makes what most exports are tested with (tests/export/forms.py) while others do without it.
+_LONG = ('export/tflite_test.py', 'training/', 'public_weights/', 'search/', 'modeling/', 'export/', 'artifacts/')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+  """Puts long files first."""
+  root = pathlib.Path(__file__).parent
+
+  def place(item: pytest.Item) -> int:
+    path = item.path.relative_to(root).as_posix() if item.path.is_relative_to(root) else ''
+    return next((i for i, prefix in enumerate(_LONG) if path.startswith(prefix)), len(_LONG))
+
+  items.sort(key=place)
+
 
 def pytest_collection_finish() -> None:
   """Starts the server of `tests.commands` where it is used, and keeps what is imported by now, a million objects of
@@ -34,6 +50,8 @@ def pytest_collection_finish() -> None:
     sys.modules['tests.commands'].start_server()
   gc.collect()
   gc.freeze()
+  # A traced graph is some 100,000 objects: by default all of them are looked through again every 70,000 objects or so.
+  gc.set_threshold(10_000, 10, 5)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -35,7 +35,7 @@ def weak(tmp_path_factory):
   """The directory of a detector that calls almost everything an object, and of its exports."""
   root = tmp_path_factory.mktemp('weak')
   everything = {'pre_nms_score_threshold': 1e-6, 'nms_iou_threshold': 0.9, 'max_num_detections': 300}
-  detector = samples.make_source(anytime=False, model={**samples.TINY, 'detection_generator': everything})
+  detector = samples.make_source(anytime=False, model={**samples.ONE_PYRAMID, 'detection_generator': everything})
   images = _images()
   version = saved_model.export_saved_model(detector, str(root / 'saved_model'), images=images)
   for nms in signatures.TFLITE_NMS:

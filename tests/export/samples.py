@@ -38,6 +38,7 @@ TINY = {
   'norm_activation': {'norm_momentum': 0.1, 'use_sync_bn': False},
   'detection_generator': {'max_num_detections': 10, 'pre_nms_top_k': 100},
 }
+ONE_PYRAMID = {**TINY, 'decoder': {'feature_pyramid': {'num_repeats': 1, 'num_filters': 16}}}
 
 
 def make_source(anytime: bool = True, model: Mapping[str, Any] | None = None) -> source.Source:

@@ -18,7 +18,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 
 import numpy as np
 import pytest
@@ -28,7 +27,6 @@ import yaml
 
 from nasfpn_tf import topology
 from nasfpn_tf.export import saved_model, source, verification
-from nasfpn_tf.predict import read_image
 from tests.export import samples
 
 
@@ -41,7 +39,7 @@ def detector(forms):
 @pytest.fixture(scope='module')
 def small():
   """A smaller one, with random weights."""
-  return samples.make_source(anytime=False)
+  return samples.make_source(anytime=False, model=samples.ONE_PYRAMID)
 
 
 def test_layout(forms):
@@ -108,23 +106,14 @@ def _train_a_step(loaded, input_size):
 
 
 @pytest.fixture(scope='module')
-def swish(forms, tmp_path_factory):
-  """The trained weights with an activation that has a gradient of its own, as upsampling has."""
-  directory = tmp_path_factory.mktemp('swish') / 'run'
-  shutil.copytree(forms.model_dir, directory)
-  params = yaml.safe_load((directory / 'params.yaml').read_text())
-  params['task']['model']['norm_activation']['activation'] = 'swish'
-  (directory / 'params.yaml').write_text(yaml.safe_dump(params))
-  return source.load(str(directory))
+def swish():
+  """One with an activation that has a gradient of its own, as upsampling has."""
+  norm_activation = {**samples.TINY['norm_activation'], 'activation': 'swish'}
+  return samples.make_source(anytime=False, model={**samples.ONE_PYRAMID, 'norm_activation': norm_activation})
 
 
-@pytest.fixture(scope='module')
-def picture(forms):
-  return read_image(str(forms.pictures / '0.jpg'))
-
-
-def test_variable_weights(swish, picture, tmp_path):
-  path = saved_model.export_saved_model(swish, str(tmp_path), weights='variable', images=[picture])
+def test_variable_weights(swish, tmp_path):
+  path = saved_model.export_saved_model(swish, str(tmp_path), weights='variable', images=samples.pictures(1))
   loaded = tf.saved_model.load(path)
   assert len(loaded.signatures['serving_default'].variables) == len(swish.model.variables)
   again = source.load(path)
@@ -134,26 +123,32 @@ def test_variable_weights(swish, picture, tmp_path):
   _train_a_step(loaded, swish.input_size)
 
 
-def test_swish_which_has_a_gradient_of_its_own_is_frozen(swish, picture, tmp_path):
-  path = saved_model.export_saved_model(swish, str(tmp_path), weights='frozen', images=[picture])
+def test_swish_which_has_a_gradient_of_its_own_is_frozen(swish, tmp_path):
+  path = saved_model.export_saved_model(swish, str(tmp_path), weights='frozen', images=samples.pictures(1))
   assert source.load(path).params.task.model.norm_activation.activation == 'swish'
   assert json.loads((pathlib.Path(path) / 'export.json').read_text())['weights'] == 'frozen'
 
 
-def test_large_models_keep_variables(small, monkeypatch, tmp_path):
-  size = 4 * sum(variable.shape.num_elements() for variable in small.model.variables)
-  kinds = []
+@pytest.fixture
+def unwritten(monkeypatch):
+  """What would have been written, as pairs of the source and the options; of the files there is only the directory."""
+  noted = []
 
-  def note(partial, *unused_arguments, frozen, **unused_options):
-    os.makedirs(partial)
-    kinds.append('frozen' if frozen else 'variable')
-    return {'max_error': {}}
+  def note(partial, written, unused_reference, accept=None, **options):
+    os.makedirs(partial, exist_ok=True)
+    noted.append((written, options))
+    return {'max_error': {}, **(accept(partial) if accept else {})}
 
   monkeypatch.setattr(saved_model, '_write_verified', note)
+  return noted
+
+
+def test_large_models_keep_variables(small, unwritten, monkeypatch, tmp_path):
+  size = 4 * sum(variable.shape.num_elements() for variable in small.model.variables)
   for most in (4 * size, 4 * size - 1):
     monkeypatch.setattr(saved_model, 'MOST_FROZEN_BYTES', most)
     saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1))
-  assert kinds == ['frozen', 'variable']
+  assert [options['frozen'] for _, options in unwritten] == [True, False]
 
 
 def test_a_difference_leaves_nothing(monkeypatch, small, tmp_path):
@@ -170,7 +165,7 @@ def test_a_difference_leaves_nothing(monkeypatch, small, tmp_path):
 
 
 def test_weights_that_are_not_finite_leave_nothing(tmp_path):
-  detector = samples.make_source(anytime=False)
+  detector = samples.make_source(anytime=False, model=samples.ONE_PYRAMID)
   detector.model.variables[0].assign(np.full(detector.model.variables[0].shape, np.nan))
   with pytest.raises(verification.VerificationError, match='NaN'):
     saved_model.export_saved_model(detector, str(tmp_path / 'out'))
@@ -224,17 +219,25 @@ def test_bfloat16_inside_and_float32_at_the_ends(small, tmp_path):
     np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
-def test_bfloat16_that_loses_too_much_is_refused(small, monkeypatch, tmp_path):
+def test_bfloat16_that_loses_too_much_is_not_another_dtype(small, unwritten, tmp_path):
   def refuse(path):
-    if tf.bfloat16.as_datatype_enum in _operators_by_type(path):
-      raise ValueError('AP too low')
-    return {}
+    assert os.listdir(tmp_path / 'out') == [os.path.basename(path)]
+    raise ValueError('AP too low')
 
   with pytest.raises(ValueError, match='AP too low'):
     saved_model.export_saved_model(
       small, str(tmp_path / 'out'), images=samples.pictures(1), dtype='bfloat16', accept=refuse
     )
   assert not (tmp_path / 'out').exists()
+  assert [written.dtype for written, _ in unwritten] == ['bfloat16']
+
+
+def test_auto_is_float32_where_bfloat16_loses_too_much(small, monkeypatch, tmp_path):
+  def refuse(path):
+    if tf.bfloat16.as_datatype_enum in _operators_by_type(path):
+      raise ValueError('AP too low')
+    return {}
+
   monkeypatch.setattr(saved_model, '_faster', lambda *_: ('bfloat16', 'faster'))
   path = saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1), dtype='auto', accept=refuse)
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
@@ -242,7 +245,7 @@ def test_bfloat16_that_loses_too_much_is_refused(small, monkeypatch, tmp_path):
   assert _operators_by_type(path) == {tf.float32.as_datatype_enum}
 
 
-def test_auto_measures_where_there_are_instructions(small, monkeypatch, tmp_path):
+def test_auto_measures_where_there_are_instructions(small, unwritten, monkeypatch, tmp_path):
   monkeypatch.setattr(saved_model.precision, 'of_device', lambda: ('float32', 'no instructions'))
   path = saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1), dtype='auto')
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
@@ -256,3 +259,4 @@ def test_auto_measures_where_there_are_instructions(small, monkeypatch, tmp_path
   path = saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1), dtype='auto')
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
   assert report['dtype'] == 'float32' and 'ms an image' in report['dtype_reason']
+  assert [written.dtype for written, _ in unwritten] == ['float32', 'float32']

@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from nasfpn_tf.chain import process
-from nasfpn_tf.frontier import plan, production, record
+from nasfpn_tf.frontier import documents, plan, production, record
 from nasfpn_tf.training import params as params_lib
 from tests import commands, testing
 from tests.frontier.samples import sample
@@ -64,8 +64,11 @@ def _flag(command, name):
 
 @pytest.fixture
 def pretend(monkeypatch):
-  """Commands are not run: they leave what they would, and the name of one that is to fail may be put into a set."""
-  commands, broken = [], set()
+  """Commands are not run: they leave what they would, and the name of one that is to fail may be put into a set.
+
+  Nor are the charts of a report drawn: of each report there is the number of its models.
+  """
+  commands, broken, reports = [], set(), []
 
   def run(command, log, stream, stopped, forked):
     program = pathlib.Path(command[1]).stem
@@ -88,7 +91,8 @@ def pretend(monkeypatch):
     return 0
 
   monkeypatch.setattr(process, 'run', run)
-  return commands, broken
+  monkeypatch.setattr(documents, 'write', lambda directory, found, *unused_arguments: reports.append(len(found)))
+  return commands, broken, reports
 
 
 def _production(directory, **changes):
@@ -99,7 +103,7 @@ def _production(directory, **changes):
 
 
 def test_what_is_done_is_not_done_again(tmp_path, pretend):
-  commands, _ = pretend
+  commands, _, reports = pretend
   points = plan.choose(['fpnlite_1x64_320', 'nasfpnlite_7x64_320_anytime'])
   assert _production(tmp_path).run(points[:1]) == []
   names = ['fpnlite_1x64_320', 'fpnlite_1x64_320_int8']
@@ -116,7 +120,15 @@ def test_what_is_done_is_not_done_again(tmp_path, pretend):
   assert [entry.name for entry in found][:3] == [*names, 'nasfpnlite_7x64_320_anytime_exit1']
   assert found[2].facts == {'train_steps': 50, 'batch_size': 2, 'seed': 3, 'repeats': 1, 'filters': 64}
   assert found[2].family == 'NAS-FPNLite exits'
-  assert (tmp_path / 'frontier' / 'frontier.html').exists()
+  assert reports == [2, 2, 10, 2, 10], 'after every point one of all models that are measured'
+
+
+def test_the_report_is_drawn(tmp_path):
+  made = _production(tmp_path)
+  made.report('No record yet')
+  record.append(str(made.records / 'a.jsonl'), sample(name='a'))
+  made.report('One record')
+  assert 'One record' in (tmp_path / 'frontier' / 'frontier.html').read_text()
 
 
 def test_every_point_trains_as_long(tmp_path):
@@ -143,7 +155,7 @@ def test_common_changes_lie_under_those_of_the_point(tmp_path, pretend):
 
 
 def test_a_failure_does_not_keep_the_others_away(tmp_path, pretend):
-  commands, broken = pretend
+  commands, broken, reports = pretend
   broken |= {'train fpnlite_1x64_256', 'export_tflite nasfpnlite_1x64_256_int8'}
   points = plan.choose(['*_1x64_256'])
   first, second = _production(tmp_path).run(points)
@@ -158,6 +170,7 @@ def test_a_failure_does_not_keep_the_others_away(tmp_path, pretend):
     'benchmark nasfpnlite_1x64_256_int8',
   ]
   assert len(commands) == 5 + 2
+  assert reports == [1, 3, 4]
 
 
 def test_a_directory_is_for_one_frontier(tmp_path):

@@ -63,8 +63,10 @@ def test_counts_as_the_profiler_of_tensorflow():
     config.Detector(
       num_classes=3,
       input_size=[128, 128, 3],
-      backbone={'type': 'applications', 'applications': {'name': 'efficientnet_b0'}},
-      decoder={'feature_pyramid': {'num_repeats': 2, 'num_filters': 16, 'use_separable_conv': True}},
+      max_level=5,
+      backbone={'type': 'applications', 'applications': {'name': 'mobilenet_v3_small'}},
+      decoder={'feature_pyramid': {'num_repeats': 1, 'num_filters': 16, 'use_separable_conv': True}},
+      head={'num_convs': 1},
     )
   )
 

@@ -31,6 +31,7 @@ import tensorflow as tf
 from tf_keras.src.applications import efficientnet
 
 from nasfpn_tf import zoo
+from nasfpn_tf.modeling import detector
 from nasfpn_tf.modeling.backbones import applications
 from nasfpn_tf.public_weights import automl, importing, named_checkpoint
 
@@ -43,11 +44,13 @@ def _state():
   return {name: value.astype(np.float32) for name, value in np.load(DATA / 'state.npz').items()}
 
 
-@pytest.fixture(autouse=True)
-def _narrow(monkeypatch):
+@pytest.fixture(scope='module', autouse=True)
+def _narrow():
   network = functools.partial(efficientnet.EfficientNet, 0.03, 1.0, 224, dropout_rate=0.2, model_name='efficientnetb0')
   known = applications._APPLICATIONS['efficientnet_b0']
-  monkeypatch.setitem(applications._APPLICATIONS, 'efficientnet_b0', dataclasses.replace(known, network=network))
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setitem(applications._APPLICATIONS, 'efficientnet_b0', dataclasses.replace(known, network=network))
+    yield
 
 
 def _write(path, values, global_step=True):
@@ -70,11 +73,22 @@ def published(tmp_path_factory):
   return directory
 
 
-def test_computes_and_detects_the_same(published, tmp_path):
-  report = importing.import_checkpoint('automl', str(published), str(tmp_path / 'run'), (128, 128))
+@pytest.fixture(scope='module')
+def imported(published, tmp_path_factory):
+  """(report, model directory)."""
+  run = str(tmp_path_factory.mktemp('imported') / 'run')
+  return importing.import_checkpoint('automl', str(published), run, (128, 128)), run
+
+
+@pytest.fixture(scope='module')
+def model(imported):
+  return zoo.load_detector(imported[1])
+
+
+def test_computes_and_detects_the_same(imported, model):
+  report, _ = imported
   assert not report.missing
   assert not report.unused
-  model = zoo.load_detector(str(tmp_path / 'run'))
   expected = np.load(DATA / 'outputs.npz')
   mean, deviation = np.float32([123.675, 116.28, 103.53]), np.float32([58.395, 57.12, 57.375])
   image = (expected['pixels'].astype(np.float32) - mean) / deviation
@@ -125,7 +139,8 @@ def test_without_learned_weights_the_pyramid_adds():
   assert '"op":"sum"' in automl.model_settings(names, 'd7x')['decoder']['feature_pyramid']['topology'].replace(' ', '')
 
 
-def test_a_missing_variable_is_named(tmp_path):
+def test_a_missing_variable_is_named(model, monkeypatch, tmp_path):
+  monkeypatch.setattr(detector, 'build_detector', lambda *unused_arguments: model)  # Which takes seconds.
   state = dict(_state())
   del state['efficientnet-b0/blocks_3/se/conv2d_1/bias']
   path = _write(tmp_path / 'model', state)

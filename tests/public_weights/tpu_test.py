@@ -20,6 +20,7 @@ of 8, all with 3 classes and random weights; their checkpoints and what they com
 at every eighth, fourth and second position, and the detections of Mobile SpineNet.
 """
 
+import functools
 import pathlib
 import shutil
 
@@ -35,17 +36,33 @@ KEPT = {3: 8, 4: 4, 5: 2, 6: 1, 7: 1}
 NARROW = {'endpoints_num_filters': 8, 'filter_size_scale': 0.04, 'resample_alpha': 0.5, 'block_repeats': 2}
 NARROW_MOBILE = {'endpoints_num_filters': 8, 'filter_size_scale': 0.15, 'block_repeats': 1}
 SWISH = {'norm_activation': {'activation': 'swish'}, 'anchor': {'anchor_size': 3.0}}
+KNOWN = {'tpu_r50_fpn': (128, None), 'tpu_spinenet': (256, SWISH), 'tpu_spinenet_mobile': (256, SWISH)}
 
 
-@pytest.mark.parametrize(
-  ('name', 'size', 'known_model'),
-  [('tpu_r50_fpn', 128, None), ('tpu_spinenet', 256, SWISH), ('tpu_spinenet_mobile', 256, SWISH)],
-)
-def test_raw_outputs_are_those_of_the_authors_code(tmp_path, monkeypatch, name, size, known_model):
+@pytest.fixture
+def narrow(monkeypatch):
   monkeypatch.setitem(spinenet.SCALING_MAP, '49', NARROW)
   monkeypatch.setitem(spinenet_mobile.SCALING_MAP, '49', NARROW_MOBILE)
-  checkpoint, run = str(DATA / name / 'model.ckpt-0'), str(tmp_path / 'run')
-  report = importing.import_checkpoint('tpu', checkpoint, run, (size, size), known_model=known_model)
+
+
+@pytest.fixture(scope='module')
+def imported(tmp_path_factory):
+  """Imports a checkpoint, once; returns the report and the directory."""
+
+  @functools.cache
+  def run(name):
+    size, known_model = KNOWN[name]
+    checkpoint, directory = str(DATA / name / 'model.ckpt-0'), str(tmp_path_factory.mktemp(name) / 'run')
+    report = importing.import_checkpoint('tpu', checkpoint, directory, (size, size), known_model=known_model)
+    return report, directory
+
+  return run
+
+
+@pytest.mark.parametrize('name', KNOWN)
+def test_raw_outputs_are_those_of_the_authors_code(narrow, imported, name):
+  size, _ = KNOWN[name]
+  report, run = imported(name)
   assert not report.missing
   assert not report.unused
   model = zoo.load_detector(run)
@@ -69,10 +86,8 @@ def test_raw_outputs_are_those_of_the_authors_code(tmp_path, monkeypatch, name, 
       np.testing.assert_allclose(found[key][0][:98], expected[key][0][kept], rtol=0, atol=tolerance)
 
 
-def test_mobile_spinenet_needs_the_settings_of_its_gates(tmp_path, monkeypatch):
-  monkeypatch.setitem(spinenet_mobile.SCALING_MAP, '49', NARROW_MOBILE)
-  checkpoint, run = str(DATA / 'tpu_spinenet_mobile' / 'model.ckpt-0'), str(tmp_path / 'run')
-  importing.import_checkpoint('tpu', checkpoint, run, (256, 256), known_model=SWISH)
+def test_mobile_spinenet_needs_the_settings_of_its_gates(narrow, imported):
+  _, run = imported('tpu_spinenet_mobile')
   other = {'task': {'model': {'backbone': {'spinenet_mobile': {'se_inner_activation': 'relu'}}}}}
   with pytest.raises(ValueError, match=r"spinenet_mobile\.se_inner_activation is 'swish' there and 'relu' here"):
     zoo.load_detector(run, params_override=other)

@@ -15,8 +15,6 @@
 """Configuration to batches."""
 
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -27,7 +25,7 @@ from nasfpn_tf import config
 from nasfpn_tf.data.input.augment.autoaugment import AutoAugment
 from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.training.inputs import build_augmentation, build_inputs, naming_bad_records
-from tests import testing
+from tests import commands
 from tests.data import synthetic
 
 
@@ -131,11 +129,11 @@ for _, labels in dataset:
 """
 
 
-def test_two_replicas_evaluate_every_image_once(pattern):
+def test_two_replicas_evaluate_every_image_once(pattern, tmp_path):
   """In a process of its own: logical devices must be set up before TensorFlow starts."""
-  run = subprocess.run(
-    [sys.executable, '-c', REPLICAS, pattern], cwd=testing.repo_root(), capture_output=True, text=True, check=True
-  )
+  (tmp_path / 'replicas.py').write_text(REPLICAS)
+  run = commands.run(str(tmp_path / 'replicas.py'), pattern)
+  assert run.returncode == 0, run.stderr[-3000:]
   batches = [line.split()[1:] for line in run.stdout.splitlines() if line.startswith('ids')]
   # Seven images, two a replica: the last step has one image for the first replica and none for the second.
   assert [len(batch) for batch in batches] in ([2, 2, 2, 1], [2, 2, 2, 1, 0, 0])

@@ -28,7 +28,7 @@ import tensorflow as tf
 from official.core import config_definitions as cfg
 
 from nasfpn_tf.training import artifacts, checkpoints, strategy, trainer
-from tests import patience, testing
+from tests import commands, patience, testing
 from tests.training import rectangles
 
 NUM_IMAGES = 5  # With batches of 4 on two replicas: 2 + 2, then 1 + 0.
@@ -65,13 +65,12 @@ def wait_for(condition, workers: list[tuple[subprocess.Popen, pathlib.Path]]) ->
 def results_of(workers: list[tuple[subprocess.Popen, pathlib.Path]]) -> list[dict]:
   """Waits for workers and returns what each printed."""
   wait_for(lambda: all(process.poll() is not None for process, _ in workers), workers)
-  return [printed(process, log) for process, log in workers]
+  return [printed(process.returncode, log.read_text()) for process, log in workers]
 
 
-def printed(process: subprocess.Popen, log: pathlib.Path) -> dict:
-  """The result of a worker that has ended."""
-  text = log.read_text()
-  assert process.returncode == 0, text[-3000:]
+def printed(code: int, text: str) -> dict:
+  """The result of a worker that has ended with exit code `code` and wrote `text`."""
+  assert code == 0, text[-3000:]
   line = next(line for line in text.splitlines() if line.startswith('RESULT '))
   return json.loads(line.removeprefix('RESULT '))
 
@@ -83,7 +82,7 @@ def same_metrics(a, b):
 
 
 def test_two_logical_cpus(prefix, tmp_path):
-  model_dir, log = tmp_path / 'model', tmp_path / 'log'
+  model_dir = tmp_path / 'model'
   schedule = {'train_steps': 30, 'steps_per_loop': 10, 'summary_interval': 10, 'validation_interval': 30}
   rate = {'optimizer_config': {'learning_rate': {'type': 'constant', 'constant': {'learning_rate': 0.01}}}}
   request = {
@@ -106,11 +105,12 @@ def test_two_logical_cpus(prefix, tmp_path):
     },
     'trainer': schedule | rate,
   }
-  (mirrored,) = results_of([(start(request, log), log)])
+  done = commands.run(str(testing.repo_root() / 'tests' / 'training' / 'worker.py'), json.dumps(request))
+  mirrored = printed(done.returncode, done.stdout + done.stderr)
   assert mirrored['strategy'] == 'MirroredStrategy' and mirrored['num_replicas'] == 2
   assert len(mirrored['replicas']) == 2 and len(set(mirrored['replicas'])) == 1
   assert mirrored['keep_prob'] == pytest.approx(0.99), 'DropBlock is half way down its ramp after 30 of 60 steps'
-  assert f'({NUM_IMAGES} images' in log.read_text()
+  assert f'({NUM_IMAGES} images' in done.stdout + done.stderr
   losses = [line['total_loss'] for line in artifacts.read_history(str(model_dir / 'train_history.jsonl'))]
   assert losses[-1] < losses[0]
   # One device evaluates that checkpoint to the same: no image was left out or counted twice.

@@ -25,7 +25,7 @@ from nasfpn_tf.search.spaces.pyramids import PyramidSpace
 from nasfpn_tf.search.trial import Trial
 from tests.training import rectangles
 
-SPACE = PyramidSpace(min_level=3, max_level=5)
+SPACE = PyramidSpace(num_cells=4, min_level=3, max_level=5)
 
 
 def trial(number):

@@ -38,7 +38,7 @@ from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training import preemption, recipe, trainer
 from tests.training import rectangles
 
-SPACE = PyramidSpace(max_level=5)
+SPACE = PyramidSpace(num_cells=4, max_level=5)
 
 
 @pytest.fixture(scope='module')
