@@ -53,13 +53,14 @@ def ours(files, size, is_training):
   low, high = map(float, _SCALES.value)
   parser = pipeline.RecordParser(
     (size, size),
-    AnchorLabeler((size, size)),
     num_classes=synthetic_images.NUM_CLASSES + 1,
     augmentation=Augmentation((HorizontalFlip(),), low, high) if is_training else None,
     dtype=_DTYPE.value,
   )
   records = pipeline.read_records(files, is_training=False)
-  return pipeline.make_batches(records, parser, _BATCH.value, drop_remainder=True, deterministic=True)
+  return pipeline.make_batches(
+    records, parser, AnchorLabeler((size, size)), _BATCH.value, drop_remainder=True, deterministic=True
+  )
 
 
 def model_garden(files, size, is_training):

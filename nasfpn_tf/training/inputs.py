@@ -84,7 +84,6 @@ def build_inputs(
     augmentation = build_augmentation(parser_config)
   parser = pipeline.RecordParser(
     output_size=output_size,
-    labeler=labeler,
     num_classes=model_config.num_classes,
     augmentation=augmentation,
     groundtruths=not is_training,
@@ -117,6 +116,7 @@ def build_inputs(
   return pipeline.make_batches(
     records,
     parser,
+    labeler,
     batch_size,
     drop_remainder=is_training and data_config.drop_remainder,
     seed=seed,

@@ -21,12 +21,15 @@ import tensorflow as tf
 from nasfpn_tf.data.sources import images
 
 # First and last bytes of a complete file.
+_JPEG = (b'\xff\xd8\xff', b'\xff\xd9')
 _SIGNATURES = (
-  (b'\xff\xd8\xff', b'\xff\xd9'),  # JPEG
+  _JPEG,
   (b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'),
   (b'GIF8', b';'),
   (b'BM', b''),
 )
+
+_UNDECODABLE = -2  # In place of a number of pixels.
 
 _HASHES = 2**52  # Of source ids: Model Garden's 2**22 give two of a few thousand images the same.
 
@@ -138,39 +141,54 @@ def _pixels(encoded: tf.Tensor) -> tf.Tensor:
 
 def _decode_image(encoded: tf.Tensor, where: list[str | tf.Tensor]) -> tf.Tensor:
   """Decodes to uint8 `[height, width, 3]`; a file without its signature or its end is tried apart first, to name it."""
-  length = tf.strings.length(encoded)
-  starts = [tf.strings.substr(encoded, 0, len(start)) == start for start, _ in _SIGNATURES]
-  ends = [tf.strings.substr(encoded, tf.maximum(length - len(end), 0), len(end)) == end for _, end in _SIGNATURES]
-  complete = tf.reduce_any(tf.stack(starts) & tf.stack(ends))
-  decodes = tf.cond(complete, lambda: True, lambda: _is_decodable(encoded))
-  message = 'the image is truncated or not a JPEG, PNG, GIF or BMP'
-  with tf.control_dependencies([_require(decodes, message, where)]):
-    is_small = _num_pixels(tf.identity(encoded)) <= images.MAX_PIXELS
-  with tf.control_dependencies(
-    [_require(is_small, f'the image has over {images.MAX_PIXELS} pixels: shrink it', where)]
-  ):
+  # Nearly all images are whole JPEGs, for which two comparisons are enough.
+  num_pixels = tf.cond(
+    _has_signature(encoded, *_JPEG), lambda: _jpeg_pixels(encoded), lambda: _num_pixels_if_decodable(encoded)
+  )
+  checks = [
+    _require(num_pixels != _UNDECODABLE, 'the image is truncated or not a JPEG, PNG, GIF or BMP', where),
+    _require(num_pixels <= images.MAX_PIXELS, f'the image has over {images.MAX_PIXELS} pixels: shrink it', where),
+  ]
+  with tf.control_dependencies(checks):
     return _pixels(tf.identity(encoded))
+
+
+def _has_signature(encoded: tf.Tensor, start: bytes, end: bytes) -> tf.Tensor:
+  """Tells whether a file begins and ends as the complete ones of its format do."""
+  last = tf.maximum(tf.strings.length(encoded) - len(end), 0)
+  return (tf.strings.substr(encoded, 0, len(start)) == start) & (tf.strings.substr(encoded, last, len(end)) == end)
+
+
+def _num_pixels_if_decodable(encoded: tf.Tensor) -> tf.Tensor:
+  """Returns the number of pixels of an image of any format, or _UNDECODABLE."""
+  is_whole = tf.reduce_any(tf.stack([_has_signature(encoded, *signature) for signature in _SIGNATURES]))
+  decodes = tf.cond(is_whole, lambda: True, lambda: _is_decodable(encoded))
+  return tf.cond(decodes, lambda: _num_pixels(encoded), lambda: tf.constant(_UNDECODABLE, tf.int64))
+
+
+def _jpeg_pixels(encoded: tf.Tensor) -> tf.Tensor:
+  return tf.reduce_prod(tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.int64))
 
 
 def _num_pixels(encoded: tf.Tensor) -> tf.Tensor:
   """Returns the number of pixels in the header of an image, int64; -1 if its format cannot hold too many."""
   header = tf.strings.substr(tf.strings.join([tf.strings.substr(encoded, 0, 26), b'\0' * 26]), 0, 26)
 
-  def sides(offset: int, dtype: tf.DType, little_endian: bool) -> tf.Tensor:
+  def product(offset: int, dtype: tf.DType, little_endian: bool) -> tf.Tensor:
     raw = tf.strings.substr(header, offset, 2 * dtype.size)
-    return tf.io.decode_raw(raw, dtype, little_endian=little_endian)
+    sides = tf.io.decode_raw(raw, dtype, little_endian=little_endian)
+    return tf.abs(tf.reduce_prod(tf.cast(tf.ensure_shape(sides, [2]), tf.int64)))
 
   is_jpeg, is_png, is_gif, is_bmp = (tf.strings.substr(encoded, 0, len(start)) == start for start, _ in _SIGNATURES)
-  size = tf.case(
+  return tf.case(
     [
-      (is_jpeg, lambda: tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.int64)),
-      (is_png, lambda: tf.cast(sides(16, tf.int32, False), tf.int64)),
-      (is_gif, lambda: tf.cast(sides(6, tf.uint16, True), tf.int64)),
-      (is_bmp, lambda: tf.abs(tf.cast(sides(18, tf.int32, True), tf.int64))),
+      (is_jpeg, lambda: _jpeg_pixels(encoded)),
+      (is_png, lambda: product(16, tf.int32, False)),
+      (is_gif, lambda: product(6, tf.uint16, True)),
+      (is_bmp, lambda: product(18, tf.int32, True)),
     ],
-    default=lambda: tf.constant([-1, 1], tf.int64),
+    default=lambda: tf.constant(-1, tf.int64),
   )
-  return tf.reduce_prod(tf.ensure_shape(size, [2]))
 
 
 def _is_decodable(encoded: tf.Tensor) -> tf.Tensor:

@@ -31,8 +31,13 @@ def _first(values: tf.Tensor, segments: tf.Tensor, num_segments: tf.Tensor | int
   return tf.math.unsorted_segment_min(values, segments, num_segments)
 
 
+def _filled(value: int | float, places: tf.Tensor, values: tf.Tensor, size: tf.Tensor | int) -> tf.Tensor:
+  """Returns a vector of `size` that has `values` at `places` and `value` elsewhere."""
+  return tf.tensor_scatter_nd_update(tf.fill([size], value), places[:, tf.newaxis], values)
+
+
 class AnchorLabeler:
-  """Assigns ground-truth boxes to the anchors of one image.
+  """Assigns ground-truth boxes to anchors.
 
   The rule and the arithmetic are those of Model Garden's `anchor.AnchorLabeler`: an anchor belongs to the box of the
   highest IoU when that reaches `match_threshold`, is ignored from `unmatched_threshold` up to there, and is background
@@ -100,46 +105,79 @@ class AnchorLabeler:
       classes: integers `[num_boxes]`, from 1.
 
     Returns:
-      'cls_targets': {level: int32 `[height_l, width_l, anchors_per_location]`}, BACKGROUND where nothing is.
-      'box_targets': {level: float32 `[height_l, width_l, anchors_per_location * 4]`}.
-      'cls_weights': float32 `[num_anchors]`, 0 for ignored anchors. 'box_weights': the same, 1 for positive anchors.
+      As `label_batch`, without the batch dimension.
     """
+    labels = self.label_batch(boxes, classes, tf.zeros([tf.shape(boxes)[0]], tf.int32), 1)
+    return tf.nest.map_structure(lambda batch: batch[0], labels)
+
+  def label_batch(
+    self, boxes: tf.Tensor, classes: tf.Tensor, images: tf.Tensor, batch_size: tf.Tensor | int
+  ) -> dict[str, tf.Tensor | dict[str, tf.Tensor]]:
+    """Labels the anchors of a batch of images at once; their boxes follow one another.
+
+    Few anchors overlap a box enough to matter, so everything is decided on those, and the labels of all anchors are
+    written once, into the batch.
+
+    Args:
+      boxes: float32 `[num_boxes, 4]`, yxyx in input pixels, none of them empty; num_boxes may be 0.
+      classes: integers `[num_boxes]`, from 1.
+      images: int32 `[num_boxes]`, the place in the batch of the image that a box belongs to.
+      batch_size: number of images.
+
+    Returns:
+      'cls_targets': {level: int32 `[batch, height_l, width_l, anchors_per_location]`}, BACKGROUND where nothing is.
+      'box_targets': {level: float32 `[batch, height_l, width_l, anchors_per_location * 4]`}.
+      'cls_weights': float32 `[batch, num_anchors]`, 0 for ignored anchors. 'box_weights': the same, 1 for positive
+        anchors.
+    """
+    num_boxes = tf.shape(boxes)[0]
     pairs = self._overlaps(boxes, self._unmatched_threshold)
-    best_iou = tf.math.unsorted_segment_max(pairs.iou, pairs.anchor, self.num_anchors)  # Negative without a pair.
-    claimant = self._forced_claims(pairs, tf.shape(boxes)[0])
-    is_forced = claimant < tf.shape(boxes)[0]
-    is_positive = (best_iou >= self._match_threshold) | is_forced
-    positive = tf.where(is_positive)
-
-    is_best = tf.equal(pairs.iou, tf.gather(best_iou, pairs.anchor))
-    closest = _first(tf.boolean_mask(pairs.box, is_best), tf.boolean_mask(pairs.anchor, is_best), self.num_anchors)
-    matched = tf.gather(tf.where(is_forced, claimant, closest), positive[:, 0])
-
-    box_codes = self._encode(tf.gather(boxes, matched), tf.gather(self._anchors, positive[:, 0]))
-    cls_targets = tf.tensor_scatter_nd_update(
-      tf.fill([self.num_anchors], BACKGROUND), positive, tf.gather(tf.cast(classes, tf.int32), matched)
+    # `anchors`: those of any image that can be claimed, [num_candidates], numbered over the batch.
+    anchors, place = tf.unique(
+      tf.concat(
+        [
+          tf.gather(images, pairs.box) * self.num_anchors + pairs.anchor,
+          images * self.num_anchors + self._best_anchors(pairs, num_boxes),
+        ],
+        axis=0,
+      )
     )
-    box_targets = tf.scatter_nd(positive, box_codes, tf.constant([self.num_anchors, 4], tf.int64))
-    box_weights = tf.cast(is_positive, tf.float32)
-    if self._unmatched_threshold == self._match_threshold:
-      cls_weights = tf.ones([self.num_anchors])
-    else:
-      cls_weights = tf.cast(is_positive | (best_iou < self._unmatched_threshold), tf.float32)
+    num_candidates, num_pairs = tf.size(anchors), tf.size(pairs.box)
+    place, best_place = place[:num_pairs], place[num_pairs:]
+
+    best_iou = tf.math.unsorted_segment_max(pairs.iou, place, num_candidates)  # Negative without a pair.
+    is_closest = tf.equal(pairs.iou, tf.gather(best_iou, place))
+    closest = _first(tf.boolean_mask(pairs.box, is_closest), tf.boolean_mask(place, is_closest), num_candidates)
+    # The first box whose best anchor this is; num_boxes or more if there is none.
+    claimant = _first(tf.range(num_boxes), best_place, num_candidates)
+    is_forced = claimant < num_boxes
+    is_positive = is_forced | (best_iou >= self._match_threshold)
+    matched = tf.boolean_mask(tf.where(is_forced, claimant, closest), is_positive)
+    is_ignored = ~is_positive & (best_iou >= self._unmatched_threshold)
+
+    positives = tf.boolean_mask(anchors, is_positive)
+    image, anchor_index = positives // self.num_anchors, positives % self.num_anchors
+    codes = self._encode(tf.gather(boxes, matched), tf.gather(self._anchors, anchor_index))
+    cls_targets, box_targets = self._by_level(
+      image, anchor_index, tf.gather(tf.cast(classes, tf.int32), matched), codes, batch_size
+    )
+    shape = [batch_size, self.num_anchors]
+    size = batch_size * self.num_anchors
+    ignored = tf.boolean_mask(anchors, is_ignored)
     return {
-      'cls_targets': self._by_level(cls_targets, 1),
-      'box_targets': self._by_level(box_targets, 4),
-      'cls_weights': cls_weights,
-      'box_weights': box_weights,
+      'cls_targets': cls_targets,
+      'box_targets': box_targets,
+      'cls_weights': tf.reshape(_filled(1.0, ignored, tf.zeros_like(ignored, tf.float32), size), shape),
+      'box_weights': tf.reshape(_filled(0.0, positives, tf.ones_like(positives, tf.float32), size), shape),
     }
 
-  def _forced_claims(self, pairs: Pairs, num_boxes: tf.Tensor) -> tf.Tensor:
-    """Returns the first box whose best anchor this is, int32 `[num_anchors]`; at least num_boxes if there is none."""
+  def _best_anchors(self, pairs: Pairs, num_boxes: tf.Tensor) -> tf.Tensor:
+    """Returns the anchor of the highest IoU with each box, the first of several, int32 `[num_boxes]`."""
     best_iou = tf.math.unsorted_segment_max(pairs.iou, pairs.box, num_boxes)
     is_best = tf.equal(pairs.iou, tf.gather(best_iou, pairs.box))
     best_anchor = _first(tf.boolean_mask(pairs.anchor, is_best), tf.boolean_mask(pairs.box, is_best), num_boxes)
     # A box that overlaps no anchor claims the very first one, as in Model Garden.
-    best_anchor = tf.where(best_anchor < self.num_anchors, best_anchor, 0)
-    return _first(tf.range(num_boxes), best_anchor, self.num_anchors)
+    return tf.where(best_anchor < self.num_anchors, best_anchor, 0)
 
   def _encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
     """Encodes `boxes` relative to `anchors` as in Faster R-CNN: (ty, tx, th, tw) `[n, 4]`."""
@@ -153,11 +191,22 @@ class AnchorLabeler:
     codes = tf.concat([(centers - anchor_centers) / anchor_sizes, tf.math.log(sizes / anchor_sizes)], axis=1)
     return codes if self._box_coder_weights is None else codes * tf.constant(self._box_coder_weights)
 
-  def _by_level(self, flat: tf.Tensor, size: int) -> dict[str, tf.Tensor]:
-    """Cuts `[num_anchors, ...]` into {level: `[height_l, width_l, anchors_per_location * size]`}."""
-    shapes = {level: boxes.shape for level, boxes in self.anchor_boxes.items()}
-    parts = tf.split(flat, [h * w * depth // 4 for h, w, depth in shapes.values()])
-    return {
-      level: tf.reshape(part, [h, w, depth // 4 * size])
-      for part, (level, (h, w, depth)) in zip(parts, shapes.items(), strict=True)
-    }
+  def _by_level(
+    self, image: tf.Tensor, anchor_index: tf.Tensor, classes: tf.Tensor, codes: tf.Tensor, batch_size: tf.Tensor | int
+  ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    """Writes class `[n]` and code `[n, 4]` of the positive anchors into the targets of their levels."""
+    cls_targets, box_targets, start = {}, {}, 0
+    for level, boxes in self.anchor_boxes.items():
+      height, width, depth = boxes.shape
+      count = boxes.size // 4
+      here = tf.where((anchor_index >= start) & (anchor_index < start + count))[:, 0]
+      places = tf.gather(image * count + anchor_index - start, here)
+      size = batch_size * count
+      cls_targets[level] = tf.reshape(
+        _filled(BACKGROUND, places, tf.gather(classes, here), size), [batch_size, height, width, depth // 4]
+      )
+      box_targets[level] = tf.reshape(
+        tf.scatter_nd(places[:, tf.newaxis], tf.gather(codes, here), [size, 4]), [batch_size, height, width, depth]
+      )
+      start += count
+    return cls_targets, box_targets

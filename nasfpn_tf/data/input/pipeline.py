@@ -27,11 +27,10 @@ from nasfpn_tf.data.input.labels import AnchorLabeler
 
 @dataclasses.dataclass(frozen=True)
 class RecordParser:
-  """One serialized record to `(image, labels)`.
+  """One serialized record to `(image, objects)`.
 
   Attributes:
     output_size: height and width of the network's input.
-    labeler: assigns the boxes to anchors.
     num_classes: classes of the model, background counted; labels beyond them are an error. 0: not checked.
     augmentation: None gives every image as it is used in evaluation, in training too.
     groundtruths: add the objects as they are in the original image, for evaluation.
@@ -42,7 +41,6 @@ class RecordParser:
   """
 
   output_size: tuple[int, int]
-  labeler: AnchorLabeler
   num_classes: int = 0
   augmentation: Augmentation | None = None
   groundtruths: bool = False
@@ -52,7 +50,7 @@ class RecordParser:
   dtype: str = 'float32'
 
   def __call__(self, serialized: tf.Tensor, shard: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, dict]:
-    """Decodes, augments and labels.
+    """Decodes and augments.
 
     Args:
       serialized: string scalar.
@@ -60,8 +58,9 @@ class RecordParser:
       seed: int64 `[2]` of this image's augmentation.
 
     Returns:
-      The image `[height, width, 3]` and labels as Model Garden's `retinanet_input.Parser` makes them but for
-      'anchor_boxes', and 'source_id'.
+      The image `[height, width, 3]` and its objects: 'boxes' float32 `[num_boxes, 4]`, yxyx in pixels of the image,
+      none of them empty, and 'classes' int64 `[num_boxes]`, those that are training targets; 'image_info', see
+      `preprocess.geometry`; 'source_id'; and 'groundtruths' as Model Garden's `retinanet_input.Parser` makes them.
     """
     record = decode_record(serialized, shard, self.num_classes)
     if self.augmentation is None:
@@ -81,12 +80,15 @@ class RecordParser:
     if self.skip_crowd:
       is_target &= ~record.is_crowd
     kept = tf.where(is_target)[:, 0]
-    labels = self.labeler(tf.gather(boxes, kept), tf.gather(record.classes, kept))
-    labels['image_info'] = image_info
-    labels['source_id'] = record.source_id
+    objects = {
+      'boxes': tf.gather(boxes, kept),
+      'classes': tf.gather(record.classes, kept),
+      'image_info': image_info,
+      'source_id': record.source_id,
+    }
     if self.groundtruths:
-      labels['groundtruths'] = self._groundtruths(record, image_info)
-    return tf.cast(image, self.dtype), labels
+      objects['groundtruths'] = self._groundtruths(record, image_info)
+    return tf.cast(image, self.dtype), objects
 
   def _groundtruths(self, record, image_info: tf.Tensor) -> dict[str, tf.Tensor]:
     """Returns the objects in pixels of the original image, crowds included, padded with -1 (`is_crowds` with 0)."""
@@ -176,6 +178,7 @@ def read_records(
 def make_batches(
   records: tf.data.Dataset,
   parser: RecordParser,
+  labeler: AnchorLabeler,
   batch_size: int,
   drop_remainder: bool,
   seed: int | None = None,
@@ -183,11 +186,12 @@ def make_batches(
   prefetch_buffer_size: int | None = None,
   skip_batches: int = 0,
 ) -> tf.data.Dataset:
-  """Parses records and batches them.
+  """Parses records, batches and labels them.
 
   Args:
     records: dataset of (serialized record, file name).
-    parser: makes one image and its labels.
+    parser: makes one image and its objects.
+    labeler: assigns the boxes to anchors.
     batch_size: images a batch, of one replica.
     drop_remainder: True gives batches of static shape, as a TPU needs, and drops an incomplete last one.
     seed: of the augmentation; None is another one in every run.
@@ -196,22 +200,23 @@ def make_batches(
     skip_batches: begin behind so many batches; their records are read, but not decoded.
 
   Returns:
-    Dataset of (images `[batch, height, width, 3]`, labels), see `RecordParser`, with 'anchor_boxes' {level:
-    `[batch, height_l, width_l, anchors_per_location * 4]`}.
+    Dataset of (images `[batch, height, width, 3]`, labels): see `AnchorLabeler.label_batch` and `RecordParser`, and
+    'anchor_boxes' {level: `[batch, height_l, width_l, anchors_per_location * 4]`}.
   """
   seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=seed is None).batch(2, drop_remainder=True)
   dataset = tf.data.Dataset.zip(records, seeds).skip(skip_batches * batch_size)
   dataset = dataset.map(lambda record, seed: parser(*record, seed), num_parallel_calls=tf.data.AUTOTUNE)
-  dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+  dataset = dataset.ragged_batch(batch_size, drop_remainder=drop_remainder)
 
-  def add_anchors(images: tf.Tensor, labels: dict) -> tuple[tf.Tensor, dict]:
+  def add_labels(images: tf.Tensor, objects: dict) -> tuple[tf.Tensor, dict]:
     batch = batch_size if drop_remainder else tf.shape(images)[0]
-    anchors = {
-      level: tf.broadcast_to(boxes, [batch, *boxes.shape]) for level, boxes in parser.labeler.anchor_boxes.items()
-    }
-    return images, {**labels, 'anchor_boxes': anchors}
+    boxes, classes = objects.pop('boxes'), objects.pop('classes')
+    rows = tf.cast(classes.value_rowids(), tf.int32)
+    labels = labeler.label_batch(boxes.values, classes.values, rows, batch)
+    anchors = {level: tf.broadcast_to(grid, [batch, *grid.shape]) for level, grid in labeler.anchor_boxes.items()}
+    return images, {**labels, **objects, 'anchor_boxes': anchors}
 
-  dataset = dataset.map(add_anchors, num_parallel_calls=tf.data.AUTOTUNE)
+  dataset = dataset.map(add_labels, num_parallel_calls=tf.data.AUTOTUNE)
   options = tf.data.Options()
   options.deterministic = seed is not None if deterministic is None else deterministic
   options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF

@@ -68,6 +68,23 @@ def test_targets_are_model_gardens(count, settings):
       np.testing.assert_allclose(labels['box_targets'][level], expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize('counts', [[3, 0, 7], [0, 0], [0, 2]])
+@pytest.mark.parametrize('settings', [{}, {'match_threshold': 0.6, 'unmatched_threshold': 0.4}])
+def test_a_batch_has_the_labels_of_each_image(counts, settings):
+  labeler = AnchorLabeler(SIZE, **settings)
+  truths = [ground_truth(count, seed) for seed, count in enumerate(counts)]
+  boxes, classes = (np.concatenate(parts) for parts in zip(*truths, strict=True))
+  images = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+  labels = labeler.label_batch(tf.constant(boxes), tf.constant(classes), tf.constant(images), len(counts))
+  alone = [labeler(*map(tf.constant, truth)) for truth in truths]
+
+  def require_same(batch, *each):
+    # Logarithms are vectorized, but for the last few: the last bit may differ.
+    np.testing.assert_allclose(batch, np.stack(each), rtol=0, atol=1e-6)
+
+  tf.nest.map_structure(require_same, labels, *alone)
+
+
 def test_every_box_claims_an_anchor_and_the_first_of_two_equal_boxes_keeps_it():
   labeler = AnchorLabeler(SIZE)
   tiny = [[10.0, 20.0, 11.0, 21.0], [10.0, 20.0, 11.0, 21.0], [90.0, 200.0, 93.0, 204.0]]

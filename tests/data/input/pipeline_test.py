@@ -39,8 +39,11 @@ def ids_of(dataset: tf.data.Dataset) -> list[int]:
 
 
 def parse(serialized: bytes, **settings) -> tuple[tf.Tensor, dict]:
-  parser = RecordParser(SIZE, AnchorLabeler(SIZE), **settings)
-  return parser(tf.constant(serialized), tf.constant('shard'), tf.constant(NO_SEED))
+  """Returns the image and its labels as `make_batches` gives them, without the batch."""
+  parser = RecordParser(SIZE, **settings)
+  image, objects = parser(tf.constant(serialized), tf.constant('shard'), tf.constant(NO_SEED))
+  labels = AnchorLabeler(SIZE)(objects.pop('boxes'), objects.pop('classes'))
+  return image, {**labels, **objects}
 
 
 def positives(labels: dict) -> int:
@@ -135,11 +138,12 @@ def test_take_examples_keeps_the_first_records(tmp_path):
 def batches(files: list[str], seed: int | None, is_training: bool = True, **settings) -> tf.data.Dataset:
   parser = RecordParser(
     SIZE,
-    AnchorLabeler(SIZE),
     augmentation=Augmentation((HorizontalFlip(), VerticalFlip(), Color(0.5)), 0.5, 1.5) if is_training else None,
     **settings,
   )
-  return make_batches(read_records(files, is_training, seed), parser, 4, drop_remainder=is_training, seed=seed)
+  return make_batches(
+    read_records(files, is_training, seed), parser, AnchorLabeler(SIZE), 4, drop_remainder=is_training, seed=seed
+  )
 
 
 def test_a_seed_gives_the_same_batches(tmp_path):

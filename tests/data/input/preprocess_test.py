@@ -95,3 +95,10 @@ def test_bytes_become_on_the_device_what_the_host_would_have_normalized():
   np.testing.assert_allclose(preprocess.to_network(rounded), expected, atol=0.0091)  # Half a step of 255.
   np.testing.assert_array_equal(preprocess.round_and_pad(tf.round(image), (50, 70)), tf.round(image))
   np.testing.assert_array_equal(preprocess.to_network(expected), expected)
+
+
+@pytest.mark.parametrize(('size', 'scaled_size'), [((90, 121), (64, 200)), ((700, 800), (64, 70))])
+def test_bytes_are_resized_as_floats_whatever_the_size_of_the_original(size, scaled_size):
+  image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+  resized = preprocess.resize(tf.constant(image), tf.constant(scaled_size))
+  np.testing.assert_array_equal(resized, preprocess.resize(tf.constant(image, tf.float32), tf.constant(scaled_size)))
