@@ -62,6 +62,7 @@ def main(argv):
   weights = FLAGS.backbone_weights
   with failure.told('fit', 'stopped; run it again to resume.', lines=True):
     rules.check_minutes(FLAGS.minutes)
+    rules.check_positive(target_latency_ms=FLAGS.target_latency_ms, images_per_second=FLAGS.images_per_second)
     if weights:
       weights = start.find_weights(weights) or 'none'
     request = chain.Request(

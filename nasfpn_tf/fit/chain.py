@@ -68,7 +68,10 @@ class Fit(detector.Detector):
 
     Raises:
       DataError: the data has no annotations that can be read.
+      ValueError: the output is to be written among the data, which the next run would read.
     """
+    if output_dir.resolve().is_relative_to(request.data.resolve()):
+      raise ValueError(f'--output_dir={output_dir} is in the directory of the data; name one outside of it.')
     super().__init__(output_dir)
     self.request = request
     self.annotations = output_dir / 'annotations'

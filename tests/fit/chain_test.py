@@ -46,9 +46,9 @@ def test_commands_are_those_of_the_scripts(fit):
 
 def test_a_test_split_is_what_the_forms_are_judged_on(tmp_path):
   for split, numbers in (('train', range(3)), ('val', range(3, 5)), ('test', range(5, 6))):
-    layouts.images(tmp_path / split, numbers)
-    layouts.coco(tmp_path / split / '_annotations.coco.json', numbers)
-  fit = chain.Fit(chain.Request(tmp_path, 30.0), tmp_path / 'out')
+    layouts.images(tmp_path / 'data' / split, numbers)
+    layouts.coco(tmp_path / 'data' / split / '_annotations.coco.json', numbers)
+  fit = chain.Fit(chain.Request(tmp_path / 'data', 30.0), tmp_path / 'out')
   assert fit.judged_on == 'test'
   words = [word for step in fit.steps() if step.name.startswith('evaluate') for word in step.commands[0]]
   assert f'--input_path={fit.records / "test-*"}' in words
@@ -76,7 +76,12 @@ def test_the_listing_tells_a_changed_data_set(fit):
   assert fit.listing.read_text() != before
 
 
+def test_an_output_among_the_data_is_refused(fit):
+  with pytest.raises(ValueError, match='in the directory of the data; name one outside'):
+    chain.Fit(fit.request, fit.request.data / 'out')
+
+
 def test_data_without_annotations_is_refused(tmp_path):
-  layouts.images(tmp_path, [1, 2])
+  layouts.images(tmp_path / 'data', [1, 2])
   with pytest.raises(DataError, match='2 images and no annotations'):
-    chain.Fit(chain.Request(tmp_path, 30.0), tmp_path / 'out')
+    chain.Fit(chain.Request(tmp_path / 'data', 30.0), tmp_path / 'out')

@@ -46,6 +46,11 @@ def find(root: str | os.PathLike[str], format: str | None = None) -> list[Part]:
   tree = Tree(root)
   if not tree.images:
     raise DataError(unusable.without_images(tree))
+  if len(tree.images) == 1:
+    raise DataError(
+      f'{tree.root}: one image cannot be split into training and validation; annotate more, at least ten and preferably'
+      f' a hundred.'
+    )
   finders = {format: _FINDERS[format]} if format else _FINDERS
   found = {name: parts for name, parts in ((name, finder(tree)) for name, finder in finders.items()) if parts}
   if len(found) > 1:

@@ -84,14 +84,11 @@ def make(
   Raises:
     DataError: the records cannot be used, or hold no box.
     FileNotFoundError: there are no validation records.
-    ValueError: the budget or the latency is not positive, no plan is as fast as the target, or a file of weights does
-      not exist.
+    ValueError: budget, speed or latency is not a positive number, no plan is as fast as the target, or a file of
+      weights does not exist.
   """
-  if not minutes > 0:
-    raise ValueError(f'--minutes={minutes:g}: a positive number of minutes is needed.')
   rules.check_minutes(minutes)
-  if target_latency_ms is not None and not target_latency_ms > 0:
-    raise ValueError(f'--target_latency_ms={target_latency_ms:g}: a positive number of milliseconds is needed.')
+  rules.check_positive(target_latency_ms=target_latency_ms, images_per_second=pixels_per_second)
   start = start_lib.start_from(start_lib.find_weights(weights))
   split = check.check_records(input_path, progress=progress)
   _refuse_broken(split, validation_path)
@@ -157,12 +154,12 @@ def _params(choices: list[rules.Choice], num_classes: int = 0) -> cfg.Experiment
 def _header(taken, budget, before, after, warnings, met) -> list[str]:
   size = f'{after.grid.input_size[0]} x {after.grid.input_size[1]}'
   return [
+    *(f'Note: {warning}' for warning in warnings),
     f'Plan for {taken.input_path}: {taken.num_images} images, {taken.num_boxes} boxes, {len(taken.names)} classes.',
     f'Budget: {budget.minutes:g} minutes on this {budget.device.upper()}.',
     f"Anchors: {100 * after.coverage:.1f} % of the boxes are covered at {size}; RetinaNet's own would cover"
     f' {100 * before.coverage:.1f} %.',
     *([met] if met else []),
-    *(f'Note: {warning}' for warning in warnings),
     'Every value can be changed; the reasons are those of the rules in docs/plan.md.',
   ]
 

@@ -89,13 +89,25 @@ def check_minutes(minutes: float) -> None:
   """Raises a ValueError for a budget in which nothing can be trained.
 
   Raises:
-    ValueError: the minutes are fewer than `LEAST_MINUTES`.
+    ValueError: the minutes are fewer than `LEAST_MINUTES`, or no finite number.
   """
+  check_positive(minutes=minutes)
   if minutes < LEAST_MINUTES:
     raise ValueError(
       f'--minutes={minutes:g} is too short: measuring, evaluation and export alone take {OTHER_MINUTES:g} minutes.'
       f' --minutes={LEAST_MINUTES:g} tries every step, --minutes=30 is where detectors become useful on a CPU.'
     )
+
+
+def check_positive(**values: float | None) -> None:
+  """Raises a ValueError for a flag that is given and is not a positive number.
+
+  Raises:
+    ValueError: one is not.
+  """
+  for name, value in values.items():
+    if value is not None and not (math.isfinite(value) and value > 0):
+      raise ValueError(f'--{name}={value:g}: a positive number is needed.')
 
 
 def choose(fingerprint: Fingerprint, budget: Budget, start: Start) -> tuple[list[Choice], anchors_lib.Anchors]:

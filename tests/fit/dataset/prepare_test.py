@@ -131,6 +131,9 @@ def test_images_without_boxes_are_counted(tmp_path):
 def test_what_cannot_be_divided_is_refused(tmp_path):
   _voc(tmp_path, [1])
   with pytest.raises(DataError, match='one image cannot be split'):
+    format_lib.find(tmp_path)
+  layouts.images(tmp_path / 'images', [2])  # Without annotation.
+  with pytest.raises(DataError, match='one image cannot be split'):
     _prepare(tmp_path)
   shutil.copy(tmp_path / 'images' / 'p1.jpg', tmp_path / 'images' / 'p2.jpg')
   layouts.voc(tmp_path / 'Annotations', [1, 2])

@@ -56,6 +56,7 @@ def test_it_says_what_is_missing(made):
   assert 'no pretrained weights' in notes and '--backbone_weights=FILE' in notes and '8 images are few' in notes
   head = made.text.partition('experiment:')[0]
   assert all(warning in head for warning in made.warnings)
+  assert head.startswith('# Note: no pretrained weights')
 
 
 def test_the_shipped_start_and_a_latency_are_told(prefix):
@@ -98,6 +99,9 @@ def test_throughput_is_measured_on_the_records(made, tmp_path):
   ('kwargs', 'message'),
   [
     ({'minutes': 0}, r'--minutes=0: a positive number'),
+    ({'minutes': float('inf')}, r'--minutes=inf: a positive number'),
+    ({'minutes': float('nan')}, r'--minutes=nan: a positive number'),
+    ({'pixels_per_second': 0.0}, r'--images_per_second=0: a positive number'),
     ({'minutes': 1}, r'--minutes=1 is too short.* --minutes=3 tries'),
     ({'target_latency_ms': 0.0}, r'--target_latency_ms=0: a positive number'),
     ({'weights': 'no.h5'}, r'--backbone_weights=no\.h5: there is no such'),
