@@ -36,6 +36,17 @@ class StorageFull(SearchError):
     )
 
 
+class DeviceLost(SearchError):
+  """Raised where the device that trials are trained on has gone; the trial is not counted."""
+
+  def __init__(self, reason: str):
+    """Quotes the `reason` that TensorFlow gives."""
+    super().__init__(
+      f'the device of the trials is gone: {reason.rstrip(".")}. Nothing is lost: bring it back and run the same command'
+      ' again.'
+    )
+
+
 class DamagedStore(SearchError):
   """Raised for a store with contents that no search wrote; the file is left as it is."""
 

@@ -20,9 +20,11 @@ import functools
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tensorflow as tf
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import config as config_lib
@@ -32,7 +34,7 @@ from nasfpn_tf.modeling import cost as cost_lib
 from nasfpn_tf.modeling import detector, validation
 from nasfpn_tf.modeling.weights import cache, pretrained
 from nasfpn_tf.search.evaluators.reward import Reward
-from nasfpn_tf.search.problems import SearchError, StorageFull
+from nasfpn_tf.search.problems import DeviceLost, SearchError, StorageFull
 from nasfpn_tf.search.space import SearchSpace, changes
 from nasfpn_tf.search.trial import Measurement
 from nasfpn_tf.training import checkpoints, recipe
@@ -40,6 +42,9 @@ from nasfpn_tf.training import params as params_lib
 
 _COSTS = ('multiply_adds', 'latency_ms', 'bytes')
 _MODE = 'train_and_eval'
+# What TensorFlow says of a GPU that has fallen off the bus, or of a driver that was restarted; too little memory is no
+# such error.
+_DEVICE_LOST = re.compile(r'CUDA_ERROR_(?!OUT_OF_MEMORY)|cudaError(?!MemoryAllocation)|(GPU|device) (is|was) lost')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,10 +171,16 @@ def check_types(config: Any) -> None:
 
 
 def failure_of(error: Exception, seconds: float, work_dir: str) -> Measurement:
-  """Returns the measurement of a child that failed; raises `StorageFull` for a full disk, which is not its fault."""
+  """Returns the measurement of a child that failed.
+
+  Raises:
+    SearchError: it is not the child's fault: the disk is full (`StorageFull`) or the device is gone (`DeviceLost`).
+  """
   reason = failure.message(error)
   if getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in reason:
     raise StorageFull(work_dir) from error
+  if isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError) or _DEVICE_LOST.search(reason):
+    raise DeviceLost(reason) from error
   return Measurement.failure(f'{type(error).__name__}: {reason}', seconds)
 
 

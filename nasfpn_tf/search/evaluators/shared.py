@@ -136,12 +136,13 @@ class SharedWeights:
       spec: a pyramid of the space.
 
     Raises:
-      SearchError: the configuration cannot be used.
+      SearchError: the configuration cannot be used, or no child meets its target.
     """
     config = _without_ops(config, space)
     names = {field.name for field in dataclasses.fields(SharingConfig)}
     self._config = SharingConfig(**{key: value for key, value in config.items() if key in names})
     self.child = ChildConfig.read({key: value for key, value in config.items() if key not in names}, space)
+    self.child.check_target(space)
     self._space = space
     self._params = self.child.experiment_of(spec.to_dict())
     if self._params.task.model.anytime.enabled:

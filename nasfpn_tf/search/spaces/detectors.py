@@ -218,16 +218,12 @@ class DetectorSpace(space.SearchSpace):
 
   def cheapest(self) -> list[tuple[int, ...]]:
     """Returns the cheapest detector on each range of levels: smallest sizes, all inner cells on the coarsest level."""
-    found = []
-    for index, pyramid in enumerate(self._pyramids):
-      sizes = [int(np.argmin([np.prod(value) for value in values])) for values in self._choices.values()]
-      sizes[1] = index
-      highest = pyramid.max_level - pyramid.min_level
-      for op in range(len(self.ops)):
-        cells = [(0, 1, highest, op)] * (self.num_cells - highest - 1)
-        cells += [(0, 1, level, op) for level in range(highest + 1)]
-        found.append(self.check((*sizes, *(token for cell in cells for token in cell))))
-    return found
+    sizes = [int(np.argmin([np.prod(value) for value in values])) for values in self._choices.values()]
+    return [
+      self.check((sizes[0], index, *sizes[2:], *tokens))
+      for index, pyramid in enumerate(self._pyramids)
+      for tokens in pyramid.cheapest()
+    ]
 
   @functools.cached_property
   def _feature_lengths(self) -> list[int]:

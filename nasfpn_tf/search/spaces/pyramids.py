@@ -158,6 +158,12 @@ class PyramidSpace(space.SearchSpace):
     summary = [flows.ravel(), shortest[outputs].ravel(), longest[outputs], flows.sum(axis=0), by_op]
     return np.concatenate([super().features(tokens), *summary]).astype(np.float32)
 
+  def cheapest(self) -> list[tuple[int, ...]]:
+    """Returns the pyramid whose inner cells are all on the coarsest level, once for each operation."""
+    highest = self._num_levels - 1
+    levels = [highest] * self._num_inner + [*range(self._num_levels)]
+    return [self.check([token for level in levels for token in (0, 1, level, op)]) for op in range(len(self.ops))]
+
   def drawing(self, architecture: dict[str, Any]) -> str:
     """Draws the pyramid."""
     return topology.svg(self.read(architecture))

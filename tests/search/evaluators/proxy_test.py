@@ -29,7 +29,7 @@ from nasfpn_tf.modeling import cost, detector
 from nasfpn_tf.search import config as search_config
 from nasfpn_tf.search.evaluators import child, proxy, shared
 from nasfpn_tf.search.evaluators.reward import Reward
-from nasfpn_tf.search.problems import SearchError, StorageFull
+from nasfpn_tf.search.problems import DeviceLost, SearchError, StorageFull
 from nasfpn_tf.search.spaces.backbones import BackboneSpace
 from nasfpn_tf.search.spaces.detectors import DetectorSpace
 from nasfpn_tf.search.spaces.pyramids import PyramidSpace
@@ -129,6 +129,22 @@ def test_a_full_disk_is_no_fault_of_a_child(prefix, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, 'run', run)
     with pytest.raises(StorageFull, match='no space left to write'):
       proxy.evaluate(trial(), str(tmp_path), config(prefix))
+
+
+@pytest.mark.parametrize(
+  'error',
+  [
+    tf.errors.UnavailableError(None, None, 'Socket closed'),
+    tf.errors.InternalError(None, None, 'CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure'),
+  ],
+)
+def test_a_lost_device_is_no_fault_of_a_child(prefix, tmp_path, monkeypatch, error):
+  def run(*unused_arguments, **unused_options):
+    raise error
+
+  monkeypatch.setattr(trainer, 'run', run)
+  with pytest.raises(DeviceLost, match=f'is gone: {error.message}. Nothing is lost: bring it back'):
+    proxy.evaluate(trial(), str(tmp_path), config(prefix))
 
 
 def test_a_preempted_child_goes_on_in_its_directory(prefix, tmp_path, monkeypatch):
@@ -251,10 +267,11 @@ def test_a_detector_is_a_child_too(prefix, tmp_path):
   assert {key: pyramid[key] for key in wanted} == wanted
 
 
-@pytest.mark.parametrize(('cost', 'target'), [('multiply_adds', 1e3), ('bytes', 1e3)])
-def test_a_target_that_no_architecture_meets_ends_the_search_before_a_training(prefix, tmp_path, cost, target):
-  sample = Trial.of(DETECTORS, 0, DETECTORS.sample(np.random.default_rng(1)))
-  settings = config(prefix, cost=cost, reward={'target': target, 'exponent': -0.1})
-  with pytest.raises(SearchError, match=rf"no architecture of the space 'detector' costs 1000 {cost} or less; the "):
-    proxy.evaluate(sample, str(tmp_path), settings, DETECTORS)
+@pytest.mark.parametrize('cost', ['multiply_adds', 'bytes'])
+@pytest.mark.parametrize('space', [DETECTORS, SPACE], ids=lambda space: space.name)
+def test_a_target_that_no_architecture_meets_ends_the_search_before_a_training(prefix, tmp_path, space, cost):
+  sample = Trial.of(space, 0, space.sample(np.random.default_rng(1)))
+  settings = config(prefix, cost=cost, reward={'target': 1e3, 'exponent': -0.1})
+  with pytest.raises(SearchError, match=rf"no architecture of the space '{space.name}' costs 1000 {cost} or less; "):
+    proxy.evaluate(sample, str(tmp_path), settings, space)
   assert list(tmp_path.iterdir()) == []

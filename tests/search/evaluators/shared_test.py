@@ -256,6 +256,7 @@ def test_what_cannot_be_shared_ends_the_search(search, prefix, tmp_path):
     ({'warm_up_steps': -1}, 'warm_up_steps is -1'),
     ({'steps_per_trial': '5'}, 'must be an integer'),
     ({'warmup_steps': 1}, "'warmup_steps' does"),
+    ({'reward': {'target': 1e3, 'exponent': -0.1}}, "no architecture of the space 'nasfpn' costs 1000 multiply_adds"),
   ):
     with pytest.raises(SearchError, match=message):
       shared.evaluate(trial(0), str(tmp_path / 'trials' / '0'), config(prefix, **keys), SPACE)

@@ -62,6 +62,15 @@ def test_size_is_what_brute_force_finds():
   assert count == space.size()
 
 
+def test_the_cheapest_has_the_fewest_multiply_adds():
+  space = PyramidSpace(**TINY)
+
+  def cost(tokens):
+    return topology.multiply_adds(space.decode(tokens), 1, 8, (64, 64), {3: 8, 4: 8})
+
+  assert min(map(cost, space.cheapest())) == min(map(cost, space.sequences()))
+
+
 def test_masks_and_counts_agree_on_every_prefix():
   space = PyramidSpace(**TINY)
   for length in range(space.num_steps):
