@@ -56,6 +56,7 @@ _SYSTEM = re.compile(  # With two paths, as of a renaming, the second is the one
   r"""\[Errno (?P<errno>\d+)\] (?P<reason>[^:]+): (b?['"].*['"] -> )?b?(?P<quote>['"])(?P<path>.+)(?P=quote)"""
 )
 _TENSORFLOW = re.compile(r'(?P<path>/.*?)(: Failed to [^;:]*)?; (?P<reason>[^;]+)')
+_NO_DIRECTORY = re.compile(r'(?P<path>/.*) is not a directory')  # TensorFlow's, of a path to write below.
 _OBJECT = re.compile(r'<([\w.]+)( object)? at 0x[0-9a-f]+>')
 
 
@@ -115,12 +116,17 @@ def message(error: BaseException) -> str:
     return f'not enough memory{f": {text}" if text else ""}; use a smaller input or batch, or close other programs.'
   pattern = _TENSORFLOW if _is_tensorflow(error) else _SYSTEM if isinstance(error, OSError) else None
   system = pattern.fullmatch(text) if pattern else None  # By its text: gin copies errors without what is in them.
+  if pattern is _TENSORFLOW and (place := _NO_DIRECTORY.fullmatch(text)):
+    return f'{place["path"]}: {os.strerror(errno.ENOTDIR)}. {_OTHER_KIND}'
   if system:
     # A reason of our own, as the converter's, has the remedy of its number.
     number = int(system.groupdict().get('errno', 0))
     remedy = _REMEDIES.get(system['reason']) or _REMEDIES.get(os.strerror(number))
     if remedy:
       return f'{system["path"]}: {system["reason"]}. {remedy}'
+  reason = next((reason for reason in _REMEDIES if text.removesuffix('.').endswith(f': {reason}')), None)
+  if reason:  # A message of ours about an error of the system.
+    return f'{text.removesuffix(".")}. {_REMEDIES[reason]}'
   if isinstance(error, RecursionError):
     return f'a file or an option is nested too deeply ({text}).'
   return text or type(error).__name__

@@ -15,6 +15,7 @@
 """Writes files atomically: readers see either all of the old content or all of the new one, even after a crash."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -31,6 +32,28 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
     if error.filename is None:
       error.filename = os.fspath(path)
     raise
+
+
+def check_place(path: str | os.PathLike, is_directory: bool = False) -> None:
+  """Checks that a file or directory can be made at `path`, before the work whose result it is to hold; makes nothing.
+
+  Raises:
+    OSError: something else has the name, a part of the path is a file, or this user may not write there.
+  """
+  path = os.fspath(path)
+  if '://' in path:  # Of one of TensorFlow's file systems.
+    return
+  if os.path.lexists(path) and os.path.isdir(path) != is_directory:
+    number = errno.ENOTDIR if is_directory else errno.EISDIR
+    raise OSError(number, os.strerror(number), path)
+  place = path if is_directory else os.path.dirname(os.path.abspath(path))
+  while not os.path.lexists(place):
+    place = os.path.dirname(os.path.abspath(place))
+  number = errno.ENOTDIR if not os.path.isdir(place) else 0
+  if not number and not os.access(place, os.W_OK | os.X_OK):
+    number = errno.EACCES
+  if number:
+    raise OSError(number, os.strerror(number), place)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -113,6 +113,8 @@ def best_checkpoint(model_dir: str) -> str:
     ValueError: there is neither, or the best one is damaged or has lost a file: the newest is another model.
   """
   best = os.path.join(model_dir, checkpoints.BEST_DIR)
+  if os.path.lexists(best) and not os.path.isdir(best):
+    raise ValueError(f'{best}: not the directory of the best checkpoint: copy it again, or name another checkpoint.')
   if checkpoints.available(best):
     return checkpoints.resolve(best)
   lost = checkpoints.without_index(best)

@@ -59,12 +59,13 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   # After the flags are read: TensorFlow takes seconds to load.
-  from nasfpn_tf import failure
+  from nasfpn_tf import failure, whole_file
   from nasfpn_tf.frontier import adb, benchmark, record
 
   with failure.told('benchmark'):
     if not FLAGS.records.endswith('.jsonl'):
       raise ValueError(f'--records={FLAGS.records}: the file name must end in .jsonl.')
+    whole_file.check_place(FLAGS.records)  # Before the measurement, which takes a while.
     mended = record.mend(FLAGS.records)
     if mended:
       print(f'benchmark: {mended}', file=sys.stderr)

@@ -65,6 +65,8 @@ def _check() -> int:
     raise DataError(f'--output={FLAGS.output}: the name must end in .json or .html.')
   if FLAGS.augmented and not FLAGS.augmented.endswith(('.jpg', '.jpeg', '.png')):
     raise DataError(f'--augmented={FLAGS.augmented}: the name must end in .jpg or .png.')
+  for place in filter(None, (FLAGS.output, FLAGS.augmented)):
+    whole_file.check_place(place)
   grid, max_boxes = _model() if FLAGS.config_file or FLAGS.params_override else (None, 100)
   splits = [
     check.check_records(path, json_file, FLAGS.num_workers or None)

@@ -40,24 +40,27 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
   # After the flags are read: TensorFlow takes seconds to load.
-  from nasfpn_tf import failure, predict
+  from nasfpn_tf import failure, predict, whole_file
   from nasfpn_tf.predict import measurement, stopping
-  from nasfpn_tf.training import checkpoints
 
+  failures = {}
   with stopping.ends('evaluate'), failure.told('evaluate'):
+    # Before the evaluation, which takes a while.
+    whole_file.check_place(FLAGS.output_dir, is_directory=True)
+    paths = predict.find_images(FLAGS.images) if FLAGS.images else []
     predictor = predict.load_predictor(FLAGS.model, FLAGS.checkpoint_path, FLAGS.trust)
     if FLAGS.exit_stage is not None:
       predictor = predict.AtExit(predictor, FLAGS.exit_stage)
-    result = measurement.measure(predictor, FLAGS.model, FLAGS.input_path, FLAGS.annotations)
-    os.makedirs(FLAGS.output_dir, exist_ok=True)
-    if FLAGS.images:
-      paths = predict.find_images(FLAGS.images)
-      outcome = predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold)
-      for path, reason in outcome.failures.items():
-        print(f'{path}: {reason}', file=sys.stderr)
-    checkpoints.write_json(os.path.join(FLAGS.output_dir, measurement.RESULT), result)
-  latency = '' if result['latency_ms'] is None else f', {result["latency_ms"]:.1f} ms per image'
-  print(f'AP {result["AP"]:.4f}, AP50 {result["AP50"]:.4f} on {result["num_images"]} images{latency}')
+    result = measurement.measure(predictor, FLAGS.model, FLAGS.input_path, FLAGS.annotations, FLAGS.checkpoint_path)
+    whole_file.write_json(os.path.join(FLAGS.output_dir, measurement.RESULT), result)
+    latency = '' if result['latency_ms'] is None else f', {result["latency_ms"]:.1f} ms per image'
+    print(f'AP {result["AP"]:.4f}, AP50 {result["AP50"]:.4f} on {result["num_images"]} images{latency}')
+    if paths:
+      failures = predict.predict_files(predictor, paths, FLAGS.output_dir, FLAGS.score_threshold).failures
+  for path, reason in failures.items():
+    print(f'evaluate: {path}: {reason}', file=sys.stderr)
+  if failures:
+    sys.exit(1)
 
 
 def run():

@@ -72,12 +72,13 @@ def main(argv):
   if bool(FLAGS.model) == bool(FLAGS.config_file):
     raise app.UsageError('give --model, or --config_file with --checkpoint_path.')
   # After the flags are read: TensorFlow takes seconds to load.
-  from nasfpn_tf import failure, predict
+  from nasfpn_tf import failure, predict, whole_file
   from nasfpn_tf.artifacts import layout
   from nasfpn_tf.data.records import manifest
   from nasfpn_tf.export import saved_model, source
 
   with failure.told('export_saved_model'):
+    whole_file.check_place(FLAGS.export_dir, is_directory=True)  # Before the export, which takes a while.
     size = source.parse_size(FLAGS.input_image_size)
     if FLAGS.input_path:
       manifest.match_shards(FLAGS.input_path)  # If there are none, it is said before the export.

@@ -76,6 +76,7 @@ def main(argv):
     )
   # After the flags are read: TensorFlow takes seconds to load.
   from nasfpn_tf import failure, predict
+  from nasfpn_tf.artifacts import tflite_files
   from nasfpn_tf.data.records import manifest
   from nasfpn_tf.export import calibration, source, tflite
 
@@ -87,6 +88,7 @@ def main(argv):
       output_dtype=FLAGS.output_dtype,
       tolerance=FLAGS.tolerance,
     )
+    tflite_files.check_place(FLAGS.tflite_path)  # Before the conversion, which takes a while.
     if FLAGS.evaluation_tfrecord:
       manifest.match_shards(FLAGS.evaluation_tfrecord)  # If there are none, it is said before the conversion.
     images = []

@@ -57,9 +57,10 @@ def main(argv):
 def _plan() -> None:
   import tensorflow as tf
 
-  from nasfpn_tf import processor
+  from nasfpn_tf import processor, whole_file
   from nasfpn_tf.fit.plan import plan as plan_lib
 
+  whole_file.check_place(FLAGS.output)  # Before this machine is measured.
   device = FLAGS.device
   if device == 'auto':
     device = 'gpu' if tf.config.list_physical_devices('GPU') else 'cpu'

@@ -64,7 +64,8 @@ def main(argv):
   if not FLAGS['verbosity'].present:
     std_logging.getLogger('tensorflow').setLevel('ERROR')
   config_files = FLAGS.config_file
-  if not config_files and FLAGS.mode == 'eval' and os.path.exists(os.path.join(FLAGS.model_dir, 'params.yaml')):
+  is_described = os.path.exists(os.path.join(FLAGS.model_dir, 'params.yaml'))
+  if not config_files and FLAGS.mode == 'eval' and (is_described or not (FLAGS.experiment or FLAGS.params_override)):
     config_files = [FLAGS.model_dir]
   with failure.told('train', f'interrupted; the same command resumes from the newest checkpoint in {FLAGS.model_dir}'):
     params = params_lib.load_params(FLAGS.experiment, config_files, FLAGS.params_override)

@@ -84,6 +84,14 @@ def _raise(error):
       NotADirectoryError(20, 'Not a directory', 'a.partial', None, "it's"),
       "try: it's: Not a directory. Something else has this name: name another one, or move it away.",
     ),
+    (
+      ValueError('a.json: cannot be read: Permission denied.'),
+      'try: a.json: cannot be read: Permission denied. Give this user the right to it, or name another place.',
+    ),
+    (
+      tf.errors.FailedPreconditionError(None, None, '/a b/out is not a directory'),
+      'try: /a b/out: Not a directory. Something else has this name: name another one, or move it away.',
+    ),
     (OSError(5, 'Input/output error', 'a.json'), "try: [Errno 5] Input/output error: 'a.json'"),
     (MemoryError(), 'try: not enough memory; use a smaller input or batch, or close other programs.'),
     (RecursionError('maximum'), 'try: a file or an option is nested too deeply (maximum).'),

@@ -43,3 +43,27 @@ def test_what_cannot_be_written_leaves_the_file_as_it_was(tmp_path, monkeypatch)
   with pytest.raises(OSError, match=r'No space left.*a\.txt'):
     whole_file.write_text(path, 'new')
   assert path.read_text() == 'old' and os.listdir(tmp_path) == ['a.txt']
+
+
+def test_places_are_checked_before_the_work(tmp_path):
+  (tmp_path / 'file').write_text('x')
+  (tmp_path / 'directory').mkdir()
+  for name in ('new.txt', 'file', 'a/b/new.txt', 'directory/new.txt'):
+    whole_file.check_place(tmp_path / name)
+  for name in ('new', 'a/b', 'directory'):
+    whole_file.check_place(tmp_path / name, is_directory=True)
+  with pytest.raises(IsADirectoryError, match='directory'):
+    whole_file.check_place(tmp_path / 'directory')
+  for name in ('file/new', 'file/a/b'):
+    for is_directory in (True, False):
+      with pytest.raises(NotADirectoryError, match='file'):
+        whole_file.check_place(tmp_path / name, is_directory)
+  with pytest.raises(NotADirectoryError, match='file'):
+    whole_file.check_place(tmp_path / 'file', is_directory=True)
+  assert sorted(os.listdir(tmp_path)) == ['directory', 'file']
+
+
+def test_a_place_that_may_not_be_written(tmp_path, monkeypatch):
+  monkeypatch.setattr(os, 'access', lambda path, mode: False)  # Root may write everywhere.
+  with pytest.raises(PermissionError, match=tmp_path.name):
+    whole_file.check_place(tmp_path / 'a' / 'b')

@@ -14,6 +14,7 @@
 """Tests of loading detectors by name, file or model_dir, with their weights."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -108,6 +109,10 @@ def test_a_best_checkpoint_without_its_index_is_not_replaced_by_the_newest(train
     _checkpoint(trained).write(tmp_path / name)
   (tmp_path / 'best' / 'ckpt-5.index').unlink()
   with pytest.raises(ValueError, match=r'best/ckpt-5\.index is missing.*copy it again'):
+    zoo.best_checkpoint(str(tmp_path))
+  shutil.rmtree(tmp_path / 'best')
+  (tmp_path / 'best').write_text('x')
+  with pytest.raises(ValueError, match=r'/best: not the directory of the best checkpoint'):
     zoo.best_checkpoint(str(tmp_path))
 
 

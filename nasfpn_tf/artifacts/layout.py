@@ -40,7 +40,7 @@ def find_saved_model(path: str) -> str | None:
   """Returns the directory of a SavedModel: `path` or its highest version; None if neither is a SavedModel."""
   if not os.path.isdir(path):
     return None
-  versions = sorted(filter(str.isdigit, os.listdir(path)), key=int, reverse=True)
+  versions = sorted(filter(_is_version, os.listdir(path)), key=int, reverse=True)
   for directory in [path, *(os.path.join(path, version) for version in versions)]:
     if os.path.isfile(os.path.join(directory, SAVED_MODEL)):
       return directory
@@ -62,7 +62,12 @@ def latest_version(path: str) -> str:
 def next_version(export_dir: str) -> int:
   """Returns the next version number of `export_dir`: the highest plus one, or 1 if it has none."""
   names = os.listdir(export_dir) if os.path.isdir(export_dir) else []
-  return max((int(name) for name in names if name.isdigit()), default=0) + 1
+  return max((int(name) for name in names if _is_version(name)), default=0) + 1
+
+
+def _is_version(name: str) -> bool:
+  """Tells whether a directory is one of a version; '²' is a digit, but not a number."""
+  return name.isascii() and name.isdecimal()
 
 
 def saved_model_checkpoint(directory: str) -> str:
@@ -114,6 +119,16 @@ def read_sidecar(tflite_path: str) -> dict[str, Any]:
     raise ValueError(f'{path}: has no SHA-256 of {tflite_path}; export_tflite.py writes one: export again.')
   _check_digest(tflite_path, facts[SHA256])
   return facts
+
+
+def is_sidecar(path: str) -> bool:
+  """Tells whether a JSON file is one of those beside a .tflite, or what damage has left of one."""
+  try:
+    facts = safe_json.load(path)
+  except ValueError:
+    with open(path, 'rb') as file:
+      return file.read(64).lstrip()[:11] in (b'', b'{\n  "format')
+  return isinstance(facts, dict) and facts.get('kind') == 'tflite'
 
 
 def partial_path(tflite_path: str) -> str:

@@ -63,7 +63,10 @@ _ALLOWED = frozenset(
 # What the functions that save and restore variables may do besides; loading calls neither.
 _OF_SAVER = frozenset(('MergeV2Checkpoints', 'RestoreV2', 'SaveV2', 'ShardedFilename'))
 # Operators that TensorFlow does not mark although they do the same.
-_UNMARKED = re.compile(r'File|PyFunc|Save|Restore|Snapshot|Cache|ImmutableConst|Debug|Reader|Summary|FromGraph|Remote')
+_UNMARKED = re.compile(
+  'File|PyFunc|Save|Restore|Snapshot|Cache|ImmutableConst|Debug|Reader|Summary|FromGraph|Remote|Vocab|RegisterDataset'
+  '|CustomCall|Mlir'
+)
 
 
 def check_operators(directory: str) -> None:
@@ -140,9 +143,11 @@ def _suspicious(model: Any) -> Iterator[tuple[str, str]]:
   """Yields the functions with operators that a detector does not need, and these."""
   from tensorflow.python.framework import op_def_registry
 
+  # Without an object graph, or with several graphs, it is loaded as one of TensorFlow 1, by running what restores.
+  calls_saver = len(model.meta_graphs) > 1 or not model.meta_graphs[0].HasField('object_graph_def')
   for graphs in model.meta_graphs:
     functions = {function.signature.name: function for function in graphs.graph_def.library.function}
-    of_saver = _functions_of_saver(graphs, functions)
+    of_saver = set() if calls_saver else _functions_of_saver(graphs, functions)
     places = [('the graph', graphs.graph_def.node, False)]
     places += [(f'the function {name}', function.node_def, name in of_saver) for name, function in functions.items()]
     for place, nodes, saves in places:

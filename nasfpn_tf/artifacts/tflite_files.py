@@ -37,7 +37,11 @@ def write(
     facts: of the JSON file, with the SHA-256 of `content`.
     accept: called with the path of the finished file before it gets its name; may raise, then nothing is left. What it
       returns goes into the JSON file, too.
+
+  Raises:
+    OSError, ValueError: see `check_place`.
   """
+  check_place(path)
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
   partial = layout.partial_path(path)
   staged = layout.sidecar_path(partial)
@@ -55,6 +59,25 @@ def write(
   finally:
     _finish(path, partial, staged)
   return facts
+
+
+def check_place(path: str) -> None:
+  """Checks that both files can be written, before the work whose result they are.
+
+  Raises:
+    OSError: something else has the name of the .tflite or of the JSON file, or nothing can be written there.
+    ValueError: the name is not that of a .tflite, or the JSON file beside it is of something else, such as annotations.
+  """
+  if not path.endswith(layout.TFLITE):
+    raise ValueError(f'{path}: the file name must end in {layout.TFLITE}.')
+  sidecar = layout.sidecar_path(path)
+  for place in (path, sidecar):
+    whole_file.check_place(place)
+  if os.path.lexists(sidecar) and not layout.is_sidecar(sidecar):
+    raise ValueError(
+      f'{sidecar} exists and is not of an export, but the JSON file of {path} has this name: name another .tflite, or'
+      ' move it away.'
+    )
 
 
 def _finish(path: str, partial: str, staged: str) -> None:

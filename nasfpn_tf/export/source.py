@@ -23,7 +23,7 @@ import tf_keras
 from official.core import config_definitions as cfg
 
 from nasfpn_tf import zoo
-from nasfpn_tf.artifacts import layout
+from nasfpn_tf.artifacts import formats, layout
 from nasfpn_tf.config import loading
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.modeling import anytime, detector, precision
@@ -113,6 +113,8 @@ def load(
         raise ValueError(
           f'{reference}: a configuration has no weights to export; give a checkpoint too, or a model_dir or SavedModel.'
         ) from None
+      if not layout.is_model_dir(reference):
+        formats.locate(reference)  # Says which files are missing.
       checkpoint = zoo.best_checkpoint(reference)
   override = loading.parse_override(params_override) if isinstance(params_override, str) else params_override
   override = dict(override or {})

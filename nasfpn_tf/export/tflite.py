@@ -119,11 +119,10 @@ def export_tflite(
 
   Raises:
     VerificationError: weights are not finite, or the file disagrees with the model. Nothing is written.
-    ValueError: an argument that cannot be.
+    OSError, ValueError: an argument that cannot be, or something else in the place of the files.
   """
   options = options or Options()
-  if not tflite_path.endswith(layout.TFLITE):
-    raise ValueError(f'{tflite_path}: the file name must end in .tflite.')
+  tflite_files.check_place(tflite_path)
   num_distinct = calibration.count_distinct(images) if options.quant_type in CALIBRATED else 0
   if options.quant_type in CALIBRATED and num_distinct < calibration.MIN_IMAGES:
     raise ValueError(

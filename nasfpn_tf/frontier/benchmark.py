@@ -108,7 +108,7 @@ def measure(options: Options) -> ModelRecord:
     input_size=tuple(result['input_size']) if result['input_size'] else None,
     params=facts.get('params', result['params']),
     multiply_adds=result['multiply_adds'],
-    size_bytes=measurement.size_bytes(path),
+    size_bytes=measurement.size_bytes(path, options.checkpoint),
     latency_ms=Latency(**result['latency_ms']),
     parts_ms=result['parts_ms'],
     threads=options.threads,
@@ -183,7 +183,7 @@ def _evaluate(form: formats.Format, path: str, options: Options) -> dict[str, An
   predictor = predict.load_predictor(path, options.checkpoint, options.trust, options.dtype)
   if options.exit_stage is not None:
     predictor = predict.AtExit(predictor, options.exit_stage)
-  return measurement.measure(predictor, path, options.input_path, options.annotations)
+  return measurement.measure(predictor, path, options.input_path, options.annotations, options.checkpoint)
 
 
 def _on_device(path: str, options: Options) -> dict[str, Any]:

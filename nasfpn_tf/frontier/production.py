@@ -88,7 +88,13 @@ class Production:
     self._params = params_lib.load_params(None, settings.config_file, settings.params_override)
     file = self.directory / 'settings.json'
     given = dataclasses.asdict(settings)
-    if file.exists() and safe_json.load(file) != given:
+    try:
+      before = safe_json.load(file) if file.exists() else given
+    except ValueError as error:
+      raise ValueError(
+        f'{error}. It says how the points beside it were made: restore a copy, or give another --output_dir.'
+      ) from error
+    if before != given:
       raise ValueError(f'{self.directory} has a frontier with other settings ({file}): give another --output_dir.')
     self.directory.mkdir(parents=True, exist_ok=True)
     whole_file.write_json(file, given)

@@ -45,7 +45,10 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
   found = manifest.find_manifest(input_path)
   if annotations is None:
     if found is None:
-      raise FileNotFoundError(f'{input_path}: no manifest beside the records: give their annotations.')
+      raise FileNotFoundError(
+        f'{input_path}: there is no {manifest.SUFFIX.lstrip(".")} beside the records: copy it again, or give their'
+        ' annotations.'
+      )
     annotations = found.annotations_path
   labels = list(predictor.labels.values()) or (found.labels if found else None)
   evaluator = evaluation.CocoEvaluator(annotations, labels)

@@ -48,7 +48,9 @@ class Timed:
     return found
 
 
-def measure(predictor: Predictor, path: str, input_path: str, annotations: str | None = None) -> dict:
+def measure(
+  predictor: Predictor, path: str, input_path: str, annotations: str | None = None, checkpoint: str | None = None
+) -> dict:
   """Runs a detector on all images of TFRecords, one at a time.
 
   Args:
@@ -56,6 +58,7 @@ def measure(predictor: Predictor, path: str, input_path: str, annotations: str |
     path: where the detector lies.
     input_path: the records.
     annotations: COCO JSON with the same image ids; None: the one beside the records.
+    checkpoint: of a model_dir, that `predictor` was made from; None: its best.
 
   Returns:
     What evaluation.json holds: `model`, `num_images`, `size_bytes`, `latency_ms` (median of an image; None with too
@@ -70,7 +73,7 @@ def measure(predictor: Predictor, path: str, input_path: str, annotations: str |
   return {
     'model': path,
     'num_images': len(timed.seconds),
-    'size_bytes': size_bytes(path),
+    'size_bytes': size_bytes(path, checkpoint),
     'latency_ms': 1000 * statistics.median(counted) if counted else None,
     'threads': processor.num_cores(),
     **{key: value for key, value in metrics.items() if not key.startswith('AP/')},
@@ -78,10 +81,10 @@ def measure(predictor: Predictor, path: str, input_path: str, annotations: str |
   }
 
 
-def size_bytes(path: str) -> int:
-  """Returns the bytes of a .tflite, of all files of a SavedModel, or of a model_dir's best weights."""
+def size_bytes(path: str, checkpoint: str | None = None) -> int:
+  """Returns the bytes of a .tflite, of all files of a SavedModel, or of the weights of a model_dir: unset, its best."""
   if layout.is_model_dir(path):
-    return _weight_bytes(checkpoints.resolve(zoo.best_checkpoint(path)))
+    return _weight_bytes(checkpoints.resolve(checkpoint or zoo.best_checkpoint(path)))
   return layout.size_bytes(path)
 
 

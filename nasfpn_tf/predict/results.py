@@ -148,7 +148,7 @@ def _is_ours(path: str) -> bool:
       return isinstance(entries, list) and all(
         _has(entry, 'image', 'width', 'height', 'detections') for entry in entries
       )
-  except (OSError, ValueError, RecursionError):
+  except (OSError, ValueError, RecursionError, Image.DecompressionBombError):
     return False
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from nasfpn_tf import whole_file
 from nasfpn_tf.artifacts import layout
 from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import detector
@@ -162,6 +163,7 @@ def import_published(
     if entry is None:
       raise ValueError('--output_dir is missing: only a known name as --url has a place in the cache.')
     output_dir = cache.path_of(url)
+  whole_file.check_place(output_dir, is_directory=True)
   if checkpoint is None:
     archive = download.fetch(address, download_dir)
     checkpoint = archive

@@ -24,6 +24,7 @@ import tensorflow as tf
 import yaml
 
 from nasfpn_tf import topology
+from nasfpn_tf.artifacts import layout
 from nasfpn_tf.data.records import label_names
 from nasfpn_tf.training import checkpoints
 from nasfpn_tf.training.recipe import Recipe
@@ -38,18 +39,30 @@ def write_description(model_dir: str, recipe: Recipe, overwrite: bool) -> None:
     model_dir: where to; made if it does not exist.
     recipe: the run.
     overwrite: whether files that are there are replaced.
+
+  Raises:
+    ValueError: one of the files is there, but not of a training.
   """
   tf.io.gfile.makedirs(model_dir)
-  if overwrite or not tf.io.gfile.exists(os.path.join(model_dir, 'params.yaml')):
-    # Model Garden's own writer tags tuples as Python's, which safe readers refuse.
-    text = yaml.safe_dump(_plain(recipe.saved.as_dict()), sort_keys=False)
-    checkpoints.write_text(os.path.join(model_dir, 'params.yaml'), text)
-    model = recipe.saved.task.model
-    if model.decoder.type == 'feature_pyramid':
-      spec = topology.resolve(model.decoder.feature_pyramid.topology)
-      checkpoints.write_json(os.path.join(model_dir, 'topology.json'), spec.to_dict())
-    if recipe.labels is not None:
-      checkpoints.write_json(os.path.join(model_dir, label_names.FILE), list(recipe.labels))
+  is_new = not tf.io.gfile.exists(os.path.join(model_dir, layout.PARAMS))
+  if not (overwrite or is_new):
+    return
+  # Model Garden's own writer tags tuples as Python's, which safe readers refuse.
+  texts = {layout.PARAMS: yaml.safe_dump(_plain(recipe.saved.as_dict()), sort_keys=False)}
+  model = recipe.saved.task.model
+  if model.decoder.type == 'feature_pyramid':
+    spec = topology.resolve(model.decoder.feature_pyramid.topology)
+    texts[layout.TOPOLOGY] = json.dumps(spec.to_dict(), indent=2) + '\n'
+  if recipe.labels is not None:
+    texts[label_names.FILE] = json.dumps(list(recipe.labels), indent=2) + '\n'
+  for name in texts:
+    if is_new and tf.io.gfile.exists(os.path.join(model_dir, name)):
+      raise ValueError(
+        f'{os.path.join(model_dir, name)} exists, but without {layout.PARAMS} this is not the model_dir of a training,'
+        ' which would replace it: give another model_dir.'
+      )
+  for name, text in texts.items():
+    checkpoints.write_text(os.path.join(model_dir, name), text)
 
 
 def _plain(value: Any) -> Any:
@@ -100,16 +113,18 @@ class History:
 
 
 def read_history(path: str) -> list[dict[str, Any]]:
-  """Reads the lines of a history; ignores an incomplete last line of a killed run."""
+  """Reads the lines of a history; ignores damaged ones, such as an incomplete last line of a killed run."""
   if not tf.io.gfile.exists(path):
     return []
   lines = []
-  with tf.io.gfile.GFile(path) as file:
-    for line in file.read().splitlines():
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    for text in file.read().splitlines():
       try:
-        lines.append(json.loads(line))
-      except ValueError:
+        line = json.loads(text)
+      except (ValueError, RecursionError):  # Text that is not UTF-8 is a ValueError, too.
         continue
+      if isinstance(line, dict) and isinstance(line.get('step'), int):
+        lines.append(line)
   return lines
 
 
@@ -124,7 +139,7 @@ def _forget_after(path: str, step: int | None) -> None:
     return
   kept = [line for line in read_history(path) if step is None or line['step'] <= step]
   text = ''.join(json.dumps(line) + '\n' for line in kept)
-  with tf.io.gfile.GFile(path) as file:
-    is_same = file.read() == text
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    is_same = file.read() == text.encode()
   if not is_same:
     checkpoints.write_text(path, text)

@@ -59,6 +59,16 @@ def without_index(directory: str) -> list[str]:
   return sorted(paths, key=step_of, reverse=True)
 
 
+def absent(directory: str) -> str:
+  """Says why there is no checkpoint in `directory`, and what to do."""
+  lost = without_index(directory)
+  if lost:
+    return f'{lost[0]}.index is missing, without which this checkpoint cannot be read: copy it again, or name another.'
+  if not tf.io.gfile.exists(directory):
+    return f'{directory}: no such checkpoint or directory. Check the name.'
+  return f'There is no checkpoint in {directory}: train first, or give a model_dir with a saved checkpoint.'
+
+
 def broken(path: str) -> str | None:
   """Returns what is wrong with the checkpoint `path`: reads every tensor, which checks its length and checksum."""
   try:
@@ -130,7 +140,7 @@ def resolve(path: str) -> str:
     found = layout.saved_model_checkpoint(exported) if exported else newest_intact(path)
     found = found or tf.train.latest_checkpoint(path)
     if not found:
-      raise ValueError(f'There is no checkpoint in {path}: train first, or give a model_dir with a saved checkpoint.')
+      raise ValueError(absent(path))
     path = found
   path = path.removesuffix('.index')
   if not tf.io.gfile.exists(path + '.index'):

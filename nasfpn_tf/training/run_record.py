@@ -46,7 +46,10 @@ def add(model_dir: str, mode: str, start_step: int) -> None:
   starts = []
   if tf.io.gfile.exists(path):
     try:
-      starts = checkpoints.read_json(path)['starts']
+      found = checkpoints.read_json(path)['starts']
+      if not isinstance(found, list) or not all(isinstance(start, dict) for start in found):
+        raise ValueError('no list of starts')
+      starts = found
     except (ValueError, KeyError, TypeError):
       logging.warning('%s is damaged: starting a new one.', path)
   start = {

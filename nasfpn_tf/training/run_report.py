@@ -49,8 +49,10 @@ def write(model_dir: str, params: cfg.ExperimentConfig, evaluator: CocoEvaluator
     found = diagnosis.diagnose(evaluator)
     checkpoints.write_json(os.path.join(model_dir, DETAILS), found.to_json())
     checkpoints.write_text(os.path.join(model_dir, REPORT), run_page.render(_report(model_dir, params, found)))
-  except (ValueError, OSError, KeyError, tf.errors.OpError) as error:
-    logging.warning('%s could not be written: %s', os.path.join(model_dir, REPORT), failure.message(error))
+  except (ValueError, OSError, LookupError, TypeError, AttributeError, tf.errors.OpError) as error:
+    # What it reads lies in the model_dir, where others may have changed it.
+    problem = failure.message(error) if failure.is_expected(error) else repr(error)
+    logging.warning('%s could not be written: %s', os.path.join(model_dir, REPORT), problem)
 
 
 def _report(model_dir: str, params: cfg.ExperimentConfig, found: diagnosis.Diagnosis) -> run_page.RunReport:

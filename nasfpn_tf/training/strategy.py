@@ -117,7 +117,7 @@ def _num_workers() -> int:
   try:
     cluster = json.loads(text).get('cluster', {})
     return max(1, len(cluster.get('chief', [])) + len(cluster.get('worker', [])))
-  except (ValueError, AttributeError) as error:
+  except (ValueError, AttributeError, TypeError, RecursionError) as error:
     raise ValueError(f'TF_CONFIG is not a JSON object with a "cluster" ({error}): {text!r}') from error
 
 

@@ -122,7 +122,7 @@ class DetectionTask(retinanet.RetinaNetTask):
     compatibility.check_function(resolved, self.task_config.model, parts)
     try:
       self.load_report = warm_start.start(model, resolved, modules)
-    except restore.NonFiniteWeightsError:
+    except (restore.NonFiniteWeightsError, restore.DamagedCheckpointError):
       raise
     except (ValueError, tf.errors.OpError) as error:
       raise ValueError(

@@ -106,7 +106,7 @@ def run(
     tf_keras.utils.set_random_seed(completed.params.task.train_data.seed)
   compatibility.check_architecture(model_dir, completed.saved.task.model)
   if mode == 'eval' and not checkpoint_path and not checkpoints.available(model_dir):
-    raise ValueError(f'There is no checkpoint in {model_dir} to evaluate: train first, or give checkpoint_path.')
+    raise ValueError(checkpoints.absent(model_dir))
   if 'train' in mode and not checkpoints.available(model_dir):
     cache.resolve(completed.params.task.init_checkpoint, completed.params.task.model.as_dict())  # Fails at once here.
   is_chief = strategy_lib.is_chief(strategy)

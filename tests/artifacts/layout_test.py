@@ -38,7 +38,7 @@ def test_directory_without_a_saved_model(tmp_path):
 
 def test_next_version_skips_what_is_no_number(tmp_path):
   assert layout.next_version(str(tmp_path / 'absent')) == 1
-  for name in ('3', '12', '.13.partial', 'best'):
+  for name in ('3', '12', '.13.partial', 'best', '²'):
     (tmp_path / name).mkdir()
   assert layout.next_version(str(tmp_path)) == 13
 

@@ -20,6 +20,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from nasfpn_tf import predict
 from nasfpn_tf.artifacts import formats, saved_model
@@ -97,6 +98,56 @@ def _lists_files(inputs):
 def test_what_touches_files_or_programs_is_named(tmp_path, function, operator):
   path = _save(tmp_path / 'model', function)
   with pytest.raises(ValueError, match=f'has the operator {operator}'):
+    saved_model.check_operators(path)
+
+
+def _vocabulary(inputs):
+  remapping, _ = tf.raw_ops.GenerateVocabRemapping(
+    new_vocab_file='/etc/hostname', old_vocab_file='/etc/hostname', new_vocab_offset=0, num_new_vocab=1
+  )
+  return {'y': inputs, 'remapping': remapping}
+
+
+def _announces_itself(inputs):
+  dataset = tf.raw_ops.RangeDataset(start=0, stop=1, step=1, output_types=[tf.int64], output_shapes=[[]])
+  found = tf.raw_ops.RegisterDatasetV2(
+    dataset=dataset, address='example.org:1', protocol='grpc', external_state_policy=1, element_spec=''
+  )
+  return {'y': inputs, 'id': found}
+
+
+@pytest.mark.parametrize(
+  'function, operator', [(_vocabulary, 'GenerateVocabRemapping'), (_announces_itself, 'RegisterDatasetV2')]
+)
+def test_operators_that_tensorflow_takes_for_plain_ones(tmp_path, function, operator):
+  with pytest.raises(ValueError, match=f'has the operator {operator}'):
+    saved_model.check_operators(_save(tmp_path / 'model', function))
+
+
+@pytest.mark.parametrize('harm', ['no object graph', 'two graphs'])
+def test_one_that_is_loaded_by_its_saver(tmp_path, harm):
+  """TensorFlow runs the saver of what it takes for a model of TensorFlow 1, so that may not write either."""
+  weight = tf.Variable(2.0)
+  path = _save(tmp_path / 'model', lambda inputs: {'y': inputs * weight}, weight=weight)
+  file = pathlib.Path(path, 'saved_model.pb')
+  model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+  (graphs,) = model.meta_graphs
+  (node,) = (node for node in graphs.graph_def.node if node.name == graphs.saver_def.restore_op_name)
+  (function,) = (
+    function for function in graphs.graph_def.library.function if function.signature.name == node.attr['f'].func.name
+  )
+  with tf.Graph().as_default() as graph:
+    name = tf.constant(str(tmp_path / 'written'), name='written_name')
+    tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=tf.fill([1], name), destination_prefix=name, name='written')
+  function.node_def.extend(graph.as_graph_def().node)
+  file.write_bytes(model.SerializeToString())
+  saved_model.check_operators(path)  # Nothing runs it.
+  if harm == 'two graphs':
+    model.meta_graphs.add().CopyFrom(graphs)
+  else:
+    graphs.ClearField('object_graph_def')
+  file.write_bytes(model.SerializeToString())
+  with pytest.raises(ValueError, match=r'has the operator (MergeV2Checkpoints|RestoreV2)'):
     saved_model.check_operators(path)
 
 

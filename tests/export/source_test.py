@@ -44,6 +44,12 @@ def test_a_path_that_does_not_exist_is_named(reference):
     source.load(reference)
 
 
+def test_a_directory_without_a_model_is_named(tmp_path):
+  (tmp_path / '1').mkdir()
+  with pytest.raises(FileNotFoundError, match=r'saved_model\.pb and params\.yaml are missing'):
+    source.load(str(tmp_path))
+
+
 def test_model_dir_with_all_it_carries(forms):
   detector = source.load(forms.model_dir)
   assert detector.origin.endswith('run/ckpt-120')

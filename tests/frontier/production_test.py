@@ -177,6 +177,9 @@ def test_a_directory_is_for_one_frontier(tmp_path):
   _production(tmp_path)
   with pytest.raises(ValueError, match=r'frontier with other settings .*give another --output_dir'):
     _production(tmp_path, steps=60)
+  (tmp_path / 'frontier' / 'settings.json').write_text('{"steps": 1')
+  with pytest.raises(ValueError, match=r'settings\.json: not JSON.*restore a copy, or give another --output_dir'):
+    _production(tmp_path)
   with pytest.raises(ValueError, match='forms int4: choose from float, int8'):
     production.Measuring(forms=('int4',))
 

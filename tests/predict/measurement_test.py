@@ -99,3 +99,7 @@ def test_size_of_a_model_dir_is_that_of_its_weights(tmp_path):
   checkpoint = tf.train.Checkpoint(backbone=backbone, optimizer=optimizer, global_step=tf.Variable(7, dtype=tf.int64))
   checkpoint.write(str(tmp_path / 'ckpt-7'))
   assert measurement.size_bytes(str(tmp_path)) == 3 * 3 * 2 * 4 * 4 + 5 * 2
+  other = tmp_path / 'other'
+  other.mkdir()
+  (other / 'params.yaml').touch()
+  assert measurement.size_bytes(str(other), str(tmp_path / 'ckpt-7')) == 3 * 3 * 2 * 4 * 4 + 5 * 2

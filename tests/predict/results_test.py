@@ -141,6 +141,15 @@ def test_what_others_made_is_not_replaced(paths, tmp_path, name, content):
   assert (out / name).read_bytes() == before and os.listdir(out) == [name]
 
 
+def test_an_image_too_large_to_open_is_of_others(paths, tmp_path, monkeypatch):
+  out = tmp_path / 'out'
+  out.mkdir()
+  Image.new('RGB', (500, 500)).save(out / '0.jpg', 'JPEG')
+  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+  with pytest.raises(ValueError, match=r'0\.jpg exists and is not a result of predict\.py'):
+    predict.predict_files(Nothing(), paths, str(out))
+
+
 def test_what_it_made_is_replaced(paths, tmp_path):
   out = str(tmp_path / 'out')
   for expected in (5, 2):

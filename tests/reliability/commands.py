@@ -24,7 +24,8 @@ from tests import testing
 from tests.frontier import samples
 from tests.training import rectangles
 
-_ANY = ('missing', 'empty', 'cut', 'a directory', 'unreadable')
+_ANY = ('missing', 'empty', 'cut', 'a directory', 'not UTF-8', 'of another program', 'another value', 'unreadable')
+_CUT = ('empty', 'cut', 'not UTF-8', 'another value')  # Harms of a history whose damaged lines are left out.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,9 +126,49 @@ CALLS = (
     {},
   ),
   Command(
+    (
+      'train.py',
+      '--config_file={d}/tiny.yaml',
+      '--model_dir={d}/out/run',
+      '--params_override=trainer.train_steps=2,task.init_checkpoint={d}/saved_model,task.init_checkpoint_modules=all',
+    ),
+    ('saved_model', 'saved_model/1/params.yaml', 'saved_model/1/assets.extra/weights.index'),
+    {},
+    frozenset({('saved_model/1/params.yaml', 'missing')}),
+  ),
+  Command(  # A run that goes on.
+    ('train.py', '--config_file={d}/tiny.yaml', '--model_dir={d}/run', '--params_override=trainer.train_steps=26'),
+    (
+      'run/params.yaml',
+      'run/run.json',
+      'run/train_history.jsonl',
+      'run/eval_history.jsonl',
+      'run/best/eval.json',
+      'run/ckpt-24.index',
+      'run/ckpt-24.data-00000-of-00001',
+    ),
+    {},
+    frozenset(
+      {
+        ('run/params.yaml', 'missing'),
+        ('run/best/eval.json', 'missing'),
+        *(('run/run.json', harm) for harm in ('missing', *_CUT)),
+        *((f'run/{kind}_history.jsonl', harm) for kind in ('train', 'eval') for harm in ('missing', *_CUT)),
+        *(('run/ckpt-24.index', harm) for harm in _ANY),  # The one before it is there.
+        *(('run/ckpt-24.data-00000-of-00001', harm) for harm in _ANY),
+      }
+    ),
+  ),
+  Command(
     ('train.py', '--mode=eval', '--model_dir={d}/run', '--checkpoint_path={d}/run/best'),
     ('run/best', 'run/best/ckpt-16.index', 'run/best/ckpt-16.data-00000-of-00001', 'run/params.yaml'),
     {},
+  ),
+  Command(
+    ('train.py', '--mode=eval', '--config_file={d}/tiny.yaml', '--model_dir={d}/run'),
+    ('run', 'run/params.yaml'),
+    {},
+    frozenset({('run/params.yaml', 'missing')}),
   ),
   Command(
     ('evaluate.py', '--model={d}/model.tflite', '--input_path={d}/set', '--output_dir={d}/out/evaluation'),
@@ -147,6 +188,23 @@ CALLS = (
       '--output_dir={d}/out/evaluation',
     ),
     ('saved_model', 'set.annotations.json', 'set_images/3.jpg'),
+    {},
+  ),
+  Command(
+    (
+      'evaluate.py',
+      '--model={d}/run',
+      '--checkpoint_path={d}/run/ckpt-24',
+      '--input_path={d}/set',
+      '--output_dir={d}/out/evaluation',
+    ),
+    ('run', 'run/params.yaml', 'run/labels.json', 'run/ckpt-24.index', 'run/ckpt-24.data-00000-of-00001'),
+    {},
+    frozenset({('run/labels.json', 'missing')}),
+  ),
+  Command(
+    ('predict.py', '--model={d}/model.tflite', '--images={d}/set_images', '--output_dir={d}/out/found'),
+    ('model.tflite', 'model.json', 'set_images'),
     {},
   ),
   Command(
@@ -195,14 +253,49 @@ CALLS = (
     frozenset(('records.jsonl', harm) for harm in ('missing', 'empty', 'cut')),
   ),
   Command(
+    ('benchmark.py', '--model={d}/run', '--runs=2', '--name=a', '--records={d}/out/r.jsonl'),
+    ('run', 'run/params.yaml', 'run/best/ckpt-16.index', 'run/best/ckpt-16.data-00000-of-00001'),
+    {},
+  ),
+  Command(
+    ('benchmark.py', '--model={d}/saved_model', '--runs=2', '--name=a', '--records={d}/out/r.jsonl'),
+    (
+      'saved_model',
+      'saved_model/1/saved_model.pb',
+      'saved_model/1/variables/variables.index',
+      'saved_model/1/export.json',
+      'saved_model/1/params.yaml',
+    ),
+    {},
+    frozenset(
+      {
+        ('saved_model/1/export.json', 'missing'),
+        ('saved_model/1/params.yaml', 'missing'),
+      }
+    ),
+  ),
+  Command(
     ('report_frontier.py', '--records={d}/records.jsonl', '--output_dir={d}/out/report'),
     ('records.jsonl',),
     {'out/report': 'directory'},
   ),
   Command(
     ('export_saved_model.py', '--model={d}/run', '--input_path={d}/set', '--export_dir={d}/out/exported'),
-    ('run', 'run/params.yaml', 'run/best/ckpt-16.data-00000-of-00001', 'set-00000-of-00002.tfrecord'),
+    (
+      'run',
+      'run/params.yaml',
+      'run/labels.json',
+      'run/best/ckpt-16.data-00000-of-00001',
+      'set-00000-of-00002.tfrecord',
+    ),
     {'out/exported': 'directory'},
+    frozenset({('run/labels.json', 'missing')}),
+  ),
+  Command(
+    ('export_tflite.py', '--model={d}/run', '--checkpoint_path={d}/run/best', '--tflite_path={d}/out/m.tflite'),
+    ('run', 'run/params.yaml', 'run/labels.json', 'run/best', 'run/best/ckpt-16.data-00000-of-00001'),
+    {},
+    frozenset({('run/labels.json', 'missing')}),
   ),
   Command(
     (

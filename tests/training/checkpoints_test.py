@@ -92,6 +92,9 @@ def test_a_checkpoint_that_has_lost_its_index_is_told(tmp_path, caplog):
   assert checkpoints.newest_intact(directory) == f'{directory}/ckpt-2'
   assert f'{directory}/ckpt-4 has no .index' in caplog.text
   assert checkpoints.without_index(directory) == [f'{directory}/ckpt-4']
+  (tmp_path / 'ckpt-2.index').unlink()
+  with pytest.raises(ValueError, match=r'ckpt-4\.index is missing.*copy it again'):
+    checkpoints.resolve(directory)
 
 
 def test_no_whole_checkpoint_is_an_error(tmp_path):

@@ -69,6 +69,13 @@ def test_precision_over_recall_is_that_of_coco(found):
   json.dumps(found.to_json())
 
 
+@pytest.mark.parametrize('text', ['', '[7]', '{"seven": 7}', '{"starts": "abc"}', '{"starts": [7]}'])
+def test_a_damaged_record_of_starts_begins_anew(tmp_path, text):
+  (tmp_path / 'run.json').write_text(text)
+  run_record.add(str(tmp_path), 'train', 0)
+  assert [start['mode'] for start in json.loads((tmp_path / 'run.json').read_text())['starts']] == ['train']
+
+
 def test_each_start_of_a_run_is_recorded(tmp_path, monkeypatch):
   monkeypatch.setattr('sys.argv', ['scripts/train.py', '--model_dir=x'])
   run_record.add(str(tmp_path), 'train', 0)

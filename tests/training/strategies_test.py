@@ -253,7 +253,8 @@ def test_one_device_by_default():
   assert strategy.is_chief(built) and not strategy.is_multi_worker(built)
 
 
-def test_tf_config_must_be_json(monkeypatch):
-  monkeypatch.setenv('TF_CONFIG', '{"cluster": ')
+@pytest.mark.parametrize('text', ['{"cluster": ', '[]', '{"cluster": 1}', '{"cluster": {"worker": 2}}', '[' * 10**5])
+def test_tf_config_must_be_json(monkeypatch, text):
+  monkeypatch.setenv('TF_CONFIG', text)
   with pytest.raises(ValueError, match='TF_CONFIG is not a JSON object'):
     strategy.build_strategy(cfg.RuntimeConfig())

@@ -72,6 +72,8 @@ def check_file(path: str | os.PathLike[str], manifest: Manifest | None = None, d
   shard = manifest.shard(os.path.basename(path)) if manifest else None
   if manifest and not shard:
     raise FramingError(f'{path}: {manifest.path} does not list this file, it belongs to another run. {_REMEDY}')
+  if '://' not in path and os.path.isdir(path):
+    raise FramingError(f'{path}: a directory, not a file of records. {_REMEDY}')
   size = _size(path)
   if shard and size != shard.num_bytes:
     raise FramingError(f'{path}: {size} bytes where {manifest.path} says {shard.num_bytes}. {_REMEDY}')

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from nasfpn_tf.config import safe_yaml
 from nasfpn_tf.data.sources.image_files import normal_form
 from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.data.sources.text import read_text
@@ -57,7 +58,7 @@ def class_names(tree: Tree) -> tuple[str | None, dict[str, Any]]:
   """Finds the file with the names of the classes; returns its path and, of YAML, what it says."""
   for path in sorted(tree.with_extension('.yaml', '.yml'), key=lambda path: path.count('/')):
     try:
-      value = yaml.safe_load(read_text(tree.path(path)))
+      value = safe_yaml.load(read_text(tree.path(path)), text_keys=False)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
       if os.path.basename(path).lower() in ('data.yaml', 'data.yml'):
         raise DataError(f'{tree.path(path)}: cannot be read: {" ".join(str(error).split())}.') from error

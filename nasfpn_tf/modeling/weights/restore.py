@@ -35,18 +35,22 @@ _GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _AVERAGE_SLOT = 'average'  # The name that Model Garden's ExponentialMovingAverage gives its shadow copies.
 
 
+class DamagedCheckpointError(ValueError):
+  """A checkpoint that cannot be read, whatever the model."""
+
+
 class NonFiniteWeightsError(ValueError):
   """A checkpoint with weights that are NaN or infinite."""
 
 
 @contextlib.contextmanager
 def _reading(path: str) -> Iterator[None]:
-  """Turns what TensorFlow and protobuf raise on a damaged checkpoint into a ValueError that names it."""
+  """Turns what TensorFlow and protobuf raise on a damaged checkpoint into an error that names it."""
   try:
     yield
   except (tf.errors.OpError, RuntimeError, LookupError, UnicodeDecodeError) as error:
     problem = ' '.join((str(error).strip() or type(error).__name__).split())
-    raise ValueError(
+    raise DamagedCheckpointError(
       f'checkpoint {path!r} cannot be read, it is damaged or incomplete ({problem[:200]}): copy it again, or use'
       ' another one.'
     ) from error

@@ -121,6 +121,12 @@ def test_files_are_those_of_the_manifest(tmp_path):
     framing.check_files(paths)
 
 
+def test_a_directory_is_no_shard(tmp_path):
+  (tmp_path / 'a.tfrecord').mkdir()
+  with pytest.raises(framing.FramingError, match=r'a\.tfrecord: a directory, not a file of records'):
+    framing.check_files([str(tmp_path / 'a.tfrecord')])
+
+
 def test_a_missing_shard_is_named(tmp_path):
   paths = [_write(tmp_path / f'train-0000{i}-of-00003.tfrecord') for i in (0, 2)]
   with pytest.raises(framing.FramingError, match=r'train-00001-of-00003\.tfrecord is missing'):

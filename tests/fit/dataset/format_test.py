@@ -338,6 +338,27 @@ def test_what_is_there_instead_is_named(name, content, words, tmp_path):
   _refuse(tmp_path, name.removesuffix('.xml'), words)
 
 
+@pytest.mark.parametrize(
+  'content, words',
+  [
+    (
+      'a: &a [x,x,x,x,x,x,x,x,x,x,x,x]\n'
+      + ''.join(f'{b}: &{b} [{",".join([f"*{a}"] * 12)}]\n' for a, b in zip('abcdef', 'bcdefg', strict=True))
+      + 'names: *g\n',
+      'aliases add more than',
+    ),
+    ('names: [cat]\nmade: 2024-13-45\n', 'a date'),
+    ('names: [[' + '[' * 5000, 'nested deeper'),
+    ('names: [cat]\nnames: [dog]\n', 'given twice'),
+  ],
+)
+def test_a_hostile_data_yaml_is_named(content, words, tmp_path):
+  layouts.images(tmp_path / 'images', A)
+  layouts.yolo(tmp_path / 'labels', A)
+  layouts.write(tmp_path / 'data.yaml', content)
+  _refuse(tmp_path, 'data.yaml: cannot be read', words)
+
+
 def test_a_missing_folder_of_images_is_named(tmp_path):
   layouts.images(tmp_path / 'images', A)
   layouts.coco(tmp_path / 'instances_train.json', range(70, 80))
