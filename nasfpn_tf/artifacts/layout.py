@@ -14,6 +14,7 @@
 
 """Locates the parts of a model on disk: SavedModel versions, the JSON file beside a .tflite, a model_dir."""
 
+import glob
 import hashlib
 import json
 import os
@@ -71,9 +72,17 @@ def _is_version(name: str) -> bool:
 
 
 def saved_model_checkpoint(directory: str) -> str:
-  """Returns the prefix of the checkpoint in a SavedModel of `export_saved_model.py`, frozen or not."""
+  """Returns the prefix of the checkpoint in a SavedModel of `export_saved_model.py`, frozen or not.
+
+  Raises:
+    FileNotFoundError: that of frozen weights has lost its .index.
+  """
   frozen = os.path.join(directory, FROZEN_WEIGHTS)
-  return frozen if os.path.isfile(frozen + '.index') else os.path.join(directory, VARIABLES)
+  if os.path.isfile(frozen + '.index'):
+    return frozen
+  if glob.glob(glob.escape(frozen) + '.data-*'):
+    raise FileNotFoundError(f'{frozen}.index is missing, without which the weights cannot be read: copy it again.')
+  return os.path.join(directory, VARIABLES)
 
 
 def is_model_dir(path: str) -> bool:

@@ -104,18 +104,17 @@ def load(
   """
   directory = reference
   if checkpoint is None:
-    try:
-      directory = layout.latest_version(reference)
-      checkpoint = layout.saved_model_checkpoint(directory)
-    except FileNotFoundError:
-      if not os.path.isdir(reference):
-        loading.find_config(reference)  # Says where there is no such file and no such name.
-        raise ValueError(
-          f'{reference}: a configuration has no weights to export; give a checkpoint too, or a model_dir or SavedModel.'
-        ) from None
-      if not layout.is_model_dir(reference):
-        formats.locate(reference)  # Says which files are missing.
+    exported = layout.find_saved_model(reference)
+    if exported:
+      directory, checkpoint = exported, layout.saved_model_checkpoint(exported)
+    elif os.path.isdir(reference):
+      formats.locate(reference)  # Says which files are missing.
       checkpoint = zoo.best_checkpoint(reference)
+    else:
+      loading.find_config(reference)  # Says where there is no such file and no such name.
+      raise ValueError(
+        f'{reference}: a configuration has no weights to export; give a checkpoint too, or a model_dir or SavedModel.'
+      )
   override = loading.parse_override(params_override) if isinstance(params_override, str) else params_override
   override = dict(override or {})
   if input_size:

@@ -72,6 +72,10 @@ def test_the_weights_of_a_saved_model(tmp_path):
   (tmp_path / 'assets.extra').mkdir()
   (tmp_path / 'assets.extra' / 'weights.index').touch()
   assert layout.saved_model_checkpoint(str(tmp_path)) == str(tmp_path / 'assets.extra' / 'weights')
+  (tmp_path / 'assets.extra' / 'weights.data-00000-of-00001').touch()
+  (tmp_path / 'assets.extra' / 'weights.index').unlink()
+  with pytest.raises(FileNotFoundError, match=r'weights\.index is missing.*copy it again'):
+    layout.saved_model_checkpoint(str(tmp_path))
 
 
 @pytest.mark.parametrize('path', ['a [1]/b', 'a*/b', 'what?', 'a\\b'])
