@@ -32,7 +32,7 @@ import yaml
 from nasfpn_tf.training import checkpoints
 from tests import testing
 from tests.fit.dataset import layouts
-from tests.reliability import cases, commands, interruptions, processes
+from tests.reliability import cases, good_files, interruptions, processes
 from tests.training import rectangles
 
 
@@ -161,16 +161,16 @@ class Fit(cases.Case):
 
 
 class SimpleCommand(cases.Case):
-  """A command that makes its files in a moment, with the files of `commands.prepare_texts` and a few images."""
+  """A command that makes its files in a moment, with the files of `good_files.prepare_texts` and a few images."""
 
   def __init__(self, *arguments: str):
     """Takes the script and its flags, with {d} for the directory."""
     self.arguments, self.name = arguments, arguments[0]
 
   def prepare(self, directory):
-    commands.prepare_texts(directory / 'in')
+    good_files.prepare_texts(directory / 'in')
     rectangles.write(directory / 'in', num_images=6)
-    commands.annotate(directory / 'in')
+    good_files.annotate(directory / 'in')
 
   def command(self, directory):
     return [part.format(d=directory) for part in self.arguments]

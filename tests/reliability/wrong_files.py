@@ -33,7 +33,7 @@ import tempfile
 from collections.abc import Callable, Container, Iterable, Iterator
 
 from tests import testing
-from tests.reliability import commands, interruptions, processes
+from tests.reliability import commands, good_files, interruptions, processes
 
 NAME = 'Bilder für Ñandú (1)'
 _VALUES = ('.json', '.jsonl', '.yaml')
@@ -201,7 +201,7 @@ def main(argv: list[str]) -> int:
   os.environ['PYTHONPATH'] = str(testing.repo_root())
   base = pathlib.Path(tempfile.mkdtemp(prefix='wrong_files_'))
   interruptions.train_once(base / 'trained')
-  processes.call(commands.prepare, base / NAME, base / 'trained')
+  processes.call(good_files.prepare, base / NAME, base / 'trained')
   good = (base / NAME).rename(base / 'good')
   chosen = options.command or {call.arguments[0] for call in commands.CALLS}
   calls = [call for call in commands.CALLS if call.arguments[0] in chosen][options.skip :]

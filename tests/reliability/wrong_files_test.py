@@ -21,7 +21,7 @@ import pytest
 
 from tests import commands as scripts
 from tests import testing
-from tests.reliability import commands, wrong_files
+from tests.reliability import commands, good_files, wrong_files
 
 _CALL = commands.Command(('show.py',), ('a.json', 'b.txt'), {}, frozenset({('b.txt', 'cut')}))
 
@@ -60,7 +60,7 @@ def test_commands_that_need_no_detector(script, tmp_path):
     return done.returncode, done.stdout + done.stderr
 
   good = tmp_path / 'good'
-  commands.prepare_texts(good)
+  good_files.prepare_texts(good)
   for command in commands.CALLS:
     if command.arguments[0] == script:
       assert not wrong_files.try_command(command, good, 300, call)
