@@ -14,7 +14,10 @@
 
 """Builds Model Garden's RetinaNet with NAS-FPN with the settings and weights of one of ours, for comparison."""
 
+from typing import Any
+
 import tf_keras
+from official.modeling.hyperparams import base_config
 from official.vision.configs import retinanet
 from official.vision.modeling import backbones, factory
 from official.vision.modeling.decoders import nasfpn
@@ -44,19 +47,37 @@ def same_network(num_filters: int, kind: str) -> bool:
   return kind == 'corrected' or num_filters == 256
 
 
+def _shared(ours: base_config.Config, theirs: base_config.Config) -> dict[str, Any]:
+  """Returns the settings of `ours` that Model Garden knows too.
+
+  Raises:
+    ValueError: another one differs from its default, so that Model Garden would build another network.
+  """
+  values, defaults, known = ours.as_dict(), type(ours)().as_dict(), theirs.as_dict()
+  for key in values.keys() - known.keys():
+    if values[key] != defaults[key]:
+      raise ValueError(f'Model Garden has no {key} in {type(theirs).__name__}, so it cannot be {values[key]!r} here.')
+  return {key: value for key, value in values.items() if key in known}
+
+
 def task_config(ours: config.DetectionTask) -> retinanet.RetinaNetTask:
   """Converts a task of ours with a NAS-FPN decoder to Model Garden's configuration.
 
   Batch norm is not synchronized, as ours is not on one replica: that makes it faster.
+
+  Raises:
+    ValueError: Model Garden lacks a setting that is not at its default.
   """
-  model, pyramid = ours.model.as_dict(), ours.model.decoder.feature_pyramid
+  model, pyramid = ours.model, ours.model.decoder.feature_pyramid
   task = retinanet.RetinaNetTask()
-  override = {key: model[key] for key in ('num_classes', 'input_size', 'min_level', 'max_level', 'anchor', 'head')}
-  override['head']['num_filters'] = ours.model.head.num_filters or pyramid.num_filters
-  override['norm_activation'] = {**model['norm_activation'], 'use_sync_bn': False}
+  override = {key: getattr(model, key) for key in ('num_classes', 'input_size', 'min_level', 'max_level')}
+  for key in ('anchor', 'head', 'norm_activation'):
+    override[key] = _shared(getattr(model, key), getattr(task.model, key))
+  override['head']['num_filters'] = model.head.num_filters or pyramid.num_filters
+  override['norm_activation']['use_sync_bn'] = False
   keys = ('num_filters', 'num_repeats', 'use_separable_conv')
   override['decoder'] = {'type': 'nasfpn', 'nasfpn': {key: getattr(pyramid, key) for key in keys}}
-  task.override({'model': override, 'losses': ours.losses.as_dict()})
+  task.override({'model': override, 'losses': _shared(ours.losses, task.losses)})
   # The same backbone: one of ours is registered with Model Garden, but its class of configuration does not know it.
   task.model.backbone = ours.model.backbone
   return task
