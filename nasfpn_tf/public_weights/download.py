@@ -102,9 +102,32 @@ def unpack(archive: str, directory: str) -> str:
       file.extractall(directory, filter='data')
   except tarfile.FilterError as error:
     raise ValueError(f'{archive} is not unpacked: {error}.') from error
+  except tarfile.ReadError as error:
+    reason = str(error).partition('\n')[0]  # Of a file of another kind: what it is not, line by line.
+    reason = 'its beginning is that of another kind of file' if reason != str(error) else reason
+    raise ValueError(f'{archive} is no whole tar archive ({reason}): remove it and download it again.') from error
   except (tarfile.TarError, EOFError, OSError) as error:
     raise ValueError(f'{archive} is no whole tar archive ({error}): remove it and download it again.') from error
   return directory
+
+
+def check_is_file(path: str) -> None:
+  """Refuses what servers send instead of a file, and a zip archive.
+
+  Raises:
+    ValueError: it is a web page, empty, or a zip archive.
+  """
+  with open(path, 'rb') as file:
+    begin = file.read(512).lstrip().lower()
+  if not begin:
+    raise ValueError(f'{path} is empty: remove it and download it again.')
+  if begin.startswith((b'<!doctype', b'<html', b'<?xml')):
+    raise ValueError(
+      f'{path} is a web page or the message of a server, perhaps because its address needs a login: remove it,'
+      ' download the file with a browser, and give it as --checkpoint, unpacked.'
+    )
+  if begin.startswith(b'pk\x03\x04') and not path.endswith('.pth'):  # A .pth is a zip archive.
+    raise ValueError(f'{path} is a zip archive, and only tar archives are unpacked: unpack it, and give --checkpoint.')
 
 
 def _blocks(response) -> Iterator[bytes]:

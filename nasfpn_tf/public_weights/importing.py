@@ -156,6 +156,8 @@ def import_published(
     raise ValueError('give --url, or --checkpoint and --from.')
   if checkpoint is not None and url is not None and entry is None:
     raise ValueError('give --checkpoint or the address in --url, and not both.')
+  if entry and framework not in (None, entry.framework):
+    raise ValueError(f'--url {url!r} is of {entry.framework}, not of {framework}: leave out --from.')
   framework = framework or (entry and entry.framework)
   if framework is None:
     raise ValueError(f'--from is missing: whose checkpoint it is; {", ".join(FRAMEWORKS)}.')
@@ -167,6 +169,7 @@ def import_published(
   if checkpoint is None:
     archive = download.fetch(address, download_dir)
     checkpoint = archive
+    download.check_is_file(archive)
     if not archive.endswith('.pth'):
       checkpoint = download.unpack(archive, archive.removesuffix('.gz').removesuffix('.tar') + '.unpacked')
   size = image_size or (entry.image_size if entry else _IMAGE_SIZE)

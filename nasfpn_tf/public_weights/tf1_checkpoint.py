@@ -23,6 +23,7 @@ import tensorflow as tf
 from nasfpn_tf.artifacts import layout
 
 # What training adds beside the weights: the step, and the optimiser's and the averages' copies of every variable.
+_ARCHIVES = ('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.zip')
 _NOT_WEIGHTS = re.compile(r'(^|/)(global_step|Momentum|ExponentialMovingAverage|Adam(_1)?|RMSProp(_1)?)$')
 
 
@@ -46,7 +47,7 @@ def read(path: str) -> dict[str, np.ndarray]:
     if '_CHECKPOINTABLE_OBJECT_GRAPH' in names:
       raise ValueError(
         f'checkpoint {path!r} is of TensorFlow 2, and a checkpoint of TensorFlow 1 is wanted: if it is of Model Garden,'
-        ' --from=model_garden reads it.'
+        ' --from=model_garden reads it, if of the Object Detection API, --from=object_detection_api.'
       )
     values = {name: reader.get_tensor(name) for name in names if not _NOT_WEIGHTS.search(name)}
   except (tf.errors.OpError, RuntimeError, IndexError) as error:  # IndexError: the file is too short.
@@ -64,12 +65,27 @@ def prefix(path: str) -> str:
     found = sorted(glob.glob(os.path.join(glob.escape(path), '**', '*.index'), recursive=True))
     # A SavedModel beside the checkpoint holds the same variables once more.
     found = [file for file in found if not file.endswith('variables/variables.index')] or found
+    if not found and glob.glob(os.path.join(glob.escape(path), '*.pth')):
+      raise ValueError(f'{path} holds a checkpoint of PyTorch: --from=mmdet reads that of mmdetection.')
     if len(found) != 1:
       which = f'{len(found)} checkpoints ({", ".join(found[:3])})' if found else 'no checkpoint (no file *.index)'
       raise ValueError(f'{path} holds {which}: give the prefix of one, such as .../model.ckpt-1000.')
     path = found[0]
+  refuse_archive(path)
+  if path.endswith('.pth') and os.path.isfile(path):
+    raise ValueError(f'{path} is a checkpoint of PyTorch: --from=mmdet reads that of mmdetection.')
   path = re.sub(r'\.(index|data-\d+-of-\d+)$', '', path)
   if not os.path.exists(path + '.index'):
     raise FileNotFoundError(f'checkpoint {path!r} does not exist: there is no {path}.index.')
   layout.check_path(path)
   return path
+
+
+def refuse_archive(path: str) -> None:
+  """Refuses an archive where a checkpoint is wanted.
+
+  Raises:
+    ValueError: `path` is a file with the extension of an archive.
+  """
+  if os.path.isfile(path) and path.lower().endswith(_ARCHIVES):
+    raise ValueError(f'{path} is an archive: unpack it and give its directory as --checkpoint.')

@@ -137,3 +137,27 @@ def test_unpacks_a_whole_archive_only(tmp_path):
   archive.write_bytes(archive.read_bytes()[:100])
   with pytest.raises(ValueError, match=r'a\.tar\.gz is no whole tar archive'):
     download.unpack(str(archive), str(tmp_path / 'other'))
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (b'<!DOCTYPE html><html>Sign in</html>', 'is a web page'),
+    (b"<?xml version='1.0'?><Error>AccessDenied</Error>", 'message of a server'),
+    (b'', 'is empty'),
+    (b'PK\x03\x04', 'is a zip archive'),
+  ],
+)
+def test_what_comes_instead_of_a_file_is_named(tmp_path, content, message):
+  (tmp_path / 'a.tar.gz').write_bytes(content)
+  with pytest.raises(ValueError, match=rf'a\.tar\.gz {message}|{message}'):
+    download.check_is_file(str(tmp_path / 'a.tar.gz'))
+  (tmp_path / 'a.pth').write_bytes(b'PK\x03\x04')
+  download.check_is_file(str(tmp_path / 'a.pth'))
+
+
+def test_another_kind_of_file_is_told_in_one_line(tmp_path):
+  (tmp_path / 'a.tar.gz').write_bytes(b'weights')
+  with pytest.raises(ValueError, match=r'a\.tar\.gz is no whole tar archive \(its beginning .*\): remove it') as error:
+    download.unpack(str(tmp_path / 'a.tar.gz'), str(tmp_path / 'a'))
+  assert '\n' not in str(error.value)

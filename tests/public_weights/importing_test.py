@@ -161,6 +161,28 @@ def test_bad_checkpoints(tmp_path, imported):
     importing.import_checkpoint('tpu', str(tmp_path), str(tmp_path / 'run'))
 
 
+@pytest.mark.parametrize('framework', importing.FRAMEWORKS)
+def test_an_archive_is_to_be_unpacked(framework, tmp_path):
+  archive = tmp_path / 'r50.tar.gz'
+  archive.write_bytes(b'x')
+  with pytest.raises(ValueError, match=r'r50\.tar\.gz is an archive: unpack it'):
+    importing.import_checkpoint(framework, str(archive), str(tmp_path / 'run'))
+  assert not (tmp_path / 'run').exists()
+
+
+def test_the_checkpoint_of_another_framework_is_named(tmp_path):
+  (tmp_path / 'a.pth').write_bytes(b'x')
+  for path in (tmp_path, tmp_path / 'a.pth'):
+    for framework in ('tpu', 'model_garden', 'object_detection_api', 'automl'):
+      with pytest.raises(ValueError, match='a checkpoint of PyTorch'):
+        importing.import_checkpoint(framework, str(path), str(tmp_path / 'run'))
+  for path in (DATA, DATA / 'model.ckpt-0', DATA / 'model.ckpt-0.index'):
+    with pytest.raises(ValueError, match='a checkpoint of TensorFlow, not of PyTorch'):
+      importing.import_checkpoint('mmdet', str(path), str(tmp_path / 'run'))
+  with pytest.raises(ValueError, match="'r50_nasfpn_7x256_640' is of tpu, not of automl: leave out --from"):
+    importing.import_published('automl', url='r50_nasfpn_7x256_640', download_dir=str(tmp_path))
+
+
 def test_what_to_import_must_be_said(tmp_path):
   output_dir = str(tmp_path / 'run')
   with pytest.raises(ValueError, match='give --url, or --checkpoint and --from'):
