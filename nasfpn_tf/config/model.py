@@ -303,7 +303,7 @@ class Detector(retinanet.RetinaNet):
 
   Attributes:
     recompute_backbone: like `decoder.feature_pyramid.recompute`, for each block of the backbone.
-    recompute_head: the same for the towers of the head, level by level.
+    recompute_head: the same for the towers of the head, level by level; the class loss is computed image by image.
   """
 
   backbone: Backbone = dataclasses.field(default_factory=Backbone)

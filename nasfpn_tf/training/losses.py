@@ -19,7 +19,9 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 
-def focal_loss(logits: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor, alpha: float, gamma: float) -> tf.Tensor:
+def focal_loss(
+  logits: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor, alpha: float, gamma: float, by_image: bool = False
+) -> tf.Tensor:
   """Computes the sum of the weighted sigmoid focal loss.
 
   With x the logit of the right answer, x = logit for the anchor's own class and -logit for every other one, the loss is
@@ -33,33 +35,46 @@ def focal_loss(logits: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor, alpha:
     weights: `[batch, anchors]`, 0 for anchors that do not count.
     alpha: weight of an anchor's own class; every other class weighs 1 - alpha.
     gamma: focusing parameter.
+    by_image: work on one image after the other, so that the intermediate tensors are those of one image.
 
   Returns:
     Scalar float32.
   """
   weights = tf.cast(weights, tf.float32)[..., tf.newaxis]
 
-  def answers(logits):
+  def answers(logits, classes):
     is_own = tf.equal(tf.cast(classes, tf.int32)[..., tf.newaxis], tf.range(logits.shape[-1]))
     logits = tf.cast(logits, tf.float32)
     right = tf.where(is_own, logits, -logits)
     return is_own, right, tf.nn.softplus(right)
 
+  def summed(logits, classes, weights):
+    is_own, right, softplus = answers(logits, classes)
+    loss = tf.exp(-gamma * softplus) * (softplus - right)
+    return tf.reduce_sum(tf.where(is_own, alpha, 1.0 - alpha) * loss * weights)
+
+  def slope(logits, classes, weights):
+    is_own, right, softplus = answers(logits, classes)
+    probability = tf.sigmoid(right)
+    slope = gamma * probability * (softplus - right) + (1.0 - probability)
+    return weights * slope * tf.where(is_own, -alpha, 1.0 - alpha) * tf.exp(-gamma * softplus)
+
+  def over_images(function, dtype, logits):
+    if not by_image:
+      return function(logits, classes, weights)
+    one = lambda image: function(logits[image], classes[image], weights[image])  # noqa: E731
+    return tf.map_fn(one, tf.range(tf.shape(logits)[0]), fn_output_signature=dtype, parallel_iterations=1)
+
   @tf.custom_gradient
   def weighted_sum(logits):
-    is_own, right, softplus = answers(logits)
-    loss = tf.exp(-gamma * softplus) * (softplus - right)
-
     def gradient(upstream):
       # Behind the upstream gradient, so that the graph does not keep what the forward pass computed.
       with tf.control_dependencies([upstream]):
-        is_own, right, softplus = answers(tf.identity(logits))
-      probability = tf.sigmoid(right)
-      slope = gamma * probability * (softplus - right) + (1.0 - probability)
-      slope *= tf.where(is_own, -alpha, 1.0 - alpha) * tf.exp(-gamma * softplus)
-      return tf.cast(upstream * weights * slope, logits.dtype)
+        kept = tf.identity(logits)
+      scaled = lambda *inputs: tf.cast(upstream * slope(*inputs), logits.dtype)  # noqa: E731
+      return tf.ensure_shape(over_images(scaled, logits.dtype, kept), logits.shape)
 
-    return tf.reduce_sum(tf.where(is_own, alpha, 1.0 - alpha) * loss * weights), gradient
+    return tf.reduce_sum(over_images(summed, tf.float32, logits)), gradient
 
   return weighted_sum(logits)
 
@@ -90,6 +105,7 @@ def detection_losses(
   focal_alpha: float,
   focal_gamma: float,
   huber_delta: float,
+  by_image: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """Computes classification and box loss of a replica's batch, each divided by its positive anchors plus one.
 
@@ -104,6 +120,7 @@ def detection_losses(
     focal_alpha: see `focal_loss`.
     focal_gamma: see `focal_loss`.
     huber_delta: see `huber_loss`.
+    by_image: see `focal_loss`.
 
   Returns:
     Scalars `(cls_loss, box_loss)`.
@@ -118,7 +135,7 @@ def detection_losses(
   for i, level in enumerate(levels):
     logits = tf.reshape(cls_outputs[level], [-1, sizes[i], num_classes])
     classes = tf.reshape(labels['cls_targets'][level], [-1, sizes[i]])
-    cls_losses.append(focal_loss(logits, classes, cls_weights_of[i], focal_alpha, focal_gamma))
+    cls_losses.append(focal_loss(logits, classes, cls_weights_of[i], focal_alpha, focal_gamma, by_image))
     boxes = tf.reshape(box_outputs[level], [-1, sizes[i], 4])
     targets = tf.reshape(labels['box_targets'][level], [-1, sizes[i], 4])
     box_losses.append(huber_loss(boxes, targets, box_weights_of[i], huber_delta))

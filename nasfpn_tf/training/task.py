@@ -183,6 +183,7 @@ class DetectionTask(retinanet.RetinaNetTask):
         focal_alpha=params.focal_loss_alpha,
         focal_gamma=params.focal_loss_gamma,
         huber_delta=params.huber_loss_delta,
+        by_image=self.task_config.model.recompute_head,
       )
       for exit_outputs in exits
     ]

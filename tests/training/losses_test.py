@@ -43,7 +43,7 @@ def batch(seed=0, ignored=True):
   return outputs, labels
 
 
-def ours(outputs, labels):
+def ours(outputs, labels, by_image=False):
   return losses.detection_losses(
     outputs['cls_outputs'],
     outputs['box_outputs'],
@@ -52,6 +52,7 @@ def ours(outputs, labels):
     focal_alpha=0.25,
     focal_gamma=1.5,
     huber_delta=0.1,
+    by_image=by_image,
   )
 
 
@@ -78,6 +79,19 @@ def test_gradients_equal_model_garden():
     gradients.append(tape.gradient(total, logits))
   for a, b in zip(*gradients, strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_image_by_image_is_the_same():
+  outputs, labels = batch()
+  logits = list(outputs['cls_outputs'].values())
+  found = []
+  for by_image in (False, True):
+    with tf.GradientTape() as tape:
+      tape.watch(logits)
+      loss, _ = tf.function(ours)(outputs, labels, by_image)
+    found.append([loss, *tape.gradient(loss, logits)])
+  for alone, together in zip(*found, strict=True):
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize('logit', [-200.0, 200.0])
