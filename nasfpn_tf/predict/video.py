@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from nasfpn_tf.data import progress
 from nasfpn_tf.predict import drawing, inputs, results, stopping
@@ -35,6 +36,7 @@ _CODEC = 'mp4v'  # In every build of OpenCV.
 _MEASURED = 8  # A camera's video plays as fast as so many frames were predicted.
 _DEFAULT_RATE = 25.0
 _HIGHEST_RATE = 240.0
+_FEWEST = 0.9  # Of the frames that a file claims to have: some formats only estimate it.
 
 
 def predict_video(
@@ -93,6 +95,8 @@ def predict_video(
       ) from error
   if not count:
     raise ValueError(f'{reference}: no frame can be read: it is damaged, or has a codec that OpenCV does not support.')
+  if total and count < _FEWEST * total:
+    logging.warning('%s: ends after %d of %d frames: it is cut off or damaged; copy it again.', reference, count, total)
   return count
 
 

@@ -55,14 +55,20 @@ def write_description(model_dir: str, recipe: Recipe, overwrite: bool) -> None:
     texts[layout.TOPOLOGY] = json.dumps(spec.to_dict(), indent=2) + '\n'
   if recipe.labels is not None:
     texts[label_names.FILE] = json.dumps(list(recipe.labels), indent=2) + '\n'
-  for name in texts:
-    if is_new and tf.io.gfile.exists(os.path.join(model_dir, name)):
+  for name, text in texts.items():
+    path = os.path.join(model_dir, name)
+    if is_new and tf.io.gfile.exists(path) and _content(path) != text.encode():
       raise ValueError(
-        f'{os.path.join(model_dir, name)} exists, but without {layout.PARAMS} this is not the model_dir of a training,'
-        ' which would replace it: give another model_dir.'
+        f'{path} exists, but without {layout.PARAMS} this is not the model_dir of a training, which would replace it:'
+        f' give another model_dir, or restore {layout.PARAMS} where it is lost.'
       )
   for name, text in texts.items():
     checkpoints.write_text(os.path.join(model_dir, name), text)
+
+
+def _content(path: str) -> bytes:
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    return file.read()
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@
 
 """Tests of videos and cameras."""
 
+import itertools
 import json
 import os
 
@@ -22,7 +23,7 @@ import numpy as np
 import pytest
 
 from nasfpn_tf import predict
-from nasfpn_tf.predict import stopping
+from nasfpn_tf.predict import stopping, video
 
 FRAMES = 12
 
@@ -103,6 +104,15 @@ def test_a_camera_is_a_video_without_an_end(film, tmp_path, monkeypatch):
   lines = _lines(tmp_path / 'out' / 'camera-3.jsonl')
   assert [line['time_s'] for line in lines] == sorted(line['time_s'] for line in lines)
   assert len(_frames(tmp_path / 'out' / 'camera-3.mp4')) == 10
+
+
+def test_a_video_that_ends_too_early_is_told(film, tmp_path, caplog, monkeypatch):
+  assert predict.predict_video(Bright(), film, str(tmp_path / 'whole')) == FRAMES and not caplog.text
+  frames = video._Reader.frames
+  monkeypatch.setattr(video._Reader, 'frames', lambda self, most: itertools.islice(frames(self, most), 5))
+  assert predict.predict_video(Bright(), film, str(tmp_path / 'cut')) == 5
+  assert f'film.avi: ends after 5 of {FRAMES} frames' in caplog.text
+  assert len(_lines(tmp_path / 'cut' / 'film.jsonl')) == 5
 
 
 def test_what_is_no_video(tmp_path):
