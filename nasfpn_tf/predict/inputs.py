@@ -92,7 +92,8 @@ def find_inputs(references: Sequence[str], recursive: bool = False, output_dir: 
       raise FileNotFoundError(_nothing(reference, recursive, len(found.skipped) - skipped))
   if found.missing and not found.images and not found.videos:
     path, reason = next(iter(found.missing.items()))
-    raise FileNotFoundError(f'{path}: {reason}; so are all {len(found.missing)} lines of the list.')
+    more = f' None of the {len(found.missing)} lines of the list can be read.' if len(found.missing) > 1 else ''
+    raise FileNotFoundError(f'{path}: {reason}.{more}')
   return found
 
 
@@ -112,6 +113,13 @@ def _resolve_line(
   line: str, where: str, directory: str, recursive: bool, output_dir: str | None, found: Inputs
 ) -> Iterator[tuple[str, str]]:
   """Returns as `_resolve`, of a line of a list."""
+  try:
+    reading.check_local(line)
+  except ValueError as error:
+    found.missing[f'{where}: {line}'] = str(error).removeprefix(f'{line}: ').removesuffix('.')
+    return
+  if '\\' in line and not _exists(line) and not _exists(os.path.join(directory, line)):  # From Windows.
+    line = line.replace('\\', '/')
   beside = os.path.join(directory, line)
   is_beside, is_here = _exists(beside), _exists(line)
   if is_beside and is_here and not os.path.samefile(beside, line):

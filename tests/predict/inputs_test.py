@@ -95,6 +95,18 @@ def test_lines_that_lead_nowhere_are_named_and_the_others_read(tmp_path):
     predict.find_images([str(tmp_path / 'l.TXT')])
 
 
+def test_lines_from_windows_and_addresses(tmp_path):
+  _save(tmp_path / 'p' / 'a.png')
+  (tmp_path / 'l.txt').write_text('p\\a.png\r\nhttps://example.com/b.jpg\r\n')
+  found = predict.find_inputs([str(tmp_path / 'l.txt')])
+  assert found.images == [str(tmp_path / 'p' / 'a.png')]
+  ((where, reason),) = found.missing.items()
+  assert where.endswith('l.txt:2: https://example.com/b.jpg') and reason.startswith('is a URL, and only local files')
+  (tmp_path / 'l.txt').write_text('https://example.com/b.jpg\ngone.png\n')
+  with pytest.raises(FileNotFoundError, match=r'l\.txt:1: .*give the path\. None of the 2 lines of the list'):
+    predict.find_inputs([str(tmp_path / 'l.txt')])
+
+
 def test_a_line_that_means_two_files(tmp_path, monkeypatch):
   _save(tmp_path / 'lists' / 'a.png')
   _save(tmp_path / 'a.png')

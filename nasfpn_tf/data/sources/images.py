@@ -245,7 +245,8 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith('I;16'):
       image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode in ('I', 'F'):
-      raise ImageError('image_unreadable', f'32-bit pixels ({image.format} {image.mode}) have no agreed range')
+      kind = ' '.join(filter(None, (image.format, image.mode)))  # An image in memory has no format.
+      raise ImageError('image_unreadable', f'32-bit pixels ({kind}) have no agreed range')
     return image.convert('RGB')
   except ImageError:
     raise
