@@ -131,10 +131,16 @@ def _tflite_facts(path: str) -> dict[str, Any]:
 
 
 def _saved_model_facts(path: str) -> dict[str, Any]:
+  report = os.path.join(path, layout.REPORT)
   try:
-    dtype = safe_json.load(os.path.join(path, layout.REPORT)).get('dtype', 'float32')
-  except (OSError, ValueError, AttributeError):  # Written by another program.
-    dtype = 'float32'
+    facts = safe_json.load(report)
+  except FileNotFoundError:  # Written by another program.
+    facts = {}
+  except ValueError as error:
+    raise ValueError(f'{error}; copy or export the SavedModel again.') from error
+  if not isinstance(facts, dict):
+    raise ValueError(f'{report}: not what an export writes; copy or export the SavedModel again.')
+  dtype = facts.get('dtype', 'float32')
   return {'quant_type': 'none' if dtype == 'float32' else str(dtype)}
 
 

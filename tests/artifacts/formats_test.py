@@ -45,3 +45,11 @@ def test_names_are_given_once():
     formats.register(formats.get('tflite'))
   with pytest.raises(ValueError, match='is not one of tflite, '):
     formats.get('tflit')
+
+
+@pytest.mark.parametrize('text', ['', '{"dtype": "bfl', '[7]'])
+def test_a_damaged_report_of_an_export_is_named(tmp_path, text):
+  assert formats.get('saved_model').facts(str(tmp_path)) == {'quant_type': 'none'}
+  (tmp_path / 'export.json').write_text(text)
+  with pytest.raises(ValueError, match=r'export\.json: .*export the SavedModel again'):
+    formats.get('saved_model').facts(str(tmp_path))
