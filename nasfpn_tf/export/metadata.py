@@ -73,7 +73,9 @@ def raw_outputs(content: bytes, signature_key: str | None = None) -> tuple[int, 
     if _name(model, op) == POST_PROCESS:
       return op.inputs[0], op.inputs[1], False, graph_index
     if _name(model, op) == 'TOPK_V2':
-      logits = made_by[op.inputs[0]].inputs[0] if _name(model, made_by[op.inputs[0]]) == 'RESHAPE' else op.inputs[0]
+      logits = op.inputs[0]
+      while _name(model, made_by[logits]) in ('RESHAPE', 'TRANSPOSE'):  # Transposed: candidates of each class.
+        logits = made_by[logits].inputs[0]
       joined = {op.outputs[0] for op in graph.operators if _name(model, op) == 'CONCATENATION'} - {logits}
       # [1, num_anchors, 4], as opposed to the decoded boxes of the candidates.
       boxes = next(index for index in joined if len(graph.tensors[index].shape) == 3)
