@@ -82,6 +82,8 @@ def main(argv):
   model_config = compared.model_config(
     _BACKBONE.value, _MODEL_ID.value, _NUM_REPEATS.value, _NUM_FILTERS.value, _SEPARABLE.value, size
   )
+  # As many candidates as Model Garden takes: among fewer, all may overlap the best.
+  model_config['detection_generator'] = {'pre_nms_top_k': 5000}
   params = params_lib.load_params(params_override={'task': {'model': model_config}})
   tf_keras.utils.set_random_seed(1)
   model = detector.build_detector(params.task.model)

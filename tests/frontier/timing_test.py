@@ -45,7 +45,7 @@ def test_memory_that_was_given_back_is_in_the_peak():
   memory = timing.PeakMemory()
   if memory.bytes() is None:
     pytest.skip('this system does not say what a process takes')
-  pages = np.ones(40_000_000, np.uint8)
+  pages = np.ones(400_000_000, np.uint8)
   del pages
   after = memory.bytes()
-  assert 30_000_000 < after < 200_000_000
+  assert 300_000_000 < after < 700_000_000  # A system may reclaim some of the rest meanwhile.
