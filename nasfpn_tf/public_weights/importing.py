@@ -33,6 +33,7 @@ from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training.recipe import Recipe
 
 SOURCE_FILE = 'source.json'
+_ARCHIVES = ('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.zip')
 _IMAGE_SIZE = 640
 
 
@@ -85,11 +86,13 @@ def import_checkpoint(
 
   Raises:
     FileNotFoundError: there is no such checkpoint.
-    ValueError: it is damaged or of another model, or `output_dir` has checkpoints; nothing is written then.
+    ValueError: it is damaged, an archive or of another model, or `output_dir` has checkpoints; nothing is written then.
   """
   layout.check_path(output_dir)
   if checkpoints.available(output_dir):
     raise ValueError(f'{output_dir} holds checkpoints already: give a new directory.')
+  if os.path.isfile(checkpoint) and checkpoint.lower().endswith(_ARCHIVES):
+    raise ValueError(f'{checkpoint} is an archive: unpack it and give its directory as --checkpoint.')
   source = FRAMEWORKS[framework]
   contents = source.open_checkpoint(checkpoint, known_model)
   settings = {'input_size': [*input_size, 3], **contents.settings}

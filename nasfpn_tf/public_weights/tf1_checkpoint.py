@@ -23,7 +23,6 @@ import tensorflow as tf
 from nasfpn_tf.artifacts import layout
 
 # What training adds beside the weights: the step, and the optimiser's and the averages' copies of every variable.
-_ARCHIVES = ('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.zip')
 _NOT_WEIGHTS = re.compile(r'(^|/)(global_step|Momentum|ExponentialMovingAverage|Adam(_1)?|RMSProp(_1)?)$')
 
 
@@ -71,7 +70,6 @@ def prefix(path: str) -> str:
       which = f'{len(found)} checkpoints ({", ".join(found[:3])})' if found else 'no checkpoint (no file *.index)'
       raise ValueError(f'{path} holds {which}: give the prefix of one, such as .../model.ckpt-1000.')
     path = found[0]
-  refuse_archive(path)
   if path.endswith('.pth') and os.path.isfile(path):
     raise ValueError(f'{path} is a checkpoint of PyTorch: --from=mmdet reads that of mmdetection.')
   path = re.sub(r'\.(index|data-\d+-of-\d+)$', '', path)
@@ -79,13 +77,3 @@ def prefix(path: str) -> str:
     raise FileNotFoundError(f'checkpoint {path!r} does not exist: there is no {path}.index.')
   layout.check_path(path)
   return path
-
-
-def refuse_archive(path: str) -> None:
-  """Refuses an archive where a checkpoint is wanted.
-
-  Raises:
-    ValueError: `path` is a file with the extension of an archive.
-  """
-  if os.path.isfile(path) and path.lower().endswith(_ARCHIVES):
-    raise ValueError(f'{path} is an archive: unpack it and give its directory as --checkpoint.')

@@ -19,8 +19,6 @@ import pickle
 
 import numpy as np
 
-from nasfpn_tf.public_weights import tf1_checkpoint
-
 
 def read(path: str) -> dict[str, np.ndarray]:
   """Reads the `state_dict` of a .pth file.
@@ -70,7 +68,6 @@ def _file(path: str) -> str:
     if len(found) != 1:
       raise ValueError(f'{path} holds {len(found)} files *.pth: name the one that is wanted.')
     return found[0]
-  tf1_checkpoint.refuse_archive(path)
   if path.endswith('.index') or (not os.path.exists(path) and os.path.exists(f'{path}.index')):
     raise ValueError(f'{path} is a checkpoint of TensorFlow, not of PyTorch: give its --from, not mmdet.')
   if not os.path.exists(path):
