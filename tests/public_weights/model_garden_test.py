@@ -57,9 +57,6 @@ def _write(directory, model, model_config):
   hyperparams.save_params_dict_to_yaml(experiment, str(directory / 'params.yaml'))
 
 
-_OF_ONE = pytest.mark.parametrize('both', ['fpn'], indirect=True, scope='module')  # The decoder has no part in it.
-
-
 @pytest.fixture(scope='module', params=['fpn', 'nasfpn', pytest.param('spinenet', marks=pytest.mark.slow)])
 def both(request, tmp_path_factory):
   """(their model, imported directory, report) of a narrow detector with random weights."""
@@ -96,7 +93,6 @@ def test_detects_the_same(both):
     np.testing.assert_allclose(found[key][0, :num], expected[key][0, :num], atol=tolerance)
 
 
-@_OF_ONE
 def test_other_epsilon_of_the_batch_norms_is_refused(both):
   _, directory, _ = both
   published = directory.parent / 'published' / 'ckpt-3'
@@ -132,7 +128,6 @@ def test_starts_a_detector_of_other_classes(both):
   assert not model.backbone.trainable_variables
 
 
-@_OF_ONE
 def test_without_params_yaml_nothing_is_guessed(both, tmp_path):
   _, directory, _ = both
   for file in (directory.parent / 'published').glob('ckpt-3*'):
@@ -142,7 +137,6 @@ def test_without_params_yaml_nothing_is_guessed(both, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
-@_OF_ONE
 def test_checkpoint_without_description_is_loaded_with_a_warning(both, tmp_path, caplog):
   _, directory, _ = both
   for file in directory.glob('ckpt-0*'):
