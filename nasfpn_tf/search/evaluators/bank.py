@@ -44,8 +44,13 @@ class Bank:
       it was traced with.
   """
 
-  def __init__(self, detector: tf_keras.Model):
-    """Takes over a detector that `build_detector` has built with any pyramid of the space; changes its cells' weights.
+  def __init__(self, detector: tf_keras.Model, near_identity: bool = True):
+    """Takes over a detector that `build_detector` has built with any pyramid of the space.
+
+    Args:
+      detector: the detector; its cells' weights are changed.
+      near_identity: whether convolutions of cells begin near the identity; with the weights they have otherwise, as for
+        children that are trained alone.
 
     Raises:
       ValueError: the decoder is none of ours, or has projections that belong to one pyramid.
@@ -65,7 +70,7 @@ class Bank:
       [{level: _unit(cell.conv_norm, level) for level in detector.decoder.spec.levels} for cell in stage.cells]
       for stage in stages
     ]
-    for cell in (cell for stage in stages for cell in stage.cells):
+    for cell in (cell for stage in stages for cell in stage.cells if near_identity):
       _begin_near_identity(cell.conv_norm.conv)
     self._projection, self._backbone, self._head = detector.decoder.projection, detector.backbone, detector.head
 

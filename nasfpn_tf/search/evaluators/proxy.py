@@ -33,7 +33,7 @@ from official.core import config_definitions as cfg
 
 from nasfpn_tf import failure
 from nasfpn_tf.search.evaluators import child as child_lib
-from nasfpn_tf.search.evaluators import halving
+from nasfpn_tf.search.evaluators import halving, restarted
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement, Trial
@@ -52,7 +52,9 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
     trial: with the JSON form of an architecture.
     work_dir: the child's parameters, curves and metrics stay in `work_dir/child`, its checkpoints do not.
     config: keys of `child.ChildConfig`, `keep_checkpoints`, and `halving` with keys of `halving.HalvingConfig`: then
-      the reward of a trial that is stopped early is that of the AP it had by then.
+      the reward of a trial that is stopped early is that of the AP it had by then. With `rebuild: false`, pyramids are
+      exchanged in one detector that begins each training with the same weights (`restarted`): no time goes into
+      building and tracing, and no files, moving average of the weights or early stop are available.
     space: what the trial is drawn from; unset: a space of pyramids.
 
   Raises:
@@ -61,6 +63,10 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   """
   started = time.monotonic()
   config = dict(config)
+  rebuild = config.pop('rebuild', True)
+  if not rebuild:
+    _check_restarted(config)
+  given = dict(config)
   keep_checkpoints = config.pop('keep_checkpoints', False)
   early = halving.HalvingConfig.read(config.pop('halving')) if 'halving' in config else None
   child = child_lib.ChildConfig.read(config, space)
@@ -71,9 +77,11 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   model_dir = os.path.join(work_dir, MODEL_DIR)
   try:
     cost = child.cost_of(params)
-    runtime = json.dumps(params.runtime.as_dict())
-    metrics = trainer.run(params, 'train_and_eval', model_dir, strategy=_strategy(runtime), rungs=rungs)
-    ap = metrics['AP']
+    if rebuild:
+      runtime = json.dumps(params.runtime.as_dict())
+      ap = trainer.run(params, 'train_and_eval', model_dir, strategy=_strategy(runtime), rungs=rungs)['AP']
+    else:
+      ap = restarted.average_precision(given, space, trial.architecture)
     measurement = Measurement(reward(ap, cost), ap, cost, time.monotonic() - started)
   except SearchError:
     raise
@@ -82,10 +90,10 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
       raise
     measurement = child_lib.failure_of(e, time.monotonic() - started, work_dir)
   finally:
-    # The worker goes on to the next child.
-    tf_keras.backend.clear_session()
-    gc.collect()
-  if not keep_checkpoints:
+    if rebuild:  # The worker goes on to the next child.
+      tf_keras.backend.clear_session()
+      gc.collect()
+  if rebuild and not keep_checkpoints:
     _remove_checkpoints(model_dir)
   return measurement
 
@@ -97,6 +105,13 @@ def _rungs(early: halving.HalvingConfig, params: cfg.ExperimentConfig, trial_id:
     early.rungs(params.trainer.train_steps),
     lambda step, metrics: others.goes_on(trial_id, step, float(metrics['AP'])),
   )
+
+
+def _check_restarted(config: Mapping[str, Any]) -> None:
+  """Raises a `SearchError` for a key that a detector which is not built again has no use for."""
+  for key in ('keep_checkpoints', 'halving'):
+    if key in config:
+      raise SearchError(f'evaluator: {key} needs a detector of each child: remove it, or rebuild: false.')
 
 
 _met: set[str] = set()  # Configurations whose target some architecture meets, so that it is measured once a process.

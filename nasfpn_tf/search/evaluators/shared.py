@@ -23,7 +23,6 @@ benchmarks/search_agreement.py to say. This is ours; the paper trains every chil
 import contextlib
 import dataclasses
 import fcntl
-import itertools
 import json
 import os
 import time
@@ -32,19 +31,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from nasfpn_tf import failure, topology
-from nasfpn_tf.data.input import preprocess
-from nasfpn_tf.modeling import precision
 from nasfpn_tf.search.evaluators import child as child_lib
-from nasfpn_tf.search.evaluators.bank import Bank
+from nasfpn_tf.search.evaluators import resident
 from nasfpn_tf.search.evaluators.child import ChildConfig
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.search.trial import Measurement, Trial
-from nasfpn_tf.training import checkpoints, loop, optimizer, preemption, recipe
-from nasfpn_tf.training.task import DetectionTask
+from nasfpn_tf.training import checkpoints, preemption
 
 BANK_DIR = 'shared_weights'
 
@@ -120,12 +115,8 @@ def _weights(config_json: str, space: SearchSpace, spec: topology.PyramidSpec) -
   return _made[key]
 
 
-class SharedWeights:
-  """A bank of weights with what trains and evaluates it, on one device.
-
-  Attributes:
-    child: the training that children have in common.
-  """
+class SharedWeights(resident.ResidentDetector):
+  """A bank of weights with what trains and evaluates it, on one device."""
 
   def __init__(self, config: Mapping[str, Any], space: SearchSpace, spec: topology.PyramidSpec):
     """Builds the detector with the first child's pyramid; its levels and its number of cells are those of all.
@@ -141,42 +132,13 @@ class SharedWeights:
     config = _without_ops(config, space)
     names = {field.name for field in dataclasses.fields(SharingConfig)}
     self._config = SharingConfig(**{key: value for key, value in config.items() if key in names})
-    self.child = ChildConfig.read({key: value for key, value in config.items() if key not in names}, space)
-    self.child.check_target(space)
+    child = ChildConfig.read({key: value for key, value in config.items() if key not in names}, space)
+    child.check_target(space)
+    super().__init__(child, spec, near_identity=True, kind='share weights')
     self._space = space
-    self._params = self.child.experiment_of(spec.to_dict())
-    if self._params.task.model.anytime.enabled:
-      raise SearchError('evaluator: an anytime detector cannot share weights; unset task.model.anytime.enabled.')
-    # A moving average of weights that belong to another child in every step is of little use, so there is none.
-    self._params.trainer.optimizer_config.override({'ema': None})
-    completed = recipe.complete(self._params, 'train_and_eval')
-    self._params, self._labels, self._ground_truth = completed.params, completed.labels, completed.ground_truth
-    tf_keras.utils.set_random_seed(self._params.task.train_data.seed)
-    self._task = self._new_task(0)
-    try:
-      with precision.computing_in(self._params.runtime.mixed_precision_dtype or precision.FLOAT32):
-        detector = self._task.build_model()
-        self._task.initialize(detector)
-        self._bank = Bank(detector)
-    except ValueError as e:
-      raise SearchError(f'evaluator: {e}') from e
-    # Backbone and head are the same for all children, so they are traced, once.
-    detector.backbone.call = tf.function(detector.backbone.call)
-    detector.head.call = tf.function(detector.head.call)
-    self._task.build_losses = tf.function(self._task.build_losses)
-    self._task.build_metrics(training=False)
-    self._optimizer = optimizer.build_optimizer(self._params, detector)
-    loop.build_slots(self._optimizer, self._bank.trainable_variables)
     self._checkpoint = tf.train.Checkpoint(optimizer=self._optimizer, **self._bank.checkpoint_items())
-    self._calibration_images: list[tf.Tensor] = []
-    # Between trials both pipelines are kept: making them takes as long as a training step or two.
-    self._batches: tuple[int, Iterator[Any]] = (-1, iter(()))  # The step that the next batch is for, and batches.
-    self._validation_batches: tf.data.Dataset | None = None
-
-  @property
-  def step(self) -> int:
-    """Steps that the bank has been trained."""
-    return int(self._optimizer.iterations)
+    # Kept between trials: the step that the next batch is for, and the batches.
+    self._batches: tuple[int, Iterator[Any]] = (-1, iter(()))
 
   def train(self, trial_id: int) -> None:
     """Trains the bank up to the step that this trial needs, unless that has been done.
@@ -193,32 +155,18 @@ class SharedWeights:
           self._train_to(target, stop)
 
   def average_precision(self, spec: topology.PyramidSpec) -> float:
-    """Evaluates the AP of a child on the validation records with the current weights.
+    """Evaluates the AP of a child with the current weights and batch norm statistics of its own.
 
     Raises:
       ValueError: the child's detections are not finite.
     """
-    self._choose(spec)
-    if not self._calibration_images:
-      batches = iter(self._new_task(0).build_inputs(self._params.task.train_data))
-      first = itertools.islice(batches, self._config.calibration_batches)
-      self._calibration_images = [preprocess.to_network(images) for images, _ in first]
-    self._bank.calibrate(self._calibration_images)
-    state = None
-    if self._validation_batches is None:
-      self._validation_batches = self._task.build_inputs(self._params.task.validation_data)
-    for batch in self._validation_batches:
-      logs = self._task.validation_step(batch, self._bank.detector)
-      del logs[self._task.loss]
-      of_one_replica = tf.nest.map_structure(lambda value: (value,), logs)
-      state = self._task.aggregate_logs(state, of_one_replica)
-    return self._task.reduce_aggregated_logs(state)['AP']
+    return self.measure_ap(spec, self._config.calibration_batches)
 
   def _train_to(self, target: int, stop: preemption.Preemption) -> None:
-    trainer = self._params.trainer
+    trainer = self.params.trainer
     next_step, batches = self._batches
     if next_step != self.step:  # The first time, and after another worker has trained.
-      batches = iter(self._new_task(self.step).build_inputs(self._params.task.train_data))
+      batches = iter(self._new_task(self.step).build_inputs(self.params.task.train_data))
     total, since, started = 0.0, self.step, time.monotonic()
     while self.step < target:
       rng = np.random.default_rng((self.child.seed, self.step))
@@ -232,7 +180,7 @@ class SharedWeights:
             f'evaluator: the loss of the shared weights became {loss} before step {self.step}. Lower the learning rate,'
             f' lengthen its warm-up, or clip the gradients, and start with another bank_dir than {self._bank_dir}.'
           )
-        speed = (self.step - since) * self._params.task.train_data.global_batch_size / (time.monotonic() - started)
+        speed = (self.step - since) * self.params.task.train_data.global_batch_size / (time.monotonic() - started)
         print(f'shared weights: step {self.step}/{target}  loss {loss:.4f}  {speed:.1f} images/s', flush=True)
         if self.step % trainer.checkpoint_interval == 0:
           self._save()
@@ -240,22 +188,6 @@ class SharedWeights:
         total, since, started = 0.0, self.step, time.monotonic()
     self._batches = (self.step, batches)
     self._save()
-
-  def _choose(self, spec: topology.PyramidSpec) -> None:
-    try:
-      self._bank.choose(spec)
-    except ValueError as e:
-      raise SearchError(f'evaluator: {e}') from e
-
-  def _new_task(self, start_step: int) -> DetectionTask:
-    is_partial = self._params.task.validation_data.take_examples > 0
-    return DetectionTask(
-      self._params.task,
-      labels=self._labels,
-      start_step=start_step,
-      is_partial=is_partial,
-      ground_truth=self._ground_truth,
-    )
 
   @property
   def _bank_dir(self) -> str:
