@@ -108,6 +108,7 @@ def load(
       `scripts/import_weights.py` left on this machine (docs/weights.md).
 
   Raises:
+    TypeError: `path` is neither text nor a path.
     FileNotFoundError: there is nothing of the kind at `path`, or the weights have not been imported.
     ValueError: it is there but broken or not made by this project, or an argument is out of range.
   """
@@ -116,7 +117,7 @@ def load(
     if weights != known.COCO:
       raise ValueError(f"weights is {weights!r}: it can be 'coco'.")
     path = cache.find(os.fspath(path))
-  predictor = choose_exit(load_predictor(os.fspath(path), checkpoint, trust), exit_stage, deadline_ms)
+  predictor = choose_exit(load_predictor(path, checkpoint, trust), exit_stage, deadline_ms)
   return Detector(predictor, score_threshold)
 
 

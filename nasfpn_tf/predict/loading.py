@@ -14,6 +14,8 @@
 
 """Loads a trained detector of any format behind one interface."""
 
+import os
+
 from nasfpn_tf.artifacts import formats
 from nasfpn_tf.modeling import precision
 from nasfpn_tf.predict import shipped
@@ -33,9 +35,15 @@ def load_predictor(
     dtype: of a model_dir: 'float32', 'bfloat16' or 'auto' (what is faster on this machine); exports have their own.
 
   Raises:
+    TypeError: `path` is neither text nor a path.
     FileNotFoundError: there is nothing of the kind.
     ValueError: it is there but broken, not made by this project, not safe to load, or of a format without NMS.
   """
+  if not isinstance(path, str | os.PathLike):
+    raise TypeError(f'a detector is loaded by its path or name, not from {path!r}{shipped.described()}.')
+  if not os.fspath(path):
+    raise FileNotFoundError(f'the path of the detector is empty{shipped.described()}.')
+  path = os.fspath(path)
   try:
     entry, path = formats.locate(shipped.path_of(path))
   except FileNotFoundError as error:
