@@ -20,6 +20,8 @@ for all pyramids of a space, so they are traced once here; the pyramid runs eage
 
 import functools
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -101,13 +103,19 @@ class ResidentDetector:
         first = itertools.islice(batches, calibration_batches)
         self._calibration_images = [preprocess.to_network(images) for images, _ in first]
       self._bank.calibrate(self._calibration_images)
+    validation_step = self.traced(self._task.validation_step)
     state = None
     for batch in self._validation_batches:
-      logs = self._task.validation_step(batch, self._bank.detector)
+      logs = validation_step(batch, self._bank.detector)
       del logs[self._task.loss]
       of_one_replica = tf.nest.map_structure(lambda value: (value,), logs)
       state = self._task.aggregate_logs(state, of_one_replica)
     return self._task.reduce_aggregated_logs(state)['AP']
+
+  def traced(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a step of the task as a graph of the chosen pyramid."""
+    # No code outside of backbone, head and losses, which have graphs of their own, depends on values of tensors.
+    return tf.function(step, autograph=False)
 
   @functools.cached_property
   def _validation_batches(self) -> tf.data.Dataset:

@@ -19,10 +19,11 @@ which for a training of a minute takes longer than the training.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf import topology
@@ -32,6 +33,7 @@ from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.training import preemption
 
+_MAX_KEPT_BYTES = 2**30  # Of batches, which every child sees; more are read again.
 _made: dict[tuple[str, str], 'RestartedDetector'] = {}
 
 
@@ -66,6 +68,7 @@ class RestartedDetector(resident.ResidentDetector):
     super().__init__(child, spec, near_identity=False, kind='exchange its pyramid (rebuild: false)')
     optimizer_variables = self._optimizer.variables
     variables = optimizer_variables() if callable(optimizer_variables) else optimizer_variables
+    self._kept: list[Any] = []  # The batches of a training.
     self._initial = [(variable, variable.numpy()) for variable in [*self._bank.variables, *variables]]
 
   def train_and_evaluate(self, spec: topology.PyramidSpec) -> float:
@@ -75,13 +78,27 @@ class RestartedDetector(resident.ResidentDetector):
     tf_keras.utils.set_random_seed(self.params.task.train_data.seed)
     self._choose(spec)
     trainer = self.params.trainer
-    batches = iter(self._new_task(0).build_inputs(self.params.task.train_data))
+    train_step = self.traced(self._task.train_step)
+    batches = self._train_batches()
     with preemption.Preemption() as stop:
       while self.step < trainer.train_steps:
-        logs = self._task.train_step(next(batches), self._bank.detector, self._optimizer)
+        logs = train_step(next(batches), self._bank.detector, self._optimizer)
         if self.step % trainer.steps_per_loop == 0 or self.step == trainer.train_steps:
           loss = float(logs[self._task.loss])
           if not np.isfinite(loss):
             raise ValueError(f'the loss became {loss} before step {self.step}')
           stop.exit_if_told(lambda: None)
     return self.measure_ap(spec)
+
+  def _train_batches(self) -> Iterator[Any]:
+    """Gives the same batches to every child: read once if they all fit into `_MAX_KEPT_BYTES`."""
+    if self._kept:
+      yield from self._kept
+      return
+    read, size = [], 0
+    for batch in self._new_task(0).build_inputs(self.params.task.train_data):
+      size += sum(tensor.dtype.size * tensor.shape.num_elements() for tensor in tf.nest.flatten(batch))
+      read = [*read, batch] if size <= _MAX_KEPT_BYTES else []
+      if len(read) == self.params.trainer.train_steps:
+        self._kept = read
+      yield batch
