@@ -15,6 +15,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 
 from official.core import config_definitions as cfg
@@ -35,6 +36,8 @@ _BETTER = (
   'for better ones give --backbone_weights=FILE, the Keras file of MobileNetV2 without the top'
   ' (tf_keras.applications.MobileNetV2(include_top=False) downloads it to ~/.keras/models).'
 )
+_LONG_MINUTES = 10.0  # Budgets that a second measurement of half a minute hardly matters to.
+_OTHER_SIZE = 1.5  # Ratio of the pixels from which throughput is measured anew.
 _PILOT_SPEED = 1e6  # Pixels a second for the size of the training that is timed; the figure that counts is measured.
 
 
@@ -94,7 +97,7 @@ def make(
   _refuse_broken(split, validation_path)
   taken = fingerprint.take(split)
   if pixels_per_second is None:
-    pixels_per_second = _measure(taken, start, device, bfloat16)
+    pixels_per_second = _measure(taken, minutes, start, device, bfloat16)
   budget = rules.Budget(minutes, pixels_per_second, device, bfloat16)
   met = None
   if target_latency_ms is not None:
@@ -137,11 +140,19 @@ def write(plan: Plan, path: str) -> None:
   whole_file.write_text(target.with_suffix('.fingerprint.json'), summary + '\n')
 
 
-def _measure(taken: fingerprint.Fingerprint, start: start_lib.Start, device: str, bfloat16: bool) -> float:
+def _measure(
+  taken: fingerprint.Fingerprint, minutes: float, start: start_lib.Start, device: str, bfloat16: bool
+) -> float:
+  """Measures the throughput at the size of a pilot, and again at the planned one if that is quite another."""
   from nasfpn_tf.fit.plan import throughput
 
   pilot, _ = rules.choose(taken, rules.Budget(10.0, _PILOT_SPEED, device, bfloat16), start)
-  return throughput.measure(_params(pilot))
+  speed = throughput.measure(_params(pilot))
+  planned, _ = rules.choose(taken, rules.Budget(minutes, speed, device, bfloat16), start)
+  areas = [math.prod(_params(choices).task.model.input_size[:2]) for choices in (pilot, planned)]
+  # Decoding an image takes as long at every size, so pixels a second are not quite the same.
+  is_worth_it = minutes >= _LONG_MINUTES and max(areas) > _OTHER_SIZE * min(areas)
+  return throughput.measure(_params(planned)) if is_worth_it else speed
 
 
 def _params(choices: list[rules.Choice], num_classes: int = 0) -> cfg.ExperimentConfig:

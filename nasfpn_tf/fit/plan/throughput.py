@@ -15,6 +15,7 @@
 
 import itertools
 import time
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -25,14 +26,18 @@ from nasfpn_tf.training import loop, optimizer, recipe
 from nasfpn_tf.training.task import DetectionTask
 
 _WARM_UP = 3  # Steps before the clock starts: tracing, caches, threads.
+_LEAST_STEPS, _MOST_STEPS = 8, 60
 
 
-def measure(params: cfg.ExperimentConfig, num_steps: int = 8) -> float:
+def measure(params: cfg.ExperimentConfig, seconds: float = 12.0) -> float:
   """Measures by training for a few steps, whose result is discarded.
+
+  The second half of the steps counts: in the first one, the input pipeline fills its buffers, on a machine with few
+  cores at the expense of the training.
 
   Args:
     params: the experiment, with its records.
-    num_steps: steps that are timed.
+    seconds: how long steps are taken for, though at least `_LEAST_STEPS` and at most `_MOST_STEPS`.
 
   Returns:
     Pixels of the network's input a second: images/s times height times width.
@@ -52,14 +57,19 @@ def measure(params: cfg.ExperimentConfig, num_steps: int = 8) -> float:
     model_optimizer = optimizer.build_optimizer(params, model)
     loop.build_slots(model_optimizer, model.trainable_variables)
     step = tf.function(lambda batch: task.train_step(batch, model, model_optimizer))
-    batches = itertools.islice(task.build_inputs(params.task.train_data), _WARM_UP + num_steps)
-    started = 0.0
-    for number, batch in enumerate(batches):
-      if number == _WARM_UP:
-        started = time.monotonic()
+    times = []
+    for batch in itertools.islice(task.build_inputs(params.task.train_data), _WARM_UP + _MOST_STEPS):
       float(step(batch)[task.loss])
-    seconds = time.monotonic() - started
+      times.append(time.monotonic())
+      if len(times) >= _WARM_UP + _LEAST_STEPS and times[-1] - times[_WARM_UP - 1] >= seconds:
+        break
   finally:
     tf_keras.backend.clear_session()
   height, width = params.task.model.input_size[:2]
-  return num_steps * params.task.train_data.global_batch_size * height * width / seconds
+  return steady_rate(times[_WARM_UP - 1 :]) * params.task.train_data.global_batch_size * height * width
+
+
+def steady_rate(times: Sequence[float]) -> float:
+  """Returns the steps a second in the second half of a run, from the times at which steps ended."""
+  counted = times[len(times) // 2 :]
+  return (len(counted) - 1) / (counted[-1] - counted[0])

@@ -21,9 +21,11 @@ import pytest
 
 from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.fit.plan import document, plan, rules, throughput
+from nasfpn_tf.fit.plan import start as start_lib
 from nasfpn_tf.training import params as params_lib
 from nasfpn_tf.training import trainer
 from tests import commands
+from tests.fit.plan import fingerprints
 from tests.training import rectangles
 
 
@@ -92,7 +94,25 @@ def test_throughput_is_measured_on_the_records(made, tmp_path):
   plan.write(made, str(tmp_path / 'mine.yaml'))
   changes = {'task': {'train_data': {'global_batch_size': 2}}}
   params = params_lib.load_params(config_files=str(tmp_path / 'mine.yaml'), params_override=changes)
-  assert throughput.measure(params, num_steps=1) > 0
+  assert throughput.measure(params, seconds=0.0) > 0
+
+
+def test_steps_that_wait_for_the_first_batches_do_not_count():
+  assert throughput.steady_rate([0, 4, 8, 12, 14, 16, 18]) == pytest.approx(0.5)
+
+
+def test_throughput_is_measured_at_the_planned_size(monkeypatch):
+  sizes = []
+
+  def measure(params):
+    sizes.append(params.task.model.input_size[0])
+    return 1e6 / len(sizes)
+
+  monkeypatch.setattr(throughput, 'measure', measure)
+  start, taken = start_lib.start_from(None), fingerprints.make()
+  assert plan._measure(taken, 90, start, 'cpu', False) == 5e5 and sizes[1] > sizes[0]
+  sizes.clear()
+  assert plan._measure(taken, 5, start, 'cpu', False) == 1e6  # No time for a second one.
 
 
 @pytest.mark.parametrize(
