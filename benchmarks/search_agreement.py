@@ -19,8 +19,13 @@ python -m benchmarks.search_agreement --shared=digits_shared --alone=digits_prox
 Draws architectures uniformly from the space, evaluates each both ways, and prints Kendall's tau with what both cost.
 With --alone_seeds=2 the children are trained twice; the tau of one seed against the other is what the best evaluator
 could reach. Evaluations are kept in the working directory: the same command goes on where it was stopped.
+
+With --table, a table of recorded rewards (benchmarks/search_table.py), the separate trainings are taken from it: the
+first --num_architectures that it has with every seed.
 """
 
+import collections
+import itertools
 import json
 import os
 import statistics
@@ -31,9 +36,11 @@ from absl import app, flags
 from scipy import stats
 
 import nasfpn_tf  # noqa: F401  (before TensorFlow: it sets TF_USE_LEGACY_KERAS)
+from nasfpn_tf import failure
 from nasfpn_tf.search import config as search_config
-from nasfpn_tf.search import evaluators, spaces
+from nasfpn_tf.search import evaluators, spaces, table
 from nasfpn_tf.search.evaluators.evaluator import Setup
+from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.trial import Measurement, Trial
 
 FLAGS = flags.FLAGS
@@ -41,6 +48,7 @@ flags.DEFINE_string('shared', 'digits_shared', 'Search configuration with the ev
 flags.DEFINE_string('alone', 'digits_proxy', 'Search configuration with the evaluator "proxy".')
 flags.DEFINE_string('shared_override', None, 'Overrides for --shared, e.g. evaluator.warm_up_steps=100.')
 flags.DEFINE_string('alone_override', None, 'Overrides for --alone.')
+flags.DEFINE_string('table', None, 'Table of recorded rewards that the separate trainings are taken from.')
 flags.DEFINE_string('work_dir', None, 'Directory for trainings and measurements.', required=True)
 flags.DEFINE_integer('num_architectures', 16, 'How many are compared.', lower_bound=3)
 flags.DEFINE_integer('alone_seeds', 1, 'Number of separate trainings per child.', lower_bound=1)
@@ -71,6 +79,34 @@ def measure(name, config, trials, seed_offset=0):
   return [Measurement.from_json(entry['measurement']) for entry in entries], [entry['seconds'] for entry in entries]
 
 
+def recorded(path, space, count):
+  """Returns trials of a table that every seed has, and their measurements as `measure` does, by seed."""
+  known = table.Table(path)
+  known.check_space(space)
+  by_tokens = collections.defaultdict(dict)
+  for row in known.rows:
+    by_tokens[row.tokens][row.seed] = row.measurement
+  seeds = sorted({row.seed for row in known.rows})
+  complete = [tokens for tokens, found in by_tokens.items() if len(found) == len(seeds)][:count]
+  if len(complete) < count:
+    raise SearchError(f'{path}: {len(complete)} architectures have all {len(seeds)} seeds, not {count}.')
+  trials = [Trial.of(space, i, tokens) for i, tokens in enumerate(complete)]
+  measured = {}
+  for seed in seeds:
+    found = [by_tokens[tokens][seed] for tokens in complete]
+    measured[f'alone_{seed}'] = found, [measurement.seconds for measurement in found]
+  return trials, measured
+
+
+def drawn(space, count):
+  """Draws different architectures uniformly."""
+  trials, rng = {}, np.random.default_rng(FLAGS.seed)
+  while len(trials) < count:
+    trial = Trial.of(space, len(trials), space.sample(rng))
+    trials.setdefault(trial.digest, trial)
+  return list(trials.values())
+
+
 def tau(name, a, b):
   """Prints Kendall's tau-b of two lists of rewards."""
   found = stats.kendalltau(a, b)
@@ -80,17 +116,24 @@ def tau(name, a, b):
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}; flags begin with --.')
+  with failure.told('search_agreement', 'interrupted; the same command goes on.'):
+    compare()
+
+
+def compare():
+  """Evaluates all both ways and prints the tables."""
   os.makedirs(FLAGS.work_dir, exist_ok=True)
   shared = search_config.load(FLAGS.shared, FLAGS.shared_override)
-  alone = search_config.load(FLAGS.alone, FLAGS.alone_override)
-  space, trials, rng = spaces.build(shared.space), {}, np.random.default_rng(FLAGS.seed)
-  while len(trials) < FLAGS.num_architectures:
-    trial = Trial.of(space, len(trials), space.sample(rng))
-    trials.setdefault(trial.digest, trial)
-  trials = list(trials.values())
-  measured = {'shared': measure('shared', shared, trials)}
-  for i in range(FLAGS.alone_seeds):
-    measured[f'alone_{i}'] = measure(f'alone_{i}', alone, trials, seed_offset=i)
+  space = spaces.build(shared.space)
+  if FLAGS.table:
+    trials, alone = recorded(FLAGS.table, space, FLAGS.num_architectures)
+    measured = {'shared': measure('shared', shared, trials), **alone}
+  else:
+    trials = drawn(space, FLAGS.num_architectures)
+    measured = {'shared': measure('shared', shared, trials)}
+    config = search_config.load(FLAGS.alone, FLAGS.alone_override)
+    for i in range(FLAGS.alone_seeds):
+      measured[f'alone_{i}'] = measure(f'alone_{i}', config, trials, seed_offset=i)
 
   print(f'\n| architecture | {" | ".join(measured)} |\n|---|{"---|" * len(measured)}')
   for i, trial in enumerate(trials):
@@ -99,10 +142,11 @@ def main(argv):
   rewards = {name: [m.reward for m in found] for name, (found, _) in measured.items()}
   for name in list(measured)[1:]:
     tau(f'shared, {name}', rewards['shared'], rewards[name])
-  if FLAGS.alone_seeds > 1:
-    mean = np.mean([rewards[name] for name in list(measured)[1:]], axis=0)
-    tau('shared, mean of alone', rewards['shared'], mean)
-    tau('alone_0, alone_1', rewards['alone_0'], rewards['alone_1'])
+  alone = list(measured)[1:]
+  if len(alone) > 1:
+    tau('shared, mean of alone', rewards['shared'], np.mean([rewards[name] for name in alone], axis=0))
+  for first, second in itertools.combinations(alone, 2):
+    tau(f'{first}, {second}', rewards[first], rewards[second])
   print('\n| evaluator | seconds: all | first trial | median of the others |\n|---|---|---|---|')
   for name, (_, seconds) in measured.items():
     print(f'| {name} | {sum(seconds):.0f} | {seconds[0]:.0f} | {statistics.median(seconds[1:]):.1f} |')

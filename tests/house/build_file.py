@@ -151,7 +151,8 @@ def _library_package(package: str) -> str:
 def _program_package(package: str) -> str:
   """BUILD of scripts/ or benchmarks/: a binary for each program, a library of what they share."""
   programs = _programs(package)
-  shared = [path for path in _sources(package) if path not in programs and not path.endswith('/__init__.py')]
+  # That of scripts/ only makes the wheel's package.
+  shared = [path for path in _sources(package) if path not in programs and path != 'scripts/__init__.py']
   rules = [_library(package, shared)] if shared else []
   for path in programs:
     reads = package == 'scripts' or path in _STARTS_SCRIPTS
@@ -273,8 +274,8 @@ def _around(path: str) -> set[str]:
   parents = [parent.as_posix() for parent in pathlib.PurePosixPath(path).parents][:-1]
   if path.startswith('nasfpn_tf/'):
     files = [f'{parent}/__init__.py' for parent in parents if _below(parent)]
-  else:  # The directories of programs are no packages.
-    names = ('__init__.py', 'conftest.py') if path.startswith('tests/') else ()
+  else:
+    names = () if path.startswith('scripts/') else ('__init__.py', 'conftest.py')
     files = [f'{parent}/{name}' for parent in parents for name in names]
   return {_label(file) for file in files if file in repository.files()}
 
