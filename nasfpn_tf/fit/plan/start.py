@@ -59,7 +59,7 @@ class Start:
 
 def start_from(weights: str | None) -> Start:
   """Returns the starting point with weights of MobileNetV2, or without."""
-  return Start(weights, 40, 6400, 20000, 150, 8) if weights else Start(None, 60, 24000, 70000, 300, 16)
+  return Start(weights, 15, 3200, 20000, 150, 8) if weights else Start(None, 60, 24000, 70000, 300, 16)
 
 
 def find_weights(given: str | None) -> str | None:
