@@ -13,9 +13,10 @@
 # limitations under the License.
 """Writes the model directory of a detector that others trained."""
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -94,13 +95,8 @@ def import_checkpoint(
   if os.path.isfile(checkpoint) and checkpoint.lower().endswith(_ARCHIVES):
     raise ValueError(f'{checkpoint} is an archive: unpack it and give its directory as --checkpoint.')
   source = FRAMEWORKS[framework]
-  contents = source.open_checkpoint(checkpoint, known_model)
-  settings = {'input_size': [*input_size, 3], **contents.settings}
-  parser = {'parser': {'keep_aspect_ratio': contents.keep_aspect_ratio}}
-  task = {'model': settings, 'train_data': parser, 'validation_data': parser}
-  params = params_lib.load_params('nasfpn_retinanet', params_override={'task': task})
-  model = detector.build_detector(params.task.model)
-  report = contents.fill(model)
+  with _published_shapes(framework, checkpoint):
+    model, params, contents, report = _built(source, checkpoint, input_size, known_model)
 
   known_labels = coco.labels() if params.task.model.num_classes == coco.NUM_IDS + 1 else None
   recipe = Recipe(params, params, known_labels, None, None, None, ())
@@ -117,6 +113,39 @@ def import_checkpoint(
   manager = tf.train.CheckpointManager(written, output_dir, max_to_keep=1, checkpoint_name=checkpoints.NAME)
   manager.save(checkpoint_number=0)
   return report
+
+
+def _built(source: Framework, checkpoint: str, input_size: tuple[int, int], known_model: Mapping[str, Any] | None):
+  """Builds the detector of a checkpoint and sets its weights; returns it, its configuration, contents and report."""
+  contents = source.open_checkpoint(checkpoint, known_model)
+  settings = {'input_size': [*input_size, 3], **contents.settings}
+  parser = {'parser': {'keep_aspect_ratio': contents.keep_aspect_ratio}}
+  task = {'model': settings, 'train_data': parser, 'validation_data': parser}
+  params = params_lib.load_params('nasfpn_retinanet', params_override={'task': task})
+  model = detector.build_detector(params.task.model)
+  report = contents.fill(model)
+  return model, params, contents, report
+
+
+@contextlib.contextmanager
+def _published_shapes(framework: str, checkpoint: str) -> Iterator[None]:
+  """Names the checkpoint where its variables or its params.yaml have shapes and values that no model has.
+
+  Settings are read off the shapes of variables and go through the whole configuration and every layer; what these say
+  of a value that is none does not tell where it is from.
+  """
+  try:
+    yield
+  except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+    text = ' '.join(str(error).split())
+    known = [checkpoint.removesuffix('.index').rstrip('/'), 'params.yaml', 'pipeline.config']
+    if isinstance(error, ValueError) and any(name in text for name in known):
+      raise
+    reason = text if isinstance(error, ValueError) else f'{type(error).__name__}: {text}'
+    raise ValueError(
+      f'checkpoint {checkpoint!r} cannot be imported with --from={framework} ({reason[:200]}): its variables or'
+      ' settings are not those of a model that docs/weights.md lists.'
+    ) from error
 
 
 def import_published(

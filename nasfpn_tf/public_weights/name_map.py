@@ -67,7 +67,7 @@ def assign(
   Raises:
     ValueError: naming what is left over on either side, or has another shape.
   """
-  pairs, unused, other_shapes = [], [], []
+  pairs, unused, other_shapes, other_types = [], [], [], []
   for name, value in values.items():
     scope, _, leaf = name.rpartition('/')
     paths = [path for rule in rules if (path := rule.layer_of(scope))]
@@ -76,14 +76,17 @@ def assign(
       unused.append(f'{name} {list(value.shape)}')
     elif tuple(variable.shape) != value.shape:
       other_shapes.append(f'{name} has shape {list(value.shape)}, {variable.name} {list(variable.shape)}')
+    elif not tf.as_dtype(value.dtype).is_floating:
+      other_types.append(f'{name} is {value.dtype}')
     else:
       pairs.append((f'{paths[0]}/{leaf}', variable, value))
   taken = {id(variable) for _, variable, _ in pairs}
   missing = [f'{v.name} {list(v.shape)}' for v in model.variables if id(v) not in taken]
   problems = [
     *_listed('of another shape', other_shapes),
+    *_listed('that are not floating-point', other_types),
     *_listed('of the checkpoint without a counterpart', unused),
-    *_listed('of the model without a value', missing if not other_shapes else []),
+    *_listed('of the model without a value', missing if not other_shapes and not other_types else []),
   ]
   if len(taken) < len(pairs):
     problems.append('two variables of the checkpoint are one of the model')
@@ -95,8 +98,8 @@ def assign(
 
 
 def count(values: Mapping[str, Any], pattern: str) -> int:
-  """Returns one more than the highest number in the names of `values` that a pattern finds, 0 without any."""
-  return 1 + max((int(match.group(1)) for name in values if (match := re.match(pattern, name))), default=-1)
+  """Returns how many numbers a pattern finds in the names of `values`; they are counted from 0, or none fits later."""
+  return len({match.group(1) for name in values if (match := re.match(pattern, name))})
 
 
 def _variable(parts: Mapping[str, Any], path: str, leaf: str) -> tf.Variable | None:

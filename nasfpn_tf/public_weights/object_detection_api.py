@@ -114,7 +114,7 @@ def model_settings(
       ' can be imported.'
     )
   described = {**_PUBLISHED, **(described or {})}
-  num_fine = name_map.count(values, r'projection_(\d+)/kernel') - 1
+  num_fine = name_map.count(values, r'projection_(\d+)/kernel')
   num_coarse = len([name for name in values if re.fullmatch(r'bottom_up_Conv2d_\d+_batchnorm/gamma', name)])
   num_anchors = len(values['BoxPredictor/bias']) // 4
   tower = 'PredictionTower' if 'PredictionTower/conv2d_0/pointwise_kernel' in values else 'ClassPredictionTower'

@@ -25,9 +25,10 @@ import sys
 
 import numpy as np
 import pytest
+import tf_keras
 
 from nasfpn_tf import zoo
-from nasfpn_tf.public_weights import coco, importing, mmdet, torch_checkpoint
+from nasfpn_tf.public_weights import coco, importing, mmdet, name_map, torch_checkpoint
 
 DATA = pathlib.Path(__file__).parent / 'data' / 'mmdet_r50_nasfpn'
 KEPT = {3: 8, 4: 4, 5: 2, 6: 1, 7: 1}
@@ -98,6 +99,42 @@ def test_another_model_is_refused(tmp_path, monkeypatch, name, message):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.parametrize(
+  ('name', 'value'),
+  [
+    ('bbox_head.retina_cls.bias', np.float32(1)),
+    ('bbox_head.retina_cls.bias', np.zeros([7], np.float32)),
+    ('bbox_head.retina_cls.weight', np.zeros([3], np.float32)),
+    ('bbox_head.retina_reg.weight', None),
+    ('backbone.conv1.weight', np.float32(1)),
+    ('backbone.conv1.weight', np.zeros([0, 3, 7, 7], np.float32)),
+    ('backbone.bn1.scale', np.zeros([2], np.float32)),
+  ],
+)
+def test_shapes_and_names_of_no_model_are_told_by_file(tmp_path, monkeypatch, name, value):
+  state = _state()
+  if value is None:
+    del state[name]
+  else:
+    state[name] = value
+  with pytest.raises(ValueError, match=r"^checkpoint 'narrow\.pth'"):
+    _import(monkeypatch, tmp_path / 'run', state)
+  assert not (tmp_path / 'run').exists()
+
+
+def test_a_number_in_a_name_does_not_make_the_model_larger():
+  state = _state()
+  state['neck.fpn_stages.99999999.gp_64_4.out_conv.conv.weight'] = np.zeros([8, 8, 3, 3], np.float32)
+  assert mmdet.model_settings(state, 'numbers.pth')['decoder']['feature_pyramid']['num_repeats'] == 3
+
+
+def test_integers_are_no_weights():
+  model = tf_keras.Sequential([tf_keras.layers.Dense(2, use_bias=False, input_shape=(3,))])
+  rules = [name_map.Rule('their_dense', 'dense')]
+  with pytest.raises(ValueError, match=r"checkpoint 'a' .* not floating-point \(their_dense/kernel is int64\)"):
+    name_map.assign(model, {'dense': model.layers[0]}, {'their_dense/kernel': np.ones([3, 2], np.int64)}, rules, 'a')
+
+
 def test_missing_file_and_missing_pytorch_are_named(tmp_path, monkeypatch):
   with pytest.raises(FileNotFoundError, match=r"'.*none\.pth' does not exist"):
     torch_checkpoint.read(str(tmp_path / 'none.pth'))
@@ -122,18 +159,29 @@ def test_reads_weights_and_runs_nothing(tmp_path, capsys):
   read = torch_checkpoint.read(str(tmp_path))
   assert {name: value.tolist() for name, value in read.items()} == {n: v.tolist() for n, v in state.items()}
   for content, message in (
-    ({'state_dict': state, 'meta': _Hostile()}, 'holds more than weights, which could run code'),
+    ({'state_dict': state, 'meta': _Hostile()}, 'names print, which could run code'),
     ({'state_dict': {}}, 'holds no state_dict'),
+    ({'state_dict': [1]}, 'holds no state_dict'),
+    ({'state_dict': {1: torch.zeros(1)}}, 'holds no state_dict'),
     ([1, 2], 'holds no state_dict'),
     ({'a': torch.tensor(float('nan'))}, 'NaN or infinite: a'),
+    ({'a': torch.zeros(1, dtype=torch.int32)}, 'no dense floating-point weights.*: a'),
+    ({'a': torch.zeros(1).to_sparse()}, 'no dense floating-point weights.*: a'),
   ):
     torch.save(content, path)
     with pytest.raises(ValueError, match=f'{re.escape(path)}.*{message}'):
       torch_checkpoint.read(path)
+  torch.save({'a': torch.nn.Parameter(torch.ones(2, dtype=torch.bfloat16))}, path)
+  assert torch_checkpoint.read(path)['a'].tolist() == [1, 1]
   torch.save(state, path)
   whole = pathlib.Path(path).read_bytes()
   for size in (0, 100, len(whole) // 2):
     pathlib.Path(path).write_bytes(whole[:size])
     with pytest.raises(ValueError, match='damaged'):
       torch_checkpoint.read(path)
+  changed = bytearray(whole)
+  changed[len(whole) // 2] ^= 1
+  pathlib.Path(path).write_bytes(changed)
+  with pytest.raises(ValueError, match=r'is damaged.*CRC'):
+    torch_checkpoint.read(path)
   assert 'must not run' not in capsys.readouterr().out
