@@ -34,6 +34,7 @@ from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import anytime, postprocess
 from nasfpn_tf.modeling.backbones import explicit_padding, registry
 from nasfpn_tf.modeling.decoders import feature_pyramid, smoothed_fpn, ssd
+from nasfpn_tf.topology.spec import MAX_LEVEL
 
 # Model Garden's backbones of which there are several.
 _MODEL_IDS = {
@@ -62,6 +63,8 @@ def check(model_config: config.Detector) -> None:
     raise ValueError(
       f'model.min_level {model_config.min_level} and model.max_level {model_config.max_level} leave no range of levels.'
     )
+  if model_config.max_level > MAX_LEVEL:
+    raise ValueError(f'model.max_level {model_config.max_level} is more than {MAX_LEVEL}: no image is that large.')
   _check_size(model_config)
   _check_names(model_config)
   _check_numbers(model_config)

@@ -60,7 +60,11 @@ def open_checkpoint(path: str, known_model: Mapping[str, Any] | None = None) -> 
       ' in its variables. Copy the params.yaml of its training into the same directory.'
     )
   if 'backbone' not in items:
-    raise ValueError(f"checkpoint {path!r} is not of Model Garden's RetinaNet: it has {', '.join(items) or 'nothing'}.")
+    exported = path.endswith('variables/variables')
+    raise ValueError(
+      f"checkpoint {path!r} is not of Model Garden's RetinaNet: it has {', '.join(items) or 'nothing'}."
+      f'{" It is that of a SavedModel: give the one that training wrote, ckpt-*." if exported else ""}'
+    )
   if 'head' not in items:
     return _classifier(path, model)
   missing = [name for name in ('backbone', 'num_classes') if not model.get(name)]

@@ -74,6 +74,11 @@ def prefix(path: str) -> str:
     raise ValueError(f'{path} is a checkpoint of PyTorch: --from=mmdet reads that of mmdetection.')
   path = re.sub(r'\.(index|data-\d+-of-\d+)$', '', path)
   if not os.path.exists(path + '.index'):
+    if os.path.isfile(path):
+      raise ValueError(
+        f'{path} is no checkpoint of TensorFlow, which is a file *.index and one or more *.data-*: give their prefix,'
+        ' such as .../model.ckpt-1000, or their directory.'
+      )
     raise FileNotFoundError(f'checkpoint {path!r} does not exist: there is no {path}.index.')
   layout.check_path(path)
   return path

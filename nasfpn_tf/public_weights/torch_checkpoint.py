@@ -42,15 +42,21 @@ def read(path: str) -> dict[str, np.ndarray]:
   path = _file(path)
   try:
     import torch  # Not needed for anything else.
-  except ImportError as error:
+
+    load = torch.load  # A directory of this name is imported, too.
+  except ModuleNotFoundError as error:
     raise ValueError(
       f'{path} is a checkpoint of PyTorch, which is not installed: `pip install torch`, for this command only.'
+    ) from error
+  except (ImportError, AttributeError, OSError) as error:
+    raise ValueError(
+      f'{path} is a checkpoint of PyTorch, which cannot be loaded here ({error}): install it anew.'
     ) from error
   _check_sums(path)
   try:
     with warnings.catch_warnings():
       warnings.simplefilter('ignore')  # Of kinds of files that are refused below.
-      content = torch.load(path, map_location='cpu', weights_only=True)
+      content = load(path, map_location='cpu', weights_only=True)
   except pickle.UnpicklingError as error:
     more = re.search(r'GLOBAL ([\w.]+)', str(error))
     if more is None:

@@ -109,14 +109,13 @@ class DetectionTask(retinanet.RetinaNetTask):
       FileNotFoundError: the weights have not been imported.
       ValueError: the checkpoint does not exist, or is of another model.
     """
-    path, modules = self.task_config.init_checkpoint, self.task_config.init_checkpoint_modules
+    modules = self.task_config.init_checkpoint_modules
     if self.task_config.quantization_aware:
       self._initialize_quantization_aware(model)
       return
-    path = cache.resolve(path, self.task_config.model.as_dict())
-    if not path:
+    resolved = starting_checkpoint(self.task_config)
+    if not resolved:
       return
-    resolved = checkpoints.resolve(path)
     parts = {'all': ('backbone', 'decoder', 'head'), warm_start.FITTING: ('backbone', 'decoder')}.get(str(modules))
     parts = parts or ([modules] if isinstance(modules, str) else modules)
     compatibility.check_function(resolved, self.task_config.model, parts)
@@ -126,7 +125,8 @@ class DetectionTask(retinanet.RetinaNetTask):
       raise
     except (ValueError, tf.errors.OpError) as error:
       raise ValueError(
-        f'task.init_checkpoint {path} does not fit the model ({" ".join(str(error).split())[:500]}). With other classes'
+        f'task.init_checkpoint {self.task_config.init_checkpoint} does not fit the model'
+        f' ({" ".join(str(error).split())[:500]}). With other classes'
         f' or another pyramid start from what fits: task.init_checkpoint_modules is {modules!r}, it can be'
         f' {warm_start.FITTING}, [backbone] or [backbone, decoder].'
       ) from error
@@ -134,12 +134,11 @@ class DetectionTask(retinanet.RetinaNetTask):
 
   def _initialize_quantization_aware(self, model: tf_keras.Model) -> None:
     """Takes all weights from `init_checkpoint`, then finds the ranges of the activations in training batches."""
-    path = cache.resolve(self.task_config.init_checkpoint, self.task_config.model.as_dict())
-    if not path:
+    resolved = starting_checkpoint(self.task_config)
+    if not resolved:
       raise ValueError(
         'task.quantization_aware fine-tunes a trained detector: name it in task.init_checkpoint, e.g. runs/cells/best.'
       )
-    resolved = checkpoints.resolve(path)
     compatibility.check_function(resolved, self.task_config.model)
     detector_alone = model.rounding.without_ranges(model)
     restore.restore(detector_alone, resolved, use_average=not checkpoints.is_best(resolved))
@@ -308,3 +307,17 @@ def freeze_batch_norm(model: tf_keras.Model) -> None:
     # Plain and synchronized batch norm have no public class in common.
     if isinstance(module, tf_keras.layers.Layer) and hasattr(module, 'moving_variance'):
       module.trainable = False
+
+
+def starting_checkpoint(task_config: config.DetectionTask) -> str:
+  """Returns the checkpoint that `task.init_checkpoint` names or stands for, '' for random values.
+
+  Raises:
+    FileNotFoundError: the weights have not been imported.
+    ValueError: the checkpoint does not exist, or no published weights are for such a model.
+  """
+  path = cache.resolve(task_config.init_checkpoint, task_config.model.as_dict())
+  try:
+    return checkpoints.resolve(path) if path else ''
+  except ValueError as error:
+    raise ValueError(f"task.init_checkpoint: {error} 'coco', 'imagenet' and 'none' are names, too.") from error

@@ -30,8 +30,7 @@ from official.core import base_trainer, train_lib
 from official.core import config_definitions as cfg
 
 from nasfpn_tf.artifacts import layout
-from nasfpn_tf.modeling import precision
-from nasfpn_tf.modeling.weights import cache
+from nasfpn_tf.modeling import precision, validation
 from nasfpn_tf.training import (
   artifacts,
   checkpoints,
@@ -50,7 +49,7 @@ from nasfpn_tf.training import (
   run_report,
 )
 from nasfpn_tf.training import strategy as strategy_lib
-from nasfpn_tf.training.task import DetectionTask
+from nasfpn_tf.training.task import DetectionTask, starting_checkpoint
 
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 COCO_METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10', 'ARmax100', 'ARs', 'ARm', 'ARl')
@@ -104,11 +103,12 @@ def run(
   )
   if completed.params.task.train_data.seed is not None:
     tf_keras.utils.set_random_seed(completed.params.task.train_data.seed)
+  validation.check(completed.params.task.model)
   compatibility.check_architecture(model_dir, completed.saved.task.model)
   if mode == 'eval' and not checkpoint_path and not checkpoints.available(model_dir):
     raise ValueError(checkpoints.absent(model_dir))
   if 'train' in mode and not checkpoints.available(model_dir):
-    cache.resolve(completed.params.task.init_checkpoint, completed.params.task.model.as_dict())  # Fails at once here.
+    starting_checkpoint(completed.params.task)  # Fails at once here, as what is checked of the model.
   is_chief = strategy_lib.is_chief(strategy)
   if is_chief:
     artifacts.write_description(model_dir, completed, overwrite='train' in mode)

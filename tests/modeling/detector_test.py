@@ -252,6 +252,7 @@ def test_a_separable_detector_learns_where_the_bright_squares_are():
     ({'input_size': [64, 96, 1]}, r'must be \[height, width, 3\]'),
     ({'input_size': '64x96'}, "model.input_size must be a list, each element an integer, not '64x96'"),
     ({'min_level': 5}, 'min_level 5 and model.max_level 5 leave no range'),
+    ({'max_level': 10**9}, 'max_level 1000000000 is more than 20'),
     ({'min_level': 1}, 'levels 2, 3, 4, 5.*needs level 1'),
     ({'backbone': {'type': 'resnt'}}, "model.backbone.type 'resnt' is unknown; did you mean .*'resnet'"),
     ({'decoder': {'type': 'feature_piramid'}}, "did you mean 'feature_pyramid'"),

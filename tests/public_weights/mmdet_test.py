@@ -22,6 +22,7 @@ was computed beside it, as mmcv's needs its compiled part.
 import pathlib
 import re
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -144,6 +145,15 @@ def test_missing_file_and_missing_pytorch_are_named(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'torch', None)
   with pytest.raises(ValueError, match=r'PyTorch, which is not installed: `pip install torch`'):
     torch_checkpoint.read(str(tmp_path))
+  monkeypatch.setitem(sys.modules, 'torch', types.ModuleType('torch'))
+  with pytest.raises(ValueError, match=r"model\.pth is a checkpoint of PyTorch, which cannot be loaded here .*'load'"):
+    torch_checkpoint.read(str(tmp_path))
+
+
+def test_a_wrong_size_of_the_images_is_not_the_checkpoints_fault(tmp_path, monkeypatch):
+  monkeypatch.setattr(torch_checkpoint, 'read', lambda path: _state())
+  with pytest.raises(ValueError, match=r'^model\.input_size .*200 is not a multiple of 128'):
+    importing.import_checkpoint('mmdet', 'narrow.pth', str(tmp_path / 'run'), (200, 200))
 
 
 class _Hostile:

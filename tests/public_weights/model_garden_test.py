@@ -137,6 +137,20 @@ def test_without_params_yaml_nothing_is_guessed(both, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+def test_saved_model_and_its_file_in_place_of_a_checkpoint_are_named(tmp_path):
+  exported = tf.Module()
+  exported.weight = tf.Variable(1.0)
+  tf.saved_model.save(exported, str(tmp_path / 'saved'))
+  (tmp_path / 'saved' / 'params.yaml').write_text('task: {model: {num_classes: 4, backbone: {type: resnet}}}')
+  for path, message in (
+    ('saved', "is not of Model Garden's RetinaNet: it has weight.* that of a SavedModel"),
+    ('saved/saved_model.pb', 'saved_model.pb is no checkpoint of TensorFlow'),
+  ):
+    with pytest.raises(ValueError, match=message):
+      importing.import_checkpoint('model_garden', str(tmp_path / path), str(tmp_path / 'run'))
+  assert not (tmp_path / 'run').exists()
+
+
 def test_checkpoint_without_description_is_loaded_with_a_warning(both, tmp_path, caplog):
   _, directory, _ = both
   for file in directory.glob('ckpt-0*'):

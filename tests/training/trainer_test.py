@@ -184,6 +184,19 @@ def test_wrong_calls(run, prefix, tmp_path):
     trainer.run(experiment(prefix), 'train', str(tmp_path), checkpoint_path=str(model_dir))
 
 
+@pytest.mark.parametrize(
+  ('task', 'message'),
+  [
+    ({'init_checkpoint': 'imagnet'}, r"task\.init_checkpoint: imagnet is not a checkpoint.*'imagenet' and 'none'"),
+    ({'model': {'head': {'num_convs': -1}}}, r'model\.head\.num_convs is -1'),
+  ],
+)
+def test_wrong_settings_are_refused_before_anything_is_written(prefix, tmp_path, task, message):
+  with pytest.raises(ValueError, match=message):
+    trainer.run(experiment(prefix, task=task), 'train', str(tmp_path / 'run'), report=True)
+  assert not (tmp_path / 'run').exists()
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(run, prefix, tmp_path):
   diverging = experiment(prefix)
   diverging.override(
