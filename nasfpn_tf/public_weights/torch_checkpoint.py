@@ -23,7 +23,7 @@ import zipfile
 import numpy as np
 
 _BLOCK = 2**20
-_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
+_ZIP_ERRORS = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError)
 
 
 def read(path: str) -> dict[str, np.ndarray]:
