@@ -35,7 +35,7 @@ import numpy as np
 from absl import app, flags
 from scipy import stats
 
-import nasfpn_tf  # noqa: F401  (before TensorFlow: it sets TF_USE_LEGACY_KERAS)
+from benchmarks import search_table
 from nasfpn_tf import failure
 from nasfpn_tf.search import config as search_config
 from nasfpn_tf.search import evaluators, spaces, table
@@ -83,28 +83,17 @@ def recorded(path, space, count):
   """Returns trials of a table that every seed has, and their measurements as `measure` does, by seed."""
   known = table.Table(path)
   known.check_space(space)
-  by_tokens = collections.defaultdict(dict)
-  for row in known.rows:
-    by_tokens[row.tokens][row.seed] = row.measurement
-  seeds = sorted({row.seed for row in known.rows})
-  complete = [tokens for tokens, found in by_tokens.items() if len(found) == len(seeds)][:count]
+  complete = dict(itertools.islice(known.complete().items(), count))
   if len(complete) < count:
-    raise SearchError(f'{path}: {len(complete)} architectures have all {len(seeds)} seeds, not {count}.')
+    raise SearchError(f'{path}: {len(complete)} architectures have all seeds, not {count}.')
   trials = [Trial.of(space, i, tokens) for i, tokens in enumerate(complete)]
-  measured = {}
-  for seed in seeds:
-    found = [by_tokens[tokens][seed] for tokens in complete]
-    measured[f'alone_{seed}'] = found, [measurement.seconds for measurement in found]
+  measured = collections.defaultdict(lambda: ([], []))
+  for by_seed in complete.values():
+    for seed, measurement in by_seed.items():
+      measurements, seconds = measured[f'alone_{seed}']
+      measurements.append(measurement)
+      seconds.append(measurement.seconds)
   return trials, measured
-
-
-def drawn(space, count):
-  """Draws different architectures uniformly."""
-  trials, rng = {}, np.random.default_rng(FLAGS.seed)
-  while len(trials) < count:
-    trial = Trial.of(space, len(trials), space.sample(rng))
-    trials.setdefault(trial.digest, trial)
-  return list(trials.values())
 
 
 def tau(name, a, b):
@@ -129,7 +118,7 @@ def compare():
     trials, alone = recorded(FLAGS.table, space, FLAGS.num_architectures)
     measured = {'shared': measure('shared', shared, trials), **alone}
   else:
-    trials = drawn(space, FLAGS.num_architectures)
+    trials = search_table.draw(space, FLAGS.num_architectures, FLAGS.seed)
     measured = {'shared': measure('shared', shared, trials)}
     config = search_config.load(FLAGS.alone, FLAGS.alone_override)
     for i in range(FLAGS.alone_seeds):

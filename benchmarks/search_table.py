@@ -31,7 +31,6 @@ import numpy as np
 import tqdm
 from absl import app, flags
 
-import nasfpn_tf  # noqa: F401  (before TensorFlow: it sets TF_USE_LEGACY_KERAS)
 from nasfpn_tf import failure
 from nasfpn_tf.search import config as config_lib
 from nasfpn_tf.search import evaluators, spaces, table

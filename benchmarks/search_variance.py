@@ -14,9 +14,9 @@
 
 """Analyzes how much of the AP is explained by the topology, and how much by the seed.
 
-python -m benchmarks.search_variance --table=docs/search_table/digits.jsonl
-python -m benchmarks.search_variance --table=docs/search_table/digits.jsonl --topologies=nas_fpn,fpn,panet,bifpn \
-  --work_dir=runs/variance
+python -m benchmarks.search_variance --table=docs/search_table/digits_residual.jsonl
+python -m benchmarks.search_variance --table=docs/search_table/digits_residual.jsonl \
+  --topologies=nas_fpn,fpn,panet,bifpn --work_dir=runs/variance
 
 A one-way analysis of variance over the architectures of a table of recorded rewards (benchmarks/search_table.py) that
 every seed has: the standard deviation between topologies without what the seeds contribute to it, the one between
@@ -25,7 +25,6 @@ seeds, the share of the variance that topologies explain, and the agreement of t
 training that is done is not repeated.
 """
 
-import collections
 import dataclasses
 import itertools
 import json
@@ -37,7 +36,6 @@ import numpy as np
 from absl import app, flags
 from scipy import stats
 
-import nasfpn_tf  # noqa: F401  (before TensorFlow: it sets TF_USE_LEGACY_KERAS)
 from nasfpn_tf import failure, topology
 from nasfpn_tf.search import table
 from nasfpn_tf.search.problems import SearchError
@@ -69,15 +67,6 @@ class Variance:
     """Share of the variance of a single training that the topology explains."""
     total = self.between**2 + self.within**2
     return self.between**2 / total if total else 0.0
-
-
-def by_seed(rows):
-  """Returns {tokens: {seed: AP}} of the trainings that did not fail."""
-  found = collections.defaultdict(dict)
-  for row in rows:
-    if row.measurement.status == 'ok':
-      found[row.tokens][row.seed] = row.measurement.ap
-  return found
 
 
 def analyze(aps):
@@ -121,9 +110,9 @@ def train(name, recorded, seed, work_dir):
 def report(path, topologies, work_dir):
   """Prints the analysis and the places of the pyramids of the catalogue."""
   recorded = table.Table(path)
-  found = by_seed(recorded.rows)
-  seeds = sorted({seed for aps in found.values() for seed in aps})
-  complete = [[aps[seed] for seed in seeds] for aps in found.values() if len(aps) == len(seeds)]
+  found = recorded.complete()
+  seeds = list(next(iter(found.values()), ()))
+  complete = [[measurement.ap for measurement in by_seed.values()] for by_seed in found.values()]
   variance = analyze(complete)
   print(f'| | {variance.num_topologies} topologies, {variance.num_seeds} seeds |\n|---|---|')
   print(f'| AP: mean | {100 * np.mean(complete):.2f} |')

@@ -116,7 +116,7 @@ def load(
   if weights is not None:
     if weights != known.COCO:
       raise ValueError(f"weights is {weights!r}: it can be 'coco'.")
-    path = cache.find(os.fspath(path))
+    path = cache.find(str(path))
   predictor = choose_exit(load_predictor(path, checkpoint, trust), exit_stage, deadline_ms)
   return Detector(predictor, score_threshold)
 

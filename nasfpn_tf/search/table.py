@@ -31,7 +31,7 @@ from typing import Any
 from nasfpn_tf.search import spaces
 from nasfpn_tf.search.problems import SearchError, explained
 from nasfpn_tf.search.space import Architecture, SearchSpace
-from nasfpn_tf.search.trial import Measurement
+from nasfpn_tf.search.trial import OK, Measurement
 
 _FORMAT = 1
 
@@ -88,6 +88,18 @@ class Table:
     if len(found) < 2:
       raise SearchError(f'{self.path}: {len(found)} architectures are too few to search; record more.')
     return {tokens: statistics.fmean(rewards) for tokens, rewards in found.items()}
+
+  def complete(self) -> dict[tuple[int, ...], dict[int, Measurement]]:
+    """Returns {tokens: {seed: measurement}} of the architectures that were evaluated, without failing, with all seeds.
+
+    All seeds are those with which any evaluation did not fail, in ascending order.
+    """
+    rows = sorted((row for row in self.rows if row.measurement.status == OK), key=lambda row: row.seed)
+    seeds = {row.seed for row in rows}
+    found: dict[tuple[int, ...], dict[int, Measurement]] = {row.tokens: {} for row in self.rows}
+    for row in rows:
+      found[row.tokens][row.seed] = row.measurement
+    return {tokens: by_seed for tokens, by_seed in found.items() if by_seed.keys() == seeds}
 
   def check_space(self, space: SearchSpace) -> None:
     """Raises a `SearchError` if the table is of another space."""

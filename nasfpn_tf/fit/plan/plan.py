@@ -146,13 +146,14 @@ def _measure(
   """Measures the throughput at the size of a pilot, and again at the planned one if that is quite another."""
   from nasfpn_tf.fit.plan import throughput
 
-  pilot, _ = rules.choose(taken, rules.Budget(10.0, _PILOT_SPEED, device, bfloat16), start)
-  speed = throughput.measure(_params(pilot))
-  planned, _ = rules.choose(taken, rules.Budget(minutes, speed, device, bfloat16), start)
-  areas = [math.prod(_params(choices).task.model.input_size[:2]) for choices in (pilot, planned)]
+  pilot = _params(rules.choose(taken, rules.Budget(10.0, _PILOT_SPEED, device, bfloat16), start)[0])
+  speed = throughput.measure(pilot)
+  if minutes < _LONG_MINUTES:
+    return speed
+  planned = _params(rules.choose(taken, rules.Budget(minutes, speed, device, bfloat16), start)[0])
   # Decoding an image takes as long at every size, so pixels a second are not quite the same.
-  is_worth_it = minutes >= _LONG_MINUTES and max(areas) > _OTHER_SIZE * min(areas)
-  return throughput.measure(_params(planned)) if is_worth_it else speed
+  areas = [math.prod(params.task.model.input_size[:2]) for params in (pilot, planned)]
+  return throughput.measure(planned) if max(areas) > _OTHER_SIZE * min(areas) else speed
 
 
 def _params(choices: list[rules.Choice], num_classes: int = 0) -> cfg.ExperimentConfig:

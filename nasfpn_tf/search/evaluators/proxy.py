@@ -66,7 +66,6 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   rebuild = config.pop('rebuild', True)
   if not rebuild:
     _check_restarted(config)
-  given = dict(config)
   keep_checkpoints = config.pop('keep_checkpoints', False)
   early = halving.HalvingConfig.read(config.pop('halving')) if 'halving' in config else None
   child = child_lib.ChildConfig.read(config, space)
@@ -78,10 +77,9 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   try:
     cost = child.cost_of(params)
     if rebuild:
-      runtime = json.dumps(params.runtime.as_dict())
-      ap = trainer.run(params, 'train_and_eval', model_dir, strategy=_strategy(runtime), rungs=rungs)['AP']
+      ap = _build_and_train(params, model_dir, rungs)
     else:
-      ap = restarted.average_precision(given, space, trial.architecture)
+      ap = restarted.average_precision(child, space, trial.architecture)
     measurement = Measurement(reward(ap, cost), ap, cost, time.monotonic() - started)
   except SearchError:
     raise
@@ -89,13 +87,19 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
     if not failure.is_expected(e):
       raise
     measurement = child_lib.failure_of(e, time.monotonic() - started, work_dir)
-  finally:
-    if rebuild:  # The worker goes on to the next child.
-      tf_keras.backend.clear_session()
-      gc.collect()
-  if rebuild and not keep_checkpoints:
+  if not keep_checkpoints:
     _remove_checkpoints(model_dir)
   return measurement
+
+
+def _build_and_train(params: cfg.ExperimentConfig, model_dir: str, rungs: loop.Rungs) -> float:
+  """Returns the AP of a detector that is built for this training and forgotten after it."""
+  try:
+    runtime = json.dumps(params.runtime.as_dict())
+    return trainer.run(params, 'train_and_eval', model_dir, strategy=_strategy(runtime), rungs=rungs)['AP']
+  finally:  # The worker goes on to the next child.
+    tf_keras.backend.clear_session()
+    gc.collect()
 
 
 def _rungs(early: halving.HalvingConfig, params: cfg.ExperimentConfig, trial_id: int, work_dir: str) -> loop.Rungs:

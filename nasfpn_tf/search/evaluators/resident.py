@@ -35,6 +35,16 @@ from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.training import loop, optimizer, recipe
 from nasfpn_tf.training.task import DetectionTask
 
+_resident: dict[tuple[str, ...], 'ResidentDetector'] = {}
+
+
+def get(key: tuple[str, ...], make: Callable[[], 'ResidentDetector']) -> Any:
+  """Returns this process's detector of a configuration, which the first trial creates; two do not fit."""
+  if key not in _resident:
+    _resident.clear()
+    _resident[key] = make()
+  return _resident[key]
+
 
 class ResidentDetector:
   """A detector that stays while its pyramid is exchanged, on one device.

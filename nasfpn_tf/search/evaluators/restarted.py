@@ -18,6 +18,7 @@ What `proxy` does with `rebuild: false`: the same training without building and 
 which for a training of a minute takes longer than the training.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -34,14 +35,13 @@ from nasfpn_tf.search.space import SearchSpace
 from nasfpn_tf.training import preemption
 
 _MAX_KEPT_BYTES = 2**30  # Of batches, which every child sees; more are read again.
-_made: dict[tuple[str, str], 'RestartedDetector'] = {}
 
 
-def average_precision(config: Mapping[str, Any], space: SearchSpace | None, architecture: Mapping[str, Any]) -> float:
+def average_precision(child: ChildConfig, space: SearchSpace | None, architecture: Mapping[str, Any]) -> float:
   """Trains and evaluates a child, in the detector that the first child of this process creates.
 
   Args:
-    config: keys of `ChildConfig`.
+    child: the training.
     space: of pyramids.
     architecture: a pyramid of it, as JSON.
 
@@ -53,11 +53,8 @@ def average_precision(config: Mapping[str, Any], space: SearchSpace | None, arch
   spec = space.read(dict(architecture)) if space is not None else None
   if not isinstance(spec, topology.PyramidSpec):
     raise SearchError('evaluator: rebuild: false supports spaces of pyramids; remove it.')
-  key = (json.dumps(config, sort_keys=True), space.digest)
-  if key not in _made:
-    _made.clear()
-    _made[key] = RestartedDetector(ChildConfig.read(config, space), spec)
-  return _made[key].train_and_evaluate(spec)
+  key = ('restarted', json.dumps(dataclasses.asdict(child), sort_keys=True), space.digest)
+  return resident.get(key, lambda: RestartedDetector(child, spec)).train_and_evaluate(spec)
 
 
 class RestartedDetector(resident.ResidentDetector):
@@ -66,20 +63,28 @@ class RestartedDetector(resident.ResidentDetector):
   def __init__(self, child: ChildConfig, spec: topology.PyramidSpec):
     """Builds it; see `ResidentDetector`."""
     super().__init__(child, spec, near_identity=False, kind='exchange its pyramid (rebuild: false)')
-    optimizer_variables = self._optimizer.variables
-    variables = optimizer_variables() if callable(optimizer_variables) else optimizer_variables
     self._kept: list[Any] = []  # The batches of a training.
-    self._initial = [(variable, variable.numpy()) for variable in [*self._bank.variables, *variables]]
+    self._initial = [(variable, variable.numpy()) for variable in self.variables]
 
-  def train_and_evaluate(self, spec: topology.PyramidSpec) -> float:
-    """Trains a child from the initial weights, `trainer.train_steps` of the experiment, and returns its AP."""
+  @property
+  def variables(self) -> list[tf.Variable]:
+    """All that training changes: the detector's, whichever pyramid it has, and the optimizer's."""
+    of_optimizer = self._optimizer.variables
+    return [*self._bank.variables, *(of_optimizer() if callable(of_optimizer) else of_optimizer)]
+
+  def restart(self) -> None:
+    """Sets all variables and random numbers to what they were when the detector was built."""
     for variable, value in self._initial:
       variable.assign(value)
     tf_keras.utils.set_random_seed(self.params.task.train_data.seed)
+
+  def train_and_evaluate(self, spec: topology.PyramidSpec) -> float:
+    """Trains a child from the initial weights, `trainer.train_steps` of the experiment, and returns its AP."""
+    self.restart()
     self._choose(spec)
     trainer = self.params.trainer
     train_step = self.traced(self._task.train_step)
-    batches = self._train_batches()
+    batches = self.train_batches()
     with preemption.Preemption() as stop:
       while self.step < trainer.train_steps:
         logs = train_step(next(batches), self._bank.detector, self._optimizer)
@@ -90,7 +95,7 @@ class RestartedDetector(resident.ResidentDetector):
           stop.exit_if_told(lambda: None)
     return self.measure_ap(spec)
 
-  def _train_batches(self) -> Iterator[Any]:
+  def train_batches(self) -> Iterator[Any]:
     """Gives the same batches to every child: read once if they all fit into `_MAX_KEPT_BYTES`."""
     if self._kept:
       yield from self._kept

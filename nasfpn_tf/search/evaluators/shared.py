@@ -103,16 +103,11 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
     return child_lib.failure_of(e, time.monotonic() - started, work_dir)
 
 
-_made: dict[tuple[str, str], 'SharedWeights'] = {}
-
-
 def _weights(config_json: str, space: SearchSpace, spec: topology.PyramidSpec) -> 'SharedWeights':
   """Returns the bank of a configuration, which the first trial of this process creates."""
-  key = (config_json, space.digest)
-  if key not in _made:
-    _made.clear()  # A second search in one process has a bank of its own; two do not fit.
-    _made[key] = SharedWeights(json.loads(config_json), space, spec)
-  return _made[key]
+  return resident.get(
+    ('shared', config_json, space.digest), lambda: SharedWeights(json.loads(config_json), space, spec)
+  )
 
 
 class SharedWeights(resident.ResidentDetector):

@@ -132,7 +132,13 @@ def test_a_limit_of_pixels_goes_before_everything_else():
 
 @pytest.mark.parametrize(
   ('side', 'speed', 'size'),
-  [(200, 2e6, [192, 256, 3]), (128, 2e6, [256, 320, 3]), (40, 7e5, [384, 512, 3]), (200, 1e8, [512, 640, 3])],
+  [
+    (200, 2e6, [192, 256, 3]),
+    (128, 2e6, [256, 320, 3]),
+    (40, 7e5, [384, 512, 3]),
+    (40, 2e6, [512, 640, 3]),
+    (200, 1e8, [512, 640, 3]),
+  ],
 )
 def test_large_objects_need_no_large_input_unless_there_is_time(side, speed, size):
   fingerprint = fingerprints.make(sides=(side, 1.2 * side), image_size=(480, 640))

@@ -14,10 +14,12 @@
 
 """Children trained alone in one detector: each begins anew, as one that is built for it does."""
 
+import itertools
 import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.search.evaluators import proxy, restarted
@@ -49,23 +51,26 @@ def trial(number):
   return Trial.of(SPACE, number, SPACE.encode(SPECS[number]))
 
 
-def test_a_child_does_not_see_what_was_trained_before_it(settings, tmp_path, monkeypatch):
-  child = ChildConfig.read(settings, SPACE)
-  one = restarted.RestartedDetector(child, SPECS[0])
-  found, weights = [], []
-  for number in (0, 1, 0):
-    if number == 1:
-      monkeypatch.setattr(one, '_kept', [])  # The batches that are read again are the same.
-    found.append(one.train_and_evaluate(SPECS[number]))
-    weights.append([variable.numpy() for variable in one._bank.variables])
-  assert found[0] == pytest.approx(found[2], abs=0.02) and found[0] > 0.0
-  # Parallel sums round differently, and Adam's first steps are as long for a gradient of nearly 0.
-  same, other = (np.mean([np.abs(x - y).mean() for x, y in zip(weights[0], weights[k], strict=True)]) for k in (2, 1))
-  assert same < 0.1 * other
-  # The evaluator is this detector.
+def test_every_child_begins_with_the_same_weights_and_sees_the_same_batches(settings, monkeypatch):
+  one = restarted.RestartedDetector(ChildConfig.read(settings, SPACE), SPECS[0])
+  start = [variable.numpy() for variable in one.variables]
+  read = tf.nest.flatten(list(itertools.islice(one.train_batches(), 20)))
+  for spec in SPECS:
+    one.train_and_evaluate(spec)
+    assert any((variable.numpy() != value).any() for variable, value in zip(one.variables, start, strict=True))
+    one.restart()
+    for variable, value in zip(one.variables, start, strict=True):
+      np.testing.assert_array_equal(variable.numpy(), value)
+  for kept in (one._kept, []):  # What is kept, and what is read again because there is too much to keep.
+    monkeypatch.setattr(one, '_kept', kept)
+    for tensor, value in zip(tf.nest.flatten(list(itertools.islice(one.train_batches(), 20))), read, strict=True):
+      np.testing.assert_array_equal(tensor, value)
+
+
+def test_a_child_is_trained_and_measured(settings, tmp_path):
   measurement = proxy.evaluate(trial(0), str(tmp_path), {**settings, 'rebuild': False}, SPACE)
   assert (measurement.status, measurement.reason) == ('ok', '') and measurement.cost > 0.0
-  assert measurement.ap == measurement.reward == pytest.approx(found[0], abs=0.02)
+  assert measurement.reward == measurement.ap > 0.0
 
 
 def test_its_cells_begin_as_those_of_a_detector_that_is_built(settings):
@@ -92,4 +97,4 @@ def test_what_needs_a_detector_of_each_child_is_refused(settings, tmp_path):
   backbones = BackboneSpace(intermediate_levels=(2, 3), min_level=3, max_level=4, offsets=(0, 1), window=2)
   sample = Trial.of(backbones, 0, backbones.sample(np.random.default_rng(0)))
   with pytest.raises(SearchError, match=r'^evaluator: rebuild: false supports spaces of pyramids; remove it'):
-    restarted.average_precision(settings, backbones, sample.architecture)
+    restarted.average_precision(ChildConfig.read(settings), backbones, sample.architecture)

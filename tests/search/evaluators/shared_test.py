@@ -23,7 +23,7 @@ import tf_keras
 
 from nasfpn_tf import topology
 from nasfpn_tf.modeling import detector
-from nasfpn_tf.search.evaluators import shared
+from nasfpn_tf.search.evaluators import resident, shared
 from nasfpn_tf.search.evaluators.bank import Bank
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.spaces.backbones import BackboneSpace
@@ -63,7 +63,7 @@ def search(prefix, tmp_path_factory):
   """(search directory, measurements of three trials, shared weights)."""
   directory = tmp_path_factory.mktemp('search')
   found = [shared.evaluate(trial(i), str(directory / 'trials' / f'{i:06d}'), config(prefix), SPACE) for i in range(3)]
-  weights = next(iter(shared._made.values()))
+  weights = next(iter(resident._resident.values()))
   return directory, found, weights
 
 
@@ -172,7 +172,7 @@ def test_residual_pyramids_share_weights(prefix, tmp_path):
       np.testing.assert_allclose(found, given, atol=1e-6)
   found = [shared.evaluate(trial(i), str(tmp_path / 'trials' / f'{i:06d}'), keys, SPACE) for i in range(2)]
   assert [m.status for m in found] == ['ok'] * 2 and all(m.cost > 0 for m in found)
-  trained = next(iter(shared._made.values()))
+  trained = next(iter(resident._resident.values()))
   gammas = [tf.reduce_max(tf.abs(cell.conv_norm.norm.gamma)) for cell in trained._bank.detector.decoder.stages[0].cells]
   assert all(gamma > 0 for gamma in gammas)
   check_is_the_detector_built_alone(trained, SPECS[2])
