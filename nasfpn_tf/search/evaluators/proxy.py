@@ -42,6 +42,33 @@ from nasfpn_tf.training import loop, strategy, trainer
 MODEL_DIR = 'child'
 
 
+@dataclasses.dataclass(frozen=True)
+class ProxyConfig:
+  """The keys that this evaluator has besides those of `ChildConfig`.
+
+  Attributes:
+    rebuild: whether a detector is built for each child. Otherwise pyramids are exchanged in one detector that begins
+      each training with the same weights (`restarted`): no time goes into building and tracing, and no files, moving
+      average of the weights or early stop are available.
+    keep_checkpoints: whether a child's checkpoints stay.
+    halving: keys of `halving.HalvingConfig`: the reward of a trial that is stopped early is that of the AP it had by
+      then.
+
+  Raises:
+    SearchError: at construction, naming the key.
+  """
+
+  rebuild: bool = True
+  keep_checkpoints: bool = False
+  halving: Any = None
+
+  def __post_init__(self):
+    child_lib.check_types(self)
+    if not self.rebuild and (self.keep_checkpoints or self.halving is not None):
+      key = 'keep_checkpoints' if self.keep_checkpoints else 'halving'
+      raise SearchError(f'evaluator: {key} needs a detector of each child: remove it, or rebuild: false.')
+
+
 def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: SearchSpace | None = None) -> Measurement:
   """Trains and evaluates the child of a trial; see `evaluator.Evaluator`.
 
@@ -51,10 +78,7 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   Args:
     trial: with the JSON form of an architecture.
     work_dir: the child's parameters, curves and metrics stay in `work_dir/child`, its checkpoints do not.
-    config: keys of `child.ChildConfig`, `keep_checkpoints`, and `halving` with keys of `halving.HalvingConfig`: then
-      the reward of a trial that is stopped early is that of the AP it had by then. With `rebuild: false`, pyramids are
-      exchanged in one detector that begins each training with the same weights (`restarted`): no time goes into
-      building and tracing, and no files, moving average of the weights or early stop are available.
+    config: keys of `child.ChildConfig` and of `ProxyConfig`.
     space: what the trial is drawn from; unset: a space of pyramids.
 
   Raises:
@@ -62,12 +86,10 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
     SystemExit: code 42, after a termination signal; a checkpoint has been saved.
   """
   started = time.monotonic()
-  config = dict(config)
-  rebuild = config.pop('rebuild', True)
-  if not rebuild:
-    _check_restarted(config)
-  keep_checkpoints = config.pop('keep_checkpoints', False)
-  early = halving.HalvingConfig.read(config.pop('halving')) if 'halving' in config else None
+  names = {field.name for field in dataclasses.fields(ProxyConfig)}
+  ours = ProxyConfig(**{key: value for key, value in config.items() if key in names})
+  config = {key: value for key, value in config.items() if key not in names}
+  early = halving.HalvingConfig.read(ours.halving) if ours.halving is not None else None
   child = child_lib.ChildConfig.read(config, space)
   reward, params = child.reward_function(), child.experiment_of(trial.architecture)
   if space is not None:
@@ -76,7 +98,7 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
   model_dir = os.path.join(work_dir, MODEL_DIR)
   try:
     cost = child.cost_of(params)
-    if rebuild:
+    if ours.rebuild:
       ap = _build_and_train(params, model_dir, rungs)
     else:
       ap = restarted.average_precision(child, space, trial.architecture)
@@ -87,7 +109,7 @@ def evaluate(trial: Trial, work_dir: str, config: Mapping[str, Any], space: Sear
     if not failure.is_expected(e):
       raise
     measurement = child_lib.failure_of(e, time.monotonic() - started, work_dir)
-  if not keep_checkpoints:
+  if not ours.keep_checkpoints:
     _remove_checkpoints(model_dir)
   return measurement
 
@@ -109,13 +131,6 @@ def _rungs(early: halving.HalvingConfig, params: cfg.ExperimentConfig, trial_id:
     early.rungs(params.trainer.train_steps),
     lambda step, metrics: others.goes_on(trial_id, step, float(metrics['AP'])),
   )
-
-
-def _check_restarted(config: Mapping[str, Any]) -> None:
-  """Raises a `SearchError` for a key that a detector which is not built again has no use for."""
-  for key in ('keep_checkpoints', 'halving'):
-    if key in config:
-      raise SearchError(f'evaluator: {key} needs a detector of each child: remove it, or rebuild: false.')
 
 
 _met: set[str] = set()  # Configurations whose target some architecture meets, so that it is measured once a process.

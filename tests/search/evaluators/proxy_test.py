@@ -196,6 +196,10 @@ def test_the_configurations_of_the_project_describe_children(name):
     sharing = {field.name for field in dataclasses.fields(shared.SharingConfig)}
     steps = shared.SharingConfig(**{key: evaluator[key] for key in evaluator.keys() & sharing}).warm_up_steps
     evaluator = {key: evaluator[key] for key in evaluator.keys() - sharing}
+  else:
+    ours = {field.name for field in dataclasses.fields(proxy.ProxyConfig)}
+    proxy.ProxyConfig(**{key: evaluator[key] for key in evaluator.keys() & ours})
+    evaluator = {key: evaluator[key] for key in evaluator.keys() - ours}
   settings = child.ChildConfig.read(evaluator)
   params = params_lib.load_params(settings.experiment, settings.config_file, settings.params_override)
   rate = params.trainer.optimizer_config.learning_rate

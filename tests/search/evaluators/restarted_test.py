@@ -94,6 +94,8 @@ def test_what_needs_a_detector_of_each_child_is_refused(settings, tmp_path):
   keys = {**settings, 'rebuild': False}
   with pytest.raises(SearchError, match=r'^evaluator: halving needs a detector of each child: remove it, or rebuild:'):
     proxy.evaluate(trial(0), str(tmp_path), {**keys, 'halving': {'first_steps': 1}}, SPACE)
+  with pytest.raises(SearchError, match=r"^evaluator\.rebuild .*'no'"):
+    proxy.evaluate(trial(0), str(tmp_path), {**settings, 'rebuild': 'no'}, SPACE)
   backbones = BackboneSpace(intermediate_levels=(2, 3), min_level=3, max_level=4, offsets=(0, 1), window=2)
   sample = Trial.of(backbones, 0, backbones.sample(np.random.default_rng(0)))
   with pytest.raises(SearchError, match=r'^evaluator: rebuild: false supports spaces of pyramids; remove it'):
