@@ -33,10 +33,10 @@ from tests.house import repository
 # Directories of programs; nasfpn_tf/ holds libraries, tests/ tests.
 _PROGRAMS = ('scripts', 'benchmarks')
 
-_MADE = '# Made from the imports by `python -m tests.house.build_file --write`.\n'
+_MADE = '# Generated from the imports by `python -m tests.house.build_file --write`.\n'
 _PUBLIC = 'package(default_visibility = ["//visibility:public"])\n'
 _ROOT = """\
-# Bazel's entry: `bazel run //:train -- --help`, `bazel test //tests/...`, `//nasfpn_tf` as a dep.
+# Targets for Bazel: `bazel run //:train -- --help`, `bazel test //tests/...`, `//nasfpn_tf` as a dependency.
 # Every directory with Python files has its own BUILD file.
 {made}
 {public}
@@ -48,7 +48,7 @@ exports_files([
     "requirements_lock.txt",
 ])
 
-# One target a script.
+# One target for each script.
 [
     alias(
         name = script,
@@ -59,7 +59,7 @@ exports_files([
     ]
 ]
 
-# What scripts and their tests read besides Python modules.
+# Files other than Python modules that scripts and their tests read.
 filegroup(
     name = "files",
     srcs = glob([
@@ -72,7 +72,7 @@ filegroup(
     ) + ["//scripts:files"],
 )
 
-# Everything: the rules of the house read it.
+# The whole repository, which tests/house checks.
 filegroup(
     name = "repository",
     srcs = glob(
