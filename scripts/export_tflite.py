@@ -41,7 +41,12 @@ flags.DEFINE_enum(
   ['none', 'fp16', 'dynamic', 'int8', 'int8_float_heads'],
   'Quantization of weights and activations.',
 )
-flags.DEFINE_string('calibration_tfrecord', None, 'int8: validation records for calibration and verification.')
+flags.DEFINE_string(
+  'calibration_tfrecord',
+  None,
+  'int8: validation records for calibration and verification; further ones, after a comma, are used if these have fewer'
+  ' images than --calibration_steps.',
+)
 flags.DEFINE_integer('calibration_steps', 128, 'int8: number of distinct images for calibration.', lower_bound=1)
 flags.DEFINE_enum('input_dtype', 'float32', ['float32', 'uint8'], 'Type of the input; values are 0 to 255 in either.')
 flags.DEFINE_enum(

@@ -32,6 +32,7 @@ flags.DEFINE_string(
   'Directory for train.json, val.json and test.json; splits.json is written to its parent directory.',
 )
 flags.DEFINE_integer('seed', 0, 'Seed for the choice of validation images.')
+flags.DEFINE_integer('min_images', 2, 'Fewer different images for training and validation are an error.', lower_bound=2)
 
 
 def main(argv):
@@ -43,7 +44,7 @@ def main(argv):
   with failure.told('split_dataset', lines=True):
     parts = format_lib.find(FLAGS.data, FLAGS.format)
     earlier = prepare.load_earlier(os.path.join(os.path.dirname(os.path.abspath(FLAGS.output_dir)), prepare.SPLITS))
-    prepared = prepare.prepare(FLAGS.data, parts, FLAGS.seed, earlier)
+    prepared = prepare.prepare(FLAGS.data, parts, FLAGS.seed, earlier, min_images=FLAGS.min_images)
     prepare.write(prepared, FLAGS.output_dir, FLAGS.data)
   print(f'format: {parts[0].format}\n{prepare.describe(prepared)}')
 

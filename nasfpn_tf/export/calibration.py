@@ -14,6 +14,7 @@
 
 """Loads images for calibrating quantization from TFRecords, preprocessed as in serving."""
 
+import functools
 import hashlib
 from collections.abc import Sequence
 
@@ -28,11 +29,11 @@ MIN_IMAGES = 10  # Fewer distinct images leave the ranges of rare features to ch
 
 
 def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.ndarray]:
-  """Loads distinct images from TFRecords, spread evenly over the shards, beginning with the first of each.
+  """Loads distinct images from TFRecords, spread evenly over the shards of a set, beginning with the first of each.
 
   Args:
     input_path: the records, as `create_tfrecord.py` wrote them; validation rather than training data, which the
-      network has seen.
+      network has seen. A further set is used only where those before it have fewer than `max_images` images.
     max_images: maximum number of images.
 
   Returns:
@@ -42,12 +43,9 @@ def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.nda
     FileNotFoundError: `input_path` names no file.
     ValueError: there are fewer than `MIN_IMAGES` distinct images, or a file or a record is broken.
   """
-  shards = manifest.match_shards(input_path)
-  framing.check_files(shards)
-  # Which images are taken must not depend on timing: no parallel interleave.
-  records = tf.data.Dataset.from_tensor_slices(shards).interleave(
-    lambda shard: tf.data.TFRecordDataset(shard).map(lambda record: (record, shard)), cycle_length=len(shards)
-  )
+  sets = [manifest.match_shards(pattern) for pattern in manifest.split_patterns(input_path)]
+  framing.check_files([shard for shards in sets for shard in shards])
+  records = functools.reduce(tf.data.Dataset.concatenate, map(_read, sets))
   images, seen = [], set()
   try:
     for image in records.map(lambda record, shard: decode.decode_record(record, shard).image).as_numpy_iterator():
@@ -65,6 +63,13 @@ def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.nda
       'a hundred are better.'
     )
   return images
+
+
+def _read(shards: Sequence[str]) -> tf.data.Dataset:
+  """(record, its file); which come first must not depend on timing: no parallel interleave."""
+  return tf.data.Dataset.from_tensor_slices(shards).interleave(
+    lambda shard: tf.data.TFRecordDataset(shard).map(lambda record: (record, shard)), cycle_length=len(shards)
+  )
 
 
 def count_distinct(images: Sequence[np.ndarray]) -> int:

@@ -30,6 +30,7 @@ from nasfpn_tf.fit.dataset import prepare
 from nasfpn_tf.fit.detector import script
 from nasfpn_tf.fit.plan import rules
 
+MIN_IMAGES = 10  # What calibration for int8 needs; fewer are refused at the start, not after the training.
 PLAN_SECONDS, EXPORT_SECONDS, EVALUATION_SECONDS = 60.0, 30.0, 15.0  # Most of each is TensorFlow's own start.
 
 
@@ -164,7 +165,12 @@ class Fit(detector.Detector):
         f'Read {self.parts[0].format.upper()} annotations, divide the images into {splits}',
         [
           script(
-            'split_dataset', data=request.data, format=request.format, output_dir=self.annotations, seed=request.seed
+            'split_dataset',
+            data=request.data,
+            format=request.format,
+            output_dir=self.annotations,
+            seed=request.seed,
+            min_images=MIN_IMAGES,
           )
         ],
         outputs=[self.annotations],

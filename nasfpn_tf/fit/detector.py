@@ -120,7 +120,8 @@ class Detector(abc.ABC):
             saved_model_dir=saved_model.path,
             tflite_path=tflite_int8.path,
             quant_type='int8',
-            calibration_tfrecord=self.records / 'val-*',
+            # A small validation set alone could not calibrate.
+            calibration_tfrecord=f'{self.records / "val-*"},{self.records / "train-*"}',
           )
         ],
         outputs=[tflite_int8.path],

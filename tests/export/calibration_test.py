@@ -48,6 +48,15 @@ def test_a_picture_counts_once(records, tmp_path):
   assert len(calibration.load_images(f'{records},{records}', 100)) == 12
 
 
+def test_another_set_fills_up_a_small_one(records, tmp_path):
+  few = rectangles.write(tmp_path, num_images=6, seed=1)
+  large = calibration.load_images(records, 100)
+  assert len(calibration.load_images(f'{few},{records}', 100)) == 18
+  both = calibration.load_images(f'{few},{records}', 10)
+  np.testing.assert_array_equal(both[6:], large[:4])
+  assert len(calibration.load_images(f'{records},{few}', 12)) == 12
+
+
 def test_records_that_do_not_exist(tmp_path):
   with pytest.raises(FileNotFoundError, match='absent'):
     calibration.load_images(str(tmp_path / 'absent'), 100)

@@ -17,6 +17,7 @@ import pytest
 
 from nasfpn_tf.chain import steps
 from nasfpn_tf.data.sources.problems import DataError
+from nasfpn_tf.export import calibration
 from nasfpn_tf.fit import chain
 from tests.fit.dataset import layouts
 from tests.house import docs_test
@@ -42,6 +43,14 @@ def test_commands_are_those_of_the_scripts(fit):
   commands += chain.next_commands(fit)
   assert not [wrong for command in commands for wrong in docs_test.wrong_flags(command)]
   assert all(path.is_relative_to(fit.output_dir) for step in planned for path in step.outputs)
+
+
+def test_few_images_are_refused_before_the_training_and_all_of_them_calibrate(fit):
+  """A fifth of ten images would be too few to calibrate with, which used to end the run after its training."""
+  assert chain.MIN_IMAGES == calibration.MIN_IMAGES
+  planned = {step.name: step.commands[0] for step in fit.steps()}
+  assert '--min_images=10' in planned['split']
+  assert f'--calibration_tfrecord={fit.records / "val-*"},{fit.records / "train-*"}' in planned['tflite_int8']
 
 
 def test_a_test_split_is_what_the_forms_are_judged_on(tmp_path):

@@ -13,7 +13,9 @@
 # limitations under the License.
 """Makes splits of a data set and writes them as COCO JSON, with a file that says which image is in which."""
 
+import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -54,7 +56,12 @@ def split_names(parts: Sequence[Part]) -> tuple[str, ...]:
 
 
 def prepare(
-  root: str, parts: Sequence[Part], seed: int = 0, earlier: Mapping[str, Any] | None = None, progress: bool = True
+  root: str,
+  parts: Sequence[Part],
+  seed: int = 0,
+  earlier: Mapping[str, Any] | None = None,
+  progress: bool = True,
+  min_images: int = FEW_IMAGES,
 ) -> Prepared:
   """Reads a data set and makes the missing splits.
 
@@ -64,9 +71,10 @@ def prepare(
     seed: of the choice of validation images.
     earlier: content of an earlier splits.json: its images stay where they are.
     progress: tell on stderr how far it is.
+    min_images: how many different images training and validation need together.
 
   Raises:
-    DataError: the data cannot be read, or cannot be divided.
+    DataError: the data cannot be read, or cannot be divided, or is too little.
   """
   dataset = reading.read(root, parts)
   given, notes = dict(dataset.splits), []
@@ -86,6 +94,8 @@ def prepare(
     raise DataError(
       f'{root}: none of the {len(given["val"])} validation images has a box; annotate them, or remove them.'
     )
+  if min_images > FEW_IMAGES:
+    _check_number(root, [*given['train'].names, *given['val'].names], min_images)
   notes += [*_empty_notes(given), *_class_notes(dataset, given)]
   return Prepared(dataset, {name: given[name] for name in ('train', 'val', 'test') if name in given}, tuple(notes))
 
@@ -186,6 +196,19 @@ def _divide(root, images: Images, seed, earlier, progress) -> tuple[Images, Imag
   note = f'the data has no validation split: {len(validation)} of {len(images)} images were drawn with seed {seed}'
   note += f'; {copies} copies or near copies stay with their originals.' if copies else '.'
   return images.take(training), images.take(validation), note
+
+
+def _check_number(root: str, names: Sequence[str], needed: int) -> None:
+  seen = set()
+  for name in names:
+    with contextlib.suppress(OSError):  # Writing the records says what is wrong with it.
+      seen.add(hashlib.sha256(pathlib.Path(root, name).read_bytes()).digest())
+    if len(seen) >= needed:
+      return
+  raise DataError(
+    f'{root}: {len(seen)} different images for training and validation together are too few; annotate more, at least'
+    f' {needed} and preferably a hundred.'
+  )
 
 
 def _empty_notes(splits: Mapping[str, Images]) -> list[str]:

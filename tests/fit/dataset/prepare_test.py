@@ -153,3 +153,14 @@ def test_a_class_with_two_boxes_is_named(tmp_path):
     + '</annotation>',
   )
   assert any("'owl' has 2 boxes" in note for note in _prepare(tmp_path).notes)
+
+
+def test_fewer_different_images_than_asked_for_are_refused(tmp_path):
+  _voc(tmp_path, range(9))
+  for number in (100, 101):
+    shutil.copy(tmp_path / 'images' / 'p0.jpg', tmp_path / 'images' / f'p{number}.jpg')
+  layouts.voc(tmp_path / 'Annotations', (100, 101))
+  parts = format_lib.find(tmp_path)
+  with pytest.raises(DataError, match=r'9 different images .* too few; annotate more, at least 10'):
+    prepare.prepare(str(tmp_path), parts, progress=False, min_images=10)
+  assert sum(map(len, prepare.prepare(str(tmp_path), parts, progress=False, min_images=9).splits.values())) == 11
