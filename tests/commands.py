@@ -18,6 +18,7 @@ A server process imports TensorFlow and this package once and runs no operation;
 command does before TensorFlow is there, and what its import writes, is shown by tests that start a new interpreter.
 """
 
+import importlib
 import multiprocessing
 import os
 import pathlib
@@ -70,6 +71,7 @@ def run(
 def _run(command: list[str], streams: list[pathlib.Path], cwd: pathlib.Path, environment: Mapping[str, str]) -> None:
   for descriptor, stream in enumerate(streams, start=1):
     os.dup2(os.open(stream, os.O_WRONLY), descriptor)
+  importlib.import_module('tests.modeling.backbones.tiny')  # Many tests train with it.
   os.chdir(cwd)
   os.environ.update(environment)
   sys.argv = command

@@ -27,13 +27,14 @@ from nasfpn_tf import zoo
 from nasfpn_tf.modeling import detector
 from nasfpn_tf.modeling.weights import restore
 from tests import testing
+from tests.modeling.backbones import tiny  # noqa: F401  (registers the backbone)
 
 TINY = {
   'num_classes': 3,
   'input_size': [64, 64, 3],
   'min_level': 3,
   'max_level': 5,
-  'backbone': {'type': 'resnet', 'resnet': {'model_id': 10}},
+  'backbone': {'type': 'tiny', 'tiny': {'num_filters': 8}},
   'decoder': {
     'type': 'feature_pyramid',
     'feature_pyramid': {'topology': 'nas_fpn', 'num_repeats': 2, 'num_filters': 8},
@@ -158,7 +159,7 @@ def test_backbone_weights_of_the_configuration_are_not_needed_with_a_checkpoint(
     ({'decoder': {'feature_pyramid': {'num_repeats': 3}}}, r'stage_2/.*is not in the checkpoint'),
     ({'decoder': {'feature_pyramid': {'num_repeats': 1}}}, r'stage_1/.*of the checkpoint is not in the model'),
     ({'head': {'use_separable_conv': True}}, 'depthwise_kernel.* is not in the checkpoint'),
-    ({'backbone': {'resnet': {'model_id': 18}}}, 'checkpoint'),
+    ({'backbone': {'tiny': {'num_filters': 16}}}, 'checkpoint'),
   ],
 )
 def test_a_checkpoint_of_another_architecture_is_refused(trained, tmp_path, override, message):

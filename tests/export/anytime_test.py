@@ -142,6 +142,7 @@ def test_one_exit_alone_is_a_plain_detector(made, monkeypatch, tmp_path):
     made.at_exit(3)
 
 
+@pytest.mark.slow
 def test_an_exit_that_differs_is_refused(made, monkeypatch, tmp_path):
   honest = verification.reference
 

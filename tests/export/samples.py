@@ -23,6 +23,7 @@ import tensorflow as tf
 from nasfpn_tf import zoo
 from nasfpn_tf.export import source
 from nasfpn_tf.modeling import detector
+from tests.modeling.backbones import tiny  # noqa: F401  (registers the backbone)
 
 NUM_EXITS = 2
 SIZE = 64
@@ -31,7 +32,7 @@ TINY = {
   'input_size': [SIZE, SIZE, 3],
   'min_level': 3,
   'max_level': 5,
-  'backbone': {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
+  'backbone': {'type': 'tiny', 'tiny': {'num_filters': 8}},
   'decoder': {'feature_pyramid': {'num_repeats': NUM_EXITS, 'num_filters': 16}},
   'head': {'num_convs': 1},
   'anchor': {'num_scales': 1, 'aspect_ratios': [1.0]},

@@ -232,6 +232,7 @@ def test_bfloat16_that_loses_too_much_is_not_another_dtype(small, unwritten, tmp
   assert [written.dtype for written, _ in unwritten] == ['bfloat16']
 
 
+@pytest.mark.slow
 def test_auto_is_float32_where_bfloat16_loses_too_much(small, monkeypatch, tmp_path):
   def refuse(path):
     if tf.bfloat16.as_datatype_enum in _operators_by_type(path):

@@ -34,7 +34,7 @@ _TINY = {
     'model': {
       'input_size': [128, 128, 3],
       'anchor': {'anchor_size': 3.0},
-      'backbone': {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
+      'backbone': {'type': 'tiny', 'tiny': {'num_filters': 8}},
       'head': {'num_convs': 1},
       'norm_activation': {'norm_momentum': 0.9, 'norm_epsilon': 0.001},
     },

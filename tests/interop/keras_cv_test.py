@@ -49,6 +49,7 @@ def test_keeps_the_layer_contract():
   )
 
 
+@pytest.mark.slow
 def test_trains_and_predicts_as_the_neck_of_keras_cvs_retinanet():
   keras_cv = pytest.importorskip('keras_cv')
   tf_keras.utils.set_random_seed(0)

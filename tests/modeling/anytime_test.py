@@ -27,19 +27,20 @@ from nasfpn_tf.modeling import anytime, cost, detector
 from nasfpn_tf.modeling.weights import restore, warm_start
 from nasfpn_tf.training import params
 from tests import testing
+from tests.modeling.backbones import tiny  # noqa: F401  (registers the backbone)
 
 NUM_EXITS = 3
 SIZE = (64, 96)
 
 
 def model_config(**overrides):
-  """A small detector: ResNet-10, levels 3..5, three narrow pyramids with exits."""
+  """A small detector: a backbone of four convolutions, levels 3..5, three narrow pyramids with exits."""
   model = config.Detector(
     num_classes=4,
     input_size=[*SIZE, 3],
     min_level=3,
     max_level=5,
-    backbone={'type': 'resnet', 'resnet': {'model_id': 10}},
+    backbone={'type': 'tiny', 'tiny': {'num_filters': 8}},
     decoder={'type': 'feature_pyramid', 'feature_pyramid': {'num_repeats': NUM_EXITS, 'num_filters': 16}},
     head={'num_convs': 2},
     anchor={'num_scales': 1, 'aspect_ratios': [1.0, 2.0]},

@@ -27,6 +27,7 @@ from official.vision.modeling.layers import detection_generator as mg_detection_
 from nasfpn_tf import config
 from nasfpn_tf.modeling import cost, detector, postprocess
 from tests import testing
+from tests.modeling.backbones import tiny  # noqa: F401  (registers the backbone)
 
 OUTPUTS = {
   'cls_outputs',
@@ -39,13 +40,13 @@ OUTPUTS = {
 
 
 def _config(**overrides):
-  """A small detector: ResNet-10, levels 3..5, one narrow pyramid."""
+  """A small detector: a backbone of four convolutions, levels 3..5, one narrow pyramid."""
   model = config.Detector(
     num_classes=4,
     input_size=[64, 96, 3],
     min_level=3,
     max_level=5,
-    backbone={'type': 'resnet', 'resnet': {'model_id': 10}},
+    backbone={'type': 'tiny', 'tiny': {'num_filters': 8}},
     decoder={'type': 'feature_pyramid', 'feature_pyramid': {'num_repeats': 1, 'num_filters': 16}},
     head={'num_convs': 1},
     anchor={'num_scales': 1, 'aspect_ratios': [1.0, 2.0]},
@@ -120,7 +121,8 @@ def test_the_regularizer_reaches_all_three_parts():
   assert not detector.build_detector(_config()).losses
 
 
-def test_a_backbone_checkpoint_of_model_garden_loads(model, tmp_path):
+def test_a_backbone_checkpoint_of_model_garden_loads(tmp_path):
+  model = detector.build_detector(_config(backbone={'type': 'resnet', 'resnet': {'model_id': 10}}))
   backbone = backbones.ResNet(10, norm_momentum=0.99, norm_epsilon=0.001)
   for variable in backbone.variables:
     variable.assign_add(tf.ones_like(variable))
@@ -284,7 +286,7 @@ def test_a_separable_detector_learns_where_the_bright_squares_are():
     ({'backbone': {'type': 'applications', 'applications': {'name': 'resnet51'}}}, "did you mean 'resnet50'"),
     ({'backbone': {'type': 'applications', 'applications': {'alpha': -1.0}}}, 'applications.alpha is -1.0.*above 0'),
     (
-      {'backbone': {'resnet': {'model_id': 51}}},
+      {'backbone': {'type': 'resnet', 'resnet': {'model_id': 51}}},
       "model.backbone.resnet.model_id 51 is unknown.*'50'.*known are 10, 18",
     ),
     (

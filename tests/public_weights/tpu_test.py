@@ -59,7 +59,9 @@ def imported(tmp_path_factory):
   return run
 
 
-@pytest.mark.parametrize('name', KNOWN)
+@pytest.mark.parametrize(
+  'name', ['tpu_r50_fpn', 'tpu_spinenet', pytest.param('tpu_spinenet_mobile', marks=pytest.mark.slow)]
+)
 def test_raw_outputs_are_those_of_the_authors_code(narrow, imported, name):
   size, _ = KNOWN[name]
   report, run = imported(name)

@@ -22,6 +22,7 @@ from PIL import Image
 
 from nasfpn_tf.data.records import tfrecord
 from nasfpn_tf.training import registry_imports  # noqa: F401
+from tests.modeling.backbones import tiny  # noqa: F401  (registers the backbone)
 
 SIZE = 128
 COLORS = {7: (220, 40, 40), 9: (40, 60, 220)}  # By category id; the labels are 1 and 2.
@@ -78,7 +79,7 @@ def experiment(prefix: str, **overrides):
         'model': {
           'input_size': [SIZE, SIZE, 3],
           'max_level': 5,  # The rectangles have the size of its anchors; two levels more take a third more time.
-          'backbone': {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
+          'backbone': {'type': 'tiny', 'tiny': {'num_filters': 8}},
           'decoder': {'feature_pyramid': {'num_repeats': 1, 'num_filters': 16}},
           'head': {'num_convs': 1},
           'norm_activation': {'norm_momentum': 0.9, 'norm_epsilon': 0.001},

@@ -23,17 +23,18 @@ import tf_keras
 
 from nasfpn_tf.training import onednn, params
 from nasfpn_tf.training.task import DetectionTask, freeze_batch_norm
+from tests.modeling.backbones import tiny  # noqa: F401  (registers the backbone)
 
 
 def task_config(**task):
-  tiny = {
+  model = {
     'num_classes': 3,
     'input_size': [128, 128, 3],
-    'backbone': {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
+    'backbone': {'type': 'tiny', 'tiny': {'num_filters': 8}},
     'decoder': {'feature_pyramid': {'num_repeats': 1, 'num_filters': 16}},
     'head': {'num_convs': 1},
   }
-  return params.load_params(params_override={'task': {'model': tiny, **task}}).task
+  return params.load_params(params_override={'task': {'model': model, **task}}).task
 
 
 def norm_weights(model):
@@ -141,7 +142,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     DetectionTask(config).initialize(DetectionTask(config).build_model())
   assert '\n' not in str(error.value)
   config = task_config(init_checkpoint=path, init_checkpoint_modules=['backbone'])
-  config.model.backbone.resnet.depth_multiplier = 0.5
+  config.model.backbone.get().num_filters = 16
   with pytest.raises(ValueError, match='does not fit the model'):
     DetectionTask(config).initialize(DetectionTask(config).build_model())
   config.init_checkpoint = str(tmp_path / 'missing')

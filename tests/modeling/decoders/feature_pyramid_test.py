@@ -135,7 +135,8 @@ def test_model_gardens_retinanet_trains_with_it():
   assert 'decoder' in model.checkpoint_items
 
 
-@pytest.mark.parametrize('residual', [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('residual', [False, True])
+@pytest.mark.slow
 def test_model_gardens_mask_rcnn_experiment_trains_with_it(residual):
   tf_keras.utils.set_random_seed(0)
   experiment = exp_factory.get_exp_config('maskrcnn_resnetfpn_coco')

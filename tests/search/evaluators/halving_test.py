@@ -87,6 +87,7 @@ def test_what_cannot_be_halved_ends_the_search(settings, tmp_path, keys, message
   assert not (tmp_path / 'trials').exists()
 
 
+@pytest.mark.slow
 def test_a_poor_child_is_stopped_and_a_good_one_is_not(settings, tmp_path):
   others = {'2': {'7': {'ap': 1.0, 'goes_on': True}}}
 

@@ -89,6 +89,7 @@ def backbone_config(prefix, **keys):
   return settings
 
 
+@pytest.mark.slow
 def test_a_backbone_is_a_child_too(prefix, tmp_path):
   sample, settings = backbone_trial(), backbone_config(prefix, cost='latency_ms')
   del settings['architecture_key']  # The space knows it.
@@ -147,6 +148,7 @@ def test_a_lost_device_is_no_fault_of_a_child(prefix, tmp_path, monkeypatch, err
     proxy.evaluate(trial(), str(tmp_path), config(prefix))
 
 
+@pytest.mark.slow
 def test_a_preempted_child_goes_on_in_its_directory(prefix, tmp_path, monkeypatch):
   """Its pyramid is residual; at last it is killed after its training."""
   settings = config(prefix, keep_checkpoints=True)

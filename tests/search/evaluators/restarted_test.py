@@ -51,6 +51,7 @@ def trial(number):
   return Trial.of(SPACE, number, SPACE.encode(SPECS[number]))
 
 
+@pytest.mark.slow
 def test_every_child_begins_with_the_same_weights_and_sees_the_same_batches(settings, monkeypatch):
   one = restarted.RestartedDetector(ChildConfig.read(settings, SPACE), SPECS[0])
   start = [variable.numpy() for variable in one.variables]

@@ -155,6 +155,7 @@ def test_in_the_space_a_cell_is_an_output_in_every_pyramid_or_in_none():
     assert outputs == {(False,) * num_inner + (True,) * specs[0].num_levels}
 
 
+@pytest.mark.slow
 def test_residual_pyramids_share_weights(prefix, tmp_path):
   keys = config(prefix, RESIDUAL, warm_up_steps=2)
   weights = shared.SharedWeights({**keys, 'bank_dir': str(tmp_path / 'bank')}, SPACE, SPECS[0])

@@ -101,10 +101,10 @@ def test_failures_are_observed_too(kind):
   assert searcher.propose(30, 3)
 
 
-def compare_with_random_search(space, num_trials):
-  """Of 10 seeds, the best rewards that PPO and random search find; a seed ends when PPO has found 95 % of the best."""
+def compare_with_random_search(space, num_trials, num_seeds):
+  """The best rewards that PPO and random search find with each seed, which ends when PPO has found 95 % of the best."""
   found, by_chance = [], []
-  for seed in range(10):
+  for seed in range(num_seeds):
     reward = Likeness(space, seed)
     searcher, best, i = searchers.PolicySearch(space, seed), 0.0, 0
     while best < 0.95 and i < num_trials:
@@ -117,13 +117,13 @@ def compare_with_random_search(space, num_trials):
 
 def test_ppo_finds_95_percent_of_the_best_in_600_samples_of_a_space_of_518_400():
   assert SMALL.size() == 518_400
-  found, by_chance = compare_with_random_search(SMALL, 600)
+  found, by_chance = compare_with_random_search(SMALL, 600, num_seeds=4)
   assert min(found) >= 0.95 > max(by_chance)
 
 
 @pytest.mark.slow
 def test_ppo_finds_95_percent_of_the_best_in_1000_samples_of_the_papers_space():
-  found, by_chance = compare_with_random_search(PyramidSpace(), 1000)
+  found, by_chance = compare_with_random_search(PyramidSpace(), 1000, num_seeds=10)
   assert min(found) >= 0.95 and max(by_chance) < 0.6
 
 
