@@ -40,7 +40,11 @@ def define_flags():
   )
   flags.DEFINE_integer('exit_stage', None, 'Exit of an anytime detector to measure; unset: the last.', lower_bound=1)
   flags.DEFINE_string('input_path', None, 'TFRecords to evaluate on; their first image is timed. Unset: no AP.')
-  flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, instead of the one beside the records.')
+  flags.DEFINE_string(
+    'annotations',
+    None,
+    'COCO JSON with the same image ids; unset: the one beside the records, or else the boxes in them.',
+  )
   flags.DEFINE_string('records', None, 'File to append the record to (.jsonl).')
   flags.DEFINE_string('name', None, 'Name of the model in reports; unset: derived from its path.')
   flags.DEFINE_string('family', '', 'Family of the model; all models of a family have the same color in reports.')

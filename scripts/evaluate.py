@@ -25,8 +25,12 @@ from absl import app, flags
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, or the model_dir of a training.')
 flags.DEFINE_string('checkpoint_path', None, 'With a model_dir: checkpoint to evaluate; unset: the best one.')
-flags.DEFINE_string('input_path', None, 'TFRecords to evaluate on, with their manifest beside them.')
-flags.DEFINE_string('annotations', None, 'COCO JSON with the same image ids, instead of the one beside the records.')
+flags.DEFINE_string('input_path', None, 'TFRecords to evaluate on.')
+flags.DEFINE_string(
+  'annotations',
+  None,
+  'COCO JSON with the same image ids; unset: the one beside the records, or else the boxes in them.',
+)
 flags.DEFINE_integer('exit_stage', None, 'Exit of an anytime detector to evaluate; unset: the last.')
 flags.DEFINE_multi_string('images', [], 'Images to annotate too: files, directories, patterns, .txt lists.')
 flags.DEFINE_float('score_threshold', 0.3, 'Minimum score of the detections in the annotated images.')

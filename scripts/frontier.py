@@ -70,6 +70,7 @@ def main(argv):
 
 def _run(points):
   from nasfpn_tf import failure
+  from nasfpn_tf.data.input import undescribed
   from nasfpn_tf.data.records import manifest
   from nasfpn_tf.frontier import production
 
@@ -83,8 +84,8 @@ def _run(points):
     train, validation = production.make_records(FLAGS.data_dir, FLAGS.output_dir)
   else:
     train, validation = (','.join(map(os.path.abspath, text.split(','))) for text in (FLAGS.train, FLAGS.validation))
-    for path in (train, validation):
-      manifest.match_shards(path)  # Says at once which are not there.
+    for path in (train, validation):  # At once, not for each detector.
+      undescribed.check_labels(manifest.match_shards(path))
   settings = production.Settings(
     FLAGS.config_file, FLAGS.params_override, train, validation, steps=FLAGS.steps, seed=FLAGS.seed
   )

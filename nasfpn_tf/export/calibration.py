@@ -44,10 +44,11 @@ def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.nda
     ValueError: there are fewer than `MIN_IMAGES` distinct images, or a file or a record is broken.
   """
   sets = [manifest.match_shards(pattern) for pattern in manifest.split_patterns(input_path)]
-  framing.check_files([shard for shards in sets for shard in shards])
+  shards = [shard for shards in sets for shard in shards]
+  framing.check_files(shards)
   records = functools.reduce(tf.data.Dataset.concatenate, map(_read, sets))
   images, seen = [], set()
-  try:
+  with decode.naming_record(shards):
     for image in records.map(lambda record, shard: decode.decode_record(record, shard).image).as_numpy_iterator():
       digest = _digest(image)
       if digest not in seen:
@@ -55,8 +56,6 @@ def load_images(input_path: str | Sequence[str], max_images: int) -> list[np.nda
         images.append(image)
       if len(images) >= max_images:
         break
-  except tf.errors.OpError as error:
-    raise ValueError(f'{input_path}: {error.message.splitlines()[0]}') from error
   if len(images) < MIN_IMAGES:
     raise ValueError(
       f'{input_path}: {len(images)} distinct images are too few to calibrate with; at least {MIN_IMAGES} are needed, '

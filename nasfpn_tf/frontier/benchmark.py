@@ -169,11 +169,9 @@ def first_image(input_path: str | None) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, _NOISE_SIZE, np.uint8)
   shards = manifest.match_shards(input_path)
   records = tf.data.TFRecordDataset(shards).map(lambda record: decode.decode_record(record, tf.constant(input_path)))
-  try:
+  with decode.naming_record(shards):
     for record in records.take(1).as_numpy_iterator():
       return record.image
-  except tf.errors.OpError as error:
-    raise ValueError(f'{input_path}: {error.message.splitlines()[0]}') from error
   raise ValueError(f'{input_path}: the records have no image.')
 
 

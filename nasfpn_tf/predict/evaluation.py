@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from nasfpn_tf.data import progress
-from nasfpn_tf.data.input import decode
+from nasfpn_tf.data.input import decode, undescribed
 from nasfpn_tf.data.records import framing, manifest
 from nasfpn_tf.predict.loading import load_predictor
 from nasfpn_tf.predict.predictor import Predictor
@@ -31,7 +31,7 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
   Args:
     predictor: the detector.
     input_path: the records, as `create_tfrecord.py` wrote them.
-    annotations: COCO JSON with the same image ids; None takes the one beside the records.
+    annotations: COCO JSON with the same image ids; None takes the one beside the records, or else the boxes in them.
 
   Returns:
     The twelve metrics and `AP/<category>`, 0 to 1.
@@ -43,25 +43,21 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
   shards = manifest.match_shards(input_path)
   framing.check_files(shards)
   found = manifest.find_manifest(input_path)
-  if annotations is None:
-    if found is None:
-      raise FileNotFoundError(
-        f'{input_path}: there is no {manifest.SUFFIX.lstrip(".")} beside the records: copy it again, or give their'
-        ' annotations.'
-      )
-    annotations = found.annotations_path
   labels = list(predictor.labels.values()) or (found.labels if found else None)
+  if annotations is None:
+    if found is not None and manifest.exists(found.annotations_path):
+      annotations = found.annotations_path
+    else:  # Records of another tool, or that have lost it: as in training.
+      annotations = undescribed.ground_truth(shards, labels or ())
   evaluator = evaluation.CocoEvaluator(annotations, labels)
   records = tf.data.TFRecordDataset(shards).map(lambda record: decode.decode_record(record, tf.constant(input_path)))
   total = found.num_records if found else 0
-  try:
+  with decode.naming_record(shards):
     for record in progress.track(records.prefetch(2).as_numpy_iterator(), total, 'evaluate: images'):
       result = predictor(record.image)
       evaluator.add(
         [record.source_id], None, result.boxes[np.newaxis], result.scores[np.newaxis], result.classes[np.newaxis]
       )
-  except tf.errors.OpError as error:
-    raise ValueError(f'{input_path}: {error.message.splitlines()[0]}') from error
   return evaluator.evaluate()
 
 

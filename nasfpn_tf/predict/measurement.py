@@ -57,7 +57,7 @@ def measure(
     predictor: what `load_predictor` made of `path`.
     path: where the detector lies.
     input_path: the records.
-    annotations: COCO JSON with the same image ids; None: the one beside the records.
+    annotations: COCO JSON with the same image ids; None: see `evaluate_records`.
     checkpoint: of a model_dir, that `predictor` was made from; None: its best.
 
   Returns:

@@ -26,6 +26,7 @@ from nasfpn_tf.chain import process
 from nasfpn_tf.frontier import documents, plan, production, record
 from nasfpn_tf.training import params as params_lib
 from tests import commands, testing
+from tests.data import synthetic
 from tests.frontier.samples import sample
 from tests.training import rectangles
 
@@ -216,3 +217,11 @@ def test_the_whole_road(tmp_path):
   again = subprocess.run(command, capture_output=True, text=True)
   assert again.returncode == 0 and again.stdout.count('there already') == 2 * 3
   assert record.load([f'{tmp_path}/out/records.jsonl']) == found
+
+
+def test_records_that_cannot_be_used_are_refused_before_the_first_detector(tmp_path):
+  path = synthetic.write(tmp_path / 'x.tfrecord', [b'no record'])
+  flags = [f'--{name}={path}' for name in ('train', 'validation')]
+  done = commands.run('frontier.py', *flags, f'--output_dir={tmp_path / "out"}')
+  assert done.returncode == 1 and f'{path} record 0: is not a tf.train.Example' in done.stderr, done.stderr
+  assert not (tmp_path / 'out').exists()

@@ -14,9 +14,12 @@
 
 """Tests of AP as a condition of an export."""
 
+import glob
+import shutil
+
 import pytest
 
-from nasfpn_tf.predict import evaluation
+from nasfpn_tf.predict import evaluation, load_predictor
 
 
 @pytest.fixture
@@ -40,3 +43,13 @@ def test_within_the_tolerance(compare, of_file):
 def test_too_far_below(compare, of_file):
   with pytest.raises(ValueError, match=r'the model 0\.5000 on records/val; the maximum drop is 0\.011'):
     compare(of_file, 0.5, 0.011)
+
+
+def test_records_without_annotations_are_evaluated_on_their_own_boxes(forms, tmp_path):
+  predictor = load_predictor(forms.tflite('float'))
+  expected = evaluation.evaluate_records(predictor, forms.records)
+  for path in glob.glob(f'{forms.records}-*'):
+    shutil.copy(path, tmp_path)
+  assert evaluation.evaluate_records(predictor, str(tmp_path / 'set')) == expected
+  shutil.copy(f'{forms.records}.manifest.json', tmp_path)
+  assert evaluation.evaluate_records(predictor, str(tmp_path / 'set')) == expected

@@ -14,11 +14,15 @@
 
 """Decodes a TFRecord entry to an image and its objects, with errors that name the shard and the image."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from nasfpn_tf.data.records import framing
 from nasfpn_tf.data.sources import images
+from nasfpn_tf.data.sources.problems import DataError
 
 # First and last bytes of a complete file.
 _JPEG = (b'\xff\xd8\xff', b'\xff\xd9')
@@ -70,6 +74,44 @@ _FEATURES = {
   'image/object/area': _list_of(tf.float32),
   'image/object/is_crowd': _list_of(tf.int64),
 }
+
+
+@contextlib.contextmanager
+def naming_record(paths: Sequence[str]) -> Iterator[None]:
+  """Names the record at which decoding failed in the block where TensorFlow does not: one that is no tf.Example.
+
+  TensorFlow quotes the bytes of such a record, which need not be text: its message itself may be a UnicodeDecodeError.
+
+  Args:
+    paths: TFRecord files that are read inside; gone through only after an error.
+
+  Raises:
+    DataError: instead of TensorFlow's error.
+  """
+  try:
+    yield
+  except (tf.errors.OpError, UnicodeDecodeError) as error:
+    for path in paths:
+      for index, (data, _) in enumerate(framing.read_records(path)):
+        try:
+          tf.io.parse_single_example(data, _FEATURES)
+        except (tf.errors.OpError, UnicodeDecodeError) as cause:
+          raise DataError(f'{path} record {index}: {_unparsed(data)}') from cause
+    raise DataError(error.message.splitlines()[0] if isinstance(error, tf.errors.OpError) else str(error)) from error
+
+
+def _unparsed(data: bytes) -> str:
+  """Returns what is wrong with a record that TensorFlow cannot parse."""
+  try:
+    found = tf.train.Example.FromString(data).features.feature
+  except Exception:  # protobuf has moved its DecodeError more than once.
+    return 'is not a tf.train.Example, as create_tfrecord.py writes them.'
+  kinds = {tf.string: 'bytes_list', tf.int64: 'int64_list', tf.float32: 'float_list'}
+  for name, spec in _FEATURES.items():
+    kind = found[name].WhichOneof('kind') if name in found else None
+    if kind not in (None, kinds[spec.dtype]):
+      return f'{name} is a {kind}; it must be a {kinds[spec.dtype]}.'
+  return 'some of its features hold more than one value.'
 
 
 def decode_record(serialized: tf.Tensor, shard: tf.Tensor, num_classes: int = 0) -> Record:

@@ -192,6 +192,10 @@ def _divide(root, images: Images, seed, earlier, progress) -> tuple[Images, Imag
   chosen = splits_lib.choose(images.names, groups.tolist(), images.classes(), seed, taken)
   validation = [index for index, is_validation in enumerate(chosen) if is_validation]
   training = [index for index, is_validation in enumerate(chosen) if not is_validation]
+  if not validation:
+    raise DataError(
+      f'{root}: every class occurs in a single image or in copies of one, so nothing can be validated; annotate more.'
+    )
   copies = len(groups) - len(set(groups.tolist()))
   note = f'the data has no validation split: {len(validation)} of {len(images)} images were drawn with seed {seed}'
   note += f'; {copies} copies or near copies stay with their originals.' if copies else '.'

@@ -23,7 +23,8 @@ import tensorflow as tf
 from official.vision.dataloaders import tf_example_decoder
 from PIL import Image
 
-from nasfpn_tf.data.input.decode import decode_record, source_id
+from nasfpn_tf.data.input.decode import decode_record, naming_record, source_id
+from nasfpn_tf.data.sources.problems import DataError
 from tests.data import synthetic
 
 SHARD = 'train-00002-of-00008.tfrecord'
@@ -165,3 +166,32 @@ def test_a_broken_image_is_named(spoil, file_format):
 def test_broken_objects_are_named(picture, boxes, classes, message):
   with pytest.raises(tf.errors.InvalidArgumentError, match=rf'{message}.*{SHARD}.*\[4711\]'):
     decode(synthetic.example(picture, boxes, classes, '4711'), num_classes=11)
+
+
+def _wrong_kind():
+  wrong = tf.train.Feature(float_list=tf.train.FloatList(value=[1.0]))
+  return tf.train.Example(features=tf.train.Features(feature={'image/object/class/label': wrong})).SerializeToString()
+
+
+@pytest.mark.parametrize(
+  ('record', 'message'),
+  [
+    (b'\x0a\xff\xff', r'x\.tfrecord record 1: is not a tf\.train\.Example'),
+    (b'{"text": 1}', r'x\.tfrecord record 1: is not a tf\.train\.Example'),
+    (_wrong_kind(), r'x\.tfrecord record 1: image/object/class/label is a float_list; it must be a int64_list'),
+  ],
+  ids=['no text', 'text', 'wrong kind'],
+)
+def test_a_record_that_is_none_is_named(picture, tmp_path, record, message):
+  """TensorFlow's message quotes its bytes, which Python cannot always take for text, and names no file."""
+  path = synthetic.write(tmp_path / 'x.tfrecord', [synthetic.example(picture, BOX, [1], '1'), record])
+  records = tf.data.TFRecordDataset([path]).map(lambda data: decode_record(data, tf.constant(path)).source_id)
+  with pytest.raises(DataError, match=message), naming_record([path]):
+    list(records.as_numpy_iterator())
+
+
+def test_what_names_its_record_stays(picture, tmp_path):
+  path = synthetic.write(tmp_path / 'x.tfrecord', [synthetic.example(picture, BOX, [0], '4711')])
+  records = tf.data.TFRecordDataset([path]).map(lambda data: decode_record(data, tf.constant(path)).source_id)
+  with pytest.raises(DataError, match=r'label is not in 1\.\..*x\.tfrecord.*4711'), naming_record([path]):
+    list(records.as_numpy_iterator())

@@ -164,3 +164,12 @@ def test_fewer_different_images_than_asked_for_are_refused(tmp_path):
   with pytest.raises(DataError, match=r'9 different images .* too few; annotate more, at least 10'):
     prepare.prepare(str(tmp_path), parts, progress=False, min_images=10)
   assert sum(map(len, prepare.prepare(str(tmp_path), parts, progress=False, min_images=9).splits.values())) == 11
+
+
+def test_classes_that_occur_once_leave_nothing_to_validate(tmp_path):
+  layouts.images(tmp_path / 'images', (0, 1))
+  layouts.write(tmp_path / 'data.yaml', 'names: [dog, cat]')
+  for number in (0, 1):
+    layouts.write(tmp_path / 'labels' / f'p{number}.txt', f'{number} 0.5 0.5 0.25 0.25')
+  with pytest.raises(DataError, match='every class occurs in a single image'):
+    _prepare(tmp_path)
