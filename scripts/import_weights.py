@@ -49,9 +49,10 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unknown arguments: {" ".join(argv[1:])}')
   from nasfpn_tf import failure
-  from nasfpn_tf.public_weights import importing  # After the flags are read: TensorFlow takes seconds to load.
 
-  with failure.told('import_weights', 'import_weights: stopped; the same command resumes a download.'):
+  with failure.told('import_weights', 'stopped; the same command resumes a download.'):
+    from nasfpn_tf.public_weights import importing  # After the flags are read: TensorFlow takes seconds to load.
+
     output_dir, report = importing.import_published(
       FLAGS['from'].value,
       FLAGS.output_dir,

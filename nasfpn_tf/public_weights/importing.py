@@ -77,7 +77,7 @@ def import_checkpoint(
   Args:
     framework: key of `FRAMEWORKS`.
     checkpoint: what its code wrote: prefix of a checkpoint, or the directory with it.
-    output_dir: the model directory; it must not hold checkpoints.
+    output_dir: the model directory; it must be empty or not exist.
     input_size: height and width of the images that the model was trained on; no variable tells.
     origin: more for source.json, such as address and published AP.
     known_model: `task.model` where nothing beside the checkpoint tells.
@@ -87,11 +87,9 @@ def import_checkpoint(
 
   Raises:
     FileNotFoundError: there is no such checkpoint.
-    ValueError: it is damaged, an archive or of another model, or `output_dir` has checkpoints; nothing is written then.
+    ValueError: it is damaged, an archive or of another model, or `output_dir` is not empty; nothing is written then.
   """
-  layout.check_path(output_dir)
-  if checkpoints.available(output_dir):
-    raise ValueError(f'{output_dir} holds checkpoints already: give a new directory.')
+  check_output_dir(output_dir)
   if os.path.isfile(checkpoint) and checkpoint.lower().endswith(_ARCHIVES):
     raise ValueError(f'{checkpoint} is an archive: unpack it and give its directory as --checkpoint.')
   source = FRAMEWORKS[framework]
@@ -100,19 +98,53 @@ def import_checkpoint(
 
   known_labels = coco.labels() if params.task.model.num_classes == coco.NUM_IDS + 1 else None
   recipe = Recipe(params, params, known_labels, None, None, None, ())
-  artifacts.write_description(output_dir, recipe, overwrite=True)
   description = {
     'framework': framework,
     'code': source.code,
     'checkpoint': os.path.basename(checkpoint.rstrip('/')),
     **(origin or {}),
   }
-  checkpoints.write_json(os.path.join(output_dir, SOURCE_FILE), description)
   items = {name: item for name, item in model.checkpoint_items.items() if name in (contents.items or (name,))}
-  written = tf.train.Checkpoint(**items)
-  manager = tf.train.CheckpointManager(written, output_dir, max_to_keep=1, checkpoint_name=checkpoints.NAME)
-  manager.save(checkpoint_number=0)
+  with _whole_directory(output_dir) as place:
+    artifacts.write_description(place, recipe, overwrite=True)
+    checkpoints.write_json(os.path.join(place, SOURCE_FILE), description)
+    written = tf.train.Checkpoint(**items)
+    manager = tf.train.CheckpointManager(written, place, max_to_keep=1, checkpoint_name=checkpoints.NAME)
+    manager.save(checkpoint_number=0)
   return report
+
+
+def check_output_dir(output_dir: str) -> None:
+  """Refuses a directory that holds anything: what is there would be mixed with the imported model or replaced by it.
+
+  Raises:
+    ValueError: it is not empty, or TensorFlow would take its name for a pattern.
+    OSError: it cannot be made.
+  """
+  layout.check_path(output_dir)
+  whole_file.check_place(output_dir, is_directory=True)
+  found = tf.io.gfile.listdir(output_dir) if tf.io.gfile.isdir(output_dir) else []
+  if found:
+    what = 'checkpoints already' if checkpoints.available(output_dir) else f'other files ({sorted(found)[0]})'
+    raise ValueError(f'{output_dir} holds {what}: give a new directory, or remove it to import anew.')
+
+
+@contextlib.contextmanager
+def _whole_directory(output_dir: str) -> Iterator[str]:
+  """Gives a directory beside `output_dir` that gets its name when the block ends, and is removed if it fails."""
+  output_dir = output_dir if '://' in output_dir else os.path.realpath(output_dir)
+  place = f'{output_dir}.partial'
+  if tf.io.gfile.exists(place):
+    tf.io.gfile.rmtree(place)  # Of an import that was killed.
+  try:
+    yield place
+    if tf.io.gfile.isdir(output_dir):
+      tf.io.gfile.rmtree(output_dir)  # It is empty.
+    tf.io.gfile.rename(place, output_dir)
+  except BaseException:
+    if tf.io.gfile.exists(place):
+      tf.io.gfile.rmtree(place)
+    raise
 
 
 def _built(source: Framework, checkpoint: str, input_size: tuple[int, int], known_model: Mapping[str, Any] | None):
@@ -197,7 +229,7 @@ def import_published(
     if entry is None:
       raise ValueError('--output_dir is missing: only a known name as --url has a place in the cache.')
     output_dir = cache.path_of(url)
-  whole_file.check_place(output_dir, is_directory=True)
+  check_output_dir(output_dir)
   if checkpoint is None:
     archive = download.fetch(address, download_dir)
     checkpoint = archive

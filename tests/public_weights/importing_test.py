@@ -25,13 +25,16 @@ import pathlib
 import shutil
 import tarfile
 import threading
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from nasfpn_tf import zoo
-from nasfpn_tf.public_weights import importing
+from nasfpn_tf.public_weights import contents, download, importing
+from nasfpn_tf.training import checkpoints
+from nasfpn_tf.training import params as params_lib
 from tests import commands
 
 DATA = pathlib.Path(__file__).parent / 'data' / 'tpu_r50_nasfpn'
@@ -181,6 +184,46 @@ def test_the_checkpoint_of_another_framework_is_named(tmp_path):
       importing.import_checkpoint('mmdet', str(path), str(tmp_path / 'run'))
   with pytest.raises(ValueError, match="'r50_nasfpn_7x256_640' is of tpu, not of automl: leave out --from"):
     importing.import_published('automl', url='r50_nasfpn_7x256_640', download_dir=str(tmp_path))
+
+
+def test_other_files_in_the_output_directory_are_left_alone(tmp_path, monkeypatch):
+  monkeypatch.setattr(download, 'fetch', lambda *args: pytest.fail('downloads before it looks at the directory'))
+  (tmp_path / 'run').mkdir()
+  (tmp_path / 'run' / 'params.yaml').write_text('mine')
+  with pytest.raises(ValueError, match=r'run holds other files \(params\.yaml\): give a new directory'):
+    importing.import_checkpoint('tpu', str(CHECKPOINT), str(tmp_path / 'run'), (128, 128))
+  with pytest.raises(ValueError, match='holds other files'):
+    importing.import_published('tpu', str(tmp_path / 'run'), url='http://127.0.0.1:9/a.tar.gz')
+  assert [path.name for path in tmp_path.iterdir()] == ['run']
+  assert [path.read_text() for path in (tmp_path / 'run').iterdir()] == ['mine']
+
+
+@pytest.mark.parametrize('error', [OSError('No space left on device'), KeyboardInterrupt()])
+def test_an_import_that_stops_leaves_nothing(tmp_path, monkeypatch, error):
+  monkeypatch.setattr(importing, '_built', lambda *args: _small_model())
+  arguments = ('tpu', str(CHECKPOINT), str(tmp_path / 'run'), (128, 128))
+  with monkeypatch.context() as patch:
+    patch.setattr(tf.train.CheckpointManager, 'save', lambda *args, **kwargs: _raise(error))
+    with pytest.raises(type(error)):
+      importing.import_checkpoint(*arguments)
+  assert not list(tmp_path.iterdir())
+  (tmp_path / 'disk').mkdir()
+  (tmp_path / 'run').symlink_to('disk')  # An empty directory, perhaps on another disk, is used.
+  importing.import_checkpoint(*arguments)
+  assert sorted(path.name for path in tmp_path.iterdir()) == ['disk', 'run']
+  assert checkpoints.available(str(tmp_path / 'disk')) == [str(tmp_path / 'disk' / 'ckpt-0')]
+  assert tf.train.latest_checkpoint(str(tmp_path / 'run')) == str(tmp_path / 'run' / 'ckpt-0')
+
+
+def _small_model():
+  """What `importing._built` returns, with one variable."""
+  model = types.SimpleNamespace(checkpoint_items={'head': tf.train.Checkpoint(weight=tf.Variable(1.0))})
+  params = params_lib.load_params('nasfpn_retinanet', params_override={'task': {'model': {'num_classes': 2}}})
+  return model, params, contents.Contents({}, None), None
+
+
+def _raise(error):
+  raise error
 
 
 def test_what_to_import_must_be_said(tmp_path):
