@@ -123,7 +123,7 @@ def run_row(command: Sequence[str]) -> dict[str, Any]:
   """Runs a command; returns it with its seconds and either its tables and other lines, or its error."""
   started = time.perf_counter()
   done = subprocess.run(
-    [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace'
+    [sys.executable, '-u', *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace'
   )
   row: dict[str, Any] = {'command': ' '.join(['python', *command]), 'seconds': round(time.perf_counter() - started, 1)}
   if done.returncode:

@@ -14,6 +14,7 @@
 """Searches anchors that cover the boxes of a data set: base size, shapes and scales, with as few anchors as needed."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 from sklearn import cluster
@@ -82,5 +83,8 @@ def _shapes(aspect_ratios: np.ndarray, number: int) -> tuple[float, ...]:
   values = np.log(aspect_ratios)[:, None]
   number = min(number, len(np.unique(values)))
   begin = np.quantile(values, (np.arange(number) + 0.5) / number)[:, None]
-  centers = cluster.KMeans(number, init=begin, n_init=1).fit(values).cluster_centers_
+  with warnings.catch_warnings():
+    # joblib warns on machines that do not say how many physical cores they have, such as a minimal container.
+    warnings.filterwarnings('ignore', message='Could not find the number of physical cores')
+    centers = cluster.KMeans(number, init=begin, n_init=1).fit(values).cluster_centers_
   return tuple(sorted({round(float(np.exp(center)), 2) for (center,) in centers}))

@@ -43,6 +43,7 @@ from nasfpn_tf.search.trial import Measurement, Trial
 def main(argv: list[str]) -> None:
   """Takes the evaluator's setup, then jobs, until the input ends."""
   incoming, results = _channels(int(argv[1]))
+  sys.stdout.reconfigure(line_buffering=True)  # A trial's log has its own lines and a traceback in their order.
   signal.signal(signal.SIGTERM, _on_sigterm)
   messages = _messages(incoming)
   setup, evaluate = next(messages, None), None
