@@ -19,11 +19,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks import search_table, search_variance
+from benchmarks import device, search_table, search_variance
 from nasfpn_tf.search import table
 from nasfpn_tf.search.config import SearchConfig
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.trial import Measurement
+from tests import testing
 
 CONFIG = SearchConfig(
   space={'name': 'nasfpn', 'num_cells': 3, 'min_level': 3, 'max_level': 4},
@@ -60,3 +61,17 @@ def test_a_table_is_analyzed(tmp_path, capsys):
   assert '| | 6 topologies, 2 seeds |' in printed
   assert '| standard deviation between seeds | 0.00 |' in printed  # This evaluator does not depend on the seed.
   assert "| Kendall's tau of two seeds | 1.00 |" in printed
+
+
+@pytest.mark.parametrize('column, name', [('residual stacks', 'digits_residual'), ('as published', 'digits_published')])
+def test_the_documented_shares_are_those_of_the_committed_tables(capsys, column, name):
+  documents = testing.repo_root() / 'docs'
+  written = device.read_tables((documents / 'search.md').read_text(encoding='utf-8'))
+  documented = next({row['']: row[column] for row in rows} for rows in written if column in rows[0])
+  search_variance.report(str(documents / 'search_table' / f'{name}.jsonl'), [], None)
+  ((*figures,),) = device.read_tables(capsys.readouterr().out)
+  found = {row['']: next(value for key, value in row.items() if key) for row in figures}
+  for label in ('share of the variance explained by the topology', "Kendall's tau of two seeds"):
+    assert documented.pop(label) == found.pop(label)
+  for label, value in documented.items():  # In percent with one digit; what `found` has left, with two.
+    assert float(value) == pytest.approx(float(found[label.removesuffix(', percent')]), abs=0.0501)
