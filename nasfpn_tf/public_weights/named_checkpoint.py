@@ -74,11 +74,17 @@ def read(path: str) -> dict[str, np.ndarray]:
 def _file(path: str) -> str:
   if os.path.isdir(path):
     files = glob.glob(os.path.join(glob.escape(path), '**', '*.h5'), recursive=True)
-    if len(files) == 1 and not glob.glob(os.path.join(glob.escape(path), '**', '*.index'), recursive=True):
+    if (
+      len(files) == 1
+      and os.path.isfile(files[0])
+      and not glob.glob(os.path.join(glob.escape(path), '**', '*.index'), recursive=True)
+    ):
       return files[0]
-  if path.endswith('.h5'):
+  if path.endswith('.h5') and not glob.glob(os.path.join(glob.escape(path), '**', '*.index'), recursive=True):
     if not os.path.exists(path):
       raise FileNotFoundError(f'checkpoint {path!r} does not exist.')
+    if not os.path.isfile(path):
+      raise ValueError(f'{path} is a directory without a checkpoint, and a .h5 file is wanted: download it again.')
     return path
   return tf1_checkpoint.prefix(path)
 
@@ -108,6 +114,7 @@ def _read_h5(path: str) -> dict[str, np.ndarray]:
   try:
     with h5py.File(path) as file:
       file.visititems(take)
-  except OSError as error:
-    raise ValueError(f'{path} is damaged or no .h5 file of weights ({error}): download it again.') from error
+  except (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError) as error:  # Sizes are damaged, too.
+    reason = ' '.join(str(error).split())[:150] or type(error).__name__
+    raise ValueError(f'{path} is damaged or no .h5 file of weights ({reason}): download it again.') from error
   return values

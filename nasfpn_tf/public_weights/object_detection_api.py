@@ -18,6 +18,7 @@ Names end as their layers are called; what stands before differs with the versio
 go by aspect ratio, then by scale, here the other way round.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Mapping
@@ -197,24 +198,36 @@ def parts(model: retinanet_model.RetinaNetModel) -> dict[str, Any]:
 def _described(path: str) -> dict[str, float]:
   """Reads what a pipeline.config beside a checkpoint, or above it, says of what its variables do not tell."""
   directory = path if os.path.isdir(path) else os.path.dirname(path)
-  inside = [os.path.join(folder, name) for folder, _, names in os.walk(directory) for name in names]
+  inside = [os.path.join(folder, name) for folder, *names in os.walk(directory) for name in itertools.chain(*names)]
   files = [*inside, os.path.join(os.path.dirname(os.path.abspath(directory)), 'pipeline.config')]
   file = next((file for file in files if os.path.basename(file) == 'pipeline.config' and os.path.exists(file)), None)
   if file is None:
     return {}
   with open(file, encoding='utf-8', errors='replace') as stream:
     text = stream.read()
-  given = {
-    key: [float(number) for number in re.findall(rf'\b{key}:\s*([-\d.e]+)', text)] for key in (*_PUBLISHED, *_FIXED)
-  }
+  remedy = 'copy it again, or remove it if the model is a published one.'
+  if text.count('{') != text.count('}'):
+    raise ValueError(f'{file} is damaged or not whole (braces that are not closed): {remedy}')
+  try:
+    given = {
+      key: [float(number) for number in re.findall(rf'\b{key}:\s*([-\d.e]+)', text)] for key in (*_PUBLISHED, *_FIXED)
+    }
+    ratios = [
+      float(number) for line in re.findall(r'aspect_ratios:\s*\[?([\d., ]+)', text) for number in line.split(',')
+    ]
+  except ValueError as error:
+    raise ValueError(f'{file} is damaged ({error}): {remedy}') from error
+  activations = re.findall(r'\bactivation:\s*(\w+)', text)
+  flags = re.findall(r'\b(use_explicit_padding|use_bounded_activations):', text)
+  if not (any(given.values()) or ratios or activations or flags):
+    raise ValueError(f'{file} is no configuration of a detector (it has no anchor_scale and no y_scale): {remedy}')
   wrong = [
     f'{key} is {numbers[0]:g}' for key, want in _FIXED.items() if (numbers := given[key]) and set(numbers) != {want}
   ]
-  ratios = [float(number) for line in re.findall(r'aspect_ratios:\s*\[?([\d., ]+)', text) for number in line.split(',')]
   if ratios and tuple(ratios) != _ASPECT_RATIOS:
     wrong.append(f'aspect_ratios are {ratios}')
   wrong += [f'{key} is true' for key in ('use_explicit_padding', 'use_bounded_activations') if f'{key}: true' in text]
-  if any(activation != 'RELU_6' for activation in re.findall(r'\bactivation:\s*(\w+)', text)):
+  if any(activation != 'RELU_6' for activation in activations):
     wrong.append('activation is not RELU_6')
   if wrong:
     raise ValueError(f'{file}: {", ".join(wrong)}, which differs from the published models and cannot be imported.')

@@ -158,3 +158,27 @@ def test_damaged_and_missing_files_are_named(tmp_path, name):
     file.write_bytes(b'not a checkpoint')
   with pytest.raises(ValueError, match=rf'{name}.* is damaged'):
     named_checkpoint.read(str(path))
+
+
+def test_a_damaged_h5_file_is_named(tmp_path):
+  """One byte is changed at each of many places; where it is one of a weight nothing tells it."""
+  path = tmp_path / 'd0.h5'
+  with h5py.File(path, 'w') as file:
+    for name, value in list(_state().items())[:40]:
+      file.create_dataset(f'{name}:0', data=value)
+  whole = path.read_bytes()
+  refused = 0
+  for place in np.random.default_rng(0).integers(0, len(whole), 300):
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+    try:
+      named_checkpoint.read(str(tmp_path))
+    except ValueError as error:
+      assert str(path) in str(error)
+      assert '\n' not in str(error)
+      refused += 1
+  assert refused
+  path.unlink()
+  path.mkdir()
+  for given in (tmp_path, path):
+    with pytest.raises(ValueError, match=r'd0\.h5 is a directory|no checkpoint'):
+      named_checkpoint.read(str(given))

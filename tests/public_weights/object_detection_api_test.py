@@ -139,6 +139,31 @@ def test_pipeline_config_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (b'', 'is no configuration of a detector'),
+    (b'<html>Sign in</html>', 'is no configuration of a detector'),
+    (bytes(range(256)), 'braces|no configuration'),
+    (b'model { ssd { anchor_scale: 4.0', 'is damaged or not whole'),
+    (b'y_scale: -', "is damaged .could not convert string to float: '-'."),
+    (b'aspect_ratios: [1.0, 2..0]', 'is damaged'),
+  ],
+)
+def test_a_damaged_configuration_is_named(tmp_path, content, message):
+  (tmp_path / 'pipeline.config').write_bytes(content)
+  with pytest.raises(ValueError, match=rf'pipeline\.config .*({message}).*: copy it again|pipeline\.config {message}'):
+    object_detection_api._described(str(tmp_path))
+
+
+def test_a_directory_of_its_name_is_no_configuration(tmp_path):
+  (tmp_path / 'pipeline.config').mkdir()
+  (tmp_path / 'checkpoint').mkdir()
+  for given in (tmp_path, tmp_path / 'checkpoint' / 'ckpt-0'):
+    with pytest.raises(OSError, match=r'Is a directory: .*pipeline\.config'):
+      object_detection_api._described(str(given))
+
+
+@pytest.mark.parametrize(
   ('names', 'message'),
   [
     (['FeatureExtractor/MobilenetV2/Conv/weights'], 'is of TensorFlow 1 .MnasFPN and the SSDs of the old zoo'),
