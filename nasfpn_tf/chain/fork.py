@@ -25,8 +25,10 @@ import multiprocessing.forkserver
 import os
 import pathlib
 import runpy
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 
 # Python's warnings would hide what the commands print. Two may run at once, and TensorFlow would give the first one the
@@ -88,6 +90,7 @@ class Fork:
 
 def _run(arguments: list[str], log: pathlib.Path | None, is_ready) -> None:
   os.setpgid(0, 0)
+  threading.Thread(target=_end_with_parent, daemon=True).start()
   is_ready.send(True)
   is_ready.close()
   if log:
@@ -96,6 +99,12 @@ def _run(arguments: list[str], log: pathlib.Path | None, is_ready) -> None:
     os.dup2(file, 2)
   sys.argv = arguments
   runpy.run_path(arguments[0], run_name='__main__')
+
+
+def _end_with_parent() -> None:
+  """Ends the script if the chain is killed: the next one would write the same files while it still does."""
+  multiprocessing.parent_process().join()
+  os.killpg(0, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -15,17 +15,21 @@
 """Runs one command of a chain, and lets it finish cleanly when the chain is stopped."""
 
 import contextlib
+import ctypes
+import functools
 import os
 import pathlib
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from nasfpn_tf.chain import fork
 
+_PR_SET_PDEATHSIG = 1  # Of prctl.
 SECONDS_TO_END = 60  # Training saves a checkpoint first.
 
 
@@ -68,7 +72,16 @@ def _start(
     with contextlib.suppress(OSError):  # There is no place for the server's socket: a long TMPDIR, a full disk.
       return fork.Fork(command[1:], log)
   environment = {**os.environ, **fork.ENVIRONMENT}
-  return subprocess.Popen(command, stdout=output, stderr=output, env=environment, process_group=0)
+  return subprocess.Popen(
+    command, stdout=output, stderr=output, env=environment, process_group=0, preexec_fn=_end_with_parent()
+  )
+
+
+def _end_with_parent() -> Callable[[], object] | None:
+  """Returns what has a new process killed when this one dies: the next chain would write the same files meanwhile."""
+  if sys.platform != 'linux':
+    return None
+  return functools.partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wait(process: subprocess.Popen | fork.Fork, stream: TextIO | None, stopped: threading.Event | None) -> int:

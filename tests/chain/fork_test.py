@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from nasfpn_tf.chain import process
 
 _ARGUMENTS = """
@@ -38,6 +40,11 @@ def end(number, frame):
 signal.signal(signal.SIGTERM, end)
 pathlib.Path(sys.argv[1], 'started').touch()
 time.sleep(60)
+"""
+_LASTING = """
+import os, pathlib, sys, time
+pathlib.Path(sys.argv[1], 'pid').write_text(str(os.getpid()))
+time.sleep(300)
 """
 _RUNNER = """
 import pathlib, sys
@@ -92,3 +99,30 @@ def test_it_ends_in_order_at_ctrl_c(tmp_path):
   runner.send_signal(signal.SIGINT)
   assert 'KeyboardInterrupt' in runner.communicate(timeout=60)[1]
   assert (tmp_path / 'ended').exists()
+
+
+@pytest.mark.parametrize('forked', [True, False])
+def test_a_script_ends_with_a_killed_chain(tmp_path, forked):
+  """Else it would go on writing what the next run of the chain writes, too."""
+  script = _script(tmp_path, _LASTING)
+  runner = _RUNNER.replace('forked=True', f'forked={forked}')
+  chain = subprocess.Popen([sys.executable, '-c', runner, script, str(tmp_path)])
+  found = tmp_path / 'pid'
+  _wait_until(lambda: found.exists() and found.read_text())
+  chain.kill()
+  chain.wait()
+  _wait_until(lambda: not _runs(found.read_text()))
+
+
+def _runs(pid):
+  try:
+    return pathlib.Path('/proc', pid, 'stat').read_text().rsplit(') ', 1)[1][0] not in 'ZX'
+  except OSError:
+    return False
+
+
+def _wait_until(is_so):
+  deadline = time.monotonic() + 60
+  while not is_so():
+    assert time.monotonic() < deadline
+    time.sleep(0.05)
