@@ -103,6 +103,7 @@ def test_closed_form_and_built_pyramid_agree(r50_nasfpn_640):
   assert backbone == pytest.approx(4.09e9 * (640 / 224) ** 2, rel=5e-3)
 
 
+@pytest.mark.slow
 def test_efficientdet_d0():
   """arXiv 1911.09070: 3.9M params, 3,880,067 by the authors' code for 90 classes (README of rwightman's port), 2.54G.
 
