@@ -34,7 +34,7 @@ def start(model: retinanet_model.RetinaNetModel, path: str, modules: str | Seque
     model: what `build_detector` returns.
     path: prefix of the checkpoint.
     modules: 'all'; or names of parts, such as ['backbone'] from a classifier; or 'fitting': the whole backbone, and
-      what fits of the rest, such as all of a head but its last convolution where the classes are other ones.
+      what fits of the rest, such as all of a head but the last convolution for classes where their number differs.
 
   Returns:
     What was set, and what was not on either side.
