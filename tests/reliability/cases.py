@@ -301,6 +301,37 @@ class Frontier(Case):
     return [(line['name'], line['metrics']) for line in _lines(directory / 'out' / 'records.jsonl')]
 
 
+class Quickstart(Case):
+  """quickstart.py draws images, trains on them for a few steps, exports and evaluates: ten commands in a chain."""
+
+  name = 'quickstart'
+  codes = (0, 1)
+  keeps_progress = True
+
+  def prepare(self, directory):
+    pass
+
+  def command(self, directory):
+    return ['quickstart.py', '--smoke', f'--output_dir={directory}/out']
+
+  def check(self, directory):
+    for path in (directory / 'out' / 'records').glob('*.manifest.json'):
+      found = manifest.find_manifest(str(path).removesuffix(manifest.SUFFIX))
+      assert framing.check_files(found.shard_paths, found, data=True) == found.num_records
+
+  def result(self, directory):
+    out = directory / 'out'
+    assert (out / 'report.html').exists()
+    evaluations = {path.parent.name: json.loads(path.read_text()) for path in out.glob('evaluation/*/evaluation.json')}
+    return {
+      'images': digests(out / 'images', '*.json') | digests(out / 'images' / 'val', '*'),
+      'records': digests(out / 'records', '*'),
+      'step': json.loads((out / 'model' / 'eval.json').read_text())['step'],
+      'evaluated': {name: value['num_images'] for name, value in sorted(evaluations.items())},
+      'left behind': sorted(path.name for path in out.iterdir()),
+    }
+
+
 def _lines(path: pathlib.Path) -> list[dict]:
   """The whole lines of a history."""
   return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith('\n')]

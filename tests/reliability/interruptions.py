@@ -40,6 +40,7 @@ CASES = {
   cases.TFLite: 1,
   cases.Search: 3,
   cases.Frontier: 1,
+  cases.Quickstart: 1,
 }
 
 
