@@ -15,22 +15,28 @@
 """Puts the outputs of a .tflite in one order: in the signature, by position in the graph and by index of the tensor.
 
 The converter orders the outputs of a graph by the signature's names and numbers tensors as it meets them. A client that
-asks for output 0, and a metadata writer that goes by ascending index of the tensors, then see another order each.
+asks for output 0, and a metadata writer that goes by ascending index of the tensors, then see another order each. It
+also calls every output `StatefulPartitionedCall:N`, and widely copied scripts take a first output of such a name as the
+sign of the order scores, boxes, count, classes: tensors get the names of their outputs.
+
+Shapes of operators are fixed, too, so that a file whose input is resized refuses to run.
 """
 
+import copy
 import errno
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
 from nasfpn_tf.export import sharing
 
 
 def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int] | None]) -> bytes:
-  """Sets the order and the shapes of the outputs of every signature.
+  """Sets the order, the shapes and the tensors' names of the outputs of every signature.
 
   The converter leaves the outputs of a custom operator without shape: LiteRT's Interpreter finds it out, its
   CompiledModel and its JavaScript API cannot.
@@ -52,12 +58,36 @@ def fix_outputs(content: bytes, shapes: Mapping[str, Sequence[int] | None]) -> b
     entries = {entry.name.decode(): entry for entry in definition.outputs}
     order = list(shapes) if set(entries) == set(shapes) else sorted(entries)
     for name in order:
+      tensor = graph.tensors[entries[name].tensorIndex]
+      tensor.name = name.encode()
       if shapes.get(name) is not None:
-        tensor = graph.tensors[entries[name].tensorIndex]
         tensor.shape, tensor.shapeSignature = list(shapes[name]), None
     definition.outputs = [entries[name] for name in order]
     _ascend(model, definition)
+  _fix_reshapes(model)
   return sharing.pack(model)
+
+
+def _fix_reshapes(model: Any) -> None:
+  """Gives every RESHAPE all sides: with one left open, a file resized to several images runs and mixes them up."""
+  for graph in model.subgraphs:
+    for operator in graph.operators:
+      if model.operatorCodes[operator.opcodeIndex].builtinCode != schema.BuiltinOperator.RESHAPE:
+        continue
+      shape = [int(side) for side in graph.tensors[operator.outputs[0]].shape]
+      if len(operator.inputs) > 1:
+        sides = copy.copy(graph.tensors[operator.inputs[1]])
+        data = model.buffers[sides.buffer].data
+        if data is None or min(np.frombuffer(bytes(bytearray(data)), np.int32), default=0) >= 0:
+          continue
+        # What the others read stays: tensors and buffers of the sides are shared.
+        sides.buffer = len(model.buffers)
+        model.buffers.append(schema.BufferT())
+        model.buffers[-1].data = np.frombuffer(np.int32(shape).tobytes(), np.uint8)
+        operator.inputs = np.int32([operator.inputs[0], len(graph.tensors)])
+        graph.tensors.append(sides)
+      if operator.builtinOptions is not None:
+        operator.builtinOptions.newShape = np.int32(shape)
 
 
 def _ascend(model: Any, definition: Any) -> None:

@@ -14,6 +14,8 @@
 
 """The outputs of a .tflite are in one order, whichever way a client asks for them."""
 
+import pathlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,6 +25,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 from nasfpn_tf import failure
 from nasfpn_tf.artifacts import signatures
 from nasfpn_tf.export import output_order, sharing
+from nasfpn_tf.predict import shipped
 
 
 def _convert(function):
@@ -35,8 +38,9 @@ def orders(content):
   model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
   for definition in model.signatureDefs:
     names = {entry.tensorIndex: entry.name.decode() for entry in definition.outputs}
-    by_position = [names[index] for index in model.subgraphs[definition.subgraphIndex].outputs]
-    yield list(names.values()), by_position, [names[index] for index in sorted(names)]
+    graph = model.subgraphs[definition.subgraphIndex]
+    assert [graph.tensors[index].name.decode() for index in names] == list(names.values())
+    yield list(names.values()), [names[index] for index in graph.outputs], [names[index] for index in sorted(names)]
 
 
 def test_outputs_trade_places():
@@ -80,3 +84,21 @@ def test_every_file_has_the_documented_order(forms, name):
     content = file.read()
   documented = list(signatures.TFLITE_RAW if name == 'raw' else signatures.TFLITE_DETECTIONS)
   assert list(orders(content)) == [(documented,) * 3]
+
+
+@pytest.mark.parametrize('name', shipped.DETECTORS)
+def test_shipped_files_have_it_too(name):
+  assert list(orders(pathlib.Path(shipped.path_of(name)).read_bytes())) == [(list(signatures.TFLITE_DETECTIONS),) * 3]
+
+
+def test_scripts_that_guess_the_order_by_a_name_guess_right(forms):
+  """Widely copied scripts take boxes, classes and scores from 1, 3, 0 after `StatefulPartitionedCall`, else 0, 1, 2."""
+  interpreter = Interpreter(forms.tflite('float'))
+  interpreter.allocate_tensors()
+  interpreter.invoke()
+  details = interpreter.get_output_details()
+  places = (1, 3, 0) if 'StatefulPartitionedCall' in details[0]['name'] else (0, 1, 2)
+  detections = interpreter.get_signature_runner()
+  found = detections(inputs=np.zeros(detections.get_input_details()['inputs']['shape'], np.float32))
+  for place, name in zip(places, ('boxes', 'classes', 'scores'), strict=True):
+    np.testing.assert_array_equal(interpreter.get_tensor(details[place]['index']), found[f'detection_{name}'])

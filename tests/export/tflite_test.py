@@ -26,7 +26,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from nasfpn_tf.artifacts import layout, signatures
 from nasfpn_tf.export import metadata, model_metadata, source, tflite, verification
-from nasfpn_tf.predict import read_image
+from nasfpn_tf.predict import read_image, shipped
 
 
 @pytest.fixture(scope='module')
@@ -220,13 +220,14 @@ def test_post_process_has_no_soft_nms(forms, tmp_path):
   assert not os.listdir(tmp_path)
 
 
-@pytest.mark.parametrize('name', ['float', 'fp16', 'int8'])
+@pytest.mark.parametrize('name', ['float', 'fp16', 'int8', 'raw', 'post_process', *shipped.DETECTORS])
 def test_a_file_resized_to_other_images_refuses(forms, name):
-  interpreter = Interpreter(forms.tflite(name))
+  path = shipped.path_of(name) if name in shipped.DETECTORS else forms.tflite(name)
+  interpreter = Interpreter(path)
   (details,) = interpreter.get_input_details()
   height, width = details['shape'][1:3]
   for shape in ([2, height, width, 3], [1, 2 * height, width, 3], [1, height // 2, width // 2, 3]):
-    interpreter = Interpreter(forms.tflite(name))
+    interpreter = Interpreter(path)
     interpreter.resize_tensor_input(details['index'], shape)
     with pytest.raises(RuntimeError, match='failed to prepare'):
       interpreter.allocate_tensors()
