@@ -71,13 +71,14 @@ class Settings:
   def of(cls, model: Any) -> 'Settings':
     """Reads the settings of a detector."""
     options = model.detection_generator.get_config()
+    weights = options.get('box_coder_weights')  # A list that Keras tracks, which no JSON file takes.
     return cls(
       num_classes=int(model.head.get_config()['num_classes']) - 1,
       score_threshold=float(options['pre_nms_score_threshold']),
       iou_threshold=float(options['nms_iou_threshold']),
       max_detections=int(options['max_num_detections']),
       pre_nms_top_k=int(options['pre_nms_top_k']),
-      box_coder_weights=options.get('box_coder_weights'),
+      box_coder_weights=None if weights is None else [float(weight) for weight in weights],
       soft_nms_sigma=float(options.get('soft_nms_sigma') or 0.0),
       use_class_agnostic_nms=bool(options.get('use_class_agnostic_nms')),
       box_coder_plus_one=bool(options.get('box_coder_plus_one')),

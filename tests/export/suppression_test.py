@@ -14,6 +14,8 @@
 
 """Tests of suppression inside .tflite files, on raw outputs made up for the purpose."""
 
+import dataclasses
+import json
 import types
 
 import numpy as np
@@ -131,3 +133,9 @@ def test_raw_outputs_are_handed_through():
 def test_post_process_refuses_what_it_does_not_know(option):
   with pytest.raises(ValueError, match='use builtin'):
     suppression.post_process(_model(2, **{option: 1}), SIZE)
+
+
+def test_settings_can_be_written_beside_the_file():
+  """Keras tracks the lists of its layers in a type of its own, which `dataclasses.asdict` and JSON do not take."""
+  settings = suppression.Settings.of(_model(2, box_coder_weights=[10.0, 10.0, 5.0, 5.0]))
+  assert json.loads(json.dumps(dataclasses.asdict(settings)))['box_coder_weights'] == [10.0, 10.0, 5.0, 5.0]
