@@ -30,6 +30,7 @@ _LAZY = {
   'DetectionTask': 'nasfpn_tf.config.task',
   'Detector': 'nasfpn_tf.config.model',
   'FeaturePyramid': 'nasfpn_tf.config.model',
+  'MnasFPN': 'nasfpn_tf.config.model',
   'Parser': 'nasfpn_tf.config.data',
   'RetinaNetHead': 'nasfpn_tf.config.model',
   'SSD': 'nasfpn_tf.config.model',

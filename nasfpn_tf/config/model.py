@@ -87,12 +87,36 @@ class SmoothedFPN(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class MnasFPN(hyperparams.Config):
+  """MnasFPN (arXiv 1912.01106): stacked pyramids of inverted bottlenecks; the defaults are those of its 320 px model.
+
+  Attributes:
+    topology: as in `FeaturePyramid`, with sums only; 'mnas_fpn' is the published one, of levels 3 to 6.
+    num_repeats: number of stacked pyramids.
+    num_filters: number of channels of every output.
+    expansions: number of channels inside of each cell of a pyramid.
+    kernel_sizes: side of the separable convolution of each cell of a pyramid.
+    norm_momentum: momentum of its batch norms; 0 takes that of `norm_activation`.
+    norm_epsilon: epsilon of its batch norms; 0 takes that of `norm_activation`.
+  """
+
+  topology: str = 'mnas_fpn'
+  num_repeats: int = 4
+  num_filters: int = 48
+  expansions: list[int] = dataclasses.field(default_factory=lambda: [256, 128, 128, 128, 96])
+  kernel_sizes: list[int] = dataclasses.field(default_factory=lambda: [3, 3, 3, 5, 3])
+  norm_momentum: float = 0.0
+  norm_epsilon: float = 0.0
+
+
+@dataclasses.dataclass
 class Decoder(decoders.Decoder):
-  """Model Garden's decoders, `feature_pyramid`, `smoothed_fpn` and `ssd`."""
+  """Model Garden's decoders, `feature_pyramid`, `smoothed_fpn`, `mnas_fpn` and `ssd`."""
 
   type: str | None = 'feature_pyramid'
   feature_pyramid: FeaturePyramid = dataclasses.field(default_factory=FeaturePyramid)
   smoothed_fpn: SmoothedFPN = dataclasses.field(default_factory=SmoothedFPN)
+  mnas_fpn: MnasFPN = dataclasses.field(default_factory=MnasFPN)
   ssd: SSD = dataclasses.field(default_factory=SSD)
 
 
@@ -146,6 +170,7 @@ class Applications(hyperparams.Config):
     weights: 'imagenet' (downloaded by tf_keras), the path of a Keras weight file without the top, 'blood_cells' (those
       of the detector of that name, which come with the package, for mobilenet_v2), or 'none'.
     norm_momentum: momentum of the backbone's batch norms; 0 keeps the library's (0.99 or 0.999).
+    norm_epsilon: epsilon of the backbone's batch norms; 0 keeps the library's (0.001).
     last_filters: channels of MobileNetV2's last convolution, 1280 in the published ones, after which C5 is read as in
       the Object Detection API's FPNLite; 0 reads it before that convolution.
     expanded: whether to use the features that the SSD family reads from MobileNetV2: the expanded ones inside the block
@@ -160,6 +185,7 @@ class Applications(hyperparams.Config):
   last_filters: int = 0
   expanded: bool = False
   norm_momentum: float = 0.0
+  norm_epsilon: float = 0.0
   frozen_level: int = 0
 
 
@@ -253,7 +279,7 @@ class RetinaNetHead(retinanet.RetinaNetHead):
 
   Attributes:
     num_filters: width of the towers; 0 takes that of the pyramid, as the published NAS-FPN models do.
-    share_towers: whether one tower serves classes and boxes, as in the Object Detection API's FPNLite.
+    share_towers: whether one tower serves classes and boxes, as in the Object Detection API's FPNLite and MnasFPN.
   """
 
   num_filters: int = 0

@@ -44,6 +44,9 @@ SOURCES = {
   'Object Detection API zoo': (
     'https://github.com/tensorflow/models/blob/master/research/object_detection/g3doc/tf2_detection_zoo.md'
   ),
+  'Object Detection API zoo of TensorFlow 1': (
+    'https://github.com/tensorflow/models/blob/master/research/object_detection/g3doc/tf1_detection_zoo.md'
+  ),
   'Model Garden': 'https://github.com/tensorflow/models/blob/master/official/vision/README.md',
   'google/automl efficientdet': 'https://github.com/google/automl/tree/master/efficientdet',
   'survey of TinyML detectors': (

@@ -195,8 +195,8 @@ def _write_descriptions(directory: str, source: Source) -> list[str]:
   values = source.params.as_dict()
   model = values['task']['model']
   files = {label_names.FILE: json.dumps([dict(label) for label in source.labels], indent=2) + '\n'}
-  if model['decoder']['type'] == 'feature_pyramid':
-    pyramid = model['decoder']['feature_pyramid']
+  pyramid = model['decoder'].get(model['decoder']['type']) or {}
+  if 'topology' in pyramid:
     spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
     # A configuration may name a topology, an export carries it.
     pyramid['topology'] = spec.to_json()

@@ -33,7 +33,7 @@ from nasfpn_tf import config
 from nasfpn_tf.config import checking
 from nasfpn_tf.modeling import anytime, postprocess
 from nasfpn_tf.modeling.backbones import explicit_padding, registry
-from nasfpn_tf.modeling.decoders import feature_pyramid, smoothed_fpn, ssd
+from nasfpn_tf.modeling.decoders import feature_pyramid, mnas_fpn, smoothed_fpn, ssd
 from nasfpn_tf.topology.spec import MAX_LEVEL
 
 # Model Garden's backbones of which there are several.
@@ -144,6 +144,8 @@ def _check_numbers(model_config: config.Detector) -> None:
     ('decoder.num_filters', getattr(pyramid, 'num_filters', 1), 1),
     ('decoder.dropblock_size', getattr(pyramid, 'dropblock_size', 1), 1),
     ('decoder.dropblock_ramp_steps', getattr(pyramid, 'dropblock_ramp_steps', 0), 0),
+    ('decoder.norm_epsilon', getattr(pyramid, 'norm_epsilon', 0), 0),
+    ('backbone.norm_epsilon', getattr(model_config.backbone.get(), 'norm_epsilon', 0), 0),
     ('head.num_convs', model_config.head.num_convs, 0),
     ('head.num_filters', model_config.head.num_filters, 0),
     ('anchor.num_scales', model_config.anchor.num_scales, 1),
@@ -151,7 +153,8 @@ def _check_numbers(model_config: config.Detector) -> None:
     ('detection_generator.max_num_detections', generator.max_num_detections, 1),
   ):
     if value < least:
-      key = key.replace('decoder.', f'decoder.{model_config.decoder.type}.')
+      for part in ('backbone', 'decoder'):
+        key = key.replace(f'{part}.', f'{part}.{getattr(model_config, part).type}.')
       raise ValueError(f'model.{key} is {value}; it must be at least {least}.')
   if model_config.decoder.type == ssd.NAME and min(pyramid.extra_filters, default=2) < 2:
     raise ValueError(f'model.decoder.ssd.extra_filters is {pyramid.extra_filters}; each must be at least 2.')
@@ -179,11 +182,11 @@ def _check_head(model_config: config.Detector) -> None:
       "model.head.share_level_convs is true, but with decoder 'ssd' every level has a different width: set it to false."
     )
   if model_config.head.share_towers and (
-    model_config.decoder.type != smoothed_fpn.NAME or model_config.head.attribute_heads
+    model_config.decoder.type not in (smoothed_fpn.NAME, mnas_fpn.NAME) or model_config.head.attribute_heads
   ):
     raise ValueError(
-      f'model.head.share_towers needs model.decoder.type {smoothed_fpn.NAME!r}, not {model_config.decoder.type!r}, and'
-      ' no attribute_heads.'
+      f'model.head.share_towers needs model.decoder.type {smoothed_fpn.NAME!r} or {mnas_fpn.NAME!r}, not'
+      f' {model_config.decoder.type!r}, and no attribute_heads.'
     )
 
 

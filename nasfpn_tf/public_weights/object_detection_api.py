@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""SSD with MobileNetV2 and FPNLite of the Object Detection API's TensorFlow 2 zoo.
+"""SSD with MobileNetV2 of the Object Detection API: FPNLite of the TensorFlow 2 zoo, MnasFPN of the TensorFlow 1 zoo.
 
-Names end as their layers are called; what stands before differs with the version of TensorFlow that wrote them. Anchors
-go by aspect ratio, then by scale, here the other way round.
+Names of FPNLite end as their layers are called; what stands before differs with the version of TensorFlow that wrote
+them.
 """
 
 import itertools
@@ -28,30 +28,19 @@ import numpy as np
 import tf_keras
 from official.vision.modeling import retinanet_model
 
-from nasfpn_tf.public_weights import name_map, named_checkpoint, tpu_names
+from nasfpn_tf.public_weights import mnasfpn, name_map, named_checkpoint, odapi_head
 from nasfpn_tf.public_weights.contents import Contents
 from nasfpn_tf.public_weights.name_map import Rule
 
-_TOWER_CONV, _TOWER_NORM = 'conv2d_{i}', 'conv2d_{i}/BatchNorm/feature_{n}'
 RULES = (
   Rule('projection_{n}', 'projections.{n}'),
   Rule('smoothing_{n}_depthwise_conv', 'smoothing.{n}'),
   Rule('smoothing_{n}_batchnorm', 'smoothing_norms.{n}'),
   Rule('bottom_up_Conv2d_{n}_depthwise_conv', 'coarse.{n}'),
   Rule('bottom_up_Conv2d_{n}_batchnorm', 'coarse_norms.{n}'),
-  *(
-    rule
-    for tower, kind in (('', 'class'), ('Class', 'class'), ('Box', 'box'))
-    for rule in (
-      Rule(f'{tower}PredictionTower/{_TOWER_CONV}', f'head.{kind}_convs.{{i}}'),
-      Rule(f'{tower}PredictionTower/{_TOWER_NORM}', f'{kind}_norms.{{n}}.{{i}}'),
-    )
-  ),
-  Rule('ClassPredictor', 'head.class_predict'),
-  Rule('BoxPredictor', 'head.box_predict'),
+  *odapi_head.RULES,
 )
 
-_ASPECT_RATIOS = (1.0, 2.0, 0.5)
 _BACKBONE_LEVEL = 5
 _FIRST_COARSE = 20  # Number of the first convolution behind C5, which their code counts as the nineteenth layer.
 _WIDEST = 320  # Channels of MobileNetV2's last block at width 1.
@@ -66,8 +55,8 @@ _NEEDED = (
 )
 # What their variables do not tell, as published; a pipeline.config beside the checkpoint overrides it.
 _PUBLISHED = {'anchor_scale': 4.0, 'iou_threshold': 0.6, 'score_threshold': 1e-8}
-_BOX_CODER = {'y_scale': 10.0, 'x_scale': 10.0, 'height_scale': 5.0, 'width_scale': 5.0}
-_FIXED = {'epsilon': 0.001, **_BOX_CODER}
+_FIXED = {'epsilon': 0.001, **odapi_head.BOX_CODER}
+_TF1 = ('FeatureExtractor/', 'FirstStageFeatureExtractor/', 'BoxPredictor_')  # Scopes of TensorFlow 1's detectors.
 _Values = Mapping[str, np.ndarray]
 
 
@@ -80,13 +69,21 @@ def open_checkpoint(path: str, known_model: Mapping[str, Any] | None = None) -> 
   """
   del known_model
   read = named_checkpoint.read(path)
+  if mnasfpn.recognizes(read):
+    named = mnasfpn.renamed(read)
+    settings = mnasfpn.model_settings(named, path, _described(path))
+
+    def fill_mnasfpn(built):
+      return name_map.assign(built, mnasfpn.parts(built), odapi_head.converted(named), mnasfpn.RULES, path)
+
+    return Contents(settings, fill_mnasfpn, keep_aspect_ratio=False)
   values = {match.group(1): value for name, value in read.items() if (match := _SCOPE.search(name))}
   settings = model_settings(values, path, _described(path), tuple(read))
 
   def fill(built):
     layers = parts(built)
     rules = (*RULES, *(Rule(name, f'backbone.{name}') for name in layers['backbone']))
-    return name_map.assign(built, layers, converted(values), rules, path)
+    return name_map.assign(built, layers, odapi_head.converted(values), rules, path)
 
   return Contents(settings, fill, keep_aspect_ratio=False)
 
@@ -102,12 +99,12 @@ def model_settings(
     described: what pipeline.config says of the keys of `_PUBLISHED`.
     names: the whole names, for messages.
   """
-  if any(re.search(r'(^|/)(mnas_?fpn|MnasFPN|FeatureExtractor/MobilenetV\d)', name) for name in names):
-    raise ValueError(
-      f'checkpoint {source!r} is of TensorFlow 1 (MnasFPN and the SSDs of the old zoo): their blocks expand and project'
-      " between merges, which this project's pyramids do not, so it cannot be imported."
-    )
   missing = [name for name in _NEEDED if name not in values]
+  if missing and any(name.startswith(_TF1) for name in names):
+    raise ValueError(
+      f'checkpoint {source!r} is of the TensorFlow 1 zoo, of which MnasFPN alone can be imported, and it has no'
+      ' FeatureExtractor/MnasFPN. docs/weights.md lists the models that can be imported.'
+    )
   if missing:
     raise ValueError(
       f'checkpoint {source!r} is not an SSD with MobileNetV2 and FPNLite of the Object Detection API: it has no'
@@ -117,10 +114,7 @@ def model_settings(
   described = {**_PUBLISHED, **(described or {})}
   num_fine = name_map.count(values, r'projection_(\d+)/kernel')
   num_coarse = len([name for name in values if re.fullmatch(r'bottom_up_Conv2d_\d+_batchnorm/gamma', name)])
-  num_anchors = len(values['BoxPredictor/bias']) // 4
-  tower = 'PredictionTower' if 'PredictionTower/conv2d_0/pointwise_kernel' in values else 'ClassPredictionTower'
   return {
-    'num_classes': len(values['ClassPredictor/bias']) // num_anchors,
     'min_level': _BACKBONE_LEVEL - num_fine + 1,
     'max_level': _BACKBONE_LEVEL + num_coarse,
     'norm_activation': {'activation': 'relu6', 'norm_momentum': 0.997, 'norm_epsilon': 0.001, 'use_sync_bn': False},
@@ -138,47 +132,13 @@ def model_settings(
       'type': 'smoothed_fpn',
       'smoothed_fpn': {'num_filters': values['projection_1/kernel'].shape[-1], 'use_separable_conv': True},
     },
-    'head': {
-      'num_convs': name_map.count(values, tower + r'/conv2d_(\d+)/pointwise_kernel'),
-      'num_filters': values['BoxPredictor/pointwise_kernel'].shape[-2],
-      'use_separable_conv': True,
-      'share_towers': tower == 'PredictionTower',
-    },
-    'anchor': {
-      'num_scales': num_anchors // len(_ASPECT_RATIOS),
-      'aspect_ratios': list(_ASPECT_RATIOS),
-      'anchor_size': described['anchor_scale'],
-    },
-    'detection_generator': {
-      'pre_nms_top_k': 5000,
-      'pre_nms_score_threshold': described['score_threshold'],
-      'nms_iou_threshold': described['iou_threshold'],
-      'max_num_detections': 100,
-      'box_coder_weights': list(_BOX_CODER.values()),
-    },
+    **odapi_head.settings(values, described),
   }
-
-
-def converted(values: _Values) -> dict[str, np.ndarray]:
-  """Returns the variables with this project's order of anchors, and biases, of zeros, of the towers."""
-  found = {}
-  num_anchors = len(values['BoxPredictor/bias']) // 4
-  num_scales = num_anchors // len(_ASPECT_RATIOS)
-  order = np.arange(num_anchors).reshape([len(_ASPECT_RATIOS), num_scales]).T.reshape([-1])
-  for name, value in values.items():
-    if re.fullmatch(r'(Class|Box)Predictor/(pointwise_kernel|bias)', name):
-      split = value.reshape([*value.shape[:-1], num_anchors, -1])
-      found[name] = split[..., order, :].reshape(value.shape)
-    else:
-      found[name] = value
-    if re.fullmatch(r'\w*PredictionTower/conv2d_\d+/pointwise_kernel', name):
-      found[name.replace('pointwise_kernel', 'bias')] = np.zeros(value.shape[-1:], value.dtype)
-  return found
 
 
 def parts(model: retinanet_model.RetinaNetModel) -> dict[str, Any]:
   """Returns the layers of a detector under the names that the rules use."""
-  decoder, head = model.decoder, tpu_names.parts(model)['head']
+  decoder = model.decoder
   fine = {level: str(i) for i, level in enumerate(decoder.projections, 1)}
   coarse = [level for level in decoder.convs if level not in fine]
   numbers = {level: str(_FIRST_COARSE + i) for i, level in enumerate(coarse)}
@@ -189,9 +149,7 @@ def parts(model: retinanet_model.RetinaNetModel) -> dict[str, Any]:
     'smoothing_norms': {number: decoder.norms[level] for level, number in fine.items() if level in decoder.norms},
     'coarse': {number: decoder.convs[level] for level, number in numbers.items()},
     'coarse_norms': {number: decoder.norms[level] for level, number in numbers.items()},
-    'head': head,
-    'class_norms': list(head['class_norms'].values()),
-    'box_norms': list(head['box_norms'].values()),
+    **odapi_head.parts(model),
   }
 
 
@@ -224,7 +182,7 @@ def _described(path: str) -> dict[str, float]:
   wrong = [
     f'{key} is {numbers[0]:g}' for key, want in _FIXED.items() if (numbers := given[key]) and set(numbers) != {want}
   ]
-  if ratios and tuple(ratios) != _ASPECT_RATIOS:
+  if ratios and tuple(ratios) != odapi_head.ASPECT_RATIOS:
     wrong.append(f'aspect_ratios are {ratios}')
   wrong += [f'{key} is true' for key in ('use_explicit_padding', 'use_bounded_activations') if f'{key}: true' in text]
   if any(activation != 'RELU_6' for activation in activations):

@@ -15,7 +15,7 @@
 """Describes the topologies of feature pyramids: specs, catalogue, closed-form cost, drawings. Standard library only."""
 
 from nasfpn_tf.topology import ops
-from nasfpn_tf.topology.catalog import NAS_FPN, bifpn, fpn, get, names, nas_fpn, panet, resolve
+from nasfpn_tf.topology.catalog import MNAS_FPN, NAS_FPN, bifpn, fpn, get, names, nas_fpn, panet, resolve
 from nasfpn_tf.topology.cost import (
   RESNET_FILTERS,
   level_areas,
@@ -33,6 +33,7 @@ OPS = ops.names()  # As topologies write them.
 
 __all__ = [
   'MERGE_OPS',
+  'MNAS_FPN',
   'NAS_FPN',
   'OPS',
   'RESNET_FILTERS',

@@ -35,6 +35,20 @@ NAS_FPN = PyramidSpec(
   ),
 )
 
+# MnasFPN's wiring (arXiv 1912.01106, as in the Object Detection API's code); its levels are 3 to 6 and no others.
+MNAS_FPN = PyramidSpec(
+  name='mnas_fpn',
+  min_level=3,
+  max_level=6,
+  cells=(
+    CellSpec(4, 'sum', (1, 2)),
+    CellSpec(3, 'sum', (0, 4), is_output=True),
+    CellSpec(4, 'sum', (5, 4), is_output=True),
+    CellSpec(5, 'sum', (4, 3), is_output=True),
+    CellSpec(6, 'sum', (4, 3), is_output=True),
+  ),
+)
+
 
 def nas_fpn(min_level: int = 3, max_level: int = 7) -> PyramidSpec:
   """Builds NAS-FPN for any range of three or more levels.
@@ -111,7 +125,7 @@ def get(name: str, min_level: int = 3, max_level: int = 7) -> PyramidSpec:
 
 
 def resolve(ref: str | PyramidSpec, min_level: int | None = None, max_level: int | None = None) -> PyramidSpec:
-  """Resolves a catalogue name, the path of a .json file, or inline JSON to a `PyramidSpec`.
+  """Resolves a catalogue name, 'mnas_fpn', the path of a .json file, or inline JSON to a `PyramidSpec`.
 
   Args:
     ref: what to resolve; a `PyramidSpec` is taken as it is.
@@ -127,6 +141,8 @@ def resolve(ref: str | PyramidSpec, min_level: int | None = None, max_level: int
     raise ValueError(f'topology: must be a catalogue name, a .json path or inline JSON, not {ref!r}.')
   elif ref.lstrip().startswith('{'):
     spec = PyramidSpec.from_json(ref)
+  elif ref == MNAS_FPN.name:
+    spec = MNAS_FPN
   elif ref.endswith('.json'):
     spec = _read(ref)
   else:

@@ -50,8 +50,8 @@ def write_description(model_dir: str, recipe: Recipe, overwrite: bool) -> None:
   # Model Garden's own writer tags tuples as Python's, which safe readers refuse.
   texts = {layout.PARAMS: yaml.safe_dump(_plain(recipe.saved.as_dict()), sort_keys=False)}
   model = recipe.saved.task.model
-  if model.decoder.type == 'feature_pyramid':
-    spec = topology.resolve(model.decoder.feature_pyramid.topology)
+  if hasattr(model.decoder.get(), 'topology'):
+    spec = topology.resolve(model.decoder.get().topology)
     texts[layout.TOPOLOGY] = json.dumps(spec.to_dict(), indent=2) + '\n'
   if recipe.labels is not None:
     texts[label_names.FILE] = json.dumps(list(recipe.labels), indent=2) + '\n'

@@ -49,9 +49,14 @@ _NOT_IN_THE_WEIGHTS = frozenset(
 )
 # Settings of backbones that no variable tells, with what checkpoints without the setting have.
 _BACKBONE_FUNCTION = {
+  'applications': {'norm_epsilon': 0.0},
   'resnet': {'padding': 'same'},
   'spinenet': {'padding': 'same'},
   'spinenet_mobile': {'padding': 'same', 'se_inner_activation': 'relu', 'se_gating_activation': 'hard_sigmoid'},
+}
+_DECODER_FUNCTION = {
+  'feature_pyramid': {'residual': False, 'overlapping_pools': False},
+  'mnas_fpn': {'norm_epsilon': 0.0},
 }
 
 
@@ -149,8 +154,8 @@ def _relevant(model: Mapping[str, Any]) -> dict[str, Any]:
   exits = kept.pop('anytime', None)  # What was trained before there were exits has none in its params.yaml.
   if exits and exits['enabled']:
     kept['anytime'] = {'share_heads': exits['share_heads']}
-  pyramid = kept['decoder'].get('feature_pyramid')
-  if pyramid and pyramid['topology'].lstrip().startswith('{'):
+  pyramid = kept['decoder'][kept['decoder']['type']]
+  if pyramid and pyramid.get('topology', '').lstrip().startswith('{'):
     pyramid['topology'] = _without(json.loads(pyramid['topology']), {'name'})
   return kept
 
@@ -173,12 +178,13 @@ def _function(model: Mapping[str, Any], parts: Collection[str]) -> dict[str, Any
   for key, of_old in _BACKBONE_FUNCTION.get(kind, {}).items() if 'backbone' in parts else ():
     found[f'backbone.{kind}.{key}'] = (model['backbone'].get(kind) or {}).get(key, of_old)
   decoder = model.get('decoder')  # A classifier has none.
-  if 'decoder' in parts and decoder and decoder['type'] == 'feature_pyramid':
-    pyramid = model['decoder']['feature_pyramid']
+  if 'decoder' in parts and decoder and decoder['type'] in _DECODER_FUNCTION:
+    kind = decoder['type']
+    pyramid = decoder[kind]
     spec = topology.resolve(pyramid['topology'], model['min_level'], model['max_level'])
-    found['decoder.feature_pyramid.topology'] = f'{spec.name} ({spec.digest})'
-    for key in ('residual', 'overlapping_pools'):
-      found[f'decoder.feature_pyramid.{key}'] = pyramid.get(key, False)
+    found[f'decoder.{kind}.topology'] = f'{spec.name} ({spec.digest})'
+    for key, of_old in _DECODER_FUNCTION[kind].items():
+      found[f'decoder.{kind}.{key}'] = pyramid.get(key, of_old)
   anchor = model.get('anchor')
   if 'head' in parts and anchor:
     for key in ('num_scales', 'aspect_ratios', 'anchor_size'):

@@ -99,8 +99,8 @@ def complete(params: cfg.ExperimentConfig, mode: str, for_tpu: bool = False, num
       f'task.model.num_classes is 0 and there is no {missing} to read it from: write the records with'
       ' create_tfrecord.py, or set task.model.num_classes (including the background: 2 for one kind of object).'
     )
-  if task.model.decoder.type == 'feature_pyramid':
-    pyramid = task.model.decoder.feature_pyramid
+  pyramid = getattr(task.model.decoder, str(task.model.decoder.type), None)
+  if hasattr(pyramid, 'topology'):
     pyramid.topology = topology.resolve(pyramid.topology, task.model.min_level, task.model.max_level).to_json()
   if task.model.backbone.type == 'scale_permuted':
     backbone = task.model.backbone.scale_permuted

@@ -41,7 +41,7 @@ def models():
 
 
 def _closed_form_cases():
-  stacked = ('_nasfpn', '_mnasfpn', '_7x256_', 'efficientdet')
+  stacked = ('_nasfpn', '_7x256_', 'efficientdet')
   return [name for name in PUBLISHED if any(word in name for word in stacked)]
 
 

@@ -166,7 +166,10 @@ def test_a_directory_of_its_name_is_no_configuration(tmp_path):
 @pytest.mark.parametrize(
   ('names', 'message'),
   [
-    (['FeatureExtractor/MobilenetV2/Conv/weights'], 'is of TensorFlow 1 .MnasFPN and the SSDs of the old zoo'),
+    (
+      ['FeatureExtractor/MobilenetV2/Conv/weights'],
+      'is of the TensorFlow 1 zoo, of which MnasFPN alone can be imported',
+    ),
     (['conv1/kernel', 'dense/bias'], 'has no block_16_project/kernel; it has conv1/kernel, dense/bias'),
   ],
 )

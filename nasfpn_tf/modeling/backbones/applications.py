@@ -159,6 +159,7 @@ class ApplicationsBackbone(tf_keras.Model):
     weights: 'imagenet' (downloaded by tf_keras), the path of a Keras .h5 weight file, 'blood_cells' (those of the
       detector of that name, which come with the package), or 'none'.
     norm_momentum: momentum of the batch norms; 0 keeps the library's.
+    norm_epsilon: epsilon of the batch norms; 0 keeps the library's.
     use_sync_bn: synchronize the batch norms across replicas.
     frozen_level: layers up to the feature of this level are not trained, and their batch norms use the stored
       statistics; 0 trains all.
@@ -186,6 +187,7 @@ class ApplicationsBackbone(tf_keras.Model):
     kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
     expanded: bool = False,
     last_filters: int = 0,
+    norm_epsilon: float = 0.0,
   ):
     if name not in _APPLICATIONS:
       raise ValueError(f'applications.name {name!r} is unknown; {checking.nearest(name, NAMES)}')
@@ -220,6 +222,7 @@ class ApplicationsBackbone(tf_keras.Model):
       if isinstance(layer, tf_keras.layers.BatchNormalization):
         options['synchronized'] = use_sync_bn
         options['momentum'] = norm_momentum or options['momentum']
+        options['epsilon'] = norm_epsilon or options['epsilon']
       elif type(layer) is tf_keras.layers.Conv2D and kernel_regularizer is not None:
         options['kernel_regularizer'] = tf_keras.regularizers.serialize(kernel_regularizer)
       elif type(layer) is tf_keras.layers.DepthwiseConv2D and max(layer.strides) > 1:
@@ -249,6 +252,7 @@ class ApplicationsBackbone(tf_keras.Model):
       'kernel_regularizer': tf_keras.regularizers.serialize(kernel_regularizer),
       'expanded': expanded,
       'last_filters': last_filters,
+      'norm_epsilon': norm_epsilon,
     }
 
   @property

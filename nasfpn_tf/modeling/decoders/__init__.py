@@ -15,7 +15,8 @@
 """Registers all decoders with Model Garden when imported."""
 
 from nasfpn_tf.modeling.decoders.feature_pyramid import build_feature_pyramid
+from nasfpn_tf.modeling.decoders.mnas_fpn import build_mnas_fpn
 from nasfpn_tf.modeling.decoders.smoothed_fpn import build_smoothed_fpn
 from nasfpn_tf.modeling.decoders.ssd import build_ssd_layers
 
-__all__ = ['build_feature_pyramid', 'build_smoothed_fpn', 'build_ssd_layers']
+__all__ = ['build_feature_pyramid', 'build_mnas_fpn', 'build_smoothed_fpn', 'build_ssd_layers']

@@ -20,6 +20,7 @@ from typing import Any
 COCO, IMAGENET = 'coco', 'imagenet'
 _TPU = 'https://storage.googleapis.com/cloud-tpu-checkpoints/detection/retinanet/'
 _AUTOML = 'https://storage.googleapis.com/cloud-tpu-checkpoints/efficientdet/coco2/'
+_ODAPI_TF1 = 'http://download.tensorflow.org/models/object_detection/'
 _ODAPI = 'http://download.tensorflow.org/models/object_detection/tf2/20200711/'
 _MODEL_GARDEN = 'https://storage.googleapis.com/tf_model_garden/vision/'
 
@@ -237,6 +238,19 @@ KNOWN = {
   ),
   'mobilenetv2_fpnlite_320_odapi': _fpnlite(320, 22.2),
   'mobilenetv2_fpnlite_640_odapi': _fpnlite(640, 28.2),
+  'mobilenetv2_mnasfpn_4x48_320': Known(
+    framework='object_detection_api',
+    url=_ODAPI_TF1 + 'ssd_mobilenet_v2_mnasfpn_shared_box_predictor_320x320_coco_sync_2020_05_18.tar.gz',
+    data=COCO,
+    image_size=320,
+    published=26.6,
+    note='Object Detection API, tf1_detection_zoo.md: 50,000 steps from scratch',
+    model={
+      'backbone': {'type': 'applications', 'applications': {'name': 'mobilenet_v2'}},
+      'decoder': {'type': 'mnas_fpn', 'mnas_fpn': {'num_repeats': 4, 'num_filters': 48}},
+      'norm_activation': {'activation': 'relu6'},
+    },
+  ),
   'efficientdet_d0_512': _efficientdet('d0', 0, 3, 64, 512, 34.3),
   'efficientdet_d1_640': _efficientdet('d1', 1, 4, 88, 640, 40.2),
   'efficientdet_d2_768': _efficientdet('d2', 2, 5, 112, 768, 43.5),
