@@ -20,7 +20,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from nasfpn_tf.artifacts import layout
+from nasfpn_tf.artifacts import checkpoint_index, layout
 
 # What training adds beside the weights: the step, and the optimiser's and the averages' copies of every variable.
 _NOT_WEIGHTS = re.compile(r'(^|/)(global_step|Momentum|ExponentialMovingAverage|Adam(_1)?|RMSProp(_1)?)$')
@@ -81,4 +81,7 @@ def prefix(path: str) -> str:
       )
     raise FileNotFoundError(f'checkpoint {path!r} does not exist: there is no {path}.index.')
   layout.check_path(path)
+  problem = checkpoint_index.problem(path)
+  if problem:
+    raise ValueError(f'checkpoint {path!r} is damaged or not whole ({problem}): download it again.')
   return path

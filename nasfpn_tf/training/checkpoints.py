@@ -25,7 +25,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from nasfpn_tf.artifacts import layout
+from nasfpn_tf.artifacts import checkpoint_index, layout
 
 NAME = 'ckpt'
 BEST_DIR = 'best'
@@ -72,6 +72,9 @@ def absent(directory: str) -> str:
 def broken(path: str) -> str | None:
   """Returns what is wrong with the checkpoint `path`: reads every tensor, which checks its length and checksum."""
   try:
+    problem = checkpoint_index.problem(path)
+    if problem:
+      return problem
     reader = tf.train.load_checkpoint(path)
     for name in reader.get_variable_to_shape_map():
       reader.get_tensor(name)

@@ -28,7 +28,7 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from nasfpn_tf.artifacts import layout
+from nasfpn_tf.artifacts import checkpoint_index, layout
 from nasfpn_tf.modeling.weights.load_report import LoadReport
 
 _GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
@@ -129,6 +129,9 @@ def _open(path: str):
   if not tf.io.gfile.exists(path + '.index'):
     raise FileNotFoundError(f'checkpoint {path!r} does not exist: there is no {path}.index.')
   layout.check_path(path)
+  problem = checkpoint_index.problem(path)
+  if problem:
+    raise LookupError(problem)
   reader = tf.train.load_checkpoint(path)
   if not reader.has_tensor(_GRAPH_KEY):
     raise ValueError(
