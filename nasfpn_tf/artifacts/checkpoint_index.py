@@ -20,7 +20,6 @@ the last of which lists the others, and a footer that says where that one is.
 import struct
 
 import google_crc32c
-import tensorflow as tf
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER, _HANDLES = 48, 40
@@ -31,6 +30,8 @@ _MASK = 0xA282EAD8
 
 def problem(prefix: str) -> str | None:
   """Returns what is wrong with the `.index` of a checkpoint, which must exist; None if nothing is."""
+  import tensorflow as tf
+
   path = f'{prefix}.index'
   with tf.io.gfile.GFile(path, 'rb') as file:
     content = file.read()
