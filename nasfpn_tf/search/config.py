@@ -15,6 +15,7 @@
 """Reads the configuration of a search: a YAML file, and overrides from the command line."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from nasfpn_tf.config import checking, loading
 from nasfpn_tf.search.problems import SearchError
 
 _NAMES = {'space': 'nasfpn', 'searcher': 'ppo', 'evaluator': 'proxy', 'executor': 'local'}  # Where none is given.
+_MOST = {'num_workers': 1000, 'max_trials': 10_000_000}  # Each worker is a process.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +77,12 @@ class SearchConfig:
       value, least = getattr(self, field.name), 0 if field.name == 'seed' else 1
       if field.type is int and value < least:
         raise SearchError(f'{field.name} must be at least {least}, not {value!r}.')
+      if field.type is int and value > (most := _MOST.get(field.name, 2**31 - 1)):
+        raise SearchError(f'{field.name} must be at most {most}, not {value!r}.')
       if field.type is float and value < 0:
         raise SearchError(f'{field.name} must not be negative: {value!r}.')
+      if field.type is float and not math.isfinite(value):
+        raise SearchError(f'{field.name} must be a finite number, not {value!r}.')
 
   def identity(self, space: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what identifies the search, with all options of its space."""

@@ -17,14 +17,14 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import yaml
 
 from nasfpn_tf import whole_file
 from nasfpn_tf.chain import steps
-from nasfpn_tf.config import loading
+from nasfpn_tf.config import checking, loading
 from nasfpn_tf.fit import detector
 from nasfpn_tf.fit.detector import script
 from nasfpn_tf.search import config as config_lib
@@ -196,8 +196,15 @@ class Winner:
   def _read(self) -> config_lib.SearchConfig:
     """Reads the search configuration, with everything that the request changes."""
     config = config_lib.load(str(self._path), self.request.params_override)
-    children = loading.nested(config.evaluator.get('params_override', {}))
+    files, changes = config.evaluator.get('config_file', []), config.evaluator.get('params_override', {})
+    if problem := checking.mismatch(files, str | list[str]):
+      raise SearchError(f'{self._path}: evaluator.config_file {problem}')
+    if problem := checking.mismatch(changes, Mapping[str, Any]):
+      raise SearchError(f'{self._path}: evaluator.params_override {problem}')
+    children = loading.nested(changes)
     self._task = children.get('task', {})
+    if problem := checking.mismatch(self._task, Mapping[str, Any]):
+      raise SearchError(f'{self._path}: evaluator.params_override.task {problem}')
     children = front.overlaid(children, self._start())
     if not self.smoke:
       return config.replace(evaluator={**config.evaluator, 'params_override': children})

@@ -80,6 +80,19 @@ def test_what_trains_nothing_is_refused(tmp_path):
     chain.Winner(dataclasses.replace(REQUEST, search_config='nowhere'), tmp_path)
 
 
+@pytest.mark.parametrize(
+  'override, message',
+  [
+    ('evaluator.config_file=3', 'config_file must be a string or a list, each element a string, not 3'),
+    ('evaluator.params_override=[1]', r'params_override must be a mapping, not \[1\]'),
+    ('evaluator.params_override.task=[1]', r'params_override\.task must be a mapping, not \[1\]'),
+  ],
+)
+def test_a_wrong_value_of_the_evaluator_is_named(tmp_path, override, message):
+  with pytest.raises(SearchError, match=rf'bccd_shared\.yaml: evaluator\.{message}'):
+    chain.Winner(dataclasses.replace(REQUEST, params_override=override), tmp_path)
+
+
 @pytest.mark.slow
 def test_from_records_to_an_exported_winner(tmp_path):
   """The whole chain, and a second run that finds everything there."""

@@ -41,6 +41,7 @@ _SIZES = {
   'num_filters': 'decoder.feature_pyramid.num_filters',
   'num_convs': 'head.num_convs',
 }
+_LARGEST = 2**16  # Of a size: no image, layer or stack of layers is larger.
 
 
 class DetectorSpec:
@@ -117,13 +118,13 @@ class DetectorSpace(space.SearchSpace):
     for name, values in self._choices.items():
       if not values or len(set(values)) != len(values) or any(not _is_size(value, name) for value in values):
         raise SearchError(f'space detector: {name} {list(values)} must be one or more {_needed(name)}, each once.')
+    self._pyramids = [PyramidSpace(num_cells, *pair, ops) for pair in self._choices['levels']]
     coarsest = 2 ** max(highest for _, highest in self._choices['levels'])
     for height, width in self._choices['input_size']:
       if height % coarsest or width % coarsest:
         raise SearchError(
           f'space detector: input_size {[height, width]} is not a multiple of {coarsest}, the coarsest stride.'
         )
-    self._pyramids = [PyramidSpace(num_cells, *pair, ops) for pair in self._choices['levels']]
     self._num_sizes = len(_SIZES)
     self.num_steps = self._num_sizes + 4 * num_cells
 
@@ -244,11 +245,12 @@ def _pair(value: Any) -> Any:
 def _is_size(value: Any, name: str) -> bool:
   numbers = value if isinstance(value, tuple) else (value,)
   return len(numbers) == (2 if name in ('input_size', 'levels') else 1) and all(
-    isinstance(number, int) and not isinstance(number, bool) and number >= (name != 'num_convs') for number in numbers
+    isinstance(number, int) and not isinstance(number, bool) and (name != 'num_convs') <= number <= _LARGEST
+    for number in numbers
   )
 
 
 def _needed(name: str) -> str:
   if name == 'input_size':
-    return 'numbers of pixels or pairs [height, width]'
-  return 'pairs [finest, coarsest]' if name == 'levels' else 'positive whole numbers'
+    return f'numbers of pixels or pairs [height, width], up to {_LARGEST}'
+  return 'pairs [finest, coarsest]' if name == 'levels' else f'positive whole numbers up to {_LARGEST}'

@@ -24,8 +24,10 @@ import numpy as np
 from nasfpn_tf import topology
 from nasfpn_tf.search import space
 from nasfpn_tf.search.problems import SearchError
+from nasfpn_tf.topology import spec
 
 _KINDS = ('input', 'input', 'level', 'op')  # The four steps of a cell.
+_MAX_CELLS = 100  # The space is counted cell by cell before the search begins.
 
 
 class PyramidSpace(space.SearchSpace):
@@ -64,8 +66,13 @@ class PyramidSpace(space.SearchSpace):
     self.num_cells, self.min_level, self.max_level, self.ops = num_cells, min_level, max_level, tuple(ops)
     self._num_levels = max_level - min_level + 1
     self._num_inner = num_cells - self._num_levels
-    if not 0 <= min_level < max_level:
-      raise SearchError(f'space nasfpn: min_level {min_level} and max_level {max_level} leave no range of levels.')
+    if not 0 <= min_level < max_level <= spec.MAX_LEVEL:
+      raise SearchError(
+        f'space nasfpn: min_level {min_level} and max_level {max_level} leave no range of levels within'
+        f' 0..{spec.MAX_LEVEL}.'
+      )
+    if num_cells > _MAX_CELLS:
+      raise SearchError(f'space nasfpn: num_cells {num_cells} is more than {_MAX_CELLS}.')
     if self._num_inner < 0:
       raise SearchError(
         f'space nasfpn: {num_cells} cells have no legal sequence: levels {min_level}..{max_level} need'

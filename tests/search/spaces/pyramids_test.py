@@ -175,6 +175,8 @@ def test_a_cell_outside_the_space(index, change, message):
   [
     ({'num_cells': 4}, '4 cells have no legal sequence: levels 3..7 need 5 output cells'),
     ({'min_level': 5, 'max_level': 5}, 'leave no range of levels'),
+    ({'max_level': 10**9, 'num_cells': 10**9}, r'leave no range of levels within 0\.\.20'),
+    ({'num_cells': 10**9}, 'num_cells 1000000000 is more than 100'),
     ({'ops': ()}, 'must be one or more of'),
     ({'ops': ('sum', 'mean')}, 'must be one or more of'),
     ({'ops': ('sum', 'sum')}, 'each once'),
