@@ -27,6 +27,8 @@ from collections.abc import Iterator
 
 from absl import flags, logging
 
+from nasfpn_tf import startup
+
 # What TensorFlow and gin add to a message: the graph's nodes, the call that failed inside of which.
 _ADDED = re.compile(r'\n\s*\[\[|\n\s*In call to configurable|\n\nOriginal stack trace|\[Op:|\nDetected at node')
 _NODE = re.compile(r'\{\{(?:function_)?node [^}]*\}\}\s*')
@@ -81,6 +83,7 @@ def told(program: str, interrupted: str | None = None, lines: bool = False) -> I
   """
   if flags.FLAGS.is_parsed() and not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.WARNING)
+  startup.hand_over()
   try:
     yield
   except BrokenPipeError:  # The reader, `head` perhaps, has what it wanted.

@@ -18,9 +18,12 @@ evaluate.py --model=detector.tflite --input_path='records/val-*' --output_dir=ev
 """
 
 import os
+import signal
 import sys
 
 from absl import app, flags
+
+from nasfpn_tf import startup
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'A .tflite, a SavedModel, or the model_dir of a training.')
@@ -68,6 +71,7 @@ def main(argv):
 
 
 def run():
+  startup.end_at_signals('evaluate', 128 + signal.SIGTERM, 128 + signal.SIGINT, 'there are no results yet.')
   flags.mark_flags_as_required(['model', 'input_path', 'output_dir'])
   app.run(main)
 

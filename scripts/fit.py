@@ -23,7 +23,7 @@ import signal
 
 from absl import app, flags
 
-from nasfpn_tf import failure
+from nasfpn_tf import failure, startup
 from nasfpn_tf.data.sources import formats
 
 FLAGS = flags.FLAGS
@@ -80,6 +80,7 @@ def main(argv):
 
 def run():
   """Runs the command."""
+  startup.end_at_signals('fit', terminated=1, remedy='run it again to resume.')
   define_flags()
   flags.mark_flag_as_required('output_dir')
   app.run(main)

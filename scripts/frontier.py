@@ -24,6 +24,8 @@ import signal
 
 from absl import app, flags
 
+from nasfpn_tf import startup
+
 FLAGS = flags.FLAGS
 
 
@@ -100,6 +102,7 @@ def _run(points):
 
 
 def run():
+  startup.end_at_signals('frontier', terminated=1, remedy='the same command resumes.')
   define_flags()
   app.run(main)
 

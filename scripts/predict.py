@@ -23,10 +23,13 @@ a frame. Exits with 1 if an image could not be read, with 130 after Ctrl-C; what
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 
 from absl import app, flags
+
+from nasfpn_tf import startup
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', None, 'model_dir of a training, a SavedModel or the directory of its versions, a .tflite.')
@@ -119,6 +122,7 @@ def _tell(what: str, paths: Mapping[str, str], named: int = _NAMED) -> None:
 
 
 def run():
+  startup.end_at_signals('predict', 128 + signal.SIGTERM, 128 + signal.SIGINT, 'there are no results yet.')
   flags.mark_flags_as_required(['model', 'output_dir'])
   app.run(main)
 

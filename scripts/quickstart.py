@@ -22,7 +22,7 @@ import signal
 
 from absl import app, flags
 
-from nasfpn_tf import failure
+from nasfpn_tf import failure, startup
 from nasfpn_tf.quickstart import chain
 from nasfpn_tf.quickstart import run as quickstart_run
 
@@ -47,6 +47,7 @@ def main(argv):
 
 
 def run():
+  startup.end_at_signals('quickstart', terminated=1, remedy='run it again to resume.')
   define_flags()
   app.run(main)
 

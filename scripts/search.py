@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
 
 def run() -> None:
   """Runs the command: console entry point."""
-  startup.end_at_sigterm('search')
+  startup.end_at_signals('search')
   flags.mark_flags_as_required(['search_config', 'search_dir'])
   app.run(main)
 

@@ -26,7 +26,7 @@ import sys
 
 from absl import app, flags
 
-from nasfpn_tf import failure
+from nasfpn_tf import failure, startup
 from nasfpn_tf.config import loading
 
 FLAGS = flags.FLAGS
@@ -74,6 +74,7 @@ def main(argv):
 
 def run():
   """Runs the command."""
+  startup.end_at_signals('search', terminated=1, remedy='run it again to resume.')
   flags.mark_flags_as_required(['search_config', 'train', 'held_out', 'output_dir'])
   app.run(main)
 

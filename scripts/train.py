@@ -79,7 +79,7 @@ def main(argv):
 
 
 def run():
-  startup.end_at_sigterm('train')
+  startup.end_at_signals('train')
   flags.mark_flag_as_required('model_dir')
   app.run(main)
 

@@ -146,6 +146,8 @@ def _resolve_one(reference: str, recursive: bool, output_dir: str | None, found:
     yield 'video', reference
     return
   path = os.path.expanduser(reference)
+  if reference.startswith('camera:') and not os.path.lexists(path):
+    raise ValueError(f'{reference}: is no camera: cameras have numbers, and camera:0 is the first one.')
   is_directory = os.path.isdir(path)
   if is_directory:
     paths = _files(path, recursive, output_dir, found)

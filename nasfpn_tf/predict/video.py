@@ -111,6 +111,8 @@ class _Reader:
   def __init__(self, reference: str):
     import cv2  # Only videos need it, and it takes a while to load.
 
+    # The variables above are late where another package has loaded OpenCV.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     camera = inputs.CAMERA.fullmatch(reference)
     self._is_camera = bool(camera)
     self._capture = cv2.VideoCapture(int(camera[1]) if camera else os.path.expanduser(reference))

@@ -57,6 +57,7 @@ FLOORS = {
 
 # The only imports between two rooms of one floor.
 NEIGHBOURS = {
+  ('failure', 'startup'),
   ('topology', 'safe_json'),
   ('topology', 'spelling'),
   ('data', 'config'),

@@ -136,9 +136,10 @@ def test_lists_that_cannot_be_used(tmp_path, content, message):
   [
     ('https://example.com/a.jpg', 'is a URL.*download it first'),
     ('rtsp://camera/stream', 'is a URL'),
+    ('camera:front', 'is no camera: .* camera:0 is the first one'),
     ('gone.jpg', r'gone\.jpg: no image\. There is no such file or directory'),
     ('gone/*.jpg', r'No file matches'),
-    ('camera:', 'There is no such file'),
+    ('camera:', 'is no camera'),
     ('', 'There is no such file'),
     ('a\0b', 'There is no such file'),
   ],

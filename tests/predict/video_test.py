@@ -115,7 +115,7 @@ def test_a_video_that_ends_too_early_is_told(film, tmp_path, caplog, monkeypatch
   assert len(_lines(tmp_path / 'cut' / 'film.jsonl')) == 5
 
 
-def test_what_is_no_video(tmp_path):
+def test_what_is_no_video(tmp_path, capfd):
   (tmp_path / 'x.mp4').write_bytes(b'no video')
   for reference, message in (
     (str(tmp_path / 'x.mp4'), r'x\.mp4: OpenCV cannot read it'),
@@ -125,6 +125,7 @@ def test_what_is_no_video(tmp_path):
     with pytest.raises(ValueError, match=message):
       predict.predict_video(Bright(), reference, str(tmp_path / 'out'))
   assert not (tmp_path / 'out').exists()
+  assert 'WARN' not in capfd.readouterr().err  # OpenCV's own words about the camera.
 
 
 @pytest.mark.parametrize('name', ['film.mp4', 'film.jsonl'])

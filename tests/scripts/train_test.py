@@ -16,11 +16,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from nasfpn_tf import failure, startup
 from tests import commands, testing
 from tests.training import rectangles
 
@@ -86,15 +88,48 @@ def test_a_typo_is_one_line(config_file, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
-@pytest.mark.parametrize('script', ['train', 'search'])
-def test_a_signal_while_it_starts_asks_for_a_restart(script):
+@pytest.mark.parametrize(
+  'script, number, code, remedy',
+  [
+    ('train', 'SIGTERM', 42, 'run the same command to start again'),
+    ('train', 'SIGINT', 1, 'run the same command to start again'),
+    ('search', 'SIGTERM', 42, 'run the same command to start again'),
+    ('fit', 'SIGTERM', 1, 'run it again to resume.'),
+    ('fit', 'SIGINT', 1, 'run it again to resume.'),
+    ('quickstart', 'SIGTERM', 1, 'run it again to resume.'),
+    ('frontier', 'SIGTERM', 1, 'the same command resumes.'),
+    ('search_and_train', 'SIGTERM', 1, 'run it again to resume.'),
+    ('predict', 'SIGTERM', 143, 'there are no results yet.'),
+    ('predict', 'SIGINT', 130, 'there are no results yet.'),
+    ('evaluate', 'SIGTERM', 143, 'there are no results yet.'),
+  ],
+)
+def test_a_signal_while_it_starts_ends_it_with_a_line(script, number, code, remedy):
   """Before any handler of the run's own is there."""
-  code = (
-    f'import os, signal, sys; from scripts import {script} as script; script.flags.mark_flags_as_required = print; '
-    'script.app.run = lambda main: os.kill(os.getpid(), signal.SIGTERM); script.run(); print("goes on")'
+  program = (
+    f'import os, signal; from scripts import {script} as script; script.flags.mark_flags_as_required = print; '
+    'signal.signal(signal.SIGINT, signal.default_int_handler); '
+    f'script.app.run = lambda main: os.kill(os.getpid(), signal.{number}); script.run(); print("goes on")'
   )
   done = subprocess.run(
-    [sys.executable, '-c', code], cwd=testing.repo_root(), capture_output=True, text=True, timeout=60
+    [sys.executable, '-c', program], cwd=testing.repo_root(), capture_output=True, text=True, timeout=60
   )
-  assert done.returncode == 42 and 'goes on' not in done.stdout
-  assert done.stderr == f'{script}: stopped; run the same command to start again\n'
+  assert done.returncode == code and 'goes on' not in done.stdout
+  assert done.stderr == f'{"search" if script == "search_and_train" else script}: stopped; {remedy}\n'
+
+
+def test_ctrl_c_is_ignored_where_it_was_and_handed_over():
+  before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+  try:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    startup.end_at_signals('try')
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    startup.end_at_signals('try')
+    assert signal.getsignal(signal.SIGINT) == signal.getsignal(signal.SIGTERM) != signal.default_int_handler
+    with failure.told('try'):
+      assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+  finally:
+    for number, handler in before:
+      signal.signal(number, handler)
