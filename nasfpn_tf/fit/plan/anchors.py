@@ -22,6 +22,8 @@ from sklearn import cluster
 from nasfpn_tf.data.input.anchors import AnchorGrid
 
 SIZES = (1.0, 1.5, 2.0, 3.0, 4.0)  # In strides.
+LONG_SIZES = (6.0, 8.0)  # An anchor of 4 strides and proportions 20:1 is narrower than one: most boxes lie between two.
+COVERED = 0.95  # Below it, `LONG_SIZES` are tried, too.
 NUM_SHAPES = (1, 3, 5, 7)
 NUM_SCALES = 3  # Sizes an octave, as RetinaNet (arXiv 1708.02002, sec. 4).
 ENOUGH = 0.01  # Coverage that a further pair of shapes has to add.
@@ -55,7 +57,7 @@ def choose(
 
   For each number of shapes the shapes are the cluster centers of the boxes' aspect ratios, on a logarithmic scale; the
   base size is the one with the highest mean IoU of those that cover as many boxes as any. The least number of shapes is
-  taken whose coverage is within `ENOUGH` of the best.
+  taken whose coverage is within `ENOUGH` of the best. `LONG_SIZES` are considered where `SIZES` leave boxes uncovered.
 
   Args:
     input_size: height and width of the network's input.
@@ -64,12 +66,19 @@ def choose(
     boxes: `[n, 4]`, ymin, xmin, ymax, xmax in pixels.
     sizes: `[n, 2]`, height and width of the image of each box.
   """
+  chosen = _choose(SIZES, input_size, min_level, max_level, boxes, sizes)
+  if chosen.coverage >= COVERED:
+    return chosen
+  return _choose((*SIZES, *LONG_SIZES), input_size, min_level, max_level, boxes, sizes)
+
+
+def _choose(base_sizes, input_size, min_level, max_level, boxes, sizes) -> Anchors:
   height, width = (boxes[:, 2:] - boxes[:, :2]).T
   found = []
   for num_shapes in NUM_SHAPES:
     shapes = _shapes(width / height, num_shapes)
     candidates = [
-      rate(AnchorGrid(input_size, min_level, max_level, NUM_SCALES, shapes, size), boxes, sizes) for size in SIZES
+      rate(AnchorGrid(input_size, min_level, max_level, NUM_SCALES, shapes, size), boxes, sizes) for size in base_sizes
     ]
     most = max(anchors.coverage for anchors in candidates)
     able = [anchors for anchors in candidates if anchors.coverage >= most - ENOUGH / 2]

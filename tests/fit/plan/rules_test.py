@@ -77,6 +77,13 @@ def test_tiny_objects_are_enlarged_or_get_a_finer_level():
   assert values['task.model.input_size'][0] > 512 or values['task.model.min_level'] == 2
 
 
+@pytest.mark.parametrize('aspects', [(15, 25), (1 / 25, 1 / 15)])
+def test_boxes_of_extreme_proportions_are_covered(aspects):
+  data = fingerprints.make(sides=(60, 110), aspects=aspects, image_size=(640, 640))
+  chosen = anchors.choose((640, 640), 3, 6, data.boxes, data.sizes)
+  assert chosen.coverage > 0.97 and chosen.grid.anchor_size in anchors.LONG_SIZES
+
+
 def test_shapes_follow_the_boxes():
   tall = chosen(fingerprints.make(aspects=(0.1, 0.14)))['task.model.anchor']['aspect_ratios']
   assert len(tall) <= 3 and all(0.09 < ratio < 0.15 for ratio in tall)
