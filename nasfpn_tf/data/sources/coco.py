@@ -270,7 +270,10 @@ def _check_categories(items: list[Any], source: str, problems: Problems) -> tupl
   for index, item in enumerate(items):
     identifier = integer(item.get('id')) if isinstance(item, Mapping) else None
     if identifier is None:
-      raise DataError(f'{source}: categories[{index}] has no integer id: {short(item)}.')
+      raise DataError(
+        f'{source}: categories[{index}] has no integer id: {short(item)}. Number the categories from 1, and give their'
+        ' numbers as category_id of the annotations.'
+      )
     name = item.get('name')
     if not is_text(name):
       problems.add('category_name_filled', f'categories[{index}]', f'category {identifier} is called {identifier}')

@@ -257,7 +257,7 @@ def test_missing_sizes_are_read_from_the_files():
     (('annotations',), {}, "'annotations' is dict, not a list"),
     (('categories',), [], 'it lists no category'),
     (('categories', 0), 'dog', r'categories\[0\] has no integer id'),
-    (('categories', 0, 'id'), 'dog', r'categories\[0\] has no integer id'),
+    (('categories', 0, 'id'), 'dog', r"categories\[0\] has no integer id: .*'dog'.* Number the categories from 1"),
     (('categories', 0, 'id'), 3, "category id 3 means both 'dog' and 'cat'"),
     (('images',), [], 'no usable image among the 0 listed'),
     (('images',), [{'id': 1}], 'no usable image among the 1 listed: .*has no file_name'),
