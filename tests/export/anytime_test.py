@@ -74,7 +74,7 @@ def assert_found(found, expected):
   np.testing.assert_array_equal(found.classes, expected['classes'])
 
 
-@pytest.mark.parametrize('form', ['trained', 'exported', 'floats'])
+@pytest.mark.parametrize('form', [pytest.param('trained', marks=pytest.mark.slow), 'exported', 'floats'])
 def test_every_exit_says_what_its_detector_says(form, expected, request):
   predictor = predict.load_predictor(request.getfixturevalue(form))
   image = samples.pictures(1)[0]

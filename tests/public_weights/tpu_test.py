@@ -60,7 +60,8 @@ def imported(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-  'name', ['tpu_r50_fpn', 'tpu_spinenet', pytest.param('tpu_spinenet_mobile', marks=pytest.mark.slow)]
+  'name',
+  ['tpu_r50_fpn', *(pytest.param(name, marks=pytest.mark.slow) for name in ('tpu_spinenet', 'tpu_spinenet_mobile'))],
 )
 def test_raw_outputs_are_those_of_the_authors_code(narrow, imported, name):
   size, _ = KNOWN[name]

@@ -56,6 +56,7 @@ def test_the_checkpoint_that_led_to_a_bad_loss_is_not_the_last_good_one(tmp_path
   assert [line['step'] for line in history] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_the_run_before_did_not_finish_is_made_up_for(tmp_path):
   prefix, model_dir = rectangles.write(tmp_path / 'records'), tmp_path / 'run'
   params = experiment(prefix, 1e-4, 2)

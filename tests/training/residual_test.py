@@ -121,6 +121,7 @@ def test_weights_without_a_description_load(run, tmp_path):
   load_detector(model_dir, checkpoint=str(tmp_path), params_override=f'{KEY}=false')
 
 
+@pytest.mark.slow
 def test_exports_are_those_of_the_model(run, tmp_path):
   """Each export compares itself with the Keras model, the SavedModel exit by exit, before it gets its name."""
   prefix, model_dir = run
