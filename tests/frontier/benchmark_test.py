@@ -16,11 +16,13 @@
 
 import subprocess
 import sys
+import types
 
 import pytest
 
 from nasfpn_tf.frontier import adb, benchmark, record
 from tests import commands
+from tests.modeling.backbones import tiny
 
 
 def test_a_tflite_file(forms, tmp_path):
@@ -40,7 +42,23 @@ def test_a_tflite_file(forms, tmp_path):
   assert f'AP {found.ap:.4f} on' in lines and 'post_processing' in lines
 
 
+@pytest.fixture
+def tiny_in_worker(monkeypatch):
+  """The process that runs the model registers the backbone of the tests, too."""
+
+  def run(command, **options):
+    python, _, module, *arguments = command
+    return subprocess.run([python, '-m', tiny.__name__, module, *arguments], **options)
+
+  monkeypatch.setattr(
+    benchmark,
+    'subprocess',
+    types.SimpleNamespace(run=run, **{name: getattr(subprocess, name) for name in ('DEVNULL', 'PIPE')}),
+  )
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures('tiny_in_worker')
 def test_checkpoint_and_saved_model(forms):
   tflite = benchmark.measure(benchmark.Options(forms.tflite('float'), runs=2))
   for path, form in ((forms.model_dir, 'checkpoint'), (forms.saved_model, 'saved_model')):

@@ -14,6 +14,8 @@
 """A backbone in one module, as somebody would add one: four strided convolutions."""
 
 import dataclasses
+import runpy
+import sys
 
 import tensorflow as tf
 import tf_keras
@@ -54,3 +56,8 @@ class TinyNet(tf_keras.Model):
 @register_backbone('tiny', Tiny)
 def build(settings: Tiny, input_shape: ImageShape, options: ConvOptions) -> TinyNet:
   return TinyNet(input_shape, settings.num_filters, options)
+
+
+if __name__ == '__main__':  # Run a module of this name with its arguments, in a process that knows the backbone.
+  del sys.argv[0]
+  runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
