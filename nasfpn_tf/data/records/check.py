@@ -159,9 +159,12 @@ def check_record(known_labels: frozenset[int] | None, item: tuple[str, bytes, bo
   except Exception as error:  # protobuf has moved its DecodeError more than once.
     return _unusable(where, 'bad_record', f'not a tf.train.Example: {images.reason(error)}')
   encoded, source_id = (_values(features, key, 'bytes_list') for key in ('image/encoded', 'image/source_id'))
-  if len(encoded) != 1 or len(source_id) != 1:
-    return _unusable(where, 'bad_record', 'image/encoded or image/source_id is missing')
-  name = source_id[0].decode('utf-8', 'replace')
+  if len(encoded) != 1:
+    return _unusable(where, 'bad_record', 'image/encoded is missing')
+  if len(source_id) > 1:
+    return _unusable(where, 'bad_record', f'image/source_id has {len(source_id)} values')
+  # Some tools write none, and the image itself is its id then, as in `decode.source_id`.
+  name = source_id[0].decode('utf-8', 'replace') if source_id else ''
   sides = [np.array(_values(features, f'image/object/bbox/{side}', 'float_list'), np.float64) for side in _SIDES]
   classes = np.array(_values(features, 'image/object/class/label', 'int64_list'), np.int64)
   if len({len(classes), *map(len, sides)}) > 1:
@@ -257,8 +260,8 @@ def _find_repeated(records: Sequence[CheckedRecord], problems: Problems) -> None
   ids: dict[str, str] = {}
   digests: dict[bytes, str] = {}
   for record in records:
-    where = f'{record.where} (source_id {record.source_id})'
-    if record.source_id in ids:
+    where = f'{record.where} (source_id {record.source_id})' if record.source_id else record.where
+    if record.source_id and record.source_id in ids:
       problems.add('duplicate_source_id', where, f'is also that of {ids[record.source_id]}')
     if record.digest in digests:
       problems.add('same_image', where, f'is the image of {digests[record.digest]}')

@@ -27,7 +27,7 @@ from nasfpn_tf.data.input.anchors import AnchorGrid
 from nasfpn_tf.data.records import check, framing, statistics, tfrecord
 from nasfpn_tf.data.sources import coco
 from nasfpn_tf.data.sources.images import EncodedImage
-from nasfpn_tf.data.sources.problems import DataError
+from nasfpn_tf.data.sources.problems import DataError, Problems
 from tests.data import samples
 
 _JPEG = samples.encode(samples.pixels())
@@ -87,8 +87,7 @@ def test_a_sound_record():
   ('data', 'kind', 'message'),
   [
     (b'\x0a\xff\xff', 'bad_record', 'not a tf.train.Example'),
-    (_example(encoded=None), 'bad_record', 'image/encoded or image/source_id is missing'),
-    (_example(source_id=None), 'bad_record', 'image/encoded or image/source_id is missing'),
+    (_example(encoded=None), 'bad_record', 'image/encoded is missing'),
     (_example(object__bbox__xmin=[0.1, 0.2]), 'bad_record', 'have 1, 2, 1, 1, 1 values'),
     (_example(encoded=[_JPEG[:-60]]), 'corrupt_image', ''),
     (_example(encoded=[b'not an image']), 'corrupt_image', 'not an image that can be read: its format is unknown'),
@@ -136,6 +135,18 @@ def test_area_and_crowd_are_optional():
   assert record.findings == ()
   assert record.areas == pytest.approx([12 * 16])
   assert record.is_crowd.tolist() == [False]
+
+
+def test_records_without_an_id_are_used_and_no_duplicates():
+  """As the tools write them whose records have a file name only; training and evaluation hash the image."""
+  other = samples.encode(samples.pixels()[::-1])
+  records = _check(_example(source_id=None), _example(source_id=None, encoded=[other]))
+  assert all(record.usable and not record.findings and record.source_id == '' for record in records)
+  problems = Problems()
+  check._find_repeated(records, problems)
+  assert not problems.counts
+  (record,) = _check(_example(source_id=[b'1', b'2']))
+  assert record.findings == (('bad_record', 'image/source_id has 2 values'),)
 
 
 def test_a_sound_set_has_no_problem_and_the_right_figures(tmp_path):
