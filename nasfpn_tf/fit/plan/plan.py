@@ -24,7 +24,7 @@ from nasfpn_tf import whole_file
 from nasfpn_tf.config import safe_yaml
 from nasfpn_tf.data.input.anchors import AnchorGrid
 from nasfpn_tf.data.records import check, framing
-from nasfpn_tf.data.records.manifest import match_shards
+from nasfpn_tf.data.records.manifest import find_manifest, match_shards
 from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.fit.plan import anchors, document, fingerprint, rules, target
 from nasfpn_tf.fit.plan import start as start_lib
@@ -105,6 +105,10 @@ def make(
       target_latency_ms, budget, lambda limited: _params(rules.choose(taken, limited, start)[0], len(taken.names) + 1)
     )
   choices, after = rules.choose(taken, budget, start)
+  if find_manifest(input_path) is None:
+    number = 1 + max(label['label'] for label in split.labels)
+    reason = f'there is no manifest beside the records; labels are up to {number - 1}, and 0 is the background'
+    choices.append(rules.Choice('task.model.num_classes', number, reason))
   if validation_path:
     choices.append(rules.Choice('task.validation_data.input_path', validation_path, 'what AP is reported on'))
   before = anchors.rate(AnchorGrid(after.grid.input_size), taken.boxes, taken.sizes)

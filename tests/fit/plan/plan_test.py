@@ -19,6 +19,7 @@ import shutil
 
 import pytest
 
+from nasfpn_tf.data.records import manifest
 from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.fit.plan import document, plan, rules, throughput
 from nasfpn_tf.fit.plan import start as start_lib
@@ -51,6 +52,15 @@ def test_every_line_has_a_reason(made):
 def test_the_same_fingerprint_gives_the_same_plan(made, prefix):
   again = plan.make(f'{prefix}-*', 5, 'none', pixels_per_second=2e5, validation_path=f'{prefix}-*', progress=False)
   assert again.text == made.text
+
+
+def test_records_without_a_manifest_have_their_number_of_classes_in_the_plan(made, prefix, tmp_path):
+  assert 'num_classes' not in made.text
+  for shard in pathlib.Path(prefix).parent.glob(f'{pathlib.Path(prefix).name}-*.tfrecord'):
+    shutil.copy(shard, tmp_path)
+  text = plan.make(f'{tmp_path}/*.tfrecord', 5, 'none', pixels_per_second=2e5, progress=False).text
+  labels = manifest.find_manifest(f'{prefix}-*').num_classes
+  assert f'num_classes: {labels}' in text
 
 
 def test_it_says_what_is_missing(made):
