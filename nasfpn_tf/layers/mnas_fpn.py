@@ -125,21 +125,9 @@ class MnasFPN(tf_keras.layers.Layer):
     Returns:
       {level: [batch, height_l, width_l, num_filters]} for all levels of the topology, without activation.
     """
-    return self.stage_outputs(features, training=training)[-1]
-
-  def stage_outputs(
-    self, features: Mapping[str, tf.Tensor], training: bool | None = None
-  ) -> list[dict[str, tf.Tensor]]:
-    """Returns the outputs of `call` after each of the pyramids, first to last."""
     pyramid = self.project(features, training=training)
-    outputs = []
     for stage in self.stages:
       pyramid = stage(pyramid, training=training)
-      outputs.append(self.by_level(pyramid))
-    return outputs
-
-  def by_level(self, pyramid: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Returns {level: feature} of the outputs of a stage."""
     return {str(level): feature for level, feature in zip(self.spec.levels, pyramid, strict=True)}
 
   def given_levels(self, features: Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ COCO, IMAGENET = 'coco', 'imagenet'
 _TPU = 'https://storage.googleapis.com/cloud-tpu-checkpoints/detection/retinanet/'
 _AUTOML = 'https://storage.googleapis.com/cloud-tpu-checkpoints/efficientdet/coco2/'
 _ODAPI_TF1 = 'http://download.tensorflow.org/models/object_detection/'
-_ODAPI = 'http://download.tensorflow.org/models/object_detection/tf2/20200711/'
+_ODAPI = _ODAPI_TF1 + 'tf2/20200711/'
 _MODEL_GARDEN = 'https://storage.googleapis.com/tf_model_garden/vision/'
 
 
