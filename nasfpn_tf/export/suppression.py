@@ -54,6 +54,7 @@ class Settings:
     use_class_agnostic_nms: whether NMS acts across classes.
     box_coder_plus_one: whether the last pixel of a box counts as inside, see `modeling.candidates.decode`.
     pre_nms_per_class: whether `pre_nms_top_k` anchors of every class are looked at instead.
+    pre_nms_per_level: whether `pre_nms_top_k` pairs of every level are looked at instead.
   """
 
   num_classes: int
@@ -66,6 +67,7 @@ class Settings:
   use_class_agnostic_nms: bool = False
   box_coder_plus_one: bool = False
   pre_nms_per_class: bool = False
+  pre_nms_per_level: bool = False
 
   @classmethod
   def of(cls, model: Any) -> 'Settings':
@@ -83,6 +85,7 @@ class Settings:
       use_class_agnostic_nms=bool(options.get('use_class_agnostic_nms')),
       box_coder_plus_one=bool(options.get('box_coder_plus_one')),
       pre_nms_per_class=bool(options.get('pre_nms_per_class')),
+      pre_nms_per_level=bool(options.get('pre_nms_per_level')),
     )
 
 
@@ -94,14 +97,16 @@ def raw(box_encodings: tf.Tensor, class_logits: tf.Tensor) -> dict[str, tf.Tenso
 def builtin(model: Any, input_size: Sequence[int]) -> Tail:
   """Returns the function from `box_encodings` and `class_logits` of an image to detections, in builtin operators."""
   settings = Settings.of(model)
-  anchors_at, num_anchors = _anchor_function(model, input_size)
+  anchors_at, level_sizes = _anchor_function(model, input_size)
+  num_anchors = sum(level_sizes)
   size = np.tile(np.asarray(input_size, np.float32), 2)
   last_pixel = np.float32([0, 0, 1, 1]) * np.float32(settings.box_coder_plus_one)
   largest = size - np.float32(settings.box_coder_plus_one)
 
   def tail(box_encodings, class_logits):
     # With all sides given, so that a file whose input was resized to several images does not load.
-    logits, classes, index = _candidates(tf.reshape(class_logits, [num_anchors, settings.num_classes]), settings)
+    logits = tf.reshape(class_logits, [num_anchors, settings.num_classes])
+    logits, classes, index = _candidates(logits, level_sizes, settings)
     scores = tf.sigmoid(logits)
     encodings = tf.gather(tf.reshape(box_encodings, [num_anchors, 4]), index)
     anchors = anchors_at(index)
@@ -171,7 +176,9 @@ def post_process(model: Any, input_size: Sequence[int]) -> Tail:
   return tail
 
 
-def _candidates(logits: tf.Tensor, settings: Settings) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _candidates(
+  logits: tf.Tensor, level_sizes: Sequence[int], settings: Settings
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Returns logits, classes from 0 and anchors of the candidates, [num] each, from logits [num_anchors, classes]."""
   num_anchors, num_classes = logits.shape
   if settings.pre_nms_per_class:
@@ -179,8 +186,14 @@ def _candidates(logits: tf.Tensor, settings: Settings) -> tuple[tf.Tensor, tf.Te
     best, index = tf.math.top_k(tf.transpose(logits), top_k)
     classes = np.repeat(np.arange(num_classes, dtype=np.int32), top_k)
     return tf.reshape(best, [num_classes * top_k]), tf.constant(classes), tf.reshape(index, [num_classes * top_k])
-  num_pairs = num_anchors * num_classes
-  best, pairs = tf.math.top_k(tf.reshape(logits, [num_pairs]), min(settings.pre_nms_top_k, num_pairs))
+  logits, best, pairs, start = tf.reshape(logits, [num_anchors * num_classes]), [], [], 0
+  for size in level_sizes if settings.pre_nms_per_level else [num_anchors]:
+    num_pairs = size * num_classes
+    values, index = tf.math.top_k(logits[start : start + num_pairs], min(settings.pre_nms_top_k, num_pairs))
+    best.append(values)
+    pairs.append(index + start)
+    start += num_pairs
+  best, pairs = (tf.concat(parts, axis=0) for parts in (best, pairs))
   return best, tf.math.floormod(pairs, num_classes), tf.math.floordiv(pairs, num_classes)
 
 
@@ -235,8 +248,8 @@ def _decode(encodings: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float] |
   return tf.concat([centers - half, centers + half], axis=1)
 
 
-def _anchor_function(model: Any, input_size: Sequence[int]) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
-  """Returns a function that computes anchors from their indices, and the number of anchors.
+def _anchor_function(model: Any, input_size: Sequence[int]) -> tuple[Callable[[tf.Tensor], tf.Tensor], list[int]]:
+  """Returns a function that computes anchors from their indices, and the number of anchors of each level.
 
   A table of all anchors would be as large as many a network's weights, and the converter would quantize it with them.
   Anchors repeat from cell to cell, so tables of one cell a level do.
@@ -268,7 +281,7 @@ def _anchor_function(model: Any, input_size: Sequence[int]) -> tuple[Callable[[t
   everything = _center_size_anchors(model, input_size)
   if not np.allclose(anchors_at(tf.range(len(everything))), everything, rtol=0, atol=1e-3):
     raise ValueError(f'Input size {list(input_size)}: anchors do not repeat from cell to cell.')
-  return anchors_at, len(everything)
+  return anchors_at, counts
 
 
 def _center_size_anchors(model: Any, input_size: Sequence[int]) -> np.ndarray:

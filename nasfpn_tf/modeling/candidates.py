@@ -17,7 +17,7 @@
 Levels are dictionaries {level: tensor} as in `postprocess.flatten_levels`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 from official.vision.ops import box_ops
@@ -94,6 +94,28 @@ def select_per_class(cls_outputs: Levels, box_outputs: Levels, anchor_boxes: Lev
   logits, order = tf.math.top_k(tf.reshape(logits, [-1, depth * top_k]), depth * top_k)
   index = tf.gather(tf.reshape(index, [-1, depth * top_k]), order, batch_dims=1)
   return logits, order // top_k, tf.gather(boxes, index, batch_dims=1), _gather_anchors(anchors, index)
+
+
+def select_per_level(cls_outputs: Levels, box_outputs: Levels, anchor_boxes: Levels, top_k: int) -> Candidates:
+  """Selects the best `top_k` (anchor, class) pairs of every level of every image, as mmdetection does; as `select`."""
+  levels = [
+    select({level: cls_outputs[level]}, {level: box_outputs[level]}, {level: anchor_boxes[level]}, top_k)
+    for level in sorted(box_outputs, key=int)
+  ]
+  logits, classes, boxes, anchors = (tf.concat(parts, axis=1) for parts in zip(*levels, strict=True))
+  logits, order = tf.math.top_k(logits, logits.shape[1])
+  return logits, *(tf.gather(part, order, batch_dims=1) for part in (classes, boxes, anchors))
+
+
+def selection(per_class: bool, per_level: bool) -> Callable[[Levels, Levels, Levels, int], Candidates]:
+  """Returns `select`, `select_per_class` or `select_per_level`.
+
+  Raises:
+    ValueError: both are wanted.
+  """
+  if per_class and per_level:
+    raise ValueError('pre_nms_per_class and pre_nms_per_level exclude each other: set one of them to false.')
+  return select_per_class if per_class else select_per_level if per_level else select
 
 
 def _gather_anchors(anchors, index):

@@ -93,6 +93,7 @@ def generate_detections(
   box_coder_weights: Sequence[float] | None = None,
   box_coder_plus_one: bool = False,
   pre_nms_per_class: bool = False,
+  pre_nms_per_level: bool = False,
   xla: bool = False,
 ) -> dict[str, tf.Tensor]:
   """Computes the detections of a batch from raw outputs of the heads, also those of a SavedModel or a .tflite.
@@ -111,13 +112,14 @@ def generate_detections(
     box_coder_weights: four weights of the box coder, None for ones.
     box_coder_plus_one: as in `candidates.decode`.
     pre_nms_per_class: whether the best `pre_nms_top_k` anchors of every class are suppressed instead.
+    pre_nms_per_level: whether the best `pre_nms_top_k` pairs of every level are suppressed instead.
     xla: use the NMS that XLA compiles (static shapes, no custom call); slower on a CPU.
 
   Returns:
     'detection_boxes' [batch, max_num_detections, 4] yxyx in pixels of the network input, 'detection_scores' and
     'detection_classes' [batch, max_num_detections] (int32, from 1), best first, zeros after 'num_detections' [batch].
   """
-  select = candidates.select_per_class if pre_nms_per_class else candidates.select
+  select = candidates.selection(pre_nms_per_class, pre_nms_per_level)
   logits, classes, boxes, anchors = select(cls_outputs, box_outputs, anchor_boxes, pre_nms_top_k)
   scores = tf.sigmoid(logits)
   num_classes = candidates.num_classes(cls_outputs, box_outputs) - 1
@@ -180,9 +182,11 @@ class DetectionGenerator(tf_keras.layers.Layer):
     box_coder_weights: four weights of the box coder, None for ones.
     box_coder_plus_one: as in `candidates.decode`.
     pre_nms_per_class: whether the best `pre_nms_top_k` anchors of every class are suppressed instead.
+    pre_nms_per_level: whether the best `pre_nms_top_k` pairs of every level are suppressed instead.
 
   Raises:
-    ValueError: if `nms_version` is not one of `NMS_VERSIONS`, or has no soft-NMS.
+    ValueError: if `nms_version` is not one of `NMS_VERSIONS`, or has no soft-NMS, or candidates are wanted both by
+      class and by level.
   """
 
   def __init__(
@@ -200,6 +204,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     box_coder_weights: Sequence[float] | None = None,
     box_coder_plus_one: bool = False,
     pre_nms_per_class: bool = False,
+    pre_nms_per_level: bool = False,
     **kwargs,
   ):
     # Scores and boxes are float32 under any precision policy: bfloat16 has 8 bits, a coordinate needs 11.
@@ -208,6 +213,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
       raise ValueError(f'nms_version {nms_version!r} is not one of {", ".join(NMS_VERSIONS)}.')
     if soft_nms_sigma and nms_version != 'class_offset':
       raise ValueError(f"soft_nms_sigma needs nms_version 'class_offset' or Model Garden's 'v1', not {nms_version!r}.")
+    candidates.selection(pre_nms_per_class, pre_nms_per_level)
     self._apply_nms = apply_nms
     self._nms_version = nms_version
     self._use_cpu_nms = use_cpu_nms
@@ -221,6 +227,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
       'soft_nms_sigma': soft_nms_sigma,
       'use_class_agnostic_nms': use_class_agnostic_nms,
       'pre_nms_per_class': pre_nms_per_class,
+      'pre_nms_per_level': pre_nms_per_level,
     }
 
   def call(

@@ -47,7 +47,7 @@ _MODEL_IDS = {
   'mobilenet': mobilenet.SUPPORTED_SPECS_MAP,
   'mobiledet': mobiledet.SUPPORTED_SPECS_MAP,
 }
-OWN_NMS_SETTINGS = ('pre_nms_per_class', 'box_coder_plus_one')
+OWN_NMS_SETTINGS = ('pre_nms_per_class', 'pre_nms_per_level', 'box_coder_plus_one')
 _MG_NMS_VERSIONS = ('v1', 'v2', 'v3', 'batched', 'tflite')
 
 
@@ -116,6 +116,10 @@ def _check_names(model_config: config.Detector) -> None:
       raise ValueError(
         f"model.detection_generator.{key} needs nms_version 'class_offset', not Model Garden's {version!r}."
       )
+  if model_config.detection_generator.pre_nms_per_class and model_config.detection_generator.pre_nms_per_level:
+    raise ValueError(
+      'model.detection_generator: pre_nms_per_class and pre_nms_per_level exclude each other; set one of them to false.'
+    )
 
 
 def _check_size(model_config: config.Detector) -> None:

@@ -23,15 +23,15 @@ _MOST_SCALES = 100
 _LARGEST_LOG_SIDE = np.float32(np.log(1000.0 / 16.0))  # As `box_ops.BBOX_XFORM_CLIP`.
 
 
-def anchor_boxes(options: Mapping[str, Any], input_size: Sequence[int]) -> np.ndarray:
-  """Returns all anchors as Model Garden's generator lays them out, finest level first.
+def anchor_boxes(options: Mapping[str, Any], input_size: Sequence[int]) -> list[np.ndarray]:
+  """Returns the anchors as Model Garden's generator lays them out, finest level first.
 
   Args:
     options: `min_level`, `max_level`, `num_scales`, `aspect_ratios` and `anchor_size`.
     input_size: height and width of the network's input.
 
   Returns:
-    float32 [num_anchors, 4], yxyx in pixels of the input.
+    float32 [num_anchors, 4] of each level, yxyx in pixels of the input.
 
   Raises:
     ValueError: more scales than any detector has.
@@ -47,14 +47,14 @@ def anchor_boxes(options: Mapping[str, Any], input_size: Sequence[int]) -> np.nd
     half = 0.5 * np.stack([sides / ratios, sides * ratios], axis=-1).reshape(-1, 2)
     y, x = (stride * (np.arange(-(-side // stride), dtype=np.float32) + 0.5) for side in input_size)
     centers = np.stack(np.meshgrid(y, x, indexing='ij'), axis=-1)[:, :, np.newaxis]
-    levels.append(np.concatenate([centers - half, centers + half], axis=-1).reshape(-1, 4))
-  return np.concatenate(levels).astype(np.float32)
+    levels.append(np.concatenate([centers - half, centers + half], axis=-1).reshape(-1, 4).astype(np.float32))
+  return levels
 
 
 def generate_detections(
   box_encodings: np.ndarray,
   class_scores: np.ndarray,
-  anchors: np.ndarray,
+  anchors: Sequence[np.ndarray],
   input_size: Sequence[int],
   options: Mapping[str, Any],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -63,7 +63,7 @@ def generate_detections(
   Args:
     box_encodings: float32 [num_anchors, 4].
     class_scores: float32 [num_anchors, num_classes], without background.
-    anchors: float32 [num_anchors, 4], yxyx in pixels of the input.
+    anchors: float32 [num_anchors, 4] of each level, yxyx in pixels of the input.
     input_size: height and width that boxes are clipped to.
     options: of the fields of `export.suppression.Settings`.
 
@@ -73,11 +73,16 @@ def generate_detections(
   pairs = np.flatnonzero(class_scores.reshape(-1) > options['score_threshold'])
   scores = class_scores.reshape(-1)[pairs]
   best = np.argsort(-scores, kind='stable')
-  if options.get('pre_nms_per_class'):  # Not in the files of former versions.
-    best = best[_rank(pairs[best] % class_scores.shape[1]) < options['pre_nms_top_k']]
-  else:
-    best = best[: options['pre_nms_top_k']]
   index, classes = np.divmod(pairs[best], class_scores.shape[1])
+  if options.get('pre_nms_per_class'):  # Not in the files of former versions.
+    chosen = _rank(classes) < options['pre_nms_top_k']
+  elif options.get('pre_nms_per_level'):
+    ends = np.cumsum([len(level) for level in anchors])
+    chosen = _rank(np.searchsorted(ends, index, side='right')) < options['pre_nms_top_k']
+  else:
+    chosen = np.s_[: options['pre_nms_top_k']]
+  best, index, classes = best[chosen], index[chosen], classes[chosen]
+  anchors = np.concatenate(anchors)
   last_pixel = np.float32([0, 0, 1, 1]) * np.float32(bool(options.get('box_coder_plus_one')))
   boxes = _decode(box_encodings[index], anchors[index] + last_pixel, options['box_coder_weights']) - last_pixel
   boxes = np.clip(boxes, 0, np.float32([*input_size, *input_size]) - last_pixel[-1])
@@ -88,10 +93,10 @@ def generate_detections(
   return boxes[kept], scores, classes[kept].astype(np.int32) + 1
 
 
-def _rank(classes: np.ndarray) -> np.ndarray:
-  """Returns how many of the same class come before each."""
-  order = np.argsort(classes, kind='stable')
-  first = np.searchsorted(classes[order], classes[order])
+def _rank(groups: np.ndarray) -> np.ndarray:
+  """Returns how many of the same group, a class or a level, come before each."""
+  order = np.argsort(groups, kind='stable')
+  first = np.searchsorted(groups[order], groups[order])
   rank = np.empty_like(order)
   rank[order] = np.arange(len(order)) - first
   return rank

@@ -50,9 +50,9 @@ class TFLitePredictor(Predictor):
     try:
       self._anchors = nms.anchor_boxes(anchors, self._size) if self._nms == 'none' else None
       if self._anchors is not None:  # Options of another kind fail now, not at the first image.
-        few = self._anchors[:4]
+        few = self._anchors[0][:4]
         nms.generate_detections(
-          np.zeros_like(few), np.ones([len(few), num_classes], np.float32), few, self._size, self._options
+          np.zeros_like(few), np.ones([len(few), num_classes], np.float32), [few], self._size, self._options
         )
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError) as error:
       raise ValueError(

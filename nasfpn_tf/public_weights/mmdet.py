@@ -123,7 +123,8 @@ def model_settings(state: Mapping[str, np.ndarray], source: str) -> dict[str, An
     },
     'anchor': {'num_scales': _NUM_SCALES, 'aspect_ratios': _ASPECT_RATIOS, 'anchor_size': _ANCHOR_SIZE},
     'detection_generator': {
-      'pre_nms_top_k': 5000,
+      'pre_nms_top_k': 1000,
+      'pre_nms_per_level': True,
       'pre_nms_score_threshold': 0.05,
       'nms_iou_threshold': 0.5,
       'max_num_detections': 100,

@@ -70,6 +70,8 @@ def _raw_outputs(num_classes, seed=0):
     (3, {'box_coder_weights': [10.0, 10.0, 5.0, 5.0]}),
     (3, {'box_coder_plus_one': True}),
     (3, {'pre_nms_per_class': True, 'pre_nms_top_k': 20}),
+    (3, {'pre_nms_per_level': True, 'pre_nms_top_k': 10}),
+    (3, {'pre_nms_per_level': True, 'pre_nms_top_k': 100}),  # More than the second level has.
   ],
 )
 def test_builtin_is_the_models_own(num_classes, options):
@@ -92,7 +94,9 @@ def test_builtin_is_the_models_own(num_classes, options):
 
 
 @pytest.mark.parametrize(
-  'options', [{}, {'use_class_agnostic_nms': True}, {'soft_nms_sigma': 0.5}], ids=['by_class', 'agnostic', 'soft']
+  'options',
+  [{}, {'use_class_agnostic_nms': True}, {'soft_nms_sigma': 0.5}, {'pre_nms_per_level': True, 'pre_nms_top_k': 40}],
+  ids=['by_class', 'agnostic', 'soft', 'levels'],
 )
 def test_boxes_without_area_do_not_hold_up_the_runtime(options):
   """Those that lie outside the image have none once they are clipped; the best one of all is such a box."""

@@ -275,6 +275,8 @@ def test_a_separable_detector_learns_where_the_bright_squares_are():
     ({'anchor': {'aspect_ratios': [1.0, 'x']}}, 'aspect_ratios must be a list, each element a number'),
     ({'detection_generator': {'nms_version': 'class_ofset'}}, "did you mean 'class_offset'"),
     ({'detection_generator': {'nms_version': 'v2', 'box_coder_plus_one': True}}, "needs nms_version 'class_offset'"),
+    ({'detection_generator': {'nms_version': 'v2', 'pre_nms_per_level': True}}, "needs nms_version 'class_offset'"),
+    ({'detection_generator': {'pre_nms_per_class': True, 'pre_nms_per_level': True}}, 'exclude each other'),
     (
       {
         'input_size': [128, 128, 3],

@@ -141,6 +141,26 @@ def test_candidates_of_every_class_are_those_of_model_garden(nms_version):
   assert (of_an_image['num_detections'].numpy() < expected['num_detections']).all()
 
 
+@pytest.mark.parametrize('nms_version', postprocess.NMS_VERSIONS)
+def test_candidates_of_every_level_are_the_best_of_it(nms_version):
+  """What is not among the best 9 of its level and image in NumPy gets a logit that is detected nowhere."""
+  boxes, scores = _raw_outputs()
+  options = {'nms_version': nms_version, 'pre_nms_score_threshold': 0.001, 'max_num_detections': 60}
+  masked = {}
+  for level, logits in scores.items():
+    logits = logits.numpy().reshape([2, -1, 6])[..., 1:].copy()
+    for image in logits.reshape([2, -1]):
+      image[np.argsort(-image)[9:]] = -20
+    masked[level] = tf.reshape(np.pad(logits, [(0, 0), (0, 0), (1, 0)]), scores[level].shape)
+  arguments = (_anchors(2), _image_shape(2))
+  expected = postprocess.DetectionGenerator(pre_nms_top_k=_num_pairs(scores, 6), **options)(boxes, masked, *arguments)
+  options['pre_nms_top_k'] = 9
+  actual = postprocess.DetectionGenerator(pre_nms_per_level=True, **options)(boxes, scores, *arguments)
+  _assert_same_detections(actual, expected)
+  of_an_image = postprocess.DetectionGenerator(**options)(boxes, scores, *arguments)
+  assert (of_an_image['num_detections'].numpy() + 10 < actual['num_detections'].numpy()).all()
+
+
 def test_box_coder_that_counts_the_last_pixel():
   anchors = tf.constant([[[10.0, 20.0, 29.0, 59.0]] * 3])  # 20 x 40 pixels with the last ones.
   codes = tf.constant([[[0.0, 0.0, 0.0, 0.0], [0.5, -0.25, np.log(0.5), 0.0], [0.0, 9.0, 0.0, 0.0]]])
@@ -316,7 +336,11 @@ def test_config_round_trip():
 
 @pytest.mark.parametrize(
   ('options', 'message'),
-  [({'nms_version': 'v9'}, 'v9'), ({'nms_version': 'class_offset_xla', 'soft_nms_sigma': 0.5}, 'soft')],
+  [
+    ({'nms_version': 'v9'}, 'v9'),
+    ({'nms_version': 'class_offset_xla', 'soft_nms_sigma': 0.5}, 'soft'),
+    ({'pre_nms_per_class': True, 'pre_nms_per_level': True}, 'exclude each other'),
+  ],
 )
 def test_wrong_options_are_named(options, message):
   with pytest.raises(ValueError, match=message):

@@ -41,8 +41,8 @@ def _generator(size):
 
 @pytest.mark.parametrize('size', [(128, 192), (64, 64)])
 def test_anchors_are_model_gardens(size):
-  expected = np.concatenate([boxes.numpy().reshape(-1, 4) for boxes in _generator(size).values()])
-  np.testing.assert_allclose(nms.anchor_boxes(_ANCHORS, size), expected, rtol=0, atol=1e-4)
+  for actual, expected in zip(nms.anchor_boxes(_ANCHORS, size), _generator(size).values(), strict=True):
+    np.testing.assert_allclose(actual, expected.numpy().reshape(-1, 4), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,7 @@ def test_anchors_are_model_gardens(size):
     {'max_detections': 3},
     {'box_coder_plus_one': True},
     {'pre_nms_per_class': True, 'pre_nms_top_k': 20},
+    {'pre_nms_per_level': True, 'pre_nms_top_k': 10},
     {'pre_nms_top_k': 20, 'iou_threshold': 0.2},
     {'score_threshold': 0.999},
   ],
@@ -63,11 +64,13 @@ def test_same_as_with_tensorflow(options):
   options = {**_OPTIONS, **options}
   rng = np.random.default_rng(3)
   anchors = nms.anchor_boxes(_ANCHORS, _SIZE)
-  encodings = rng.normal(0, 0.7, [len(anchors), 4]).astype(np.float32)
-  logits = rng.normal(-4, 2, [len(anchors), 3]).astype(np.float32)
+  ends = np.cumsum([len(level) for level in anchors])
+  encodings = rng.normal(0, 0.7, [ends[-1], 4]).astype(np.float32)
+  logits = rng.normal(-4, 2, [ends[-1], 3]).astype(np.float32)
   padded = np.pad(logits, [(0, 0), (1, 0)])  # Column 0 is the background.
+  levels = np.split(padded, ends[:-1]), np.split(encodings, ends[:-1]), anchors
   expected = postprocess.generate_detections(
-    *({'0': tf.constant(value[np.newaxis, :, np.newaxis])} for value in (padded, encodings, anchors)),
+    *({str(i): tf.constant(level[np.newaxis, :, np.newaxis]) for i, level in enumerate(part)} for part in levels),
     image_shape=tf.constant([_SIZE], tf.float32),
     pre_nms_top_k=options['pre_nms_top_k'],
     pre_nms_score_threshold=options['score_threshold'],
@@ -78,6 +81,7 @@ def test_same_as_with_tensorflow(options):
     use_class_agnostic_nms=options['use_class_agnostic_nms'],
     box_coder_plus_one=options.get('box_coder_plus_one', False),
     pre_nms_per_class=options.get('pre_nms_per_class', False),
+    pre_nms_per_level=options.get('pre_nms_per_level', False),
   )
   count = int(expected['num_detections'][0])
   assert bool(count) == (options['score_threshold'] < 0.99)
@@ -88,7 +92,7 @@ def test_same_as_with_tensorflow(options):
 
 
 def test_boxes_without_area_are_no_detections():
-  anchors = np.array([[8, 8, 16, 16], [8, 8, 16, 16]], np.float32)
+  anchors = [np.array([[8, 8, 16, 16], [8, 8, 16, 16]], np.float32)]
   encodings = np.array([[50, 0, 0, 0], [0, 0, 0, 0]], np.float32)  # The first is clipped to the lower edge.
   scores = np.array([[0.9], [0.8]], np.float32)
   for sigma in (0.0, 0.5):

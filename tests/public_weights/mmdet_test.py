@@ -66,11 +66,12 @@ def test_computes_and_detects_the_same(tmp_path, monkeypatch):
     np.testing.assert_allclose(ours[..., [3, 2]], theirs[..., 2:], atol=1e-4)  # Width and height; centers: below.
 
   found = model(image, image_shape=np.array([[128, 128]]), training=False)
-  best = np.s_[:20]
-  np.testing.assert_array_equal(found['detection_classes'][0][best], np.array(IDS)[expected['det_classes'][best]])
-  np.testing.assert_allclose(found['detection_scores'][0][best], expected['det_scores'][best], atol=1e-4)
-  corners = expected['det_boxes'][best][:, [1, 0, 3, 2]]
-  np.testing.assert_allclose(found['detection_boxes'][0][best], corners, atol=1e-2)
+  np.testing.assert_array_equal(found['detection_classes'][0], np.array(IDS)[expected['det_classes']])
+  np.testing.assert_allclose(found['detection_scores'][0], expected['det_scores'], atol=1e-4)
+  corners = expected['det_boxes'][:, [1, 0, 3, 2]]
+  np.testing.assert_allclose(found['detection_boxes'][0], corners, atol=1e-2)
+  options = model.detection_generator.get_config()
+  assert options['pre_nms_per_level'] and options['pre_nms_top_k'] == 1000
 
 
 def test_classes_that_are_not_cocos_are_counted_from_one():
