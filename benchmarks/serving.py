@@ -135,16 +135,20 @@ def _score_error(found, expected):
 def _require_same(ours, theirs, image_info):
   """Ends the benchmark unless the best detections are the same.
 
-  Model Garden's boxes are in pixels of the network's input and reach into its padding; ours end with the image.
+  Model Garden's boxes are in pixels of the network's input and reach into its padding; ours end with the image, and
+  what lies in the padding alone is none.
   """
+  boxes = np.minimum(theirs['detection_boxes'] / np.tile(image_info[2], 2), np.tile(image_info[0], 2))
+  boxes = boxes[: int(theirs['num_detections'])]
+  inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+  boxes, scores = boxes[inside], theirs['detection_scores'][: len(inside)][inside]
   count = int(ours['num_detections'])
   side_by_side.require(count >= 10, f'only {count} detections: nothing to compare.')
-  side_by_side.require(count == int(theirs['num_detections']), f'{count} and {theirs["num_detections"]} detections.')
-  error = np.abs(ours['detection_scores'] - theirs['detection_scores']).max()
+  side_by_side.require(count == len(boxes), f'{count} and {len(boxes)} detections.')
+  error = np.abs(ours['detection_scores'][:count] - scores).max()
   side_by_side.require(error < 1e-3, f'scores differ by {error}.')
-  boxes = np.minimum(theirs['detection_boxes'] / np.tile(image_info[2], 2), np.tile(image_info[0], 2))
   # Where scores tie, the order of two detections is free.
-  same = np.isclose(ours['detection_boxes'], boxes, atol=0.05).all(axis=1)[:count]
+  same = np.isclose(ours['detection_boxes'][:count], boxes, atol=0.05).all(axis=1)
   side_by_side.require(same.mean() > 0.95, f'{np.count_nonzero(~same)} of {count} boxes differ.')
   print(f'{count} detections, {np.count_nonzero(~same)} in another order')
 

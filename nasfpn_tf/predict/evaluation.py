@@ -41,7 +41,7 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
     ValueError: the records are broken, or annotations and model do not fit.
   """
   shards = manifest.match_shards(input_path)
-  framing.check_files(shards)
+  total = framing.check_files(shards)
   found = manifest.find_manifest(input_path)
   labels = list(predictor.labels.values()) or (found.labels if found else None)
   if annotations is None:
@@ -51,7 +51,6 @@ def evaluate_records(predictor: Predictor, input_path: str, annotations: str | N
       annotations = undescribed.ground_truth(shards, labels or ())
   evaluator = evaluation.CocoEvaluator(annotations, labels)
   records = tf.data.TFRecordDataset(shards).map(lambda record: decode.decode_record(record, tf.constant(input_path)))
-  total = found.num_records if found else 0
   with decode.naming_record(shards):
     for record in progress.track(records.prefetch(2).as_numpy_iterator(), total, 'evaluate: images'):
       result = predictor(record.image)

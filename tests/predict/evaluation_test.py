@@ -15,6 +15,7 @@
 """Tests of AP as a condition of an export."""
 
 import glob
+import re
 import shutil
 
 import pytest
@@ -45,11 +46,13 @@ def test_too_far_below(compare, of_file):
     compare(of_file, 0.5, 0.011)
 
 
-def test_records_without_annotations_are_evaluated_on_their_own_boxes(forms, tmp_path):
+def test_records_without_annotations_are_evaluated_on_their_own_boxes(forms, tmp_path, capfd):
   predictor = load_predictor(forms.tflite('float'))
   expected = evaluation.evaluate_records(predictor, forms.records)
   for path in glob.glob(f'{forms.records}-*'):
     shutil.copy(path, tmp_path)
+  number = re.search(r'evaluate: images (\d+)/\1,', capfd.readouterr().err)[1]  # That of the images, at the end.
   assert evaluation.evaluate_records(predictor, str(tmp_path / 'set')) == expected
+  assert f'evaluate: images {number}/{number}' in capfd.readouterr().err
   shutil.copy(f'{forms.records}.manifest.json', tmp_path)
   assert evaluation.evaluate_records(predictor, str(tmp_path / 'set')) == expected

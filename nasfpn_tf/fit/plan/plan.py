@@ -96,19 +96,20 @@ def make(
   split = check.check_records(input_path, progress=progress)
   _refuse_broken(split, validation_path)
   taken = fingerprint.take(split)
+  described = find_manifest(input_path)
+  num_classes = described.num_classes if described else 1 + max(label['label'] for label in split.labels)
   if pixels_per_second is None:
-    pixels_per_second = _measure(taken, minutes, start, device, bfloat16)
+    pixels_per_second = _measure(taken, minutes, start, device, bfloat16, num_classes)
   budget = rules.Budget(minutes, pixels_per_second, device, bfloat16)
   met = None
   if target_latency_ms is not None:
     budget, met = target.meet(
-      target_latency_ms, budget, lambda limited: _params(rules.choose(taken, limited, start)[0], len(taken.names) + 1)
+      target_latency_ms, budget, lambda limited: _params(rules.choose(taken, limited, start)[0], num_classes)
     )
   choices, after = rules.choose(taken, budget, start)
-  if find_manifest(input_path) is None:
-    number = 1 + max(label['label'] for label in split.labels)
-    reason = f'there is no manifest beside the records; labels are up to {number - 1}, and 0 is the background'
-    choices.append(rules.Choice('task.model.num_classes', number, reason))
+  if described is None:
+    reason = f'there is no manifest beside the records; labels are up to {num_classes - 1}, and 0 is the background'
+    choices.append(rules.Choice('task.model.num_classes', num_classes, reason))
   if validation_path:
     choices.append(rules.Choice('task.validation_data.input_path', validation_path, 'what AP is reported on'))
   before = anchors.rate(AnchorGrid(after.grid.input_size), taken.boxes, taken.sizes)
@@ -145,22 +146,27 @@ def write(plan: Plan, path: str) -> None:
 
 
 def _measure(
-  taken: fingerprint.Fingerprint, minutes: float, start: start_lib.Start, device: str, bfloat16: bool
+  taken: fingerprint.Fingerprint,
+  minutes: float,
+  start: start_lib.Start,
+  device: str,
+  bfloat16: bool,
+  num_classes: int,
 ) -> float:
   """Measures the throughput at the size of a pilot, and again at the planned one if that is quite another."""
   from nasfpn_tf.fit.plan import throughput
 
-  pilot = _params(rules.choose(taken, rules.Budget(10.0, _PILOT_SPEED, device, bfloat16), start)[0])
+  pilot = _params(rules.choose(taken, rules.Budget(10.0, _PILOT_SPEED, device, bfloat16), start)[0], num_classes)
   speed = throughput.measure(pilot)
   if minutes < _LONG_MINUTES:
     return speed
-  planned = _params(rules.choose(taken, rules.Budget(minutes, speed, device, bfloat16), start)[0])
+  planned = _params(rules.choose(taken, rules.Budget(minutes, speed, device, bfloat16), start)[0], num_classes)
   # Decoding an image takes as long at every size, so pixels a second are not quite the same.
   areas = [math.prod(params.task.model.input_size[:2]) for params in (pilot, planned)]
   return throughput.measure(planned) if max(areas) > _OTHER_SIZE * min(areas) else speed
 
 
-def _params(choices: list[rules.Choice], num_classes: int = 0) -> cfg.ExperimentConfig:
+def _params(choices: list[rules.Choice], num_classes: int) -> cfg.ExperimentConfig:
   overrides = safe_yaml.load(document.render(choices, [], EXPERIMENT))
   params = params_lib.load_params(overrides.pop('experiment'), None, overrides)
   params.task.model.num_classes = params.task.model.num_classes or num_classes

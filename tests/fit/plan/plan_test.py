@@ -24,7 +24,7 @@ from nasfpn_tf.data.sources.problems import DataError
 from nasfpn_tf.fit.plan import document, plan, rules, throughput
 from nasfpn_tf.fit.plan import start as start_lib
 from nasfpn_tf.training import params as params_lib
-from nasfpn_tf.training import trainer
+from nasfpn_tf.training import recipe, trainer
 from tests import commands
 from tests.fit.plan import fingerprints
 from tests.training import rectangles
@@ -54,12 +54,18 @@ def test_the_same_fingerprint_gives_the_same_plan(made, prefix):
   assert again.text == made.text
 
 
-def test_records_without_a_manifest_have_their_number_of_classes_in_the_plan(made, prefix, tmp_path):
+def test_records_without_a_manifest_have_their_number_of_classes_in_the_plan(made, prefix, tmp_path, monkeypatch):
   assert 'num_classes' not in made.text
   for shard in pathlib.Path(prefix).parent.glob(f'{pathlib.Path(prefix).name}-*.tfrecord'):
     shutil.copy(shard, tmp_path)
-  text = plan.make(f'{tmp_path}/*.tfrecord', 5, 'none', pixels_per_second=2e5, progress=False).text
+
+  def measure(params):
+    assert recipe.complete(params, 'train').params.task.model.num_classes == labels
+    return 2e5
+
+  monkeypatch.setattr(throughput, 'measure', measure)
   labels = manifest.find_manifest(f'{prefix}-*').num_classes
+  text = plan.make(f'{tmp_path}/*.tfrecord', 5, 'none', progress=False).text
   assert f'num_classes: {labels}' in text
 
 
@@ -120,9 +126,9 @@ def test_throughput_is_measured_at_the_planned_size(monkeypatch):
 
   monkeypatch.setattr(throughput, 'measure', measure)
   start, taken = start_lib.start_from(None), fingerprints.make()
-  assert plan._measure(taken, 90, start, 'cpu', False) == 5e5 and sizes[1] > sizes[0]
+  assert plan._measure(taken, 90, start, 'cpu', False, 3) == 5e5 and sizes[1] > sizes[0]
   sizes.clear()
-  assert plan._measure(taken, 5, start, 'cpu', False) == 1e6  # No time for a second one.
+  assert plan._measure(taken, 5, start, 'cpu', False, 3) == 1e6  # No time for a second one.
 
 
 @pytest.mark.parametrize(
