@@ -62,7 +62,16 @@ class _PeerModule(detection.DetectionModule):
 
 
 def enliven(model: tf_keras.Model, images: tf.Tensor) -> None:
-  """Gives an untrained model the scores of a trained one, so that NMS has candidates."""
+  """Gives an untrained model batch norms and scores like those of a trained one.
+
+  TensorFlow would leave out the biases of untrained batch norms, which are zero, and NMS would have no candidates.
+  """
+  rng = np.random.default_rng(1)
+  for variable in model.variables:
+    if 'moving_mean' in variable.name or '/beta' in variable.name:
+      variable.assign(rng.normal(0.0, 0.05, variable.shape))
+    elif 'moving_variance' in variable.name or '/gamma' in variable.name:
+      variable.assign(rng.uniform(0.8, 1.2, variable.shape))
   classifier = model.head._classifier
   # Without the bias, beside which what an untrained network says is lost in rounding.
   classifier.bias.assign(tf.zeros_like(classifier.bias))

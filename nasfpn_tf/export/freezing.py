@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Converts variables to constants, which runs faster on CPUs: TensorFlow folds batch norms and packs kernels once."""
+"""Converts variables to constants, which runs faster on CPUs: batch norms are folded and kernels packed once."""
 
 import collections
 from collections.abc import Callable, Sequence
@@ -20,6 +20,8 @@ from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
+
+from nasfpn_tf.export import folding
 
 _SMALL_BYTES = 1024  # Up to here a constant takes hardly more than what would refer to it.
 
@@ -36,30 +38,34 @@ def freeze(functions: Sequence[tf.types.experimental.GenericFunction]) -> list[C
   frozen = [
     convert_to_constants.convert_variables_to_constants_v2(function, lower_control_flow=False) for function in concrete
   ]
-  counts = collections.Counter(value for function in frozen for value in set(_constants(function).values()))
+  graphs = [function.graph.as_graph_def() for function in frozen]
+  for graph, function in zip(graphs, frozen, strict=True):
+    folding.fold_batch_norms(graph, [tensor.name for tensor in function.outputs])
+  counts = collections.Counter(value for graph in graphs for value in set(_constants(graph).values()))
   common = [value for value, count in counts.items() if count > 1]
   tensors = [tf.make_ndarray(tf.compat.v1.AttrValue.FromString(value).tensor) for value in common]
   given = tf.function(lambda: [tf.constant(tensor) for tensor in tensors], input_signature=()).get_concrete_function()
-  frozen = [_rebuilt(function, common, given) for function in frozen]
+  frozen = [_rebuilt(*both, common, given) for both in zip(frozen, graphs, strict=True)]
   return [_of_structure(*both) for both in zip(frozen, concrete, strict=True)]
 
 
-def _constants(function: Any) -> dict[str, bytes]:
+def _constants(graph: tf.compat.v1.GraphDef) -> dict[str, bytes]:
   """Returns {name: serialized value} of the constants that are worth sharing."""
-  nodes = (node for node in function.graph.as_graph_def().node if node.op == 'Const')
+  nodes = (node for node in graph.node if node.op == 'Const')
   values = {node.name: node.attr['value'].SerializeToString(deterministic=True) for node in nodes}
   return {name: value for name, value in values.items() if len(value) > _SMALL_BYTES}
 
 
-def _rebuilt(function: Any, common: Sequence[bytes], given: Callable[[], Sequence[tf.Tensor]]) -> Any:
+def _rebuilt(
+  function: Any, graph: tf.compat.v1.GraphDef, common: Sequence[bytes], given: Callable[[], Sequence[tf.Tensor]]
+) -> Any:
   """Rebuilds a frozen function so that it takes the constants in `common` from `given` and has no custom gradients.
 
   Those could not be saved, and whoever loads the graph would be warned of it.
   """
   places = {value: index for index, value in enumerate(common)}
-  taken = {f'{name}:0': places[value] for name, value in _constants(function).items() if value in places}
+  taken = {f'{name}:0': places[value] for name, value in _constants(graph).items() if value in places}
   inputs = [tensor.name for tensor in function.inputs]
-  graph = function.graph.as_graph_def()
   left_out = {name.partition(':')[0] for name in (*taken, *inputs)}
   nodes = [node for node in graph.node if node.name not in left_out]
   for node in nodes:

@@ -1,0 +1,235 @@
+# Copyright 2026 The nasfpn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Folds batch norms into the convolutions before them, in graphs whose weights are constants.
+
+TensorFlow does so itself for dense convolutions in float32 alone. In bfloat16, and after depthwise convolutions, each
+batch norm passes over the feature map once more and keeps the activation after it from being part of the convolution.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+_CONVOLUTIONS = ('Conv2D', 'DepthwiseConv2dNative')
+_BATCH_NORMS = ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3')
+_OF_CONSTANTS = ('Const', 'Identity', 'Cast', 'Reshape', 'Rsqrt', 'Mul', 'AddV2', 'Sub')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Affine:
+  """A node that computes `x * scale + offset`, channel by channel, with constants.
+
+  Attributes:
+    node: the last of its nodes: its output is the result.
+    x: name of the tensor that it takes.
+    inner: what it consists of besides `node`.
+    constants: names of the tensors that scale and offset are computed from: scale, offset, mean, variance of a batch
+      norm; scale and offset otherwise.
+    epsilon: of a batch norm.
+  """
+
+  node: tf.compat.v1.NodeDef
+  x: str
+  inner: tuple[tf.compat.v1.NodeDef, ...]
+  constants: tuple[str, ...]
+  epsilon: float = 0.0
+
+  def terms(self, values: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns scale and offset, float64 vectors."""
+    scale, offset, *moments = (np.ravel(values[name]).astype(np.float64) for name in self.constants)
+    if moments:
+      mean, variance = moments
+      scale = scale / np.sqrt(variance + self.epsilon)
+      offset = offset - mean * scale
+    return scale, offset
+
+
+class _Graph:
+  """A graph's nodes by name, with what reads them."""
+
+  def __init__(self, nodes: Iterable[tf.compat.v1.NodeDef], outputs: Sequence[str]):
+    self.nodes = {node.name: node for node in nodes}
+    self._readers: dict[str, list[str]] = {}
+    self._constant: dict[str, bool] = {}
+    read = [(node.name, tensor) for node in self.nodes.values() for tensor in _tensors(node)]
+    for reader, tensor in [*read, *(('', tensor) for tensor in outputs)]:
+      self._readers.setdefault(_node_name(tensor), []).append(reader)
+
+  def of(self, tensor: str) -> tf.compat.v1.NodeDef:
+    """Returns the node that makes a tensor."""
+    return self.nodes[_node_name(tensor)]
+
+  def alone(self, node: tf.compat.v1.NodeDef) -> bool:
+    """Tells whether a node is read once, so that it may change."""
+    return len(self._readers.get(node.name, ())) == 1
+
+  def constant(self, tensor: str) -> bool:
+    """Tells whether a tensor depends on constants only."""
+    node = self.of(tensor)
+    if node.name not in self._constant:
+      self._constant[node.name] = node.op in _OF_CONSTANTS and all(map(self.constant, _tensors(node)))
+    return self._constant[node.name]
+
+  def owned(self, tensor: str) -> bool:
+    """Tells whether a constant, and all that it is computed from, is read in one place."""
+    node = self.of(tensor)
+    return self.alone(node) and all(map(self.owned, _tensors(node)))
+
+  def casts_after(self, node: tf.compat.v1.NodeDef, dtype: int) -> list[tf.compat.v1.NodeDef] | None:
+    """Returns what reads a node if each is a cast to `dtype`, else None."""
+    readers = [self.nodes.get(name) for name in self._readers.get(node.name, ())]
+    casts = all(reader is not None and reader.op == 'Cast' for reader in readers)
+    return readers if casts and all(reader.attr['DstT'].type == dtype for reader in readers) else None
+
+  def affine(self, node: tf.compat.v1.NodeDef) -> _Affine | None:
+    """Returns what a node computes if it is the last one of a batch norm with constant statistics."""
+    if node.op in _BATCH_NORMS:
+      x, *constants = node.input[:5]
+      if node.attr['is_training'].b or not all(map(self.constant, constants)):
+        return None
+      return _Affine(node, x, (), tuple(constants), node.attr['epsilon'].f)
+    if node.op != 'AddV2':
+      return None
+    # Batch norms that are synchronized in training have no fused operation.
+    for product, offset in (node.input[:2], node.input[1::-1]):
+      if (inner := self.of(product)).op != 'Mul' or not self.alone(inner) or not self.constant(offset):
+        continue
+      for x, scale in (inner.input[:2], inner.input[1::-1]):
+        if self.constant(scale) and not self.constant(x):
+          return _Affine(node, x, (inner,), (scale, offset))
+    return None
+
+
+def fold_batch_norms(graph: tf.compat.v1.GraphDef, outputs: Sequence[str]) -> int:
+  """Folds every batch norm that follows a convolution, changing kernels and biases, in float64.
+
+  A kernel that several convolutions share, as those of a head do, stays: each would need a copy of its own.
+
+  Args:
+    graph: the graph, which is changed; weights are constants.
+    outputs: names of the tensors that are taken from it.
+
+  Returns:
+    How many were folded.
+  """
+  wired = _Graph(graph.node, outputs)
+  found = [pair for node in graph.node if (pair := _convolution_before(wired, node))]
+  if not found:
+    return 0
+  needed = {name for affine, nodes in found for name in (*affine.constants, *(node.input[1] for node in nodes))}
+  values = _evaluate(graph, sorted(needed))
+  for node in graph.node:  # An order of execution that constants need not keep.
+    kept = [name for name in node.input if name[0] != '^' or not wired.constant(name[1:])]
+    node.input[:] = kept
+  added = [node for affine, nodes in found for node in _fold(wired, affine, nodes, values)]
+  _replace(graph, [*added, *graph.node])
+  _replace(graph, _reachable(graph, outputs))
+  return len(found)
+
+
+def _convolution_before(wired: _Graph, node: tf.compat.v1.NodeDef):
+  """Returns an affine node with [convolution] or [convolution, its bias] if they can be folded, else None."""
+  affine = wired.affine(node)
+  if affine is None:
+    return None
+  before = [wired.of(affine.x)]
+  cast = before[0].op == 'Cast' and wired.alone(before[0])  # Synchronized batch norms compute in float32.
+  if cast:
+    before = [wired.of(before[0].input[0])]
+  if before[0].op == 'BiasAdd':
+    if not wired.constant(before[0].input[1]):
+      return None
+    before.insert(0, wired.of(before[0].input[0]))
+  convolution = before[0]
+  if convolution.op not in _CONVOLUTIONS or convolution.attr['data_format'].s not in (b'', b'NHWC'):
+    return None
+  if cast and wired.casts_after(node, convolution.attr['T'].type) is None:
+    return None
+  kernel = convolution.input[1]
+  return (affine, before) if all(map(wired.alone, before)) and wired.constant(kernel) and wired.owned(kernel) else None
+
+
+def _fold(wired: _Graph, affine: _Affine, nodes: list[tf.compat.v1.NodeDef], values: dict[str, np.ndarray]):
+  """Makes the affine node the bias of the convolution; returns the new constants."""
+  convolution, *biased = nodes
+  kernel = values[convolution.input[1]].astype(np.float64)
+  scale, offset = affine.terms(values)
+  if biased:
+    offset = offset + values[biased[0].input[1]].astype(np.float64) * scale
+  per_output = kernel.shape[2:] if convolution.op == 'DepthwiseConv2dNative' else kernel.shape[3:]
+  scale, offset = (np.broadcast_to(term, [np.prod(per_output)]) for term in (scale, offset))
+  dtype = convolution.attr['T'].type
+  folded = [
+    _constant(f'{affine.node.name}/folded_kernel', kernel * scale.reshape(per_output), dtype),
+    _constant(f'{affine.node.name}/folded_bias', offset, dtype),
+  ]
+  convolution.input[1] = folded[0].name
+  if wired.of(affine.x).op == 'Cast':
+    for cast in wired.casts_after(affine.node, dtype):
+      cast.attr['SrcT'].type = dtype  # To the type that it has: TensorFlow removes it.
+  name = affine.node.name
+  affine.node.Clear()
+  affine.node.MergeFrom(tf.compat.v1.NodeDef(name=name, op='BiasAdd', input=[convolution.name, folded[1].name]))
+  affine.node.attr['T'].type = dtype
+  affine.node.attr['data_format'].s = b'NHWC'
+  return folded
+
+
+def _constant(name: str, value: np.ndarray, dtype: int) -> tf.compat.v1.NodeDef:
+  tensor = tf.make_tensor_proto(value.astype(tf.as_dtype(dtype).as_numpy_dtype))
+  node = tf.compat.v1.NodeDef(name=name, op='Const')
+  node.attr['dtype'].type = dtype
+  node.attr['value'].tensor.CopyFrom(tensor)
+  return node
+
+
+def _evaluate(graph: tf.compat.v1.GraphDef, names: Sequence[str]) -> dict[str, np.ndarray]:
+  """Returns {name: value} of tensors that depend on constants only."""
+
+  def compute():
+    tensors = tf.graph_util.import_graph_def(graph, {}, [name if ':' in name else f'{name}:0' for name in names], '')
+    return [tf.cast(tensor, tf.float32) for tensor in tensors]
+
+  function = tf.compat.v1.wrap_function(compute, [])
+  return dict(zip(names, (value.numpy() for value in function()), strict=True))
+
+
+def _reachable(graph: tf.compat.v1.GraphDef, outputs: Sequence[str]) -> list[tf.compat.v1.NodeDef]:
+  """Returns the nodes that outputs depend on, and inputs, in the graph's order."""
+  nodes = {node.name: node for node in graph.node}
+  seen, left = set(), [_node_name(name) for name in outputs]
+  while left:
+    if (name := left.pop()) not in seen:
+      seen.add(name)
+      left += [_node_name(tensor) for tensor in nodes[name].input]
+  return [node for node in graph.node if node.name in seen or node.op == 'Placeholder']
+
+
+def _replace(graph: tf.compat.v1.GraphDef, nodes: Sequence[tf.compat.v1.NodeDef]) -> None:
+  copies = [tf.compat.v1.NodeDef.FromString(node.SerializeToString()) for node in nodes]
+  del graph.node[:]
+  graph.node.extend(copies)
+
+
+def _tensors(node: tf.compat.v1.NodeDef) -> list[str]:
+  """Returns the inputs of a node that are tensors, not an order of execution."""
+  return [name for name in node.input if name[0] != '^']
+
+
+def _node_name(tensor: str) -> str:
+  return tensor.removeprefix('^').partition(':')[0]
