@@ -11,7 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Checks the checksums of a checkpoint's `.index`, at which TensorFlow does not look.
+"""Checks the checksums of a checkpoint's `.index`.
+
+TensorFlow does not check all of it: of a large one, it leaves out the variables of a damaged block and reports nothing.
 
 The file is a sorted table (tensorflow/core/lib/io/table_format.txt): blocks, each with its kind and a CRC32C behind it,
 the last of which lists the others, and a footer that says where that one is.

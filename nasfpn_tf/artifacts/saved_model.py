@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nasfpn_tf.artifacts import layout
+from nasfpn_tf.artifacts import checkpoint_index, layout
 
 # TensorFlow marks an operator as stateful when running it does more than compute: it reads or writes files, calls
 # Python, talks to other machines, or keeps variables. A detector needs these of them, and no other.
@@ -92,6 +92,10 @@ def load(directory: str) -> Any:
   import tensorflow as tf  # Formats are looked up without it.
 
   layout.check_path(directory)
+  prefix = os.path.join(directory, layout.VARIABLES)
+  problem = checkpoint_index.problem(prefix) if os.path.isfile(f'{prefix}.index') else None
+  if problem:
+    raise ValueError(f'{problem}; it is damaged or incomplete, copy or export it again.')
   damaged = (tf.errors.OpError, OSError, RuntimeError, LookupError, ValueError, TypeError)
   try:
     return tf.saved_model.load(directory)

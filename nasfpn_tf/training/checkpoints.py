@@ -149,9 +149,11 @@ def resolve(path: str) -> str:
   if not tf.io.gfile.exists(path + '.index'):
     raise ValueError(
       f'{path} is not a checkpoint: {path}.index does not exist. Give a model_dir, a SavedModel, or a checkpoint'
-      f' without'
-      ' its .index.'
+      ' without its .index.'
     )
+  problem = checkpoint_index.problem(path)
+  if problem:
+    raise ValueError(f'checkpoint {path!r} is damaged or not whole ({problem}): copy it again, or name another.')
   return path
 
 

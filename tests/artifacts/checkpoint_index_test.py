@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nasfpn_tf.artifacts import checkpoint_index
+from nasfpn_tf.artifacts import checkpoint_index, layout, saved_model
 from nasfpn_tf.modeling.weights import restore
+from nasfpn_tf.predict import measurement
 from nasfpn_tf.public_weights import importing
 from nasfpn_tf.training import checkpoints
 from tests import testing
@@ -80,3 +81,39 @@ def test_every_reader_names_it(checkpoint, tmp_path):
   for framework in ('tpu', 'model_garden', 'object_detection_api', 'automl'):
     with pytest.raises(ValueError, match=r"ckpt-0' is damaged or not whole \(.*\.index: a wrong checksum\): download"):
       importing.import_checkpoint(framework, prefix, str(tmp_path / 'run'))
+
+
+def _with_damage_in_the_second_block(index):
+  changed = bytearray(index.read_bytes())
+  assert len(changed) > 2**18 + 2**17
+  changed[2**18 + 2**16] ^= 1
+  index.write_bytes(changed)
+
+
+def _with_long_names():
+  module = tf.Module()
+  for i in range(100):
+    setattr(module, f'v{i:03d}' * 1000, tf.Variable([1.0, 2.0]))
+  return module
+
+
+def test_variables_of_a_damaged_block_are_not_left_out(tmp_path):
+  """TensorFlow reads the other blocks and knows of no more variables."""
+  prefix = tf.train.Checkpoint(model=_with_long_names()).write(str(tmp_path / 'ckpt-0'))
+  (tmp_path / layout.PARAMS).touch()
+  assert checkpoints.resolve(prefix) == prefix
+  assert measurement.size_bytes(str(tmp_path), prefix) == 800
+  _with_damage_in_the_second_block(pathlib.Path(f'{prefix}.index'))
+  for read in (checkpoints.resolve, lambda path: measurement.size_bytes(str(tmp_path), path)):
+    with pytest.raises(
+      ValueError, match=r"ckpt-0' is damaged or not whole \(.*ckpt-0\.index: a wrong checksum\): copy"
+    ):
+      read(prefix)
+
+
+def test_the_index_of_a_saved_model_is_named(tmp_path):
+  tf.saved_model.save(_with_long_names(), str(tmp_path))
+  saved_model.load(str(tmp_path))
+  _with_damage_in_the_second_block(tmp_path / 'variables' / 'variables.index')
+  with pytest.raises(ValueError, match=r'variables/variables\.index: a wrong checksum; .*export it again'):
+    saved_model.load(str(tmp_path))
