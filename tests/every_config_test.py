@@ -75,8 +75,8 @@ def test_it_trains_is_exported_and_loads_again(name, prefix, tmp_path):
   assert all(math.isfinite(value) for value in history[0].values())
 
   trained = source.load(model_dir)
-  picture = np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)
-  version = saved_model.export_saved_model(trained, str(tmp_path / 'export'), images=[picture])
+  image = np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)
+  version = saved_model.export_saved_model(trained, str(tmp_path / 'export'), images=[image])
   assert tf.saved_model.contains_saved_model(version)
 
   own = f'task.model.num_classes={num_classes}'

@@ -34,7 +34,7 @@ def registered(monkeypatch):
 def test_a_format_is_an_entry_an_exporter_and_a_predictor(registered, forms, tmp_path):
   path = by_format.export_model(source.load(forms.model_dir), str(tmp_path / 'model.tflite.zip'), nms='none')
   assert path == str(tmp_path / 'model.tflite.zip') and formats.locate(path) == (registered, path)
-  image = predict.read_image(str(forms.pictures / '0.jpg'))
+  image = predict.read_image(str(forms.images / '0.jpg'))
   expected, found = predict.load_predictor(forms.tflite('float'))(image), predict.load_predictor(path)(image)
   assert found.names == expected.names and len(found.names)
   np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)

@@ -35,7 +35,7 @@ def test_samples_are_in_the_order_of_their_proposal(tmp_path):
 
 
 @pytest.mark.parametrize('suffix', ['svg', 'png'])
-def test_picture(tmp_path, suffix):
+def test_image(tmp_path, suffix):
   path = tmp_path / f'curve.{suffix}'
   search_curve.draw({'PPO': [0.1, 0.3, 0.2], 'random': [0.2, 0.1]}, 2, str(path))
   data = path.read_bytes()

@@ -23,7 +23,7 @@ import tensorflow as tf
 from PIL import Image
 
 
-def picture(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
+def image(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
   """A smooth random image, uint8 `[height, width, 3]`."""
   noise = np.random.default_rng(seed).integers(0, 256, [6, 8, 3], np.uint8)
   return np.asarray(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC))
@@ -90,7 +90,7 @@ def write_shards(directory: pathlib.Path, count: int, num_shards: int = 1, num_b
   """Writes `count` images with source ids from 1 and returns their pattern."""
   examples = [
     example(
-      encode(picture(seed=index)),
+      encode(image(seed=index)),
       random_boxes(num_boxes, seed=index),
       [1 + (index + box) % 4 for box in range(num_boxes)],
       str(index + 1),

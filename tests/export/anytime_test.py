@@ -39,14 +39,14 @@ def made():
 @pytest.fixture(scope='module')
 def exported(made, tmp_path_factory):
   """Path of a SavedModel."""
-  return saved_model.export_saved_model(made, str(tmp_path_factory.mktemp('exported')), images=samples.pictures(1))
+  return saved_model.export_saved_model(made, str(tmp_path_factory.mktemp('exported')), images=samples.images(1))
 
 
 @pytest.fixture(scope='module')
 def floats(made, tmp_path_factory):
   """Path of a .tflite."""
   path = str(tmp_path_factory.mktemp('tflite') / 'float.tflite')
-  tflite.export_tflite(made, path, images=samples.pictures(1))
+  tflite.export_tflite(made, path, images=samples.images(1))
   return path
 
 
@@ -64,7 +64,7 @@ def trained(made, exported, tmp_path_factory):
 def expected(made):
   """{exit: what the detector of this exit alone finds in the first image}."""
   exits = range(1, NUM_EXITS + 1)
-  return {k: verification.reference(made.at_exit(k), samples.pictures(1)).detections[0] for k in exits}
+  return {k: verification.reference(made.at_exit(k), samples.images(1)).detections[0] for k in exits}
 
 
 def assert_found(found, expected):
@@ -77,7 +77,7 @@ def assert_found(found, expected):
 @pytest.mark.parametrize('form', [pytest.param('trained', marks=pytest.mark.slow), 'exported', 'floats'])
 def test_every_exit_says_what_its_detector_says(form, expected, request):
   predictor = predict.load_predictor(request.getfixturevalue(form))
-  image = samples.pictures(1)[0]
+  image = samples.images(1)[0]
   assert predictor.num_exits == NUM_EXITS
   state = predictor.begin(image)
   assert_found(predictor.detect(state), expected[1])
@@ -93,7 +93,7 @@ def test_signatures_of_a_saved_model(made, exported):
   signatures = tf.saved_model.load(exported).signatures
   plain = {'serving_default', 'image_tensor', 'image_bytes', 'tf_example', 'raw'}
   assert set(signatures) == plain | {'exit_1', 'exit_2', 'begin', 'refine_2', 'detect_1', 'detect_2'}
-  images = np.stack([samples.pictures(1)[0]] * 3)
+  images = np.stack([samples.images(1)[0]] * 3)
   state = signatures['begin'](inputs=tf.constant(images))
   assert set(state) == STATE and state['exit_stage'].numpy().tolist() == [1, 1, 1]
   assert state['level_3'].shape == (3, 8, 8, 16)
@@ -105,14 +105,14 @@ def test_signatures_of_a_saved_model(made, exported):
 
 def test_wrong_states_of_a_saved_model(exported):
   signatures = tf.saved_model.load(exported).signatures
-  state = signatures['begin'](inputs=tf.constant(np.stack(samples.pictures(2))))
+  state = signatures['begin'](inputs=tf.constant(np.stack(samples.images(2))))
   with pytest.raises(tf.errors.InvalidArgumentError, match='detect_2 takes a state of exit 2'):
     signatures['detect_2'](**state)
   with pytest.raises(tf.errors.InvalidArgumentError, match='refine_2 takes a state of exit 1'):
     signatures['refine_2'](**signatures['refine_2'](**state))
   with pytest.raises(tf.errors.InvalidArgumentError, match='refine_2: the state is of another model'):
     signatures['refine_2'](**{**state, 'model_key': state['model_key'] + 1})
-  other = signatures['begin'](inputs=tf.constant(np.stack(samples.pictures(1))))
+  other = signatures['begin'](inputs=tf.constant(np.stack(samples.images(1))))
   with pytest.raises(tf.errors.InvalidArgumentError, match='level_4, level_5 and image_info are not of one batch'):
     signatures['detect_1'](**{**state, 'level_4': other['level_4']})
 
@@ -125,7 +125,7 @@ def test_weights_come_back_with_their_exits(made, exported):
 
 
 def test_one_exit_alone_is_a_plain_detector(made, monkeypatch, tmp_path):
-  image = samples.pictures(1)[0]
+  image = samples.images(1)[0]
   detector_of_one = made.at_exit(1)
   alone = verification.reference(detector_of_one, [image])
   monkeypatch.setattr(verification, 'reference', lambda *_: alone)  # What it exports is compared with.
@@ -155,17 +155,17 @@ def test_an_exit_that_differs_is_refused(made, monkeypatch, tmp_path):
 
   monkeypatch.setattr(verification, 'reference', wrong)
   with pytest.raises(verification.VerificationError, match='signature exit_1'):
-    saved_model.export_saved_model(made, str(tmp_path / 'out'), images=samples.pictures(1))
+    saved_model.export_saved_model(made, str(tmp_path / 'out'), images=samples.images(1))
   assert not (tmp_path / 'out').exists()
   with pytest.raises(verification.VerificationError, match=r'The TFLite file \(none\), exit 1'):
-    tflite.export_tflite(made, str(tmp_path / 'out.tflite'), images=samples.pictures(1))
+    tflite.export_tflite(made, str(tmp_path / 'out.tflite'), images=samples.images(1))
   assert not os.listdir(tmp_path)
 
 
 @pytest.mark.slow
 def test_an_int8_file_has_every_exit(made, tmp_path):
   path = str(tmp_path / 'int8.tflite')
-  images = samples.pictures(calibration.MIN_IMAGES)
+  images = samples.images(calibration.MIN_IMAGES)
   facts = tflite.export_tflite(made, path, tflite.Options(quant_type='int8', input_dtype='uint8'), images)
   assert facts['num_exits'] == NUM_EXITS and facts['max_error']['class_scores'] < 0.2
   assert facts['inputs'] == [{'name': 'inputs', 'shape': [1, SIZE, SIZE, 3], 'dtype': 'uint8'}]
@@ -191,10 +191,10 @@ def test_exits_hardly_need_space(tmp_path):
 
   saved = []
   for name, detector_source in (('plain', plain), ('exits', exits)):
-    saved_model.export_saved_model(detector_source, str(tmp_path / name), images=samples.pictures(1, size))
+    saved_model.export_saved_model(detector_source, str(tmp_path / name), images=samples.images(1, size))
     saved.append(sum(file.stat().st_size for file in (tmp_path / name).rglob('*') if file.is_file()))
   assert saved[1] < 1.05 * saved[0], saved
-  images = [image[np.newaxis].astype(np.float32) for image in samples.pictures(calibration.MIN_IMAGES, size)]
+  images = [image[np.newaxis].astype(np.float32) for image in samples.images(calibration.MIN_IMAGES, size)]
   for quant_type in ('none', 'int8'):
     options = tflite.Options(quant_type=quant_type)
     plain_size, size_with_exits = (len(tflite.convert(it.model, size, options, images)) for it in (plain, exits))

@@ -28,20 +28,20 @@ def records(tmp_path_factory):
   return rectangles.write(tmp_path_factory.mktemp('records'), num_images=12, num_shards=3)
 
 
-def test_distinct_pictures_from_every_shard(records):
+def test_distinct_images_from_every_shard(records):
   images = calibration.load_images(records, 100)
   assert len(images) == len({image.tobytes() for image in images}) == 12
   assert all(image.shape == (128, 128, 3) and image.dtype == np.uint8 for image in images)
 
 
-def test_the_same_pictures_every_time(records):
+def test_the_same_images_every_time(records):
   first, second = (calibration.load_images(records, 10) for _ in range(2))
   assert len(first) == 10
   for a, b in zip(first, second, strict=True):
     np.testing.assert_array_equal(a, b)
 
 
-def test_a_picture_counts_once(records, tmp_path):
+def test_an_image_counts_once(records, tmp_path):
   few = rectangles.write(tmp_path, num_images=6)
   with pytest.raises(ValueError, match=r'6 distinct images .* at least 10'):
     calibration.load_images(f'{few},{few},{few}', 100)
@@ -71,7 +71,7 @@ def test_a_broken_or_empty_file_is_named(tmp_path, content, message):
     calibration.load_images(str(tmp_path / 'x-*'), 100)
 
 
-def test_inputs_are_what_serving_makes_of_a_picture():
+def test_inputs_are_what_serving_makes_of_an_image():
   image = np.full([50, 100, 3], 200, np.uint8)
   (inputs,) = calibration.to_inputs([image], (128, 128))
   assert inputs.shape == (1, 128, 128, 3)

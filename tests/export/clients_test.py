@@ -61,7 +61,7 @@ class Subject:
   """What the clients get: files by form, and an image of exactly the size of their input."""
 
   files: dict[str, str]
-  picture: str
+  image: str
   by_model: list[Found]
 
 
@@ -70,7 +70,7 @@ def subject(forms, tmp_path_factory) -> Subject:
   """The files of the toy or of the detector that the environment names."""
   directory = tmp_path_factory.mktemp('clients')
   model_dir = os.environ.get('NASFPN_CLIENTS_MODEL') or forms.model_dir
-  file = os.environ.get('NASFPN_CLIENTS_IMAGE') or str(forms.pictures / '0.jpg')
+  file = os.environ.get('NASFPN_CLIENTS_IMAGE') or str(forms.images / '0.jpg')
   detector = source.load(model_dir)
   records = detector.params.task.validation_data.input_path
   images = calibration.load_images(records, 40)
@@ -85,13 +85,13 @@ def subject(forms, tmp_path_factory) -> Subject:
     tflite.export_tflite(detector, path, options[name], images)
   # Clients scale images in their own ways; here is nothing to scale.
   (inputs,) = calibration.to_inputs([predict.read_image(file)], detector.input_size, detector.keep_aspect_ratio)
-  picture = str(directory / 'picture.png')
-  Image.fromarray(np.rint(inputs[0]).clip(0, 255).astype(np.uint8)).save(picture)
-  return Subject(files, picture, _by_predictor(model_dir, picture))
+  image = str(directory / 'picture.png')
+  Image.fromarray(np.rint(inputs[0]).clip(0, 255).astype(np.uint8)).save(image)
+  return Subject(files, image, _by_predictor(model_dir, image))
 
 
-def _by_predictor(model, picture):
-  found = predict.load_predictor(model)(predict.read_image(picture)).above(_THRESHOLD)
+def _by_predictor(model, image):
+  found = predict.load_predictor(model)(predict.read_image(image)).above(_THRESHOLD)
   boxes = found.boxes[:, [1, 0, 3, 2]].tolist()
   return [
     Found(tuple(box), float(score), name) for box, score, name in zip(boxes, found.scores, found.names, strict=True)
@@ -108,9 +108,9 @@ _ROUNDED_IOU, _ROUNDED_SCORES = 0.7, 0.06
 def _assert_same(subject, expected, found, is_rounded=False):
   """Each side's objects are on the other, but for those that the threshold decides about."""
   assert expected
-  with Image.open(subject.picture) as picture:
+  with Image.open(subject.image) as image:
     # What TFLite_Detection_PostProcess gives may lie beyond the image; `predict` cuts it off, clients do not.
-    limits = picture.size * 2
+    limits = image.size * 2
   found = [dataclasses.replace(one, box=tuple(np.clip(one.box, 0, limits))) for one in found]
   scores = _ROUNDED_SCORES if is_rounded else _SCORES
 
@@ -147,7 +147,7 @@ def _by_mediapipe(mediapipe, subject, path):
   base = tasks.BaseOptions(model_asset_path=path)
   options = vision.ObjectDetectorOptions(base_options=base, score_threshold=_THRESHOLD)
   with vision.ObjectDetector.create_from_options(options) as detector:
-    result = detector.detect(mediapipe.Image.create_from_file(subject.picture))
+    result = detector.detect(mediapipe.Image.create_from_file(subject.image))
   return [
     _of_mediapipe(
       (one.bounding_box.origin_x, one.bounding_box.origin_y, one.bounding_box.width, one.bounding_box.height),
@@ -161,7 +161,7 @@ def _by_mediapipe(mediapipe, subject, path):
 def test_mediapipe_tasks_in_python(subject, form):
   mediapipe = pytest.importorskip('mediapipe', reason='mediapipe is not installed')
   found = _by_mediapipe(mediapipe, subject, subject.files[form])
-  _assert_same(subject, _by_predictor(subject.files[form], subject.picture), found, form.startswith('int8'))
+  _assert_same(subject, _by_predictor(subject.files[form], subject.image), found, form.startswith('int8'))
   if form == 'float':
     _assert_same(subject, subject.by_model, found)
 
@@ -214,7 +214,7 @@ def test_compiled_model(subject, form):
     facts = json.load(file)
   model = compiled_model.CompiledModel.from_file(subject.files[form])
   inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)
-  inputs[0].write(predict.read_image(subject.picture)[np.newaxis].astype(facts['inputs'][0]['dtype']))
+  inputs[0].write(predict.read_image(subject.image)[np.newaxis].astype(facts['inputs'][0]['dtype']))
   model.run_by_index(0, inputs, outputs)
   order = model.get_signature_by_index(0)['outputs']
   shapes = {entry['name']: entry['shape'] for entry in facts['outputs']}
@@ -229,7 +229,7 @@ def test_compiled_model(subject, form):
     for i, kind in enumerate(values['detection_classes'][0, : int(values['num_detections'][0])])
   ]
   found = [one for one in found if one.score >= _THRESHOLD]
-  _assert_same(subject, _by_predictor(subject.files[form], subject.picture), found)
+  _assert_same(subject, _by_predictor(subject.files[form], subject.image), found)
 
 
 @pytest.mark.parametrize('form', _FORMS)
@@ -244,7 +244,7 @@ def test_mediapipe_tasks_in_the_browser(subject, form, tmp_path):
   for path in (*_WEB.glob('*.html'), *_WEB.glob('*.js'), _WEB / 'node_modules'):
     (site / path.name).symlink_to(path)
   shutil.copy(subject.files[form], site / 'model.tflite')
-  shutil.copy(subject.picture, site / 'image.png')
+  shutil.copy(subject.image, site / 'image.png')
   page = f'index.html?model=model.tflite&image=image.png&threshold={_THRESHOLD}&report=report'
   report = _visit(browser, site, page, tmp_path)
   assert 'error' not in report, report['error']
@@ -255,7 +255,7 @@ def test_mediapipe_tasks_in_the_browser(subject, form, tmp_path):
     )
     for one in report['detections']
   ]
-  _assert_same(subject, _by_predictor(subject.files[form], subject.picture), found, form.startswith('int8'))
+  _assert_same(subject, _by_predictor(subject.files[form], subject.image), found, form.startswith('int8'))
   if form == 'float':
     _assert_same(subject, subject.by_model, found)
 

@@ -41,7 +41,7 @@ class Forms:
     return str(self.root / 'set')
 
   @property
-  def pictures(self) -> pathlib.Path:
+  def images(self) -> pathlib.Path:
     """Directory of the images in the records."""
     return self.root / 'set_images'
 

@@ -66,9 +66,9 @@ def _root(content):
 
 def test_what_clients_look_for(content):
   graph = _child(_root(model_metadata.add(content, ['red', '???', 'blue'], 'cells')), 3, 0)
-  picture = _child(graph, 2, 0)
-  assert _string(picture, 0) == 'image'
-  unit = _child(picture, 4, 0)
+  image = _child(graph, 2, 0)
+  assert _string(image, 0) == 'image'
+  unit = _child(image, 4, 0)
   options = _child(unit, 1)
   floats = flatbuffers.number_types.Float32Flags
   mean, std = (options.Get(floats, options.Vector(_field(options, slot) - options.Pos)) for slot in (0, 1))

@@ -37,7 +37,7 @@ def exported(detector):
   return module.DetectionModule(detector.model, detector.input_size)
 
 
-def test_boxes_go_back_to_the_picture():
+def test_boxes_go_back_to_the_image():
   _, image_info = preprocess.letterbox(np.zeros([300, 600, 3], np.uint8), (128, 128))
   inside = tf.constant([[[0.0, 0.0, 64.0, 128.0], [32.0, 32.0, 48.0, 64.0], [-5.0, 10.0, 90.0, 300.0]]])
   boxes = module.to_original(inside, image_info[tf.newaxis])[0].numpy()
@@ -51,9 +51,9 @@ def test_unknown_input_type(exported):
     exported.signatures('tflite')
 
 
-def test_encoded_pictures_of_several_sizes_in_one_request(exported, forms):
-  first = read_image(str(forms.pictures / '0.jpg'))
-  second = np.ascontiguousarray(read_image(str(forms.pictures / '1.jpg'))[:90])
+def test_encoded_images_of_several_sizes_in_one_request(exported, forms):
+  first = read_image(str(forms.images / '0.jpg'))
+  second = np.ascontiguousarray(read_image(str(forms.images / '1.jpg'))[:90])
   encoded = tf.constant([tf.io.encode_png(image).numpy() for image in (first, second)])
   both = exported.detect_bytes(encoded)
   for row, image in enumerate((first, second)):
@@ -86,7 +86,7 @@ def _example(encoded):
 
 
 def test_raw_outputs_lead_to_the_detections(exported, forms):
-  image = read_image(str(forms.pictures / '0.jpg'))
+  image = read_image(str(forms.images / '0.jpg'))
   pixels, _ = preprocess.letterbox(image, (128, 128))
   raw = exported.raw(verification.to_pixels(pixels)[tf.newaxis])
   found = signatures.detections_of(exported.detect(image[np.newaxis]))

@@ -23,7 +23,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 from nasfpn_tf.artifacts import tflite_runner
 from nasfpn_tf.export import quantization
 
-_PICTURES = [np.random.default_rng(i).uniform(0, 255, [1, 8, 8, 3]).astype(np.float32) for i in range(4)]
+_IMAGES = [np.random.default_rng(i).uniform(0, 255, [1, 8, 8, 3]).astype(np.float32) for i in range(4)]
 
 
 def _converter():
@@ -45,8 +45,8 @@ def _converter():
 
 
 def _dataset():
-  for picture in _PICTURES:
-    yield [quantization.with_full_range(picture)]
+  for image in _IMAGES:
+    yield [quantization.with_full_range(image)]
 
 
 def _input_types(content, kind, position):
@@ -83,10 +83,10 @@ def test_whole_integer_file(dtype):
   assert given['dtype'] == dtype.as_numpy_dtype
   if dtype.is_integer:
     assert given['quantization'] == (1.0, 0)  # A pixel is what it says.
-  picture = np.rint(_PICTURES[0])
-  found, details = runner(inputs=picture.astype(given['dtype'])), runner.get_output_details()
+  image = np.rint(_IMAGES[0])
+  found, details = runner(inputs=image.astype(given['dtype'])), runner.get_output_details()
   assert details['scores']['quantization'][0] != details['boxes']['quantization'][0]
-  for name, expected in detect(tf.constant(picture)).items():
+  for name, expected in detect(tf.constant(image)).items():
     assert found[name].dtype == np.uint8
     np.testing.assert_allclose(
       tflite_runner.to_real(found[name], details[name]), expected, atol=0.05 * float(tf.reduce_max(tf.abs(expected)))

@@ -59,7 +59,7 @@ def make_source(anytime: bool = True, model: Mapping[str, Any] | None = None) ->
   return source.Source(built, params, labels, 'somewhere/ckpt-1')
 
 
-def pictures(number: int, size: Sequence[int] = (SIZE, 48)) -> list[np.ndarray]:
+def images(number: int, size: Sequence[int] = (SIZE, 48)) -> list[np.ndarray]:
   """Noise, uint8."""
   rng = np.random.default_rng(1)
   return [rng.integers(0, 255, [*size, 3]).astype(np.uint8) for _ in range(number)]

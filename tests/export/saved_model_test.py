@@ -113,7 +113,7 @@ def swish():
 
 
 def test_variable_weights(swish, tmp_path):
-  path = saved_model.export_saved_model(swish, str(tmp_path), weights='variable', images=samples.pictures(1))
+  path = saved_model.export_saved_model(swish, str(tmp_path), weights='variable', images=samples.images(1))
   loaded = tf.saved_model.load(path)
   assert len(loaded.signatures['serving_default'].variables) == len(swish.model.variables)
   again = source.load(path)
@@ -124,7 +124,7 @@ def test_variable_weights(swish, tmp_path):
 
 
 def test_swish_which_has_a_gradient_of_its_own_is_frozen(swish, tmp_path):
-  path = saved_model.export_saved_model(swish, str(tmp_path), weights='frozen', images=samples.pictures(1))
+  path = saved_model.export_saved_model(swish, str(tmp_path), weights='frozen', images=samples.images(1))
   assert source.load(path).params.task.model.norm_activation.activation == 'swish'
   assert json.loads((pathlib.Path(path) / 'export.json').read_text())['weights'] == 'frozen'
 
@@ -147,7 +147,7 @@ def test_large_models_keep_variables(small, unwritten, monkeypatch, tmp_path):
   size = 4 * sum(variable.shape.num_elements() for variable in small.model.variables)
   for most in (4 * size, 4 * size - 1):
     monkeypatch.setattr(saved_model, 'MOST_FROZEN_BYTES', most)
-    saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1))
+    saved_model.export_saved_model(small, str(tmp_path), images=samples.images(1))
   assert [options['frozen'] for _, options in unwritten] == [True, False]
 
 
@@ -204,9 +204,7 @@ def _operators_by_type(path):
 def test_bfloat16_inside_and_float32_at_the_ends(small, tmp_path):
   seen = []
   accept = lambda path: seen.append(os.path.basename(path)) or {'AP': 0.5}  # noqa: E731
-  path = saved_model.export_saved_model(
-    small, str(tmp_path), images=samples.pictures(1), dtype='bfloat16', accept=accept
-  )
+  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.images(1), dtype='bfloat16', accept=accept)
   assert seen == ['.1.partial']
   assert _operators_by_type(path) == {tf.bfloat16.as_datatype_enum}
   for signature in tf.saved_model.load(path).signatures.values():
@@ -226,7 +224,7 @@ def test_bfloat16_that_loses_too_much_is_not_another_dtype(small, unwritten, tmp
 
   with pytest.raises(ValueError, match='AP too low'):
     saved_model.export_saved_model(
-      small, str(tmp_path / 'out'), images=samples.pictures(1), dtype='bfloat16', accept=refuse
+      small, str(tmp_path / 'out'), images=samples.images(1), dtype='bfloat16', accept=refuse
     )
   assert not (tmp_path / 'out').exists()
   assert [written.dtype for written, _ in unwritten] == ['bfloat16']
@@ -240,7 +238,7 @@ def test_auto_is_float32_where_bfloat16_loses_too_much(small, monkeypatch, tmp_p
     return {}
 
   monkeypatch.setattr(saved_model, '_faster', lambda *_: ('bfloat16', 'faster'))
-  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1), dtype='auto', accept=refuse)
+  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.images(1), dtype='auto', accept=refuse)
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
   assert (report['dtype'], report['dtype_reason']) == ('float32', 'bfloat16 is refused: AP too low')
   assert _operators_by_type(path) == {tf.float32.as_datatype_enum}
@@ -248,7 +246,7 @@ def test_auto_is_float32_where_bfloat16_loses_too_much(small, monkeypatch, tmp_p
 
 def test_auto_measures_where_there_are_instructions(small, unwritten, monkeypatch, tmp_path):
   monkeypatch.setattr(saved_model.precision, 'of_device', lambda: ('float32', 'no instructions'))
-  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1), dtype='auto')
+  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.images(1), dtype='auto')
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
   assert (report['dtype'], report['dtype_reason']) == ('float32', 'no instructions')
   monkeypatch.setattr(saved_model.precision, 'of_device', lambda: ('bfloat16', 'instructions'))
@@ -257,7 +255,7 @@ def test_auto_measures_where_there_are_instructions(small, unwritten, monkeypatc
     'fastest',
     lambda calls: ('float32', {name: call() is None or 7.0 for name, call in calls.items()}),
   )
-  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.pictures(1), dtype='auto')
+  path = saved_model.export_saved_model(small, str(tmp_path), images=samples.images(1), dtype='auto')
   report = json.loads((pathlib.Path(path) / 'export.json').read_text())
   assert report['dtype'] == 'float32' and 'ms an image' in report['dtype_reason']
   assert [written.dtype for written, _ in unwritten] == ['float32', 'float32']

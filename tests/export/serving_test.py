@@ -41,7 +41,7 @@ _OUTPUTS = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_det
 @pytest.fixture(scope='module')
 def picture(forms):
   """Path of an image."""
-  return str(forms.pictures / '0.jpg')
+  return str(forms.images / '0.jpg')
 
 
 @pytest.fixture(scope='module')
@@ -131,7 +131,7 @@ def test_requests_over_grpc(forms, picture, expected):
     for row in range(2):
       _assert_found(expected, *(value[row : row + 1] for value in found))
     assert answer.model_spec.version.value == 1
-    request.inputs['inputs'].CopyFrom(tf.make_tensor_proto([b'no picture']))
+    request.inputs['inputs'].CopyFrom(tf.make_tensor_proto([b'no image']))
     with pytest.raises(grpc.RpcError, match='INVALID_ARGUMENT'):
       stub.Predict(request, timeout=60.0)
 

@@ -144,7 +144,7 @@ def test_a_difference_leaves_nothing(monkeypatch, forms, detector, tmp_path):
 
 def test_a_quantised_file_far_from_the_model_is_refused(monkeypatch, forms, detector, tmp_path):
   content = pathlib.Path(forms.tflite('int8')).read_bytes()
-  images = [read_image(str(path)) for path in sorted(forms.pictures.iterdir())]
+  images = [read_image(str(path)) for path in sorted(forms.images.iterdir())]
   monkeypatch.setattr(tflite, 'convert', lambda *unused_args: content)
   options = tflite.Options(quant_type='int8', tolerance=1e-6)
   with pytest.raises(verification.VerificationError, match=r'\(int8\) differs .* class_scores'):
@@ -167,7 +167,7 @@ def test_options_that_do_not_exist(options, message):
 
 
 @pytest.mark.parametrize('quant_type', tflite.CALIBRATED)
-def test_int8_needs_distinct_pictures(detector, quant_type, tmp_path):
+def test_int8_needs_distinct_images(detector, quant_type, tmp_path):
   images = [np.full([128, 128, 3], min(i, 8), np.uint8) for i in range(20)]
   with pytest.raises(ValueError, match='at least 10, and there are 9'):
     tflite.export_tflite(detector, str(tmp_path / 'x.tflite'), tflite.Options(quant_type=quant_type), images)

@@ -56,11 +56,11 @@ def prediction_log():
 
 @pytest.mark.parametrize('size', [1, 200, 70000])
 def test_requests_are_what_the_server_reads(prediction_log, size, tmp_path):
-  pictures = np.arange(size * 2, dtype=np.uint8).reshape(2, size)
+  images = np.arange(size * 2, dtype=np.uint8).reshape(2, size)
   path = warmup.write(
     str(tmp_path),
     'cells',
-    {'image_tensor': {'inputs': tf.constant(pictures)}, 'image_bytes': {'inputs': [b'x' * size]}},
+    {'image_tensor': {'inputs': tf.constant(images)}, 'image_bytes': {'inputs': [b'x' * size]}},
   )
   assert path == str(tmp_path / 'assets.extra' / 'tf_serving_warmup_requests')
   first, second = (
@@ -69,5 +69,5 @@ def test_requests_are_what_the_server_reads(prediction_log, size, tmp_path):
   )
   assert (first.model_spec.name, first.model_spec.signature_name) == ('cells', 'image_tensor')
   assert second.model_spec.signature_name == 'image_bytes'
-  np.testing.assert_array_equal(tf.make_ndarray(first.inputs['inputs']), pictures)
+  np.testing.assert_array_equal(tf.make_ndarray(first.inputs['inputs']), images)
   assert tf.make_ndarray(second.inputs['inputs']).tolist() == [b'x' * size]

@@ -40,7 +40,7 @@ def _dense():
 
 @pytest.mark.parametrize('records', [_measured, _dense])
 @pytest.mark.parametrize('which', ['mobile', 'none'])
-def test_no_label_of_the_picture_overlaps_another(records, which):
+def test_no_label_of_the_image_overlaps_another(records, which):
   gathered = models.gather(records())
   setting = models.settings(gathered)[0]
   figure = documents.draw(gathered, setting, published.load(which, loading.config_names())).figure

@@ -117,7 +117,7 @@ def test_the_document(written):
     assert len({line.count('|') for line in block.splitlines()}) == 1
 
 
-def test_the_picture(written):
+def test_the_image(written):
   text = (written / documents.SVG).read_text()
   ElementTree.fromstring(text)
   assert 'nas_fpn_int8' in text and 'AP on COCO, published' in text and '<dc:date>' not in text

@@ -44,7 +44,7 @@ def test_multiply_adds_are_those_of_the_keras_model(forms):
 def test_a_cut_file_computes_what_the_whole_one_does(name, forms):
   content = _content(forms.tflite(name))
   graph = tflite_graph.TFLiteGraph(content)
-  picture = fitting.fit(_picture(), (128, 128))
+  image = fitting.fit(_image(), (128, 128))
   whole = Interpreter(model_content=content, experimental_preserve_all_tensors=True, num_threads=1)
   sizes = []
   for part in PARTS[:-1]:
@@ -52,7 +52,7 @@ def test_a_cut_file_computes_what_the_whole_one_does(name, forms):
     for interpreter in (whole, cut):
       interpreter.allocate_tensors()
       (details,) = interpreter.get_input_details()
-      interpreter.set_tensor(details['index'], picture[None].astype(details['dtype']))
+      interpreter.set_tensor(details['index'], image[None].astype(details['dtype']))
       interpreter.invoke()
     outputs = cut.get_output_details()
     assert len(outputs) >= (3 if part == 'backbone' else 5)
@@ -81,7 +81,7 @@ def test_files_that_have_no_parts_or_are_none(forms):
     nameless.cut('neck')
 
 
-def _picture():
+def _image():
   import numpy as np
 
   rows = np.arange(96)[:, None, None] + np.arange(120)[None, :, None]

@@ -64,13 +64,13 @@ def _same(found, expected):
 def test_every_form_of_a_detector_and_of_an_image(forms, form):
   path = forms.tflite('float') if form == 'float' else getattr(forms, form)
   detector = nasfpn_tf.load(pathlib.Path(path))
-  file = forms.pictures / '0.jpg'
+  file = forms.images / '0.jpg'
   expected = predict.load_predictor(path)(predict.read_image(file))
   found = detector(str(file))
   _same(found, expected.above(0.3))
   assert 0 < len(found) == len(found.boxes) == len(found.scores) == len(found.classes) == len(found.names)
   _same(detector(predict.read_image(file), score_threshold=0.0), expected)
-  several = detector([file, str(forms.pictures / '1.jpg'), Image.open(file)])
+  several = detector([file, str(forms.images / '1.jpg'), Image.open(file)])
   _same(several[0], found)
   # Pillow's decoder rounds some pixels of a JPEG differently, so its pixels are what is compared.
   assert len(several) == 3
@@ -164,7 +164,7 @@ def test_thresholds_are_scores(detector, pixels, threshold):
 @pytest.mark.parametrize('name', ['float', 'saved_model', 'model_dir'])
 def test_threads_share_a_detector(forms, name):
   detector = nasfpn_tf.load(forms.tflite(name) if name == 'float' else getattr(forms, name), score_threshold=0.05)
-  files = sorted(forms.pictures.iterdir()) * 8
+  files = sorted(forms.images.iterdir()) * 8
   with concurrent.futures.ThreadPoolExecutor(8) as pool:
     together = list(pool.map(detector, files))
   for file, found in zip(files, together, strict=True):

@@ -36,7 +36,7 @@ def test_the_best_is_on_top():
     assert tuple(drawn[65, 50]) == drawing.color_of(1 + int(np.argmax(scores)))
 
 
-def test_boxes_beyond_the_picture_are_cut_or_left_out():
+def test_boxes_beyond_the_image_are_cut_or_left_out():
   boxes = np.array([[-20, -20, 50, 500], [200, 200, 300, 300]])
   drawn = np.asarray(drawing.annotate(GREY, boxes, [1, 2], ['a long caption for a small image', 'y']))
   assert drawn.shape == GREY.shape

@@ -45,7 +45,7 @@ def _save(path, size=(40, 30), **options):
   return str(path)
 
 
-def test_results_and_annotated_pictures(tmp_path):
+def test_results_and_annotated_images(tmp_path):
   paths = [_save(tmp_path / 'a' / 'x.png'), _save(tmp_path / 'b' / 'x.jpg', (100, 80)), str(tmp_path / 'a' / 'bad.jpg')]
   (tmp_path / 'a' / 'bad.jpg').write_bytes(b'not an image')
   failures = predict.predict_files(Corners(), paths, str(tmp_path / 'out'), score_threshold=0.5).failures
@@ -64,13 +64,13 @@ def test_results_and_annotated_pictures(tmp_path):
   assert Image.open(tmp_path / 'out' / 'x-2.jpg').size == (100, 80)
 
 
-def test_boxes_end_at_the_picture_and_unknown_labels_are_numbers():
+def test_boxes_end_at_the_image_and_unknown_labels_are_numbers():
   found = Corners()(np.zeros([20, 30, 3], np.uint8))
   np.testing.assert_array_equal(found.boxes[1], [10, 15, 20, 30])
   assert found.names == ('top', '2')
 
 
-def test_what_lies_beside_the_picture_is_no_detection():
+def test_what_lies_beside_the_image_is_no_detection():
   class Beside(Corners):
     def _detect(self, image):
       boxes = np.array([[20.0, 2, 26, 9], [0, 30, 9, 33], [2, 2, 9, 9], [-5, 1, 0, 4]])
@@ -88,7 +88,7 @@ def test_originals_are_never_replaced(tmp_path):
   assert pathlib.Path(path).read_bytes() == before
 
 
-def test_pictures_are_read_upright_and_in_rgb(tmp_path):
+def test_images_are_read_upright_and_in_rgb(tmp_path):
   exif = Image.Exif()
   exif[0x0112] = 6  # Turned by 90 degrees.
   assert predict.read_image(_save(tmp_path / 'turned.jpg', (40, 30), exif=exif)).shape == (40, 30, 3)
@@ -97,14 +97,14 @@ def test_pictures_are_read_upright_and_in_rgb(tmp_path):
 
 
 @pytest.mark.parametrize('content', [None, b'', b'\xff\xd8\xff\xe0 broken'])
-def test_unreadable_pictures(tmp_path, content):
+def test_unreadable_images(tmp_path, content):
   if content is not None:
     (tmp_path / 'x.jpg').write_bytes(content)
   with pytest.raises(images.ImageError):
     predict.read_image(str(tmp_path / 'x.jpg'))
 
 
-def test_pictures_are_found(tmp_path):
+def test_images_are_found(tmp_path):
   paths = [_save(tmp_path / 'p' / name) for name in ('a.jpg', 'b.PNG', 'sub/c.jpeg')]
   (tmp_path / 'p' / 'notes.md').touch()
   directory = str(tmp_path / 'p')
@@ -116,7 +116,7 @@ def test_pictures_are_found(tmp_path):
 
 
 @pytest.mark.parametrize('reference', ['absent.jpg', 'absent/*.jpg', 'empty'])
-def test_no_pictures(tmp_path, reference):
+def test_no_images(tmp_path, reference):
   (tmp_path / 'empty').mkdir()
   with pytest.raises(FileNotFoundError, match='no image'):
     predict.find_images([str(tmp_path / reference)])

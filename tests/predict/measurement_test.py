@@ -56,7 +56,7 @@ def records(tmp_path_factory):
   return prefix, _Oracle(manifest.labels, answers)
 
 
-def test_measures_every_picture_once(records, tmp_path):
+def test_measures_every_image_once(records, tmp_path):
   prefix, predictor = records
   model = tmp_path / 'detector.tflite'
   model.write_bytes(b'x' * 1234)

@@ -51,7 +51,7 @@ def _count_common(expected, actual, score_tolerance):
 
 
 def test_a_checkpoint_computes_in_bfloat16_on_request(forms, checkpoint, monkeypatch):
-  image = predict.read_image(str(forms.pictures / '1.jpg'))
+  image = predict.read_image(str(forms.images / '1.jpg'))
   expected, actual = checkpoint(image), predict.load_predictor(forms.model_dir, dtype='bfloat16')(image)
   sure = expected.above(0.5)
   assert len(sure.scores) and _count_common(sure, actual, 0.15) == len(sure.scores)
@@ -67,7 +67,7 @@ def test_a_checkpoint_computes_in_bfloat16_on_request(forms, checkpoint, monkeyp
 @pytest.mark.parametrize('shape', [(200, 150), (70, 110)])
 @pytest.mark.parametrize('name', ['saved_model', 'float'])
 def test_same_detections_as_the_checkpoint(forms, checkpoint, name, shape):
-  with Image.open(forms.pictures / '1.jpg') as picture:
+  with Image.open(forms.images / '1.jpg') as picture:
     image = np.asarray(picture.resize(shape[::-1]))
   expected, actual = checkpoint(image), _form(forms, name)(image)
   assert len(expected.scores)
@@ -82,7 +82,7 @@ def test_same_objects_as_the_checkpoint(forms, checkpoint, name, score_tolerance
   predictor = _form(forms, name)
   expected, common = 0, 0
   for number in range(12):
-    image = predict.read_image(str(forms.pictures / f'{number}.jpg'))
+    image = predict.read_image(str(forms.images / f'{number}.jpg'))
     certain = checkpoint(image).above(0.3)
     expected += len(certain.scores)
     common += _count_common(certain, predictor(image), score_tolerance)
@@ -100,7 +100,7 @@ def test_evaluated_on_records(forms, checkpoint):
 
 
 def test_detections_say_what_they_are(checkpoint, forms):
-  found = checkpoint(predict.read_image(str(forms.pictures / '0.jpg')))
+  found = checkpoint(predict.read_image(str(forms.images / '0.jpg')))
   assert set(found.names) <= {'red', 'blue'}
   assert list(found.scores) == sorted(found.scores, reverse=True)
   assert checkpoint.label_of(2) == {'label': 2, 'id': 9, 'name': 'blue'}
@@ -112,7 +112,7 @@ def test_detections_say_what_they_are(checkpoint, forms):
 @pytest.mark.parametrize(
   'image', [np.zeros([8, 8], np.uint8), np.zeros([8, 8, 3], np.float32), np.zeros([8, 8, 4], np.uint8)]
 )
-def test_what_is_no_picture(checkpoint, image):
+def test_what_is_no_image(checkpoint, image):
   with pytest.raises(ValueError, match='uint8'):
     checkpoint(image)
 

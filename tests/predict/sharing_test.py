@@ -30,7 +30,7 @@ _IMAGES = 240
 def images(forms):
   """Photographs of the records, cut and tinted at random: each has other boxes."""
   rng = np.random.default_rng(5)
-  pictures = [predict.read_image(str(path)) for path in sorted(forms.pictures.iterdir())]
+  pictures = [predict.read_image(str(path)) for path in sorted(forms.images.iterdir())]
   found = []
   for number in range(_IMAGES):
     picture = pictures[number % len(pictures)]

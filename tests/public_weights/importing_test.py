@@ -15,7 +15,7 @@
 
 data/tpu_r50_nasfpn/ is the output of tensorflow/tpu itself (commit 7dc921f, models/official/detection, run with
 tf.compat.v1): ResNet-50 with 1/32 of the channels, NAS-FPN 7 @ 4, 91 classes, random weights, its checkpoint and what
-it computes for one picture. Of the class logits of the two finest levels every eighth and every fourth cell is kept.
+it computes for one image. Of the class logits of the two finest levels every eighth and every fourth cell is kept.
 """
 
 import functools

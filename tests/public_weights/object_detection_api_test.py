@@ -16,7 +16,7 @@
 
 data/odapi_mobilenetv2_fpnlite/ is the output of that code itself (tf-models-research-object-detection 2.8.0, the zoo's
 configuration with depth_multiplier 0.05 and a predictor of 8 channels, random weights): its variables by name, and what
-it computes for one image of 256 pixels: raw outputs at some positions, and the detections. Of the picture's first 192
+it computes for one image of 256 pixels: raw outputs at some positions, and the detections. Of the image's first 192
 pixels, where levels 6 and 7 have odd sizes, it is the raw outputs of these.
 """
 

@@ -79,7 +79,7 @@ def report(tmp_path):
     accuracy=[curves.Series('AP', [1, 2], [0.1, 0.6])],
     topology=topology.svg(topology.get('nas_fpn')),
     topology_note='Seven cells.',
-    steps=[('Training', 471.2, '3000 steps'), ('Pictures', 9.44, '100 pictures')],
+    steps=[('Training', 471.2, '3000 steps'), ('Pictures', 9.44, '100 images')],
     settings='a: <b>',
     commands=[('All of it', 'run.sh'), ('Train', 'train.py --model_dir="a b"')],
     environment={'Python': '3.11'},

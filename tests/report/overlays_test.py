@@ -73,7 +73,7 @@ def test_embeds_a_scaled_jpeg_and_says_the_original_size(tmp_path):
     assert embedded.size == (60, 20) and embedded.mode == 'RGB'
 
 
-def test_a_turned_picture_is_turned_back(tmp_path):
+def test_a_turned_image_is_turned_back(tmp_path):
   exif = Image.Exif()
   exif[0x0112] = 6  # Turned by 90 degrees.
   Image.new('RGB', (40, 20)).save(tmp_path / 'turned.jpg', exif=exif)

@@ -32,7 +32,7 @@ def test_exported_from_a_model_dir(forms, tmp_path):
     f'--export_dir={tmp_path}/my models/toy',
     '--input_type=image_bytes',
     '--batch_size=1',
-    f'--images={forms.pictures}',
+    f'--images={forms.images}',
   )
   assert result.returncode == 0, result.stderr
   version = tmp_path / 'my models' / 'toy' / '1'

@@ -52,7 +52,7 @@ def test_what_cannot_be_exported(flags, message, tmp_path):
   assert not os.listdir(tmp_path)
 
 
-def test_calibration_records_without_a_picture(tmp_path):
+def test_calibration_records_without_an_image(tmp_path):
   records = tmp_path / 'val.tfrecord'
   records.touch()
   result = _run(

@@ -30,31 +30,31 @@ def _run(*flags):
   return commands.run('predict.py', *flags)
 
 
-def test_pictures_of_which_one_is_broken(forms, tmp_path):
-  pictures = tmp_path / 'my pictures'
-  pictures.mkdir()
+def test_images_of_which_one_is_broken(forms, tmp_path):
+  images = tmp_path / 'my images'
+  images.mkdir()
   for name in ('0.jpg', '1.jpg'):
-    shutil.copy(forms.pictures / name, pictures)
-  (pictures / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0 broken')
+    shutil.copy(forms.images / name, images)
+  (images / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0 broken')
   result = _run(
     f'--model={forms.tflite("float")}',
     '--images',
-    pictures / '*.jpg',
+    images / '*.jpg',
     f'--output_dir={tmp_path}/out',
     '--score_threshold=0',
   )
   assert result.returncode == 1
   assert f'2 images: {tmp_path}/out' in result.stdout
   assert '1 of 3 inputs could not be read' in result.stderr
-  assert f'{pictures}/broken.jpg: not an image' in result.stderr
+  assert f'{images}/broken.jpg: not an image' in result.stderr
   assert 'Traceback' not in result.stderr
   results = json.loads((tmp_path / 'out' / 'detections.json').read_text())
-  assert [entry['image'] for entry in results] == [str(pictures / '0.jpg'), str(pictures / '1.jpg')]
+  assert [entry['image'] for entry in results] == [str(images / '0.jpg'), str(images / '1.jpg')]
   assert all(entry['detections'] for entry in results)
   assert (tmp_path / 'out' / '1.jpg').exists()
 
 
-def test_no_pictures(tmp_path):
+def test_no_images(tmp_path):
   result = _run('--model=absent', '--images=absent/*.jpg', f'--output_dir={tmp_path}/out')
   assert result.returncode == 1
   assert 'predict: absent/*.jpg: no image' in result.stderr
@@ -75,7 +75,7 @@ def test_a_tflite_of_another_tool(tmp_path):
 def test_ctrl_c_keeps_what_was_found(forms, tmp_path):
   (tmp_path / 'in').mkdir()
   for number in range(2000):
-    (tmp_path / 'in' / f'{number:04}.jpg').symlink_to(forms.pictures / '0.jpg')
+    (tmp_path / 'in' / f'{number:04}.jpg').symlink_to(forms.images / '0.jpg')
   command = [sys.executable, str(testing.repo_root() / 'scripts' / 'predict.py'), f'--model={forms.tflite("float")}']
   command += [f'--images={tmp_path}/in', f'--output_dir={tmp_path}/out']
   child = subprocess.Popen(

@@ -135,7 +135,7 @@ def test_ground_truth_fed_back_scores_one(dataset, split):
   assert all(value == pytest.approx(1.0) for name, value in metrics.items() if name.startswith('AP'))
 
 
-def test_boxes_return_to_the_original_picture():
+def test_boxes_return_to_the_original_image():
   truth = _tiny_ground_truth()
   evaluator = evaluation.CocoEvaluator(truth)
   scale_y, scale_x = 2.56, 2.5  # 100 x 50 pixels resized to 250 x 128 for the network, then a crop at (4, 6).

@@ -220,7 +220,7 @@ def test_a_file_that_is_cut_off_is_named(tmp_path):
 
 
 def test_a_corrupt_image_is_named(tmp_path):
-  whole = synthetic.encode(synthetic.picture())
+  whole = synthetic.encode(synthetic.image())
   box = [[0.1, 0.1, 0.5, 0.5]]
   path = synthetic.write(
     tmp_path / 'set.tfrecord', [synthetic.example(whole, box, [1], '8'), synthetic.example(whole[:-400], box, [1], '9')]
@@ -240,7 +240,7 @@ def test_a_record_that_is_no_example_is_named(tmp_path, content):
 
 
 def test_a_label_beyond_the_classes_of_the_model_is_named(tmp_path):
-  serialized = synthetic.example(synthetic.encode(synthetic.picture()), [[0.1, 0.1, 0.5, 0.5]], [5], '12')
+  serialized = synthetic.example(synthetic.encode(synthetic.image()), [[0.1, 0.1, 0.5, 0.5]], [5], '12')
   path = synthetic.write(tmp_path / 'set.tfrecord', [serialized])
   with pytest.raises(tf.errors.InvalidArgumentError, match=r'not in 1\.\.4.*num_classes.*\[12\]'):
     list(build_inputs(data(path, False), model()))
@@ -248,7 +248,7 @@ def test_a_label_beyond_the_classes_of_the_model_is_named(tmp_path):
 
 def write_spoilt(path: pathlib.Path, what: str) -> str:
   """Three records, the second of which TensorFlow cannot read."""
-  encoded = [synthetic.encode(synthetic.picture(seed=seed)) for seed in range(3)]
+  encoded = [synthetic.encode(synthetic.image(seed=seed)) for seed in range(3)]
   if what == 'header of the JPEG':
     encoded[1] = encoded[1][:30] + bytes(170) + encoded[1][200:]
   examples = [synthetic.example(image, [[0.1, 0.1, 0.5, 0.5]], [1], str(7 + i)) for i, image in enumerate(encoded)]

@@ -92,7 +92,7 @@ def experiment(prefix: str, weights: str):
 
 
 @pytest.mark.slow
-def test_learns_sixteen_coco_pictures_by_heart(prefix, tmp_path):
+def test_learns_sixteen_coco_images_by_heart(prefix, tmp_path):
   params = experiment(prefix, str(testing.shared_weights(WEIGHTS)))
   metrics = trainer.run(params, 'train_and_eval', str(tmp_path / 'model'))
   assert metrics['AP'] >= 0.8

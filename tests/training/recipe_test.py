@@ -113,8 +113,8 @@ def test_training_and_validation_must_mean_the_same(tmp_path):
 
 
 def test_records_without_a_manifest_need_the_number_of_classes_alone(tmp_path):
-  picture = synthetic.encode(synthetic.picture(20, 40))
-  records = [synthetic.example(picture, [[0.1, 0.2, 0.5, 0.6]], [label], str(label)) for label in (1, 2)]
+  image = synthetic.encode(synthetic.image(20, 40))
+  records = [synthetic.example(image, [[0.1, 0.2, 0.5, 0.6]], [label], str(label)) for label in (1, 2)]
   synthetic.write(tmp_path / 'bare-00000-of-00001.tfrecord', records)
   params = experiment(str(tmp_path / 'bare-*'))
   with pytest.raises(ValueError, match='num_classes is 0'):

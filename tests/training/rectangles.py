@@ -33,21 +33,21 @@ def write(
 ) -> str:
   """Writes records of `num_images` images of 1 to 3 rectangles; returns their prefix. Options: the writer's."""
   rng = np.random.default_rng(seed)
-  pictures = directory / f'{name}_images'
-  pictures.mkdir(parents=True)
+  images = directory / f'{name}_images'
+  images.mkdir(parents=True)
   coco = {
     'images': [],
     'annotations': [],
     'categories': [{'id': 7, 'name': 'red'}, {'id': 9, 'name': 'blue'}],
   }
   for i in range(num_images):
-    picture = rng.integers(110, 150, (SIZE, SIZE, 3)).astype(np.uint8)
+    image = rng.integers(110, 150, (SIZE, SIZE, 3)).astype(np.uint8)
     coco['images'].append({'id': 100 + i, 'file_name': f'{i}.jpg', 'width': SIZE, 'height': SIZE})
     for _ in range(rng.integers(1, 4)):
       width, height = rng.integers(28, 64, 2)
       x, y = rng.integers(0, SIZE - width), rng.integers(0, SIZE - height)
       category = int(rng.choice(list(COLORS)))
-      picture[y : y + height, x : x + width] = COLORS[category]
+      image[y : y + height, x : x + width] = COLORS[category]
       box = [int(x), int(y), int(width), int(height)]
       coco['annotations'].append(
         {
@@ -59,9 +59,9 @@ def write(
           'iscrowd': 0,
         }
       )
-    Image.fromarray(picture).save(pictures / f'{i}.jpg', quality=95)
+    Image.fromarray(image).save(images / f'{i}.jpg', quality=95)
   prefix = directory / name
-  tfrecord.write_tfrecords(coco, pictures, prefix, num_shards=num_shards, progress=False, **options)
+  tfrecord.write_tfrecords(coco, images, prefix, num_shards=num_shards, progress=False, **options)
   return str(prefix)
 
 

@@ -42,13 +42,13 @@ def batch(size, score):
 def test_objects_and_confident_detections_are_drawn():
   pictures = summaries.DetectionImages({1: 'red'})
   pictures.add(*batch(1, score=0.8))
-  (picture,) = pictures._drawn
-  assert picture.shape == (64, 96, 3) and picture.dtype == np.uint8
+  (image,) = pictures._drawn
+  assert image.shape == (64, 96, 3) and image.dtype == np.uint8
   yellow, green = np.array(summaries._TRUTH), np.array(summaries._DETECTION)
-  assert np.all(picture[30, 25:40] == yellow), 'the lower edge of the object, in the pixels of the network'
-  assert np.all(picture[60, 55:85] == green), 'the lower edge of the detection'
-  assert np.all(picture[0, :9] == 100), 'a detection of score 0.01 is not shown'
-  assert np.all(picture[50, 5:40] == 100), 'nor is one beyond num_detections'
+  assert np.all(image[30, 25:40] == yellow), 'the lower edge of the object, in the pixels of the network'
+  assert np.all(image[60, 55:85] == green), 'the lower edge of the detection'
+  assert np.all(image[0, :9] == 100), 'a detection of score 0.01 is not shown'
+  assert np.all(image[50, 5:40] == 100), 'nor is one beyond num_detections'
 
 
 def test_only_the_first_images_are_kept():

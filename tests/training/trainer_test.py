@@ -63,7 +63,7 @@ def run(prefix, tmp_path_factory):
   return model_dir, metrics, shown.getvalue()
 
 
-def test_learns_its_pictures(run):
+def test_learns_its_images(run):
   model_dir, metrics, _ = run
   losses = [line['total_loss'] for line in artifacts.read_history(str(model_dir / 'train_history.jsonl'))]
   assert losses[-1] < 0.35 * losses[0]

@@ -49,7 +49,7 @@ def test_an_anchor_covers_itself():
   np.testing.assert_allclose(grid.best_iou([[8 - 16 + 4, 4 - 16, 8 + 16 + 4, 4 + 16]]), 1.0)
 
 
-def test_pictures_are_scaled_to_fit():
+def test_images_are_scaled_to_fit():
   grid = AnchorGrid((100, 200))
   boxes = grid.scale_to_input([[10, 20, 30, 40], [10, 20, 30, 40]], [[50, 50], [400, 100]])
   np.testing.assert_allclose(boxes, [[20, 40, 60, 80], [2.5, 5, 7.5, 10]])

@@ -33,7 +33,7 @@ BOX = [[0.1, 0.2, 0.5, 0.6]]
 
 @pytest.fixture(scope='module')
 def picture() -> bytes:
-  return synthetic.encode(synthetic.picture(60, 80))
+  return synthetic.encode(synthetic.image(60, 80))
 
 
 def decode(serialized: bytes, num_classes: int = 0):
@@ -48,7 +48,7 @@ def decode(serialized: bytes, num_classes: int = 0):
    ('BMP', 'RGB'), ('GIF', 'P')],
 )  # fmt: skip
 def test_image_formats(file_format, mode):
-  encoded = synthetic.encode(synthetic.picture(60, 80), file_format, mode)
+  encoded = synthetic.encode(synthetic.image(60, 80), file_format, mode)
   record = decode(synthetic.example(encoded, BOX, [1]))
   assert record.image.dtype == tf.uint8 and record.image.shape == (60, 80, 3)
   expected = np.asarray(Image.open(io.BytesIO(encoded)).convert('RGB'), float)
@@ -57,7 +57,7 @@ def test_image_formats(file_format, mode):
 
 def test_decodes_as_model_garden():
   serialized = synthetic.example(
-    synthetic.encode(synthetic.picture(60, 80)),
+    synthetic.encode(synthetic.image(60, 80)),
     synthetic.random_boxes(4),
     [1, 2, 3, 4],
     '9007199254740993',
@@ -97,7 +97,7 @@ def test_hashed_source_ids_of_many_images_differ():
 
 def huge(file_format):
   """A small file whose header announces 23000 x 23000 pixels."""
-  data = bytearray(synthetic.encode(synthetic.picture(60, 80), file_format))
+  data = bytearray(synthetic.encode(synthetic.image(60, 80), file_format))
   side = (23000).to_bytes(4, 'big')
   if file_format == 'JPEG':
     start = data.index(b'\xff\xc0') + 5
@@ -147,7 +147,7 @@ def test_an_image_with_bytes_behind_its_end_is_read(picture):
 )
 @pytest.mark.parametrize('file_format', ['JPEG', 'PNG'])
 def test_a_broken_image_is_named(spoil, file_format):
-  encoded = spoil(synthetic.encode(synthetic.picture(60, 80), file_format))
+  encoded = spoil(synthetic.encode(synthetic.image(60, 80), file_format))
   with pytest.raises(tf.errors.InvalidArgumentError, match=rf'truncated or not a JPEG.*{SHARD}.*\[4711\]'):
     decode(synthetic.example(encoded, BOX, [1], '4711'))
 

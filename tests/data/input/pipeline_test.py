@@ -59,7 +59,7 @@ def test_parser_is_model_gardens(is_training):
     boxes = np.round(synthetic.random_boxes(7, seed, least=0.1) * 32) / 32
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1 / 32)
     serialized = synthetic.example(
-      synthetic.encode(synthetic.picture(height, width, seed)), boxes, range(1, 8), str(seed), [0] * 7, range(10, 17)
+      synthetic.encode(synthetic.image(height, width, seed)), boxes, range(1, 8), str(seed), [0] * 7, range(10, 17)
     )
     expected, expected_labels = theirs.parse_fn(is_training)(decoder.decode(serialized))
     image, labels = parse(serialized, groundtruths=not is_training, max_num_instances=5)
@@ -78,7 +78,7 @@ def test_parser_is_model_gardens(is_training):
 
 
 def test_crowds_are_ground_truth_but_no_targets():
-  encoded = synthetic.encode(synthetic.picture())
+  encoded = synthetic.encode(synthetic.image())
   box = [[0.1, 0.1, 0.7, 0.7]]
   _, crowd = parse(synthetic.example(encoded, box, [3], is_crowd=[1]), groundtruths=True)
   _, single = parse(synthetic.example(encoded, box, [3], is_crowd=[0]), groundtruths=True)
@@ -88,7 +88,7 @@ def test_crowds_are_ground_truth_but_no_targets():
 
 
 def test_an_image_without_objects_is_background():
-  _, labels = parse(synthetic.example(synthetic.encode(synthetic.picture())), groundtruths=True)
+  _, labels = parse(synthetic.example(synthetic.encode(synthetic.image())), groundtruths=True)
   assert positives(labels) == 0
   assert np.all(labels['cls_weights'] == 1.0) and np.all(labels['box_weights'] == 0.0)
   assert labels['groundtruths']['num_detections'] == [0] and np.all(labels['groundtruths']['boxes'] == -1.0)
@@ -97,7 +97,7 @@ def test_an_image_without_objects_is_background():
 def test_all_of_many_boxes_are_targets_and_the_ground_truth_is_cut():
   # Each is exactly one anchor of 32 pixels.
   boxes = np.float32([[y, x, y + 32, x + 32] for y in range(4, 96, 8) for x in range(4, 96, 8)]) / 128
-  serialized = synthetic.example(synthetic.encode(synthetic.picture(128, 128)), boxes, range(1, 145))
+  serialized = synthetic.example(synthetic.encode(synthetic.image(128, 128)), boxes, range(1, 145))
   _, labels = parse(serialized, groundtruths=True, max_num_instances=100)
   targets = np.concatenate([np.ravel(level) for level in labels['cls_targets'].values()])
   assert set(targets) == {BACKGROUND, *range(1, 145)}
@@ -186,7 +186,7 @@ def test_labels_compile_with_static_shapes(tmp_path):
 
 def test_bytes_are_the_same_image_with_the_same_labels():
   boxes = np.array([[0.1, 0.2, 0.6, 0.7]], np.float32)
-  encoded = synthetic.encode(synthetic.picture(90, 200, 0))
+  encoded = synthetic.encode(synthetic.image(90, 200, 0))
   serialized = synthetic.example(encoded, boxes, [1], '7', [0], [10.0])
   augmentation = Augmentation((HorizontalFlip(),), 0.5, 1.5)
   for each in (None, augmentation):

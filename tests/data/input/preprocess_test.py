@@ -24,7 +24,7 @@ from tests.data import synthetic
 
 
 def test_normalize_is_model_gardens_for_integers_and_floats():
-  image = synthetic.picture(40, 50)
+  image = synthetic.image(40, 50)
   expected = preprocess_ops.normalize_image(tf.constant(image))
   np.testing.assert_allclose(preprocess.normalize(image), expected, atol=1e-5)
   np.testing.assert_allclose(preprocess.normalize(image.astype(np.float32)), expected, atol=1e-5)
@@ -35,7 +35,7 @@ def test_normalize_is_model_gardens_for_integers_and_floats():
 @pytest.mark.parametrize('size', [(128, 256), (300, 200), (77, 501), (40, 30), (33, 256)])
 @pytest.mark.parametrize('keep_aspect_ratio', [True, False])
 def test_letterbox_is_model_gardens(size, keep_aspect_ratio):
-  image = tf.constant(synthetic.picture(*size))
+  image = tf.constant(synthetic.image(*size))
   expected, expected_info = preprocess_ops.resize_and_crop_image(
     preprocess_ops.normalize_image(image),
     [128, 256],
@@ -50,7 +50,7 @@ def test_letterbox_is_model_gardens(size, keep_aspect_ratio):
 
 
 def test_letterbox_takes_floats_of_the_same_range():
-  image = synthetic.picture(50, 60)
+  image = synthetic.image(50, 60)
   expected, _ = preprocess.letterbox(tf.constant(image), (64, 64))
   actual, _ = preprocess.letterbox(tf.constant(image, tf.float32), (64, 64))
   np.testing.assert_allclose(actual, expected, atol=1e-5)

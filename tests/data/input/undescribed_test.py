@@ -23,7 +23,7 @@ from nasfpn_tf.data.input.decode import decode_record
 from nasfpn_tf.data.sources.problems import DataError
 from tests.data import synthetic
 
-_PICTURES = [synthetic.encode(synthetic.picture(32, 48, seed=seed)) for seed in range(3)]
+_IMAGES = [synthetic.encode(synthetic.image(32, 48, seed=seed)) for seed in range(3)]
 
 
 def record(encoded, boxes=((0.25, 0.5, 0.5, 1.0),), labels=None, texts=None, **more):
@@ -51,19 +51,19 @@ def record(encoded, boxes=((0.25, 0.5, 0.5, 1.0),), labels=None, texts=None, **m
 
 def roboflow(index):
   """No source_id, the name of the file, labels and their names."""
-  return record(_PICTURES[index], labels=[1 + index % 2], texts=[[b'cat', b'dog'][index % 2]], filename=[b'a.jpg'])
+  return record(_IMAGES[index], labels=[1 + index % 2], texts=[[b'cat', b'dog'][index % 2]], filename=[b'a.jpg'])
 
 
 def fiftyone(index):
   """The name of the file as source_id."""
   name = f'{index}.jpg'.encode()
-  return record(_PICTURES[index], labels=[1 + index % 2], texts=[b'x'], filename=[name], source_id=[name])
+  return record(_IMAGES[index], labels=[1 + index % 2], texts=[b'x'], filename=[name], source_id=[name])
 
 
 def detection_api(index):
   """COCO's id as source_id, the area in pixels, and crowds."""
   more = {'source_id': [str(500 + index).encode()], 'object__area': [77.0], 'object__is_crowd': [index % 2]}
-  return record(_PICTURES[index], labels=[1], texts=[b'cat'], **more)
+  return record(_IMAGES[index], labels=[1], texts=[b'cat'], **more)
 
 
 @pytest.mark.parametrize('tool', [roboflow, fiftyone, detection_api])
@@ -96,11 +96,11 @@ def test_a_manifest_gives_the_categories(tmp_path):
   ('records', 'message'),
   [
     ([], 'is empty, it has no record'),
-    ([record(_PICTURES[0], labels=[1]), record(_PICTURES[1], labels=[0])], 'record 1: has label 0; labels begin with'),
-    ([record(_PICTURES[0], texts=[b'cat'])], r'record 0: has the names of its classes alone \(cat\)'),
-    ([record(_PICTURES[0])], 'record 0: no number of a class under image/object/class/label'),
-    ([record(_PICTURES[0], labels=[1, 2])], 'record 0: has 1 boxes and 2 labels'),
-    ([record(_PICTURES[0], labels=[7])], r'record 0: has label 7, but task\.model\.num_classes is 3'),
+    ([record(_IMAGES[0], labels=[1]), record(_IMAGES[1], labels=[0])], 'record 1: has label 0; labels begin with'),
+    ([record(_IMAGES[0], texts=[b'cat'])], r'record 0: has the names of its classes alone \(cat\)'),
+    ([record(_IMAGES[0])], 'record 0: no number of a class under image/object/class/label'),
+    ([record(_IMAGES[0], labels=[1, 2])], 'record 0: has 1 boxes and 2 labels'),
+    ([record(_IMAGES[0], labels=[7])], r'record 0: has label 7, but task\.model\.num_classes is 3'),
     ([b'\x0a\xff\xff'], 'record 0: is not a tf.train.Example'),
     ([tf.train.Example().SerializeToString()], 'record 0: has no image under image/encoded'),
   ],
@@ -113,7 +113,7 @@ def test_what_would_stop_a_training_is_found_before(tmp_path, records, message):
 
 
 def test_backgrounds_are_no_problem(tmp_path):
-  path = synthetic.write(tmp_path / 'x.tfrecord', [record(_PICTURES[0], boxes=(), labels=[])])
+  path = synthetic.write(tmp_path / 'x.tfrecord', [record(_IMAGES[0], boxes=(), labels=[])])
   undescribed.check_labels([path], num_classes=3)
 
 

@@ -61,7 +61,7 @@ def _write(directory, prefix='x', value=None, **options):
   return tfrecord.write_tfrecords(value, directory / 'images', directory / prefix, 2, progress=False, **options)
 
 
-def test_a_huge_picture_is_not_decoded(monkeypatch):
+def test_a_huge_image_is_not_decoded(monkeypatch):
   huge = bytearray(_JPEG)
   start = huge.index(b'\xff\xc0') + 5
   huge[start : start + 4] = (23000).to_bytes(2, 'big') * 2

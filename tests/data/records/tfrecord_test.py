@@ -115,7 +115,7 @@ def test_same_input_same_bytes_whatever_the_threads(tmp_path):
     assert path.read_bytes() == (tmp_path / 'b' / path.name).read_bytes(), path.name
 
 
-def test_shards_are_a_random_sample_and_no_more_than_pictures(tmp_path):
+def test_shards_are_a_random_sample_and_no_more_than_images(tmp_path):
   manifest = _write(tmp_path, num_shards=100)
   assert [shard.num_records for shard in manifest.shards] == [1] * 6
   order = [int(next(iter(_decode(_only(manifest, index))))) for index in range(6)]
@@ -129,7 +129,7 @@ def _only(manifest, index):
   return Manifest(1, 3, manifest.labels, manifest.shards[index : index + 1], path=manifest.path)
 
 
-def test_held_out_pictures_make_a_set_of_their_own(tmp_path):
+def test_held_out_images_make_a_set_of_their_own(tmp_path):
   manifest = _write(tmp_path, holdout_images=2, seed=5)
   held_out = find_manifest(str(tmp_path / 'out/train_holdout-*'))
   assert (manifest.num_records, held_out.num_records) == (4, 2)
@@ -142,7 +142,7 @@ def test_held_out_pictures_make_a_set_of_their_own(tmp_path):
     _write(tmp_path)
 
 
-def test_unusable_pictures_are_left_out_and_listed_by_file(tmp_path):
+def test_unusable_images_are_left_out_and_listed_by_file(tmp_path):
   value = samples.coco_value()
   directory = samples.write_images(tmp_path / 'images', value)
   (directory / 'p0.jpg').unlink()
@@ -185,7 +185,7 @@ def test_strict_writes_nothing_and_keeps_the_old_set(tmp_path):
   assert {path: path.read_bytes() for path in (tmp_path / 'out').iterdir()} == before
 
 
-def test_no_usable_picture_is_an_error(tmp_path):
+def test_no_usable_image_is_an_error(tmp_path):
   (tmp_path / 'images').mkdir()
   with pytest.raises(DataError, match='none of the 6 images can be used'):
     _write(tmp_path)
@@ -203,7 +203,7 @@ def test_many_boxes_are_written_and_noted(tmp_path):
   assert len(_decode(manifest)[10]['groundtruth_boxes']) == 152
 
 
-def test_a_rotated_picture_is_written_upright(tmp_path):
+def test_a_rotated_image_is_written_upright(tmp_path):
   value = samples.coco_value(2, width=32, height=48)
   directory = samples.write_images(tmp_path / 'images', value)
   (directory / 'p0.jpg').write_bytes(samples.encode(samples.pixels(48, 32), orientation=6))
@@ -296,7 +296,7 @@ print(write(2000), resident() - before)
 
 
 @pytest.mark.skipif(not os.path.exists('/proc/self/status'), reason='reads peak memory from /proc')
-def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
   (tmp_path / 'p.jpg').write_bytes(
     samples.encode(np.random.default_rng(0).integers(0, 256, (240, 240, 3), np.uint8), quality=95)
   )

@@ -69,7 +69,7 @@ def test_a_flawless_value_stays_as_it_is():
     (('images', 1, 'height'), ..., 'bad_image_entry', 'image 20 (p1.jpg)'),
   ],
 )
-def test_a_bad_picture_entry_is_left_out_with_its_boxes(path, change, kind, where):
+def test_a_bad_image_entry_is_left_out_with_its_boxes(path, change, kind, where):
   dataset = coco.check_coco(_change(path, change))
   first = next(iter(dataset.problems))
   assert (first.kind, first.where) == (kind, where)
@@ -271,7 +271,7 @@ def test_a_value_of_no_use_is_an_error_that_names_the_file(path, change, message
   assert str(error.value).startswith('my.json: ')
 
 
-def test_pictures_without_annotations_are_accepted_when_asked_for():
+def test_images_without_annotations_are_accepted_when_asked_for():
   dataset = coco.check_coco(_change(('annotations',), ...), allow_empty=True)
   assert len(dataset.images) == 6
   assert dataset.num_annotations == 0

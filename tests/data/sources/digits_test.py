@@ -104,7 +104,7 @@ def test_splits_share_no_sample():
   assert not as_bytes['train'] & as_bytes['val']
 
 
-def test_a_picture_depends_on_the_settings_and_its_index_alone(drawn):
+def test_an_image_depends_on_the_settings_and_its_index_alone(drawn):
   image, objects = digits.draw_image(SETTINGS, 33)
   assert objects == drawn[33][1] and image.tobytes() == drawn[33][0].tobytes()
   other, _ = digits.draw_image(dataclasses.replace(SETTINGS, seed=8), 33)

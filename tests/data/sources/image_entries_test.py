@@ -20,7 +20,7 @@ from nasfpn_tf.data.sources import coco
 from tests.data import samples
 
 
-def test_boxes_of_an_id_that_two_pictures_claim_go_to_neither():
+def test_boxes_of_an_id_that_two_images_claim_go_to_neither():
   value = samples.coco_value()
   value['images'][1]['id'] = 10
   dataset = coco.check_coco(value)
@@ -31,7 +31,7 @@ def test_boxes_of_an_id_that_two_pictures_claim_go_to_neither():
   assert any('annotation 1: image id 10 is that of several images (p0.jpg, p1.jpg)' in text for text in messages)
 
 
-def test_a_picture_listed_twice_is_taken_once():
+def test_an_image_listed_twice_is_taken_once():
   value = samples.coco_value()
   value['images'].append(dict(value['images'][1]))
   dataset = coco.check_coco(value)

@@ -51,7 +51,7 @@ def _with_16_bit_colour():
   ],
   ids=['rgb', 'progressive', 'grey', 'upright', 'png', 'grey png'],
 )
-def test_a_plain_picture_passes_byte_for_byte(data, format):
+def test_a_plain_image_passes_byte_for_byte(data, format):
   encoded = images.encode(data, 48, 32)
   assert encoded == images.EncodedImage(data, format, 48, 32, None)
   assert _decode(encoded.data).shape == (32, 48, 3)
@@ -75,7 +75,7 @@ def test_a_plain_picture_passes_byte_for_byte(data, format):
   ],
   ids=['cmyk', 'palette', 'rgba', 'la', '1 bit', '16 bit', '16 bit tiff', '16 bit rgb', 'bmp', 'gif', 'webp', 'tiff'],
 )
-def test_any_other_picture_becomes_rgb_jpeg_with_the_same_pixels(data):
+def test_any_other_image_becomes_rgb_jpeg_with_the_same_pixels(data):
   encoded = images.encode(data, 48, 32)
   assert encoded.format == 'jpeg'
   assert encoded.change[0] == 'image_transcoded'
@@ -91,7 +91,7 @@ def test_any_other_picture_becomes_rgb_jpeg_with_the_same_pixels(data):
 
 
 @pytest.mark.parametrize('orientation', range(2, 9))
-def test_orientation_is_applied_where_the_boxes_are_for_the_upright_picture(orientation):
+def test_orientation_is_applied_where_the_boxes_are_for_the_upright_image(orientation):
   data = samples.encode(_RGB, orientation=orientation, quality=95)
   upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
   encoded = images.encode(data, *upright.size)
@@ -130,7 +130,7 @@ def test_orientation_of_a_png_is_dropped_as_well():
   ],
   ids=['empty', 'text', 'header only', 'jpeg', 'png', 'gif', 'float'],
 )
-def test_an_unreadable_picture_is_an_error(data, message):
+def test_an_unreadable_image_is_an_error(data, message):
   with pytest.raises(images.ImageError, match=message) as error:
     images.encode(data, 48, 32)
   assert error.value.kind == 'image_unreadable'
@@ -143,7 +143,7 @@ def test_another_size_is_an_error_that_names_both(orientation):
   assert error.value.kind == 'image_size_mismatch'
 
 
-def test_random_damage_is_an_error_or_a_picture_but_never_a_crash():
+def test_random_damage_is_an_error_or_an_image_but_never_a_crash():
   rng = np.random.default_rng(0)
   originals = [samples.encode(_RGB, format) for format in ('JPEG', 'PNG', 'GIF', 'WEBP', 'TIFF', 'BMP')]
   originals.append(samples.encode(_RGB, orientation=6))

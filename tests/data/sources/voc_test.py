@@ -90,7 +90,7 @@ def test_bad_files_and_objects_are_named(tmp_path):
   }
 
 
-def test_missing_size_is_read_from_the_picture(tmp_path):
+def test_missing_size_is_read_from_the_image(tmp_path):
   annotations, image_dir = _write(tmp_path, {'a': [_object()]}, extension='.png')
   path = annotations / 'a.xml'
   path.write_text(path.read_text().replace('<width>48</width>', '<width>0</width>'))
@@ -132,7 +132,7 @@ def test_declared_encodings_are_read(tmp_path, encoding, written):
 
 
 @pytest.mark.parametrize('declaration', ['encoding="Unicode"', 'encoding="ascii"', 'encoding="shift_jis"'])
-def test_an_unknown_or_wrong_encoding_leaves_the_picture_out(tmp_path, declaration):
+def test_an_unknown_or_wrong_encoding_leaves_the_image_out(tmp_path, declaration):
   annotations, image_dir = _write(tmp_path, {'a': [_object()], 'b': [_object()]})
   (annotations / 'a.xml').write_bytes(f'<?xml version="1.0" {declaration}?><annotation/>'.encode() + b'\xff\xff')
   dataset = voc.read_voc(annotations, image_dir)
@@ -156,7 +156,7 @@ def test_difficult_as_tools_write_it(tmp_path, text, crowd):
   assert voc.read_voc(annotations, image_dir).annotations[1][0]['iscrowd'] == crowd
 
 
-def test_an_absurd_size_is_read_from_the_picture(tmp_path):
+def test_an_absurd_size_is_read_from_the_image(tmp_path):
   annotations, image_dir = _write(tmp_path, {'a': [_object()]})
   path = annotations / 'a.xml'
   path.write_text(path.read_text().replace('<width>48<', f'<width>{"9" * 5000}<'))

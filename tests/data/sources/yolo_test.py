@@ -34,7 +34,7 @@ def _write(root, files):
   return root / 'labels', root / 'images', root / 'data.yaml'
 
 
-def test_boxes_polygons_and_empty_pictures(tmp_path):
+def test_boxes_polygons_and_empty_images(tmp_path):
   labels, image_dir, names = _write(
     tmp_path, {'a': '1 0.5 0.5 0.25 0.5\n\n0 0.25 0.5 0.5 0.75 0.75 0.25\n', 'b': '', 'sub/c': None}
   )
@@ -48,7 +48,7 @@ def test_boxes_polygons_and_empty_pictures(tmp_path):
   assert [label['label'] for label in dataset.labels()] == [1, 2]
 
 
-def test_coordinates_are_those_of_the_upright_picture(tmp_path):
+def test_coordinates_are_those_of_the_upright_image(tmp_path):
   labels, image_dir, names = _write(tmp_path, {'a': '0 0.5 0.5 1 1\n'})
   (image_dir / 'a.jpg').write_bytes(samples.encode(samples.pixels(), orientation=6))
   dataset = formats.read_dataset('yolo', labels, image_dir, names)
@@ -85,9 +85,9 @@ def test_bad_lines_are_named(tmp_path):
   assert dataset.num_annotations == 2
 
 
-def test_an_unreadable_picture_is_left_out(tmp_path):
+def test_an_unreadable_image_is_left_out(tmp_path):
   labels, image_dir, names = _write(tmp_path, {'a': '0 0.5 0.5 0.5 0.5', 'b': '0 0.5 0.5 0.5 0.5'})
-  (image_dir / 'b.jpg').write_bytes(b'no picture')
+  (image_dir / 'b.jpg').write_bytes(b'no image')
   dataset = formats.read_dataset('yolo', labels, image_dir, names)
   assert [image['file_name'] for image in dataset.images] == ['a.jpg']
   assert dataset.problems.counts == {'image_unreadable': 1}
@@ -124,7 +124,7 @@ def test_byte_order_marks(tmp_path, encoding):
   assert len(dataset.problems) == 0
 
 
-def test_a_label_file_that_cannot_be_read_leaves_its_picture_out(tmp_path):
+def test_a_label_file_that_cannot_be_read_leaves_its_image_out(tmp_path):
   labels, image_dir, names = _write(tmp_path, {'a': None, 'b': '1 0.5 0.5 0.5 0.5'})
   (labels / 'a.txt').write_bytes(b'0 0.5 \xff 0.5')
   dataset = formats.read_dataset('yolo', labels, image_dir, names)
@@ -176,7 +176,7 @@ def test_the_root_of_a_data_set_leads_to_its_labels(tmp_path, split):
   assert dataset.problems.counts == {'label_directory_found': 1}
 
 
-def test_label_files_of_no_picture_are_named_in_the_error(tmp_path):
+def test_label_files_of_no_image_are_named_in_the_error(tmp_path):
   labels, image_dir, names = _write(tmp_path, {'a': None})
   (labels / 'train').mkdir(parents=True)
   (labels / 'train' / 'a.txt').write_text('0 0.5 0.5 0.5 0.5')

@@ -82,7 +82,7 @@ def test_boxes_move_with_their_contents(name):
   np.testing.assert_allclose(pixels_of(moved_boxes), pixels_of(oracle_boxes), atol=2.0)
 
 
-def test_a_box_that_leaves_the_picture_is_empty():
+def test_a_box_that_leaves_the_image_is_empty():
   image, boxes = picture()
   _, left = distortion.translate(image, boxes, 120.0, 1)
   assert left[0, 3] == left[0, 1] == 0.0
@@ -139,7 +139,7 @@ def test_a_policy_keeps_shapes_and_follows_the_seed(name):
   np.testing.assert_array_equal(again[1], results[5][1])
 
 
-def test_pictures_without_boxes():
+def test_images_without_boxes():
   augment = tf.function(autoaugment.AutoAugment('v0'))
   for seed in range(12):
     image, boxes = augment(picture()[0], tf.zeros([0, 4]), tf.constant([seed, 0], tf.int64))

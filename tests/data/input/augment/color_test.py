@@ -23,7 +23,7 @@ from tests.data import synthetic
 
 
 def test_color():
-  image = tf.constant(synthetic.picture(), tf.float32)
+  image = tf.constant(synthetic.image(), tf.float32)
   np.testing.assert_allclose(adjust_color(image, 1.0, 1.0, 1.0), image, atol=1e-3)
   np.testing.assert_allclose(adjust_color(image, 0.5, 1.0, 1.0), image * 0.5, atol=1e-3)
   grey = adjust_color(image, 1.0, 1.0, 0.0).numpy()
