@@ -68,10 +68,8 @@ def enliven(model: tf_keras.Model, images: tf.Tensor) -> None:
   """
   rng = np.random.default_rng(1)
   for variable in model.variables:
-    if 'moving_mean' in variable.name or '/beta' in variable.name:
-      variable.assign(rng.normal(0.0, 0.05, variable.shape))
-    elif 'moving_variance' in variable.name or '/gamma' in variable.name:
-      variable.assign(rng.uniform(0.8, 1.2, variable.shape))
+    if '/beta' in variable.name:  # Small, so that the image still decides what comes out.
+      variable.assign(rng.normal(0.0, 1e-3, variable.shape))
   classifier = model.head._classifier
   # Without the bias, beside which what an untrained network says is lost in rounding.
   classifier.bias.assign(tf.zeros_like(classifier.bias))
@@ -144,16 +142,16 @@ def _score_error(found, expected):
 def _require_same(ours, theirs, image_info):
   """Ends the benchmark unless the best detections are the same.
 
-  Model Garden's boxes are in pixels of the network's input and reach into its padding; ours end with the image, and
-  what lies in the padding alone is none.
+  Model Garden's boxes are in pixels of the network's input and reach into its padding; ours end with the image. Boxes
+  without area are among the detections of Model Garden; here others take their places, with lower scores.
   """
   boxes = np.minimum(theirs['detection_boxes'] / np.tile(image_info[2], 2), np.tile(image_info[0], 2))
   boxes = boxes[: int(theirs['num_detections'])]
   inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
   boxes, scores = boxes[inside], theirs['detection_scores'][: len(inside)][inside]
-  count = int(ours['num_detections'])
+  count, found = len(boxes), int(ours['num_detections'])
   side_by_side.require(count >= 10, f'only {count} detections: nothing to compare.')
-  side_by_side.require(count == len(boxes), f'{count} and {len(boxes)} detections.')
+  side_by_side.require(found >= count, f'{found} and {count} detections.')
   error = np.abs(ours['detection_scores'][:count] - scores).max()
   side_by_side.require(error < 1e-3, f'scores differ by {error}.')
   # Where scores tie, the order of two detections is free.

@@ -20,14 +20,21 @@ batch norm passes over the feature map once more and keeps the activation after 
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 _CONVOLUTIONS = ('Conv2D', 'DepthwiseConv2dNative')
 _BATCH_NORMS = ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3')
-_OF_CONSTANTS = ('Const', 'Identity', 'Cast', 'Reshape', 'Rsqrt', 'Mul', 'AddV2', 'Sub')
+_OF_CONSTANTS = {
+  'Identity': lambda value: value,
+  'Cast': lambda value: value,
+  'Rsqrt': lambda value: 1.0 / np.sqrt(value),
+  'Mul': np.multiply,
+  'AddV2': np.add,
+  'Sub': np.subtract,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +56,9 @@ class _Affine:
   constants: tuple[str, ...]
   epsilon: float = 0.0
 
-  def terms(self, values: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+  def terms(self, wired: '_Graph') -> tuple[np.ndarray, np.ndarray]:
     """Returns scale and offset, float64 vectors."""
-    scale, offset, *moments = (np.ravel(values[name]).astype(np.float64) for name in self.constants)
+    scale, offset, *moments = (np.ravel(wired.value(name)) for name in self.constants)
     if moments:
       mean, variance = moments
       scale = scale / np.sqrt(variance + self.epsilon)
@@ -82,8 +89,16 @@ class _Graph:
     """Tells whether a tensor depends on constants only."""
     node = self.of(tensor)
     if node.name not in self._constant:
-      self._constant[node.name] = node.op in _OF_CONSTANTS and all(map(self.constant, _tensors(node)))
+      computed = node.op in _OF_CONSTANTS and all(map(self.constant, _tensors(node)))
+      self._constant[node.name] = computed or node.op == 'Const'
     return self._constant[node.name]
+
+  def value(self, tensor: str) -> np.ndarray:
+    """Computes a tensor that depends on constants only, in float64."""
+    node = self.of(tensor)
+    if node.op == 'Const':
+      return tf.make_ndarray(node.attr['value'].tensor).astype(np.float64)
+    return _OF_CONSTANTS[node.op](*map(self.value, _tensors(node)))
 
   def owned(self, tensor: str) -> bool:
     """Tells whether a constant, and all that it is computed from, is read in one place."""
@@ -115,31 +130,31 @@ class _Graph:
     return None
 
 
-def fold_batch_norms(graph: tf.compat.v1.GraphDef, outputs: Sequence[str]) -> int:
-  """Folds every batch norm that follows a convolution, changing kernels and biases, in float64.
+def fold_batch_norms(graph: tf.compat.v1.GraphDef, outputs: Sequence[str]) -> tf.compat.v1.GraphDef:
+  """Folds every batch norm that follows a convolution into its kernel and bias, in float64.
 
   A kernel that several convolutions share, as those of a head do, stays: each would need a copy of its own.
 
   Args:
-    graph: the graph, which is changed; weights are constants.
+    graph: weights are constants.
     outputs: names of the tensors that are taken from it.
 
   Returns:
-    How many were folded.
+    The new graph, without what `outputs` do not need; inputs stay.
   """
   wired = _Graph(graph.node, outputs)
   found = [pair for node in graph.node if (pair := _convolution_before(wired, node))]
-  if not found:
-    return 0
-  needed = {name for affine, nodes in found for name in (*affine.constants, *(node.input[1] for node in nodes))}
-  values = _evaluate(graph, sorted(needed))
-  for node in graph.node:  # An order of execution that constants need not keep.
-    kept = [name for name in node.input if name[0] != '^' or not wired.constant(name[1:])]
-    node.input[:] = kept
-  added = [node for affine, nodes in found for node in _fold(wired, affine, nodes, values)]
-  _replace(graph, [*added, *graph.node])
-  _replace(graph, _reachable(graph, outputs))
-  return len(found)
+  changed = {node.name: node for affine, nodes in found for node in _fold(wired, affine, nodes)}
+  nodes = {**wired.nodes, **changed}
+  kept = _reachable(nodes, outputs)
+  folded = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
+  # A new graph, because what is removed from one keeps its memory.
+  for name, node in nodes.items():
+    if name in kept or node.op == 'Placeholder':
+      copy = folded.node.add()
+      copy.CopyFrom(node)
+      copy.input[:] = _needed_inputs(nodes, node)
+  return folded
 
 
 def _convolution_before(wired: _Graph, node: tf.compat.v1.NodeDef):
@@ -164,30 +179,28 @@ def _convolution_before(wired: _Graph, node: tf.compat.v1.NodeDef):
   return (affine, before) if all(map(wired.alone, before)) and wired.constant(kernel) and wired.owned(kernel) else None
 
 
-def _fold(wired: _Graph, affine: _Affine, nodes: list[tf.compat.v1.NodeDef], values: dict[str, np.ndarray]):
-  """Makes the affine node the bias of the convolution; returns the new constants."""
+def _fold(wired: _Graph, affine: _Affine, nodes: list[tf.compat.v1.NodeDef]) -> Iterator[tf.compat.v1.NodeDef]:
+  """Yields the nodes with which the affine node becomes the bias of the convolution."""
   convolution, *biased = nodes
-  kernel = values[convolution.input[1]].astype(np.float64)
-  scale, offset = affine.terms(values)
+  kernel = wired.value(convolution.input[1])
+  scale, offset = affine.terms(wired)
   if biased:
-    offset = offset + values[biased[0].input[1]].astype(np.float64) * scale
+    offset = offset + wired.value(biased[0].input[1]) * scale
   per_output = kernel.shape[2:] if convolution.op == 'DepthwiseConv2dNative' else kernel.shape[3:]
   scale, offset = (np.broadcast_to(term, [np.prod(per_output)]) for term in (scale, offset))
-  dtype = convolution.attr['T'].type
-  folded = [
-    _constant(f'{affine.node.name}/folded_kernel', kernel * scale.reshape(per_output), dtype),
-    _constant(f'{affine.node.name}/folded_bias', offset, dtype),
-  ]
-  convolution.input[1] = folded[0].name
+  dtype, name = convolution.attr['T'].type, affine.node.name
+  of_kernel = _constant(f'{name}/folded_kernel', kernel * scale.reshape(per_output), dtype)
+  of_bias = _constant(f'{name}/folded_bias', offset, dtype)
+  bias = tf.compat.v1.NodeDef(name=name, op='BiasAdd', input=[convolution.name, of_bias.name])
+  bias.attr['T'].type = dtype
+  bias.attr['data_format'].s = b'NHWC'
+  changed = _copy(convolution)
+  changed.input[1] = of_kernel.name
+  yield from (of_kernel, of_bias, bias, changed)
   if wired.of(affine.x).op == 'Cast':
-    for cast in wired.casts_after(affine.node, dtype):
+    for cast in map(_copy, wired.casts_after(affine.node, dtype)):
       cast.attr['SrcT'].type = dtype  # To the type that it has: TensorFlow removes it.
-  name = affine.node.name
-  affine.node.Clear()
-  affine.node.MergeFrom(tf.compat.v1.NodeDef(name=name, op='BiasAdd', input=[convolution.name, folded[1].name]))
-  affine.node.attr['T'].type = dtype
-  affine.node.attr['data_format'].s = b'NHWC'
-  return folded
+      yield cast
 
 
 def _constant(name: str, value: np.ndarray, dtype: int) -> tf.compat.v1.NodeDef:
@@ -198,32 +211,29 @@ def _constant(name: str, value: np.ndarray, dtype: int) -> tf.compat.v1.NodeDef:
   return node
 
 
-def _evaluate(graph: tf.compat.v1.GraphDef, names: Sequence[str]) -> dict[str, np.ndarray]:
-  """Returns {name: value} of tensors that depend on constants only."""
-
-  def compute():
-    tensors = tf.graph_util.import_graph_def(graph, {}, [name if ':' in name else f'{name}:0' for name in names], '')
-    return [tf.cast(tensor, tf.float32) for tensor in tensors]
-
-  function = tf.compat.v1.wrap_function(compute, [])
-  return dict(zip(names, (value.numpy() for value in function()), strict=True))
+def _copy(node: tf.compat.v1.NodeDef) -> tf.compat.v1.NodeDef:
+  copy = tf.compat.v1.NodeDef()
+  copy.CopyFrom(node)
+  return copy
 
 
-def _reachable(graph: tf.compat.v1.GraphDef, outputs: Sequence[str]) -> list[tf.compat.v1.NodeDef]:
-  """Returns the nodes that outputs depend on, and inputs, in the graph's order."""
-  nodes = {node.name: node for node in graph.node}
+def _reachable(nodes: Mapping[str, tf.compat.v1.NodeDef], outputs: Sequence[str]) -> set[str]:
+  """Returns the names of the nodes that outputs depend on."""
   seen, left = set(), [_node_name(name) for name in outputs]
   while left:
     if (name := left.pop()) not in seen:
       seen.add(name)
-      left += [_node_name(tensor) for tensor in nodes[name].input]
-  return [node for node in graph.node if node.name in seen or node.op == 'Placeholder']
+      left += map(_node_name, _needed_inputs(nodes, nodes[name]))
+  return seen
 
 
-def _replace(graph: tf.compat.v1.GraphDef, nodes: Sequence[tf.compat.v1.NodeDef]) -> None:
-  copies = [tf.compat.v1.NodeDef.FromString(node.SerializeToString()) for node in nodes]
-  del graph.node[:]
-  graph.node.extend(copies)
+def _needed_inputs(nodes: Mapping[str, tf.compat.v1.NodeDef], node: tf.compat.v1.NodeDef) -> list[str]:
+  """Returns the inputs of a node, without an order of execution that reading a constant need not keep."""
+
+  def reads_constant(node: tf.compat.v1.NodeDef) -> bool:
+    return node.op == 'Const' or (node.op == 'Identity' and reads_constant(nodes[_node_name(node.input[0])]))
+
+  return [name for name in node.input if name[0] != '^' or not reads_constant(nodes[name[1:]])]
 
 
 def _tensors(node: tf.compat.v1.NodeDef) -> list[str]:

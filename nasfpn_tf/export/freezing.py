@@ -38,9 +38,10 @@ def freeze(functions: Sequence[tf.types.experimental.GenericFunction]) -> list[C
   frozen = [
     convert_to_constants.convert_variables_to_constants_v2(function, lower_control_flow=False) for function in concrete
   ]
-  graphs = [function.graph.as_graph_def() for function in frozen]
-  for graph, function in zip(graphs, frozen, strict=True):
-    folding.fold_batch_norms(graph, [tensor.name for tensor in function.outputs])
+  graphs = [
+    folding.fold_batch_norms(function.graph.as_graph_def(), [tensor.name for tensor in function.outputs])
+    for function in frozen
+  ]
   counts = collections.Counter(value for graph in graphs for value in set(_constants(graph).values()))
   common = [value for value, count in counts.items() if count > 1]
   tensors = [tf.make_ndarray(tf.compat.v1.AttrValue.FromString(value).tensor) for value in common]

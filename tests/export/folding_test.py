@@ -47,9 +47,8 @@ def function_of(model):
 def fold(function):
   """Returns how many batch norms were folded, and the operations that are left."""
   constant = convert_to_constants.convert_variables_to_constants_v2(function.get_concrete_function())
-  graph = constant.graph.as_graph_def()
-  number = folding.fold_batch_norms(graph, [tensor.name for tensor in constant.outputs])
-  return number, [node.op for node in graph.node]
+  graph = folding.fold_batch_norms(constant.graph.as_graph_def(), [tensor.name for tensor in constant.outputs])
+  return sum(node.name.endswith('folded_kernel') for node in graph.node), [node.op for node in graph.node]
 
 
 def check_values(function, tolerance):
