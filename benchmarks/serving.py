@@ -68,8 +68,8 @@ def enliven(model: tf_keras.Model, images: tf.Tensor) -> None:
   """
   rng = np.random.default_rng(1)
   for variable in model.variables:
-    if '/beta' in variable.name:  # Small, so that the image still decides what comes out.
-      variable.assign(rng.normal(0.0, 1e-3, variable.shape))
+    if '/beta' in variable.name:  # So small that what the image says is not lost in rounding.
+      variable.assign(rng.normal(0.0, 1e-5, variable.shape))
   classifier = model.head._classifier
   # Without the bias, beside which what an untrained network says is lost in rounding.
   classifier.bias.assign(tf.zeros_like(classifier.bias))

@@ -171,14 +171,8 @@ class DetectionModule(tf.Module):
 
   def _letterbox(self, to_image: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Letterboxes the images of a request, each by itself since sizes may differ; returns them and image_info."""
-
-    def letterbox(element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-      return preprocess.letterbox(to_image(element), self._input_size, self._keep_aspect_ratio)
-
-    if self._batch_size == 1:  # A loop would copy the image.
-      return tuple(part[tf.newaxis] for part in letterbox(inputs[0]))
     return tf.map_fn(
-      letterbox,
+      lambda element: preprocess.letterbox(to_image(element), self._input_size, self._keep_aspect_ratio),
       inputs,
       fn_output_signature=(tf.TensorSpec([*self._input_size, 3], tf.float32), tf.TensorSpec([4, 2], tf.float32)),
     )

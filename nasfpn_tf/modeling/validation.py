@@ -31,7 +31,7 @@ from official.vision.modeling.decoders import factory as decoder_factory
 
 from nasfpn_tf import config
 from nasfpn_tf.config import checking
-from nasfpn_tf.modeling import anytime, postprocess
+from nasfpn_tf.modeling import anytime, candidates, postprocess
 from nasfpn_tf.modeling.backbones import explicit_padding, registry
 from nasfpn_tf.modeling.decoders import feature_pyramid, mnas_fpn, smoothed_fpn, ssd
 from nasfpn_tf.topology.spec import MAX_LEVEL
@@ -106,20 +106,18 @@ def _check_names(model_config: config.Detector) -> None:
         ' hard_swish or sigmoid.'
       ) from e
   versions = (*postprocess.NMS_VERSIONS, *_MG_NMS_VERSIONS)
-  version = model_config.detection_generator.nms_version
+  generator = model_config.detection_generator
+  version = generator.nms_version
   if version not in versions:
     raise ValueError(
       f'model.detection_generator.nms_version {version!r} is unknown; {checking.nearest(version, versions)}'
     )
   for key in OWN_NMS_SETTINGS:
-    if getattr(model_config.detection_generator, key) and version not in postprocess.NMS_VERSIONS:
+    if getattr(generator, key) and version not in postprocess.NMS_VERSIONS:
       raise ValueError(
         f"model.detection_generator.{key} needs nms_version 'class_offset', not Model Garden's {version!r}."
       )
-  if model_config.detection_generator.pre_nms_per_class and model_config.detection_generator.pre_nms_per_level:
-    raise ValueError(
-      'model.detection_generator: pre_nms_per_class and pre_nms_per_level exclude each other; set one of them to false.'
-    )
+  candidates.selection(generator.pre_nms_per_class, generator.pre_nms_per_level)
 
 
 def _check_size(model_config: config.Detector) -> None:

@@ -105,7 +105,7 @@ def test_a_peer_that_alone_gets_there_makes_it_a_bound_from_below(monkeypatch):
 
 def _settings(prefix, **changes):
   override = (
-    'task.model.input_size=[128,128,3],task.model.max_level=5,task.model.backbone.applications.alpha=0.35,'
+    'task.model.input_size=[128,128,3],task.model.backbone.applications.alpha=0.35,'
     'task.model.backbone.applications.weights=none,task.train_data.global_batch_size=2,'
     'task.model.decoder.feature_pyramid.num_filters=16,task.model.decoder.feature_pyramid.num_repeats=1,'
     'task.model.head.num_convs=1,runtime.mixed_precision_dtype=float32'
