@@ -197,8 +197,8 @@ def _check_anytime(model_config: config.Detector) -> None:
     return
   if model_config.decoder.type != feature_pyramid.NAME:
     raise ValueError(
-      f'model.anytime.enabled needs stacked pyramids: model.decoder.type is {model_config.decoder.type!r}, not'
-      f' {feature_pyramid.NAME!r}.'
+      f'model.anytime.enabled is not available with model.decoder.type {model_config.decoder.type!r}, only with'
+      f' {feature_pyramid.NAME!r}: the others have no exits.'
     )
   if model_config.head.attribute_heads:
     raise ValueError('model.anytime.enabled cannot be combined with model.head.attribute_heads.')

@@ -259,7 +259,8 @@ def test_wrong_states(model):
     ({'anytime': {'loss_weights': [1.0, -1.0, 1.0]}}, 'none of them negative'),
     ({'anytime': {'loss_weights': [0, 0, 0]}}, 'not all 0'),
     ({'anytime': {'share_heads': 'yes'}}, 'share_heads must be true or false'),
-    ({'decoder': {'type': 'fpn'}}, "decoder.type is 'fpn'"),
+    ({'decoder': {'type': 'fpn'}}, "anytime.enabled is not available with model.decoder.type 'fpn'"),
+    ({'decoder': {'type': 'mnas_fpn'}}, "is not available with model.decoder.type 'mnas_fpn', only with 'feature_pyr"),
     ({'head': {'attribute_heads': [{'name': 'depth'}]}}, 'attribute_heads'),
   ],
 )
