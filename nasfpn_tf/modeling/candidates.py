@@ -117,9 +117,7 @@ def selection(per_class: bool, per_level: bool) -> Callable[[Levels, Levels, Lev
     ValueError: both are wanted.
   """
   if per_class and per_level:
-    raise ValueError(
-      'detection_generator: pre_nms_per_class and pre_nms_per_level exclude each other; set one of them to false.'
-    )
+    raise ValueError('pre_nms_per_class and pre_nms_per_level exclude each other: set one of them to false.')
   return select_per_class if per_class else select_per_level if per_level else select
 
 
