@@ -17,6 +17,10 @@
 
 TensorFlow does so itself for dense convolutions in float32 alone. In bfloat16, and after depthwise convolutions, each
 batch norm passes over the feature map once more and keeps the activation after it from being part of the convolution.
+
+A convolution with a bias whose result is added to something is kept apart from that sum: TensorFlow 2.20 makes one
+oneDNN operation of convolution, bias and sum, and that operation gives wrong values or crashes when several threads
+call the graph at once. One without a bias, as before folding, is not affected.
 """
 
 import dataclasses
@@ -26,7 +30,9 @@ import numpy as np
 import tensorflow as tf
 
 _CONVOLUTIONS = ('Conv2D', 'DepthwiseConv2dNative')
+_SUMS = ('Add', 'AddV2', 'AddN')
 _BATCH_NORMS = ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3')
+_ANY = tf.compat.v1.TensorShape([None]).as_proto().dim[0]
 _OF_CONSTANTS = {
   'Identity': lambda value: value,
   'Cast': lambda value: value,
@@ -154,7 +160,35 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, outputs: Sequence[str]) -> tf
       copy = folded.node.add()
       copy.CopyFrom(node)
       copy.input[:] = _needed_inputs(nodes, node)
+  _keep_sums_apart(folded)
   return folded
+
+
+def _keep_sums_apart(graph: tf.compat.v1.GraphDef) -> None:
+  """Puts a node that TensorFlow does not look through between each convolution with a bias and a sum that reads it."""
+  nodes = {node.name: node for node in graph.node}
+  biased = {name for name, node in nodes.items() if node.op in ('BiasAdd', *_SUMS) and _is_biased(nodes, node)}
+  for node in list(graph.node):
+    if node.op not in _SUMS or node.name in biased:
+      continue
+    for place, tensor in enumerate(node.input):
+      if (name := _node_name(tensor)) not in biased or tensor[0] == '^':
+        continue
+      if (apart := f'{name}/apart') not in nodes:
+        nodes[apart] = graph.node.add(name=apart, op='EnsureShape', input=[name])
+        nodes[apart].attr['T'].type = nodes[name].attr['T'].type
+        nodes[apart].attr['shape'].shape.dim.extend([_ANY] * 4)
+      node.input[place] = apart
+
+
+def _is_biased(nodes: Mapping[str, tf.compat.v1.NodeDef], node: tf.compat.v1.NodeDef) -> bool:
+  """Tells whether a node adds a bias to a convolution, with the operation for it or as a sum with a vector."""
+  first, *others = (nodes[_node_name(tensor)] for tensor in _tensors(node))
+  if node.op == 'BiasAdd':
+    return first.op in _CONVOLUTIONS
+  either = (first, *others)
+  vectors = [other for other in either if other.op == 'Const' and len(other.attr['value'].tensor.tensor_shape.dim) == 1]
+  return len(either) == 2 and bool(vectors) and any(other.op in _CONVOLUTIONS for other in either)
 
 
 def _convolution_before(wired: _Graph, node: tf.compat.v1.NodeDef):

@@ -78,11 +78,12 @@ def predict_files(predictor: Predictor, paths: Sequence[str], output_dir: str, s
           outcome.animated[path] = num_frames
         found = predictor(image).above(score_threshold)
         annotated = drawing.annotate(image, found.boxes, found.classes, found.captions(), found.scores)
-        results.save_annotated(annotated, targets[path])
         entry = {'image': path, 'annotated': os.path.basename(targets[path])}
         size = {'width': image.shape[1], 'height': image.shape[0]}
-        file.add({**entry, **size, **to_json(predictor, found)})
-        outcome.num_done = file.count
+        with stopping.hold():
+          results.save_annotated(annotated, targets[path])
+          file.add({**entry, **size, **to_json(predictor, found)})
+          outcome.num_done = file.count
   except KeyboardInterrupt as error:
     raise stopping.Stopped(f'{_done(outcome, paths)}, see {summary}.') from error
   except OSError as error:

@@ -17,6 +17,7 @@
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 
 
@@ -48,6 +49,29 @@ def ends(program: str) -> Iterator[None]:
     sys.exit(exit_code(error))
   finally:
     signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def hold() -> Iterator[None]:
+  """Holds back Ctrl-C and SIGTERM until the block has ended, so that results that belong together are all written.
+
+  Outside of the main thread, where Python handles no signals, it does nothing.
+  """
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  arrived = []
+  handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+  handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+  for number in handlers:
+    signal.signal(number, lambda number, unused_frame: arrived.append(number))
+  try:
+    yield
+  finally:
+    for number, handler in handlers.items():
+      signal.signal(number, handler)
+  if arrived:
+    signal.raise_signal(arrived[0])
 
 
 def exit_code(error: KeyboardInterrupt) -> int:

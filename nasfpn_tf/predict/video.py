@@ -81,9 +81,10 @@ def predict_video(
           found = predictor(frame).above(score_threshold)
           annotated = drawing.annotate(frame, found.boxes, found.classes, found.captions(), found.scores)
           size = {'width': frame.shape[1], 'height': frame.shape[0]}
-          file.add({'frame': count, 'time_s': round(seconds, 4), **size, **to_json(predictor, found)})
-          count = file.count
-          writer.write(np.asarray(annotated))
+          with stopping.hold():
+            file.add({'frame': count, 'time_s': round(seconds, 4), **size, **to_json(predictor, found)})
+            count = file.count
+            writer.write(np.asarray(annotated))
     except KeyboardInterrupt as error:
       done = f'{count} of {total}' if total else f'{count}'
       raise stopping.Stopped(f'{done} frames of {reference} are done, see {target} and {lines}.') from error

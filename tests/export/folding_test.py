@@ -14,6 +14,8 @@
 
 """Batch norms become part of the convolutions before them where that changes nothing but rounding."""
 
+import concurrent.futures
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -101,6 +103,35 @@ def test_a_convolution_that_something_else_reads_stays():
   model = tf_keras.Model(inputs, features + NORM()(features))
   assert fold(function_of(model))[0] == 0
   check_values(function_of(model), 1e-5)
+
+
+def residual(use_norm):
+  """Convolutions whose results are added to their inputs, several in a row."""
+  layers = tf_keras.layers
+  x = images = layers.Input(IMAGES.shape[1:])
+  x = layers.Conv2D(16, 3, padding='same')(x)
+  for _ in range(6):
+    y = layers.Conv2D(16, 3, padding='same', use_bias=not use_norm)(x)
+    x = layers.ReLU()(layers.Add()([x, NORM()(y) if use_norm else y]))
+  model = tf_keras.Model(images, x)
+  for variable in model.variables:
+    if len(variable.shape) == 1:
+      variable.assign_add(np.linspace(0.1, 0.5, 16))  # TensorFlow leaves out the biases that are 0.
+  return model
+
+
+@pytest.mark.parametrize('use_norm', [True, False])
+def test_threads_may_share_residual_convolutions(use_norm):
+  """TensorFlow's own convolution with bias and sum is not safe, and ends in a segmentation fault as a rule."""
+  model = residual(use_norm)
+  spec = tf.TensorSpec(IMAGES.shape)  # Only where shapes are known does TensorFlow join the sum to the convolution.
+  (frozen,) = freezing.freeze([tf.function(lambda images: model(images, training=False), input_signature=[spec])])
+  images = [tf.constant(np.roll(IMAGES, shift, axis=2)) for shift in range(16)] * 10
+  alone = [frozen(image).numpy() for image in images]
+  with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    together = [found.numpy() for found in pool.map(frozen, images)]
+  for expected, found in zip(alone, together, strict=True):
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 def test_a_batch_norm_after_a_batch_norm_is_left():

@@ -14,6 +14,7 @@
 
 """Tests that nothing found is lost and nothing that others made is replaced."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -78,6 +79,34 @@ def test_whatever_ends_it_keeps_what_was_found(paths, tmp_path, error):
   if isinstance(error, KeyboardInterrupt):
     assert str(raised.value) == f'3 of 5 images are done, see {out}/detections.json.'
     assert stopping.exit_code(raised.value) == (143 if isinstance(error, stopping.Terminated) else 130)
+
+
+@pytest.mark.parametrize(('number', 'exit_code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_between_an_image_and_its_entry_waits_for_the_entry(paths, tmp_path, monkeypatch, number, exit_code):
+  def save(image, path):
+    saved(image, path)
+    if path.endswith('2.jpg'):
+      signal.raise_signal(number)
+
+  saved = results.save_annotated
+  monkeypatch.setattr(results, 'save_annotated', save)
+  out = str(tmp_path / 'out')
+  with pytest.raises(SystemExit) as ended, stopping.ends('predict'):
+    predict.predict_files(Nothing(), paths, out)
+  assert ended.value.code == exit_code
+  assert [entry['image'] for entry in _entries(out)] == paths[:3]
+  assert sorted(os.listdir(out)) == ['0.jpg', '1.jpg', '2.jpg', 'detections.json']
+
+
+def test_signals_are_held_in_the_main_thread_only():
+  with stopping.hold(), concurrent.futures.ThreadPoolExecutor(1) as pool:
+    assert pool.submit(_hold).result() == 'held'
+  assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def _hold():
+  with stopping.hold():
+    return 'held'
 
 
 def test_it_is_complete_after_every_image(paths, tmp_path):

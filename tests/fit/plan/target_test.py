@@ -27,7 +27,7 @@ BUDGET = rules.Budget(minutes=30, pixels_per_second=2e6)
 
 def _params_for(budget):
   choices, _ = rules.choose(fingerprints.make(), budget, start_lib.start_from('blood_cells'))
-  return _params(choices)
+  return _params(choices, num_classes=4)
 
 
 @pytest.fixture
