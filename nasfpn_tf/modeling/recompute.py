@@ -14,8 +14,8 @@
 
 """Recomputes a detector's backbone and head in the backward pass; see `nasfpn_tf.layers.recompute`.
 
-The networks are Model Garden's, and their variables and checkpoints stay as they are: the `call` of each block and the
-towers of the head are replaced on the objects. The pyramid recomputes its stages itself.
+The networks are Model Garden's, and their variables and checkpoints stay as they are: the `call` of each block, of the
+backbone and the towers of the head are replaced on the objects. The pyramid recomputes its stages itself.
 """
 
 import tensorflow as tf
@@ -32,7 +32,9 @@ _BLOCKS = (nn_blocks.ResidualBlock, nn_blocks.BottleneckBlock, nn_blocks.Inverte
 
 
 def recompute_blocks(backbone: tf_keras.Model) -> None:
-  """Makes every block of a built backbone keep only its inputs, and be recomputed in the backward pass.
+  """Makes the stem and every block of a built backbone keep only its inputs, and be recomputed in the backward pass.
+
+  The stem is what comes before the first block, where nothing else in it is read later on.
 
   Raises:
     ValueError: the backbone has no such blocks.
@@ -50,6 +52,25 @@ def recompute_blocks(backbone: tf_keras.Model) -> None:
       block._stochastic_depth = DropPath(1.0 - rate, name='stochastic_depth')
     recompute.update_once(block)
     block.call = _recomputed_call(block.call)
+  if not isinstance(blocks[0].input, list):
+    _recompute_stem(backbone, blocks[0].input)
+
+
+def _recompute_stem(backbone: tf_keras.Model, boundary: tf.Tensor) -> None:
+  """Recomputes what is before `boundary`, the input of the first block."""
+  stem = tf_keras.Model(backbone.input, boundary)
+  try:
+    rest = tf_keras.Model(boundary, backbone.output)
+  except ValueError:  # Something after the stem reads a tensor of the stem.
+    return
+  recompute.update_once(stem)
+  layer = recompute.Recomputed(stem)
+
+  def call(inputs, training=None, mask=None):
+    del mask
+    return rest(layer([inputs], training=training), training=training)
+
+  backbone.call = call
 
 
 def recompute_towers(head: dense_prediction_heads.RetinaNetHead) -> None:

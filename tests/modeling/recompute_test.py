@@ -81,6 +81,19 @@ def test_a_recomputed_detector_trains_as_a_plain_one_and_has_its_checkpoints(pla
     tf.train.Checkpoint(model=b, **b.checkpoint_items).read(path).assert_consumed()
 
 
+def _count_pools(model):
+  """Returns how often a training step pools, which the ResNet does at the end of its stem alone."""
+  step = tf.function(lambda images: _step(model, images)).get_concrete_function(tf.TensorSpec([2, 64, 64, 3]))
+  graph = step.graph.as_graph_def()
+  functions = [graph.node, *(function.node_def for function in graph.library.function)]
+  return sum(node.op == 'MaxPool' for nodes in functions for node in nodes)
+
+
+def test_the_stem_is_recomputed_with_the_backbone(plain):
+  pools = _count_pools(plain)
+  assert _count_pools(detector.build_detector(_config(recompute_backbone=True))) == pools + 1
+
+
 @pytest.mark.slow
 def test_every_exit_of_an_anytime_detector_is_recomputed():
   anytime, two = {'enabled': True}, {'num_repeats': 2}
