@@ -81,6 +81,15 @@ def test_whatever_ends_it_keeps_what_was_found(paths, tmp_path, error):
     assert stopping.exit_code(raised.value) == (143 if isinstance(error, stopping.Terminated) else 130)
 
 
+@pytest.fixture
+def interruptible():
+  """Ctrl-C as on a terminal; processes in the background ignore it."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('interruptible')
 @pytest.mark.parametrize(('number', 'exit_code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_between_an_image_and_its_entry_waits_for_the_entry(paths, tmp_path, monkeypatch, number, exit_code):
   def save(image, path):
@@ -98,6 +107,7 @@ def test_a_signal_between_an_image_and_its_entry_waits_for_the_entry(paths, tmp_
   assert sorted(os.listdir(out)) == ['0.jpg', '1.jpg', '2.jpg', 'detections.json']
 
 
+@pytest.mark.usefixtures('interruptible')
 def test_signals_are_held_in_the_main_thread_only():
   with stopping.hold(), concurrent.futures.ThreadPoolExecutor(1) as pool:
     assert pool.submit(_hold).result() == 'held'
