@@ -15,19 +15,19 @@
 """Recomputes activations in the backward pass (gradient checkpointing, arXiv 1604.06174): less memory, more time.
 
 Between the passes only the inputs of a recomputed part are kept; what is inside is computed a second time when its
-gradient is due. Built on `tf.recompute_grad`, which leaves three things to its user that are done here: batch norm
-updates its moving statistics in the first pass alone, random layers draw the same numbers in both passes, and layers
-that take `training` from their caller find it in the second pass too.
+gradient is due. Unlike with `tf.recompute_grad`, batch norm updates its moving statistics in the first pass alone,
+random layers draw the same numbers in both passes, layers that take `training` from their caller find it in the second
+pass too, and parts are recomputed strictly one after another.
 """
 
 import contextlib
-import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
+from tensorflow.python.eager import record
 
 
 class _Pass(threading.local):
@@ -50,8 +50,14 @@ def uniform(shape: Sequence[int | tf.Tensor], seed: int | None = None) -> tf.Ten
   """
   if _PASS.seed is None:
     return tf.random.uniform(shape, seed=seed)
+  return tf.random.stateless_uniform(shape, _next_seed())
+
+
+def _next_seed() -> tf.Tensor:
   _PASS.num_draws += 1
-  return tf.random.stateless_uniform(shape, _PASS.seed + tf.constant([0, _PASS.num_draws]))
+  # Far apart, for the parts of a part count from theirs.
+  number = tf.constant([0, _PASS.num_draws])
+  return tf.random.stateless_uniform([2], _PASS.seed + number, maxval=tf.int32.max, dtype=tf.int32)
 
 
 def recompute(function: Callable[..., Any], *inputs: tf.Tensor) -> Any:
@@ -62,15 +68,40 @@ def recompute(function: Callable[..., Any], *inputs: tf.Tensor) -> Any:
       from it.
     *inputs: floating-point tensors.
   """
-  seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
-  passes = itertools.count()
+  # A part of a part begins twice, with the same numbers.
+  seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32) if _PASS.seed is None else _next_seed()
 
-  @tf.recompute_grad
+  @tf.custom_gradient
   def run(*tensors):
-    with _running(seed, is_second=next(passes) > 0):
-      return function(*tensors)
+    with record.stop_recording(), _running(seed, is_second=False):
+      outputs = function(*tensors)
+
+    def gradient(*upstream, variables=()):
+      again = _after(upstream, tensors)
+      with tf.GradientTape() as tape, _running(seed, is_second=True):
+        tape.watch(again)
+        found = function(*again)
+      arrived = tf.nest.pack_sequence_as(found, upstream)
+      of_inputs, of_variables = tape.gradient(found, [again, list(variables)], arrived)
+      # Otherwise parts before this one may begin while this one's insides wait for the gradients of its kernels.
+      with tf.control_dependencies([one for one in of_variables if one is not None]):
+        of_inputs = [one if one is None else tf.identity(one) for one in of_inputs]
+      return (of_inputs, of_variables) if variables else of_inputs
+
+    return outputs, gradient
 
   return run(*inputs)
+
+
+def _after(upstream: Sequence[tf.Tensor], tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+  """Returns the tensors, which are there when the gradients `upstream` are.
+
+  XLA keeps to values, not to an order of execution, and would use the results of the first pass again.
+  """
+  first = tf.reshape(upstream[0], [-1])[:1]
+  zero = tf.reduce_sum(tf.where(first == first, tf.zeros_like(first), first))  # Not 0 where the gradient is none.
+  with tf.control_dependencies(upstream):
+    return [tensor + tf.cast(zero, tensor.dtype) for tensor in tensors]
 
 
 def update_once(layer: tf_keras.layers.Layer) -> None:
@@ -165,7 +196,7 @@ class _Caller(tf_keras.layers.Layer):
 @contextlib.contextmanager
 def _running(seed: tf.Tensor, is_second: bool) -> Iterator[None]:
   before = (_PASS.seed, _PASS.num_draws, _PASS.is_second)
-  _PASS.seed, _PASS.num_draws, _PASS.is_second = seed, 0, is_second
+  _PASS.seed, _PASS.num_draws, _PASS.is_second = seed, 0, is_second or before[2]
   try:
     yield
   finally:

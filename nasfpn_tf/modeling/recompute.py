@@ -32,9 +32,10 @@ _BLOCKS = (nn_blocks.ResidualBlock, nn_blocks.BottleneckBlock, nn_blocks.Inverte
 
 
 def recompute_blocks(backbone: tf_keras.Model) -> None:
-  """Makes the stem and every block of a built backbone keep only its inputs, and be recomputed in the backward pass.
+  """Makes every block of a built backbone keep only its inputs, and be recomputed in the backward pass.
 
-  The stem is what comes before the first block, where nothing else in it is read later on.
+  Stem and blocks at level 2, or the stem alone where later blocks read them separately, keep only the images: their
+  feature maps are the largest, and the blocks' inputs are recomputed with them.
 
   Raises:
     ValueError: the backbone has no such blocks.
@@ -52,19 +53,24 @@ def recompute_blocks(backbone: tf_keras.Model) -> None:
       block._stochastic_depth = DropPath(1.0 - rate, name='stochastic_depth')
     recompute.update_once(block)
     block.call = _recomputed_call(block.call)
-  if not isinstance(blocks[0].input, list):
-    _recompute_stem(backbone, blocks[0].input)
+  boundaries = (backbone.output.get('2'), blocks[0].input)
+  splits = (_split(backbone, boundary) for boundary in boundaries if tf.is_tensor(boundary))
+  if split := next(filter(None, splits), None):
+    _recompute_first(backbone, *split)
 
 
-def _recompute_stem(backbone: tf_keras.Model, boundary: tf.Tensor) -> None:
-  """Recomputes what is before `boundary`, the input of the first block."""
-  stem = tf_keras.Model(backbone.input, boundary)
+def _split(backbone: tf_keras.Model, boundary: tf.Tensor) -> tuple[tf_keras.Model, tf_keras.Model] | None:
+  """Returns the layers before and after a feature map; None where it is not all that leads from these to those."""
   try:
     rest = tf_keras.Model(boundary, backbone.output)
-  except ValueError:  # Something after the stem reads a tensor of the stem.
-    return
-  recompute.update_once(stem)
-  layer = recompute.Recomputed(stem)
+  except ValueError:
+    return None
+  return tf_keras.Model(backbone.input, boundary), rest
+
+
+def _recompute_first(backbone: tf_keras.Model, first: tf_keras.Model, rest: tf_keras.Model) -> None:
+  recompute.update_once(first)
+  layer = recompute.Recomputed(first)
 
   def call(inputs, training=None, mask=None):
     del mask

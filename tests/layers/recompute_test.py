@@ -141,6 +141,31 @@ def test_training_reaches_the_layers_of_a_function_in_both_passes():
   assert abs(float(tf.reduce_mean(inferred))) > 1e-2
 
 
+@pytest.mark.parametrize('compiled', [False, True])
+def test_a_part_of_a_part_draws_the_same_in_every_pass(compiled):
+  drawn = []
+
+  def inner(x):
+    drawn.append(recompute.uniform([8]))
+    return x * drawn[-1]
+
+  def outer(x):
+    return recompute.recompute(inner, recompute.recompute(inner, x))
+
+  def step(x):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      y = recompute.recompute(outer, x)
+    return y, tape.gradient(y, x)
+
+  x = 1.0 + tf.range(8.0)
+  y, gradient = (tf.function(step) if compiled else step)(x)
+  np.testing.assert_allclose(gradient, y / x, rtol=1e-5)
+  assert len(drawn) == 2 * 3, 'each in the first pass, again for the outer part, and again for itself'
+  if not compiled:
+    assert len({draw.numpy().tobytes() for draw in drawn}) == 2
+
+
 def test_what_is_computed_on_the_way_is_let_go():
   on_the_way = []
 

@@ -147,7 +147,7 @@ def test_it_fine_tunes_a_trained_detector():
 def test_fine_tuned_and_exported(forms, tmp_path):
   params = rectangles.experiment(
     forms.records,
-    task={'quantization_aware': True, 'init_checkpoint': forms.model_dir},
+    task={'quantization_aware': True, 'init_checkpoint': forms.model_dir, 'model': {'max_level': 7}},
     trainer={
       'train_steps': 4,
       'steps_per_loop': 2,
