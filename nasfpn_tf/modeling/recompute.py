@@ -34,8 +34,8 @@ _BLOCKS = (nn_blocks.ResidualBlock, nn_blocks.BottleneckBlock, nn_blocks.Inverte
 def recompute_blocks(backbone: tf_keras.Model) -> None:
   """Makes every block of a built backbone keep only its inputs, and be recomputed in the backward pass.
 
-  Stem and blocks at level 2, or the stem alone where later blocks read them separately, keep only the images: their
-  feature maps are the largest, and the blocks' inputs are recomputed with them.
+  So does the stem. Level 2 of a ResNet keeps only the images: its feature maps are the largest, and the inputs of its
+  blocks are recomputed, too.
 
   Raises:
     ValueError: the backbone has no such blocks.
@@ -53,30 +53,35 @@ def recompute_blocks(backbone: tf_keras.Model) -> None:
       block._stochastic_depth = DropPath(1.0 - rate, name='stochastic_depth')
     recompute.update_once(block)
     block.call = _recomputed_call(block.call)
-  boundaries = (backbone.output.get('2'), blocks[0].input)
-  splits = (_split(backbone, boundary) for boundary in boundaries if tf.is_tensor(boundary))
-  if split := next(filter(None, splits), None):
-    _recompute_first(backbone, *split)
+  whole = backbone
+  for boundary in (backbone.output.get('2'), blocks[0].input):
+    if tf.is_tensor(boundary) and (first := _recompute_before(boundary, whole)):
+      whole = first
 
 
-def _split(backbone: tf_keras.Model, boundary: tf.Tensor) -> tuple[tf_keras.Model, tf_keras.Model] | None:
-  """Returns the layers before and after a feature map; None where it is not all that leads from these to those."""
+def _recompute_before(boundary: tf.Tensor, whole: tf_keras.Model) -> tf_keras.Model | None:
+  """Recomputes the layers of a model before a feature map; returns them.
+
+  Does nothing, and returns None, where a layer after it needs something else from before it.
+  """
+  outputs = whole.output if isinstance(whole.output, dict) else {'': whole.output}
+  later = {name: output for name, output in outputs.items() if output is not boundary}
   try:
-    rest = tf_keras.Model(boundary, backbone.output)
+    rest = tf_keras.Model(boundary, later)
   except ValueError:
     return None
-  return tf_keras.Model(backbone.input, boundary), rest
-
-
-def _recompute_first(backbone: tf_keras.Model, first: tf_keras.Model, rest: tf_keras.Model) -> None:
+  first = tf_keras.Model(whole.input, boundary)
   recompute.update_once(first)
   layer = recompute.Recomputed(first)
 
   def call(inputs, training=None, mask=None):
     del mask
-    return rest(layer([inputs], training=training), training=training)
+    x = layer([inputs], training=training)
+    found = dict.fromkeys(outputs, x) | rest(x, training=training)
+    return found.get('', found)
 
-  backbone.call = call
+  whole.call = call
+  return first
 
 
 def recompute_towers(head: dense_prediction_heads.RetinaNetHead) -> None:

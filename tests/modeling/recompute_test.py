@@ -89,9 +89,9 @@ def _count_pools(model):
   return sum(node.op == 'MaxPool' for nodes in functions for node in nodes)
 
 
-def test_the_stem_is_recomputed_with_the_backbone(plain):
+def test_the_stem_is_recomputed_with_level_2_and_for_itself(plain):
   pools = _count_pools(plain)
-  assert _count_pools(detector.build_detector(_config(recompute_backbone=True))) == pools + 1
+  assert _count_pools(detector.build_detector(_config(recompute_backbone=True))) == pools + 2
 
 
 @pytest.mark.slow
