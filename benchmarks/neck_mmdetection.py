@@ -18,7 +18,8 @@ pip install torch 'mmdet<4' mmengine 'mmcv-lite<2.2'
 python -m benchmarks.neck_mmdetection --num_filters=256 --num_repeats=7 --image_size=512
 
 mmdetection's side is at its best for inference: channels_last, inference mode, batch norms folded into the
-convolutions; it is timed by itself and traced and frozen by TorchScript, both on as many threads as ours.
+convolutions; it is timed by itself, traced and frozen by TorchScript, and in bfloat16, on as many threads as ours. Ours
+is timed in --dtype and in float32.
 
 The two cannot give the same features: mmdetection pools attention by the mean and takes it from the finer input
 (docs/reproduction.md). What is required to agree is the work: the same 3x3 convolutions, so the same number of their
@@ -26,6 +27,7 @@ weights, and the same shapes. mmdetection computes P6 and P7 by 1x1 convolutions
 the work.
 """
 
+import copy
 import importlib
 import os
 import sys
@@ -39,6 +41,7 @@ from benchmarks import side_by_side
 from benchmarks.frozen import inference
 from nasfpn_tf import processor
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid
+from nasfpn_tf.modeling import precision
 
 _NUM_FILTERS = flags.DEFINE_integer('num_filters', 256, 'Number of filters of the pyramid (D).')
 _NUM_REPEATS = flags.DEFINE_integer('num_repeats', 7, 'Pyramids (N).')
@@ -46,6 +49,7 @@ _IMAGE_SIZE = flags.DEFINE_integer(
   'image_size', 512, 'Side of the image from which the features are computed, a multiple of 128.'
 )
 _CHANNELS = flags.DEFINE_list('channels', ['512', '1024', '2048'], 'Channels of C3, C4 and C5.')
+_DTYPE = flags.DEFINE_enum('dtype', 'bfloat16', ['float32', 'bfloat16'], 'Precision of our pyramid.')
 _RUNS = flags.DEFINE_integer('runs', 30, 'Number of timed calls per side.', lower_bound=1)
 
 
@@ -85,7 +89,12 @@ def main(argv):
   pyramid = FeaturePyramid('nas_fpn', num_repeats=repeats, num_filters=width)
   named = {str(level): tf.constant(feature) for level, feature in zip((3, 4, 5), features, strict=True)}
   outputs = pyramid(named, training=False)
-  ours = inference(pyramid, named)
+  ours = {'ours, float32': inference(pyramid, named)}
+  if _DTYPE.value != precision.FLOAT32:
+    with precision.computing_in(_DTYPE.value):
+      rounded = FeaturePyramid('nas_fpn', num_repeats=repeats, num_filters=width)
+    rounded(named, training=False)  # Makes its variables.
+    ours = {f'ours, {_DTYPE.value}': inference(rounded, named), **ours}
 
   peer = peer_class(channels, width, num_outs=5, stack_times=repeats, norm_cfg={'type': 'BN'})
   weights = sum(np.prod(v.shape) for v in pyramid.trainable_variables if v.shape[:2] == (3, 3))
@@ -101,18 +110,20 @@ def main(argv):
     side_by_side.require(found == [tuple(f.shape[1:3]) for _, f in sorted(outputs.items())], f'shapes {found}.')
   with torch.no_grad():
     script = torch.jit.freeze(torch.jit.trace(peer, (tuple(inputs),)))
+  half = copy.deepcopy(peer).to(torch.bfloat16)
 
   def call(module, given):
     with torch.inference_mode():
-      return module(given)[0].numpy()
+      return module(given)[0].float().numpy()
 
-  timed = {
-    'ours': lambda: ours()[0].numpy(),
+  timed = {name: (lambda side=side: side()[0].numpy()) for name, side in ours.items()}
+  timed |= {
     'mmdetection': lambda: call(peer, inputs),
     'mmdetection, TorchScript': lambda: call(script, tuple(inputs)),
+    'mmdetection, bfloat16': lambda: call(half, [feature.to(torch.bfloat16) for feature in inputs]),
   }
   samples = side_by_side.interleave(timed, _RUNS.value, warm_up=3)
-  side_by_side.report(samples, {'mmdetection': 0.6, 'mmdetection, TorchScript': 0.6})
+  side_by_side.report(samples, {'mmdetection': 0.5, 'mmdetection, TorchScript': 0.5})
 
 
 if __name__ == '__main__':
