@@ -183,12 +183,11 @@ def _keep_sums_apart(graph: tf.compat.v1.GraphDef) -> None:
 
 def _is_biased(nodes: Mapping[str, tf.compat.v1.NodeDef], node: tf.compat.v1.NodeDef) -> bool:
   """Tells whether a node adds a bias to a convolution, with the operation for it or as a sum with a vector."""
-  first, *others = (nodes[_node_name(tensor)] for tensor in _tensors(node))
+  inputs = [nodes[_node_name(tensor)] for tensor in _tensors(node)]
   if node.op == 'BiasAdd':
-    return first.op in _CONVOLUTIONS
-  either = (first, *others)
-  vectors = [other for other in either if other.op == 'Const' and len(other.attr['value'].tensor.tensor_shape.dim) == 1]
-  return len(either) == 2 and bool(vectors) and any(other.op in _CONVOLUTIONS for other in either)
+    return inputs[0].op in _CONVOLUTIONS
+  shapes = [one.attr['value'].tensor.tensor_shape.dim for one in inputs if one.op == 'Const']
+  return any(one.op in _CONVOLUTIONS for one in inputs) and [len(shape) for shape in shapes] == [1]
 
 
 def _convolution_before(wired: _Graph, node: tf.compat.v1.NodeDef):

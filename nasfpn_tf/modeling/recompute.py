@@ -51,8 +51,8 @@ def recompute_blocks(backbone: tf_keras.Model) -> None:
       # Model Garden's would drop other examples the second time. Neither has variables.
       rate = block._stochastic_depth.get_config()['stochastic_depth_drop_rate']
       block._stochastic_depth = DropPath(1.0 - rate, name='stochastic_depth')
-    recompute.update_once(block)
     block.call = _recomputed_call(block.call)
+  recompute.update_once(backbone)
   whole = backbone
   for boundary in (backbone.output.get('2'), blocks[0].input):
     if tf.is_tensor(boundary) and (first := _recompute_before(boundary, whole)):
@@ -71,7 +71,6 @@ def _recompute_before(boundary: tf.Tensor, whole: tf_keras.Model) -> tf_keras.Mo
   except ValueError:
     return None
   first = tf_keras.Model(whole.input, boundary)
-  recompute.update_once(first)
   layer = recompute.Recomputed(first)
 
   def call(inputs, training=None, mask=None):
