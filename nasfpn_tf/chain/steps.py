@@ -62,6 +62,8 @@ class Step:
     side_by_side: whether it may run while its neighbors in the list do that say so, too, as far as `after` allows; for
       quiet commands that use little more than one core and time nothing.
     forked: whether the commands are Python scripts that need TensorFlow, which a `fork.Fork` has already imported.
+    optional: whether the chain continues without the step if a command fails; steps in whose `after` it is are then
+      left out, and the next run tries again.
     expected: returns how many seconds the step will take, as far as is known; asked again before each step.
   """
 
@@ -76,17 +78,27 @@ class Step:
   quiet: bool = False
   side_by_side: bool = False
   forked: bool = False
+  optional: bool = False
   expected: Callable[[], float] = lambda: 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """Result of a step: the `seconds` it took, now or in an earlier run (`reused`), and its `summary`."""
+  """Result of a step.
+
+  Attributes:
+    step: the step.
+    seconds: how long it took, now or in an earlier run.
+    reused: whether that was an earlier run.
+    summary: a few words on the result, or why there is none.
+    left_out: whether there is none, because the step is optional and failed, or reads the result of one that did.
+  """
 
   step: Step
   seconds: float
   reused: bool
   summary: str
+  left_out: bool = False
 
 
 class Chain:
@@ -108,13 +120,16 @@ class Chain:
     self._logs = pathlib.Path(directory) / 'logs'
     self._stream = stream or sys.stdout
     self._stopped = threading.Event()
+    self._left_out: set[str] = set()
 
   def run(self) -> list[Result]:
     """Runs every step that is not done yet.
 
     Raises:
-      StepError: a command failed or did not write its outputs, or another run uses the same directory.
+      StepError: a command of a step that is not optional failed or did not write its outputs, or another run uses the
+        same directory.
     """
+    self._left_out.clear()
     self._stamps.mkdir(parents=True, exist_ok=True)
     with open(self._stamps / 'lock', 'w', encoding='utf-8') as lock:
       try:
@@ -164,9 +179,12 @@ class Chain:
     return [results[step.name] for step in steps]
 
   def _run_step(self, number: int, step: Step) -> Result:
+    head = f'[{number}/{len(self._steps)}] {step.title}'
+    missing = self._left_out.intersection(step.after)
+    if missing:
+      return self._leave_out(step, head, f'reads the result of {", ".join(sorted(missing))}, which failed')
     digest = self._digest(step)
     stamp = self._read_stamp(step.name)
-    head = f'[{number}/{len(self._steps)}] {step.title}'
     if stamp.get('digest') == digest and 'seconds' in stamp and all(path.exists() for path in step.outputs):
       self._say(f'{head}: there already, {stamp["summary"]}')
       return Result(step, stamp['seconds'], True, stamp['summary'])
@@ -177,17 +195,35 @@ class Chain:
         _delete(path)
     self._write_stamp(step.name, {'digest': digest})
     started = time.monotonic()
-    for command in step.commands:
-      self._run_command(command, step)
+    try:
+      self._run_commands(step)
+    except StepError as error:
+      if not step.optional:
+        raise
+      self._say(str(error))
+      return self._leave_out(step, head, 'failed; its messages are above')
     seconds = time.monotonic() - started
-    missing = [str(path) for path in step.outputs if not path.exists()]
-    if missing:
-      raise StepError(f'{step.title}: the command succeeded but did not write {", ".join(missing)}.')
     summary = step.summary()
     made = f'{digest[:16]}-{time.time_ns()}'
     self._write_stamp(step.name, {'digest': digest, 'seconds': seconds, 'summary': summary, 'made': made})
     self._say(f'{f"[{number}/{len(self._steps)}]" if step.side_by_side else "     "} {summary} ({seconds:.0f} s)')
     return Result(step, seconds, False, summary)
+
+  def _leave_out(self, step: Step, head: str, why: str) -> Result:
+    """Leaves out a step; nothing of an earlier result stays, which would look like a result of this run."""
+    self._left_out.add(step.name)
+    (self._stamps / f'{step.name}.json').unlink(missing_ok=True)
+    for path in step.outputs:
+      _delete(path)
+    self._say(f'{head}: left out, {why}')
+    return Result(step, 0.0, False, f'left out, {why}', left_out=True)
+
+  def _run_commands(self, step: Step) -> None:
+    for command in step.commands:
+      self._run_command(command, step)
+    missing = [str(path) for path in step.outputs if not path.exists()]
+    if missing:
+      raise StepError(f'{step.title}: the command succeeded but did not write {", ".join(missing)}.')
 
   def _run_command(self, command: Sequence[str], step: Step) -> None:
     log = self._logs / f'{step.name}.log'
@@ -204,10 +240,8 @@ class Chain:
     why = f'failed with exit code {code}' if code > 0 else f'was ended by signal {-code}'
     if code == -signal.SIGKILL:
       why += ' (often: out of memory)'
-    raise StepError(
-      f'{step.title}: the command {why}; {words}\nTo run it alone:\n  {quote(command)}\n'
-      'Run the same command again to resume from here.'
-    )
+    then = 'The rest continues without it.' if step.optional else 'Run the same command again to resume from here.'
+    raise StepError(f'{step.title}: the command {why}; {words}\nTo run it alone:\n  {quote(command)}\n{then}')
 
   def _digest(self, step: Step) -> str:
     """Returns a digest of the commands, the input files and the results of earlier steps that this step reads."""

@@ -241,14 +241,14 @@ class Fit(detector.Detector):
     return manifest.Manifest.load(str(self.records / f'{split}.manifest.json')).num_records
 
 
-def next_commands(fit: Fit) -> Sequence[str]:
+def next_commands(fit: Fit, results: Sequence[steps.Result]) -> Sequence[str]:
   """Returns the three commands that a user runs next."""
   scripts = detector.shown_path(detector.PROJECT / 'scripts')
   python = detector.shown_path(detector.PROJECT / '.venv' / 'bin' / 'python')
-  saved_model, int8 = fit.forms[1].path, fit.forms[3].path
+  saved_model, smallest = fit.forms[1].path, fit.made_forms(results)[-1].path
   longer = detector.shown_path(fit.output_dir.with_name(f'{fit.output_dir.name}_longer'))
   return [
-    f'{python} {scripts}/predict.py --model={detector.shown_path(int8)}'
+    f'{python} {scripts}/predict.py --model={detector.shown_path(smallest)}'
     f' --images={detector.shown_path(fit.request.data)} --recursive'
     f' --output_dir={detector.shown_path(fit.output_dir / "found")}',
     f'{python} {scripts}/benchmark.py --model={detector.shown_path(saved_model)}'

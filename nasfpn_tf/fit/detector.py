@@ -85,6 +85,11 @@ class Detector(abc.ABC):
     """Returns where `scripts/evaluate.py` puts the metrics of a form."""
     return self.evaluation / form.key / 'evaluation.json'
 
+  def made_forms(self, results: Sequence[steps.Result]) -> list[Form]:
+    """Returns the forms that were made and evaluated; an optional one may be missing."""
+    left_out = {result.step.name for result in results if result.left_out}
+    return [form for form in self.forms if f'evaluate_{form.key}' not in left_out]
+
   def export_steps(self) -> list[steps.Step]:
     """Lists the steps from a trained model to its exported forms."""
     _, saved_model, tflite_float, tflite_int8 = self.forms
@@ -130,6 +135,7 @@ class Detector(abc.ABC):
         quiet=True,
         side_by_side=True,
         forked=True,
+        optional=True,  # Of a detector that finds nothing yet it cannot be made.
       ),
     ]
 
@@ -240,10 +246,12 @@ def summary(detector: Detector, results: Sequence[steps.Result], then: Sequence[
   made = [
     (detector.report, 'the report: open it in a browser'),
     (detector.model_dir, f'checkpoints and curves ({shown["train"]})'),
-    *((form.path, f'{form.name} ({shown[f"evaluate_{form.key}"]})') for form in detector.forms[1:]),
+    *((form.path, f'{form.name} ({shown[f"evaluate_{form.key}"]})') for form in detector.made_forms(results)[1:]),
   ]
   width = max(len(shown_path(path)) for path, _ in made)
-  return '\n'.join(['Made:', *(f'  {shown_path(path):<{width}}  {what}' for path, what in made), '', *then])
+  lines = ['Made:', *(f'  {shown_path(path):<{width}}  {what}' for path, what in made)]
+  missing = [f'  {result.step.title}: {result.summary}' for result in results if result.left_out]
+  return '\n'.join([*lines, *(['Not made:', *missing] if missing else []), '', *then])
 
 
 def shown_path(path: pathlib.Path) -> str:

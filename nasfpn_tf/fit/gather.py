@@ -37,7 +37,8 @@ _PACKAGES = ('tensorflow', 'tf_keras', 'tf-models-official', 'ai-edge-litert', '
 
 def write_report(made: detector_lib.Detector, results: Sequence[steps.Result]) -> None:
   """Writes `made.report`, a self-contained HTML file, from the files of a finished chain."""
-  evaluations = [_read(made.result_file(form)) for form in made.forms]
+  made_forms = made.made_forms(results)
+  evaluations = [_read(made.result_file(form)) for form in made_forms]
   shown = _images(made)
   forms = [
     detector.Form(
@@ -47,7 +48,7 @@ def write_report(made: detector_lib.Detector, results: Sequence[steps.Result]) -
       evaluation['latency_ms'],
       _boxes_by_image(made, made.result_file(form).with_name('detections.json')),
     )
-    for form, evaluation in zip(made.forms, evaluations, strict=True)
+    for form, evaluation in zip(made_forms, evaluations, strict=True)
   ]
   spec = topology.PyramidSpec.from_dict(_read(made.model_dir / 'topology.json'))
   settings = (made.model_dir / 'params.yaml').read_text(encoding='utf-8')

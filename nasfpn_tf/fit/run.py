@@ -31,6 +31,6 @@ def run(fit: chain.Fit, stream: TextIO | None = None) -> None:
   fit.write_listing()
 
   def last_words(results: Sequence[steps.Result]) -> str:
-    return detector.summary(fit, results, ['Next:', *(f'  {command}' for command in chain.next_commands(fit))])
+    return detector.summary(fit, results, ['Next:', *(f'  {command}' for command in chain.next_commands(fit, results))])
 
   detector.run_chain(fit, stream, functools.partial(gather.write_report, fit), last_words)

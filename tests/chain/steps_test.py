@@ -71,6 +71,25 @@ def test_a_lost_result_is_made_again_and_what_reads_it(tmp_path):
   assert _run(tmp_path, *chain)[0] == [False, False, True]
 
 
+def test_the_chain_continues_without_an_optional_step_that_fails(tmp_path):
+  def chain(code):
+    return [
+      _step(tmp_path, 'a', code, optional=True),
+      _step(tmp_path, 'b', after=['a']),
+      _step(tmp_path, 'c', after=['b']),
+      _step(tmp_path, 'd'),
+    ]
+
+  _run(tmp_path, *chain(0))
+  stream = io.StringIO()
+  results = steps.Chain(chain(1), tmp_path, stream).run()
+  assert [result.left_out for result in results] == [True, True, True, False]
+  assert [(tmp_path / f'{name}.out').exists() for name in 'abcd'] == [False, False, False, True]
+  assert 'The rest continues without it' in stream.getvalue()
+  assert 'Make c: left out, reads the result of b' in stream.getvalue()
+  assert _run(tmp_path, *chain(0))[0] == [False, False, False, True]
+
+
 def test_a_changed_command_runs_again_on_a_clean_place(tmp_path):
   _run(tmp_path, _step(tmp_path, 'a'))
   step = _step(tmp_path, 'a')

@@ -40,7 +40,7 @@ def test_commands_are_those_of_the_scripts(fit):
   names = [step.name for step in planned]
   assert names[:5] == ['split', 'records', 'check', 'plan', 'train'] and len(names) == 12
   commands = [steps.quote(command) for step in planned for command in step.commands]
-  commands += chain.next_commands(fit)
+  commands += chain.next_commands(fit, [])
   assert not [wrong for command in commands for wrong in docs_test.wrong_flags(command)]
   assert all(path.is_relative_to(fit.output_dir) for step in planned for path in step.outputs)
 

@@ -202,9 +202,8 @@ def test_the_command_lists_its_points():
 def test_the_whole_road(tmp_path):
   """Trained, exported, measured and reported for real, next to nothing of each; then nothing is left to do."""
   rectangles.write(tmp_path, num_images=12)
-  # The commands that are started know only the project's own backbones.
-  narrow = {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}}
-  settings = {**_TINY, 'task': {**_TINY['task'], 'model': {**_TINY['task']['model'], 'backbone': narrow}}}
+  model = {**_TINY['task']['model'], 'backbone': rectangles.NARROW_RESNET}
+  settings = {**_TINY, 'task': {**_TINY['task'], 'model': model}}
   (tmp_path / 'tiny.yaml').write_text(yaml.safe_dump(settings))
   script = testing.repo_root() / 'scripts' / 'frontier.py'
   command = [sys.executable, str(script), f'--output_dir={tmp_path}/out', f'--train={tmp_path}/set', '--steps=2']

@@ -17,7 +17,7 @@ data/tpu_r50_fpn/, data/tpu_spinenet/ and data/tpu_spinenet_mobile/ are the outp
 7dc921f, models/official/detection, run with tf.compat.v1): ResNet-50 with 1/32 of the channels and FPN @ 8, SpineNet
 with 1/25 of the channels and two blocks in the place of each, and Mobile SpineNet with 0.15 of the channels and a head
 of 8, all with 3 classes and random weights; their checkpoints and what they compute for one image, of the finer levels
-at every eighth, fourth and second position, and the detections of Mobile SpineNet.
+at every eighth, fourth and second position, and the 100 detections.
 """
 
 import functools
@@ -60,10 +60,14 @@ def imported(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-  'name',
-  ['tpu_r50_fpn', *(pytest.param(name, marks=pytest.mark.slow) for name in ('tpu_spinenet', 'tpu_spinenet_mobile'))],
+  'name, num_with_area',
+  [
+    ('tpu_r50_fpn', 69),
+    pytest.param('tpu_spinenet', 58, marks=pytest.mark.slow),
+    pytest.param('tpu_spinenet_mobile', 98, marks=pytest.mark.slow),
+  ],
 )
-def test_raw_outputs_are_those_of_the_authors_code(narrow, imported, name):
+def test_outputs_and_detections_are_those_of_the_authors_code(narrow, imported, name, num_with_area):
   size, _ = KNOWN[name]
   report, run = imported(name)
   assert not report.missing
@@ -80,13 +84,18 @@ def test_raw_outputs_are_those_of_the_authors_code(narrow, imported, name):
     positions = np.s_[:, ::step, ::step]
     np.testing.assert_allclose(classes[str(level)][positions], expected[f'class_{level}'], atol=1e-4)
     np.testing.assert_allclose(boxes[str(level)][positions], expected[f'box_{level}'], atol=1e-4)
-  if 'detection_boxes' in expected:
-    found = model(image, image_shape=np.array([[size, size]]), training=False)
-    corners = expected['detection_boxes'][0]
-    kept = np.flatnonzero(np.all(corners[:, 2:] > corners[:, :2], axis=1))  # Those without area are dropped here.
-    assert len(kept) == 98
-    for key, tolerance in (('detection_classes', 0), ('detection_scores', 1e-4), ('detection_boxes', 1e-2)):
-      np.testing.assert_allclose(found[key][0][:98], expected[key][0][kept], rtol=0, atol=tolerance)
+  found = model(image, image_shape=np.array([[size, size]]), training=False)
+  corners = expected['detection_boxes'][0]
+  kept = np.flatnonzero(np.all(corners[:, 2:] > corners[:, :2], axis=1))  # Those without area are dropped here.
+  assert len(kept) == num_with_area
+  scores = expected['detection_scores'][0][kept]
+  np.testing.assert_allclose(found['detection_scores'][0][: len(kept)], scores, rtol=0, atol=1e-4)
+  # Scores that differ by less than the rounding have no order, and another one on another machine.
+  for n in kept:
+    same_box = np.all(np.abs(found['detection_boxes'][0] - corners[n]) < 1e-2, axis=1)
+    same_class = found['detection_classes'][0] == expected['detection_classes'][0, n]
+    same_score = np.abs(found['detection_scores'][0] - expected['detection_scores'][0, n]) < 1e-4
+    assert np.sum(same_box & same_class & same_score) == 1, (n, corners[n])
 
 
 def test_mobile_spinenet_needs_the_settings_of_its_gates(narrow, imported):

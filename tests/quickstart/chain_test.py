@@ -14,6 +14,7 @@
 
 """What the quickstart plans, and what it says at the end."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -76,6 +77,14 @@ def test_the_last_words_name_every_result(tmp_path):
     assert steps.quote([str(path)]) in text
   for words in ('<train>', '<evaluate_saved_model>', '<evaluate_tflite_int8>', *run.own_data_commands()):
     assert words in text
+  without = [
+    dataclasses.replace(result, left_out=True, summary='left out, failed')
+    if result.step.name.endswith('tflite_int8')
+    else result
+    for result in results
+  ]
+  text = run.summary(quickstart, without)
+  assert 'detector_int8.tflite' not in text and 'Not made:\n  Export TFLite, int8: left out, failed\n' in text
 
 
 def test_the_configuration_exists():

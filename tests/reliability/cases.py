@@ -273,9 +273,8 @@ class Frontier(Case):
 
   def prepare(self, directory):
     prefix = rectangles.write(directory, num_images=4, num_shards=1)
-    params = rectangles.experiment(
-      prefix, task={'train_data': {'seed': 3}, 'model': {'anchor': {'anchor_size': 3.0}}}, trainer={'train_steps': 4}
-    )
+    model = {'anchor': {'anchor_size': 3.0}, 'backbone': rectangles.NARROW_RESNET}
+    params = rectangles.experiment(prefix, task={'train_data': {'seed': 3}, 'model': model}, trainer={'train_steps': 4})
     (directory / 'tiny.yaml').write_text(json.dumps(params.as_dict()))
 
   def command(self, directory):

@@ -80,7 +80,8 @@ def test_a_disk_that_fills_while_records_are_written(tmp_path):
 def test_a_disk_that_fills_while_a_checkpoint_is_saved(tmp_path):
   """The checkpoint before it stays the newest, and the run goes on from there once there is room."""
   prefix = rectangles.write(tmp_path, num_images=3, num_shards=1)
-  params = rectangles.experiment(prefix, task={'model': {'decoder': {'feature_pyramid': {'topology': 'fpn'}}}})
+  model = {'decoder': {'feature_pyramid': {'topology': 'fpn'}}, 'backbone': rectangles.NARROW_RESNET}
+  params = rectangles.experiment(prefix, task={'model': model})
   (tmp_path / 'tiny.yaml').write_text(json.dumps(params.as_dict()))
 
   def train(limit, steps):
