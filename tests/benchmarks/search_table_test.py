@@ -12,16 +12,23 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Recording rewards: resumed, extended, and a comparison of searchers on the table."""
+"""Recording rewards: resumed, extended, and a comparison of searchers on the table that comes with the docs."""
+
+import json
+import statistics
 
 import pytest
 
 from benchmarks import search_comparison, search_table
+from nasfpn_tf.search import config as config_lib
 from nasfpn_tf.search import searchers, table
 from nasfpn_tf.search.config import SearchConfig
 from nasfpn_tf.search.problems import SearchError
 from nasfpn_tf.search.spaces.pyramids import PyramidSpace
+from tests import testing
 from tests.search import samples
+
+DIGITS = testing.repo_root() / 'docs' / 'search_table' / 'digits.jsonl'
 
 CONFIG = SearchConfig(
   space={'name': 'nasfpn', 'num_cells': 3, 'min_level': 3, 'max_level': 4},
@@ -49,3 +56,25 @@ def test_searchers_are_compared_on_a_table(tmp_path):
   assert set(found) <= set(table.Table(path).rewards().values())
   with pytest.raises(SearchError, match='table for another space'):
     search_comparison.problem_of(path, PyramidSpace())
+
+
+def test_the_recorded_table_is_that_of_its_configuration():
+  """So that the documented command extends it."""
+  header = json.loads(DIGITS.read_text().splitlines()[0])
+  config = config_lib.load('digits_table', 'evaluator.params_override.runtime.mixed_precision_dtype=bfloat16')
+  assert header['evaluator'] == config.evaluator and header['space'] == config.space
+  assert len(table.Table(str(DIGITS)).rewards()) == 300
+
+
+def test_the_predictor_is_ahead_on_the_recorded_table():
+  """The ranking of docs/search.md, by the area under the best reward so far."""
+  space, reward = search_comparison.problem_of(str(DIGITS))
+
+  def areas(name, options=None):
+    found = [search_comparison.search(searchers.build(name, space, seed, options), reward, 100) for seed in range(3)]
+    return [search_comparison.measure(rewards)['area'] for rewards in found]
+
+  predictor = areas('predictor')
+  for other in (areas('ppo'), areas('random'), areas('evolution', {'population_size': 30, 'tournament_size': 10})):
+    assert statistics.mean(predictor) > statistics.mean(other)
+  assert min(predictor) > statistics.mean(areas('random'))

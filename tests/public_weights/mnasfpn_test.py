@@ -25,7 +25,9 @@ import shutil
 import numpy as np
 import pytest
 
+import nasfpn_tf
 from nasfpn_tf import topology, zoo
+from nasfpn_tf.export import source, tflite
 from nasfpn_tf.modeling.weights import known
 from nasfpn_tf.public_weights import importing, mnasfpn, named_checkpoint, object_detection_api
 from nasfpn_tf.training import params as params_lib
@@ -66,6 +68,22 @@ def test_computes_and_detects_the_same(imported):
   np.testing.assert_allclose(found['detection_scores'][0][best], expected['detection_scores'][best], atol=1e-4)
   corners = np.clip(found['detection_boxes'][0][best], 0, 256)
   np.testing.assert_allclose(corners, expected['detection_boxes'][best] * 256, atol=1e-2)
+
+
+@pytest.mark.slow
+def test_becomes_an_int8_tflite_that_detects_the_same(imported, tmp_path):
+  """A minute. Where two neighbors have nearly the same score, rounding may choose the other one."""
+  expected = np.load(DATA / 'outputs.npz')
+  image = expected['pixels'][0]
+  path = str(tmp_path / 'mnasfpn_int8.tflite')
+  shifted = [np.roll(image, 16 * n, axis=1) for n in range(16)]
+  facts = tflite.export_tflite(source.load(str(imported[0])), path, tflite.Options(quant_type='int8'), shifted)
+  assert facts['quant_type'] == 'int8' and facts['ops']['CONV_2D'] > 100 and facts['ops']['DEPTHWISE_CONV_2D'] > 50
+  found = nasfpn_tf.load(path)(image, score_threshold=0.0)
+  np.testing.assert_allclose(found.scores[:40], expected['detection_scores'][:40], atol=0.01)
+  theirs = np.clip(expected['detection_boxes'][:40] * 256, 0, 256)
+  is_found = [np.any(np.all(np.abs(found.boxes - corners) < 1, axis=1)) for corners in theirs]
+  assert np.sum(is_found) >= 36
 
 
 def test_model_directory_says_what_no_variable_tells(imported):
