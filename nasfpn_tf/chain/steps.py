@@ -182,7 +182,7 @@ class Chain:
     head = f'[{number}/{len(self._steps)}] {step.title}'
     missing = self._left_out.intersection(step.after)
     if missing:
-      return self._leave_out(step, head, f'reads the result of {", ".join(sorted(missing))}, which failed')
+      return self._leave_out(step, head, f'left out: it reads the result of {", ".join(sorted(missing))}')
     digest = self._digest(step)
     stamp = self._read_stamp(step.name)
     if stamp.get('digest') == digest and 'seconds' in stamp and all(path.exists() for path in step.outputs):
@@ -201,7 +201,7 @@ class Chain:
       if not step.optional:
         raise
       self._say(str(error))
-      return self._leave_out(step, head, 'failed; its messages are above')
+      return self._leave_out(step, head, 'failed, see the messages above')
     seconds = time.monotonic() - started
     summary = step.summary()
     made = f'{digest[:16]}-{time.time_ns()}'
@@ -215,8 +215,8 @@ class Chain:
     (self._stamps / f'{step.name}.json').unlink(missing_ok=True)
     for path in step.outputs:
       _delete(path)
-    self._say(f'{head}: left out, {why}')
-    return Result(step, 0.0, False, f'left out, {why}', left_out=True)
+    self._say(f'{head}: {why}')
+    return Result(step, 0.0, False, why, left_out=True)
 
   def _run_commands(self, step: Step) -> None:
     for command in step.commands:

@@ -86,7 +86,7 @@ def test_the_chain_continues_without_an_optional_step_that_fails(tmp_path):
   assert [result.left_out for result in results] == [True, True, True, False]
   assert [(tmp_path / f'{name}.out').exists() for name in 'abcd'] == [False, False, False, True]
   assert 'The rest continues without it' in stream.getvalue()
-  assert 'Make c: left out, reads the result of b' in stream.getvalue()
+  assert 'Make c: left out: it reads the result of b' in stream.getvalue()
   assert _run(tmp_path, *chain(0))[0] == [False, False, False, True]
 
 

@@ -31,7 +31,7 @@ from nasfpn_tf.fit.plan import start as start_lib
 from nasfpn_tf.training import params as params_lib
 
 EXPERIMENT = 'nasfpn_retinanet'
-FEW_IMAGES, FEW_BOXES = 50, 20
+FEW_IMAGES, FEW_BOXES, FEW_STEPS = 50, 20, 200
 _BETTER = (
   'for better ones give --backbone_weights=FILE, the Keras file of MobileNetV2 without the top'
   ' (tf_keras.applications.MobileNetV2(include_top=False) downloads it to ~/.keras/models).'
@@ -200,6 +200,8 @@ def _warnings(taken, choices, start):
   if count < FEW_BOXES:
     yield f'class {name!r} has {count} boxes; a detector hardly learns a class from fewer than {FEW_BOXES}.'
   chosen = {choice.key: choice.value for choice in choices}
+  if chosen['trainer.train_steps'] < FEW_STEPS:
+    yield f'{chosen["trainer.train_steps"]} steps are few: the detector may find nothing yet. Give more --minutes.'
   epochs = chosen['trainer.train_steps'] * chosen['task.train_data.global_batch_size'] / taken.num_images
   if epochs < start.epochs / 4 and epochs * taken.num_images < start.most_images:
     yield f'the budget is short: {epochs:.1f} passes over the images; {start.epochs} are usual. Give more --minutes.'

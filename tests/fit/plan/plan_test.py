@@ -77,6 +77,12 @@ def test_it_says_what_is_missing(made):
   assert head.startswith('# Note: no pretrained weights')
 
 
+@pytest.mark.parametrize('minutes, is_short', [(3, True), (60, False)])
+def test_it_says_when_steps_are_few(prefix, minutes, is_short):
+  made = plan.make(f'{prefix}-*', minutes, 'none', pixels_per_second=2e5, progress=False)
+  assert ('steps are few: the detector may find nothing yet' in ' '.join(made.warnings)) == is_short
+
+
 def test_the_shipped_start_and_a_latency_are_told(prefix):
   made = plan.make(f'{prefix}-*', 5, 'blood_cells', pixels_per_second=2e5, progress=False, target_latency_ms=10_000.0)
   assert 'weights: blood_cells' in made.text and "the blood-cell detector's weights" in made.text
