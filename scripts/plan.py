@@ -65,6 +65,11 @@ def _plan() -> None:
   if device == 'auto':
     device = 'gpu' if tf.config.list_physical_devices('GPU') else 'cpu'
   speed = FLAGS.images_per_second
+  if device == 'gpu' and speed is None and not tf.config.list_physical_devices('GPU'):
+    raise ValueError(
+      '--device=gpu: TensorFlow finds no GPU on this machine. Leave the flag out to train on the CPU, or plan for'
+      ' another machine by giving its --images_per_second.'
+    )
   plan = plan_lib.make(
     FLAGS.input_path,
     FLAGS.minutes,

@@ -201,7 +201,8 @@ class Chain:
       if not step.optional:
         raise
       self._say(str(error))
-      return self._leave_out(step, head, 'failed, see the messages above')
+      where = f'logs/{step.name}.log' if step.quiet else 'its messages'
+      return self._leave_out(step, head, f'failed, see {where}')
     seconds = time.monotonic() - started
     summary = step.summary()
     made = f'{digest[:16]}-{time.time_ns()}'

@@ -228,7 +228,8 @@ def run_chain(
     last_words: gives what was made and what to do next, as `summary` does.
 
   Raises:
-    steps.StepError: a step failed; the next run goes on from it.
+    steps.StepError: a step failed; the next run goes on from it. If the step is optional, only after everything else
+      was made and reported.
   """
   stream = stream or sys.stdout
   started = time.monotonic()
@@ -238,6 +239,9 @@ def run_chain(
   minutes, seconds = divmod(round(time.monotonic() - started), 60)
   stream.write(f'\n{last_words(results)}\nDone in {minutes} min {seconds:02d} s.\n')
   stream.flush()
+  failed = [result.step.title for result in results if result.left_out]
+  if failed:
+    raise steps.StepError(f'Not made: {"; ".join(failed)}. Run the same command again to try it again.')
 
 
 def summary(detector: Detector, results: Sequence[steps.Result], then: Sequence[str]) -> str:

@@ -60,14 +60,14 @@ def imported(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-  'name, num_with_area',
+  'name, num_with_area, num_tied',
   [
-    ('tpu_r50_fpn', 69),
-    pytest.param('tpu_spinenet', 58, marks=pytest.mark.slow),
-    pytest.param('tpu_spinenet_mobile', 98, marks=pytest.mark.slow),
+    ('tpu_r50_fpn', 69, 0),
+    pytest.param('tpu_spinenet', 58, 6, marks=pytest.mark.slow),
+    pytest.param('tpu_spinenet_mobile', 98, 0, marks=pytest.mark.slow),
   ],
 )
-def test_outputs_and_detections_are_those_of_the_authors_code(narrow, imported, name, num_with_area):
+def test_outputs_and_detections_are_those_of_the_authors_code(narrow, imported, name, num_with_area, num_tied):
   size, _ = KNOWN[name]
   report, run = imported(name)
   assert not report.missing
@@ -90,12 +90,15 @@ def test_outputs_and_detections_are_those_of_the_authors_code(narrow, imported, 
   assert len(kept) == num_with_area
   scores = expected['detection_scores'][0][kept]
   np.testing.assert_allclose(found['detection_scores'][0][: len(kept)], scores, rtol=0, atol=1e-4)
-  # Scores that differ by less than the rounding have no order, and another one on another machine.
+  # Scores that differ by less than their rounding have no order.
+  order = []
   for n in kept:
-    same_box = np.all(np.abs(found['detection_boxes'][0] - corners[n]) < 1e-2, axis=1)
+    same_box = np.all(np.abs(found['detection_boxes'][0] - corners[n]) <= 1e-2, axis=1)
     same_class = found['detection_classes'][0] == expected['detection_classes'][0, n]
-    same_score = np.abs(found['detection_scores'][0] - expected['detection_scores'][0, n]) < 1e-4
-    assert np.sum(same_box & same_class & same_score) == 1, (n, corners[n])
+    order.append(np.flatnonzero(same_box & same_class).item())
+  assert sorted(order) == list(range(len(kept)))
+  assert np.sum(order != np.arange(len(kept))) <= num_tied
+  np.testing.assert_allclose(scores[order], scores, rtol=0, atol=1e-6)
 
 
 def test_mobile_spinenet_needs_the_settings_of_its_gates(narrow, imported):

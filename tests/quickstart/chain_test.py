@@ -78,15 +78,13 @@ def test_the_last_words_name_every_result(tmp_path):
   for words in ('<train>', '<evaluate_saved_model>', '<evaluate_tflite_int8>', *run.own_data_commands()):
     assert words in text
   without = [
-    dataclasses.replace(result, left_out=True, summary='failed, see the messages above')
+    dataclasses.replace(result, left_out=True, summary='failed, see <log>')
     if result.step.name.endswith('tflite_int8')
     else result
     for result in results
   ]
   text = run.summary(quickstart, without)
-  assert (
-    'detector_int8.tflite' not in text and 'Not made:\n  Export TFLite, int8: failed, see the messages above\n' in text
-  )
+  assert 'detector_int8.tflite' not in text and 'Not made:\n  Export TFLite, int8: failed, see <log>\n' in text
 
 
 def test_the_configuration_exists():

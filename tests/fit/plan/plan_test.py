@@ -83,6 +83,13 @@ def test_it_says_when_steps_are_few(prefix, minutes, is_short):
   assert ('steps are few: the detector may find nothing yet' in ' '.join(made.warnings)) == is_short
 
 
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_measured(prefix, tmp_path):
+  command = ['plan.py', f'--input_path={prefix}-*', '--device=gpu', f'--output={tmp_path}/plan.yaml']
+  done = commands.run(*command, CUDA_VISIBLE_DEVICES='-1')
+  assert done.returncode == 1 and 'plan: --device=gpu: TensorFlow finds no GPU' in done.stderr.splitlines()[-1]
+  assert not (tmp_path / 'plan.yaml').exists()
+
+
 def test_the_shipped_start_and_a_latency_are_told(prefix):
   made = plan.make(f'{prefix}-*', 5, 'blood_cells', pixels_per_second=2e5, progress=False, target_latency_ms=10_000.0)
   assert 'weights: blood_cells' in made.text and "the blood-cell detector's weights" in made.text
