@@ -21,13 +21,16 @@ import functools
 import pathlib
 import runpy
 import sys
+import types
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from nasfpn_tf.layers.feature_pyramid import FeaturePyramid, PyramidStage
 from nasfpn_tf.modeling.decoders import feature_pyramid
+from nasfpn_tf.training import optimizer
 
 FORMS = {
   'published': 'no residual connection',
@@ -37,7 +40,11 @@ FORMS = {
   'cell, scalar': 'the same with gamma 1 and a learned factor that begins with 0 (ReZero)',
   'stage, gamma 0': 'the inputs are added to the outputs behind the last cell; later cells read outputs without them',
   'later stages, gamma 0': 'as the first, from the second pyramid on',
+  'cell, gamma 0, later at half rate': 'every output cell; pyramids after the first learn at half the rate',
+  'cell, gamma 0, later at double rate': 'every output cell; pyramids after the first learn at double the rate',
 }
+_RATES = {'half': 0.5, 'double': 2.0}
+_BUILD_OPTIMIZER = optimizer.build_optimizer
 _TRAIN = pathlib.Path(__file__).resolve().parent.parent / 'scripts' / 'train.py'
 
 
@@ -89,11 +96,29 @@ def build(form: str, *args, **kwargs) -> FeaturePyramid:
   return pyramid
 
 
+def build_optimizer(form: str, params: Any, model: tf_keras.Model) -> tf_keras.optimizers.Optimizer:
+  """Builds the optimizer; with a form that names a rate, pyramids after the first learn at that rate.
+
+  Raises:
+    ValueError: the configuration has another rate for the backbone, too.
+  """
+  (rate,) = [rate for name, rate in _RATES.items() if form.endswith(f'later at {name} rate')] or [1.0]
+  if rate == 1.0:
+    return _BUILD_OPTIMIZER(params, model)
+  if params.task.backbone_lr_multiplier != 1.0:
+    raise ValueError(f'{form}: task.backbone_lr_multiplier must be 1.')
+  later = [variable for stage in model.decoder.stages[1:] for variable in stage.trainable_variables]
+  # The multiplier of the backbone is the one that an optimizer has; here it is that of these variables.
+  scaled = types.SimpleNamespace(backbone=types.SimpleNamespace(trainable_variables=later))
+  return _BUILD_OPTIMIZER(params.replace(task={'backbone_lr_multiplier': rate}), scaled)
+
+
 def main() -> None:
   form = sys.argv.pop(1)
   if form not in FORMS:
     sys.exit(f'residual_training: {form!r} is none of {", ".join(FORMS)}.')
   feature_pyramid.FeaturePyramid = functools.partial(build, form)
+  optimizer.build_optimizer = functools.partial(build_optimizer, form)
   sys.argv[0] = str(_TRAIN)
   runpy.run_path(str(_TRAIN), run_name='__main__')
 

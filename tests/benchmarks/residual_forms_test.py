@@ -14,12 +14,14 @@
 """Forms of the residual connection: how each begins, and that it is the form of its name that is trained."""
 
 import json
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from benchmarks import necks, residual_forms, residual_training
+from nasfpn_tf.training import params as params_lib
 from tests.layers.feature_pyramid_test import _features
 from tests.training import rectangles
 
@@ -39,11 +41,25 @@ def test_how_it_begins(form):
   def same(a, b):
     return all(np.allclose(x, y, atol=1e-6) for x, y in zip(a, b, strict=True))
 
-  begins_with_zero = form.endswith(('gamma 0', 'scalar'))
+  begins_with_zero = form.endswith(('gamma 0', 'scalar', 'rate'))
   assert same(first, second) == begins_with_zero
   assert same(projected, first) == (begins_with_zero and not form.startswith('later'))
   extra = 2 * 5 if form == 'cell, scalar' else 0
   assert pyramid.count_params() == built('published').count_params() + extra
+
+
+@pytest.mark.parametrize('name, rate', [('half', 0.5), ('double', 2.0)])
+def test_later_pyramids_learn_at_their_rate(name, rate):
+  params = params_lib.load_params(None, 'digits_resnet10_nasfpnlite_2x48_256')
+  params.trainer.optimizer_config.override({'optimizer': {'type': 'sgd', 'sgd': {'momentum': 0.0}}})
+  pyramid = built(f'cell, gamma 0, later at {name} rate')
+  model = types.SimpleNamespace(decoder=pyramid)
+  made = residual_training.build_optimizer(f'cell, gamma 0, later at {name} rate', params, model)
+  variables = [stage.trainable_variables[0] for stage in pyramid.stages]
+  before = [variable.numpy() for variable in variables]
+  made.apply_gradients([(tf.ones_like(variable), variable) for variable in variables])
+  steps = [np.mean(old - variable.numpy()) for old, variable in zip(before, variables, strict=True)]
+  assert steps[0] > 0 and steps[1] == pytest.approx(rate * steps[0], rel=1e-3)
 
 
 def test_added_behind_the_last_cell_is_not_read_by_cells():
