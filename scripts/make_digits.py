@@ -29,6 +29,8 @@ flags.DEFINE_integer('num_val', 500, 'Number of validation images.', lower_bound
 flags.DEFINE_integer(
   'image_size', 256, 'Side of the square images in pixels, at least 214 for the digits of up to 160 pixels.'
 )
+flags.DEFINE_integer('min_train_digits', 1, 'A training image has at least so many digits.', lower_bound=1)
+flags.DEFINE_integer('max_train_digits', 6, 'A training image has at most so many digits.', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'Seed of the images.')
 
 
@@ -42,6 +44,8 @@ def main(argv):
       num_val=FLAGS.num_val,
       seed=FLAGS.seed,
       image_size=FLAGS.image_size,
+      min_train_digits=FLAGS.min_train_digits,
+      max_train_digits=FLAGS.max_train_digits,
     )
   print(f'Training: {paths.train_annotations}, validation: {paths.val_annotations}')
 

@@ -44,7 +44,21 @@ class Scale:
   override: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-FULL = Scale(train_images=8000, validation_images=500)
+# Crowded training images teach more in the same time; without scale jitter, a short training ends at a higher AP.
+MIN_TRAIN_DIGITS, MAX_TRAIN_DIGITS = 6, 12
+
+FULL = Scale(
+  train_images=6000,
+  validation_images=500,
+  override={
+    'task': {'train_data': {'parser': {'aug_scale_min': 1.0, 'aug_scale_max': 1.0}}},
+    'trainer': {
+      'train_steps': 1000,
+      'validation_interval': 1000,
+      'optimizer_config': {'learning_rate': {'cosine': {'decay_steps': 1000}}},
+    },
+  },
+)
 
 # A few steps on a few images: checks that every part of the chain runs.
 SMOKE = Scale(
@@ -104,7 +118,8 @@ class Quickstart(detector.Detector):
     """Returns the report's first sentences."""
     return (
       f'A narrow ResNet-10 with NAS-FPNLite 2 @ 48, trained from scratch on {self.scale.train_images} images and '
-      f'evaluated on {self.scale.validation_images} others. The two sets have no handwritten sample and no part of'
+      f'evaluated on {self.scale.validation_images} others. Images for training have {MIN_TRAIN_DIGITS} to'
+      f' {MAX_TRAIN_DIGITS} digits, the others 1 to 6. The two sets have no handwritten sample and no part of'
       f" a photograph in common. AP {100 * metrics['AP']:.1f}, AP50 {100 * metrics['AP50']:.1f} by COCO's own metric."
     )
 
@@ -120,6 +135,8 @@ class Quickstart(detector.Detector):
             output_dir=self.images,
             num_train=self.scale.train_images,
             num_val=self.scale.validation_images,
+            min_train_digits=MIN_TRAIN_DIGITS,
+            max_train_digits=MAX_TRAIN_DIGITS,
           )
         ],
         outputs=[self.images],

@@ -55,7 +55,9 @@ def test_settings_keep_a_path_with_a_space_and_do_not_change_the_plan(tmp_path):
   full = chain.Quickstart(tmp_path, chain.FULL).settings()
   assert set(full['task']) == {'train_data', 'validation_data'}
   assert full.get('runtime') == ({'mixed_precision_dtype': 'bfloat16'} if processor.computes_bfloat16() else None)
-  assert set(full) <= {'task', 'runtime'}
+  assert full['trainer'] == chain.FULL.override['trainer']
+  parser = {'aug_scale_min': 1.0, 'aug_scale_max': 1.0}
+  assert full['task']['train_data'] == {'parser': parser, 'input_path': str(tmp_path / 'records' / 'train-*')}
 
 
 def test_everything_lies_under_the_output_directory(tmp_path):

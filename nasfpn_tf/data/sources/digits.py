@@ -63,7 +63,9 @@ class DigitsSettings:
     image_size: side of the square images in pixels.
     min_size: least longer side of a digit's box in pixels.
     max_size: greatest longer side; sizes are log-uniform in between.
-    max_digits: an image has 1 to this many digits.
+    max_digits: a validation image has 1 to this many digits.
+    min_train_digits: a training image has at least so many, as far as there is room.
+    max_train_digits: and at most so many. More digits teach more in the same time.
   """
 
   num_train: int = 8000
@@ -73,6 +75,8 @@ class DigitsSettings:
   min_size: int = 12
   max_size: int = 160
   max_digits: int = 6
+  min_train_digits: int = 1
+  max_train_digits: int = 6
 
   def __post_init__(self):
     if min(self.num_train, self.num_val, self.max_digits) < 1:
@@ -81,6 +85,11 @@ class DigitsSettings:
       raise ValueError(
         f'image_size is {self.image_size}, digits are {self.min_size} to {self.max_size} pixels: digits must be at'
         ' least 8 pixels, in ascending order, and at most 3/4 of image_size'
+      )
+    if not 1 <= self.min_train_digits <= self.max_train_digits:
+      raise ValueError(
+        f'min_train_digits is {self.min_train_digits} and max_train_digits {self.max_train_digits}: they must be at'
+        ' least 1, in ascending order'
       )
 
 
@@ -102,6 +111,8 @@ def make_digits(
   image_size: int = 256,
   num_processes: int | None = None,
   progress: bool = True,
+  min_train_digits: int = 1,
+  max_train_digits: int = 6,
 ) -> DigitsPaths:
   """Generates the data set, unless it already exists with the same settings.
 
@@ -116,12 +127,16 @@ def make_digits(
     image_size: side of the square images in pixels.
     num_processes: that draw side by side; None is one for each CPU this process may use.
     progress: show it on stderr.
+    min_train_digits: of a training image; see `DigitsSettings`.
+    max_train_digits: of a training image.
 
   Raises:
     ValueError: unusable settings.
     FileExistsError: `output_dir` holds something else than such a data set.
   """
-  settings = DigitsSettings(num_train=num_train, num_val=num_val, seed=seed, image_size=image_size)
+  settings = DigitsSettings(
+    num_train, num_val, seed, image_size, min_train_digits=min_train_digits, max_train_digits=max_train_digits
+  )
   output_dir = os.path.abspath(output_dir)
   if _is_made(output_dir, settings):
     return _paths(output_dir)
@@ -229,7 +244,8 @@ def draw_image(settings: DigitsSettings, index: int) -> tuple[Image.Image, list[
   rng = np.random.default_rng([settings.seed, index])
   image = photographs.background(rng, split, settings.image_size)
   digits = []
-  count = rng.integers(settings.max_digits) + 1
+  fewest, most = (1, settings.max_digits) if split == 'val' else (settings.min_train_digits, settings.max_train_digits)
+  count = fewest + rng.integers(most - fewest + 1)
   # What is drawn may be a pixel off.
   log_sizes = rng.uniform(math.log(settings.min_size + 1), math.log(settings.max_size - 1), count)
   for size in np.exp(np.sort(log_sizes)[::-1]):

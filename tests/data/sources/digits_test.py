@@ -61,7 +61,7 @@ def test_writes_coco_and_jpeg(tmp_path):
 def test_boxes_are_inside_and_of_the_promised_sizes(drawn):
   sides = []
   for image, objects in drawn:
-    assert 1 <= len(objects) <= SETTINGS.max_digits
+    assert 1 <= len(objects) <= SETTINGS.max_digits == SETTINGS.max_train_digits
     for _, (x, y, width, height) in objects:
       assert x >= 0 and y >= 0 and x + width <= image.width and y + height <= image.height
       sides.append(max(width, height))
@@ -84,7 +84,7 @@ def test_boxes_are_tight_around_what_was_drawn(monkeypatch):
   blank = Image.new('RGB', (256, 256), (120, 120, 120))
   monkeypatch.setattr(photographs, 'background', lambda *_: blank.copy())
   for index in range(12):
-    image, objects = digits.draw_image(dataclasses.replace(SETTINGS, max_digits=1), index)
+    image, objects = digits.draw_image(dataclasses.replace(SETTINGS, max_digits=1, max_train_digits=1), index)
     (_, (x, y, width, height)) = objects[0]
     difference = np.abs(np.asarray(image, float) - 120).max(axis=2)
     rows, columns = np.nonzero(difference > difference.max() / 2)
@@ -102,6 +102,15 @@ def test_splits_share_no_sample():
     assert 3 < counts[0] / counts[1] < 5
   as_bytes = {split: {image.tobytes() for image in images} for split, (images, _) in samples.items()}
   assert not as_bytes['train'] & as_bytes['val']
+
+
+def test_more_digits_on_training_images_leave_the_validation_images_as_they_are(drawn):
+  crowded = dataclasses.replace(SETTINGS, min_train_digits=6, max_train_digits=12)
+  counts = [len(digits.draw_image(crowded, index)[1]) for index in range(SETTINGS.num_train)]
+  assert max(counts) <= 12 and np.mean(counts) > 2 * np.mean([len(found) for _, found in drawn[: SETTINGS.num_train]])
+  for index in range(SETTINGS.num_train, len(drawn)):
+    image, found = digits.draw_image(crowded, index)
+    assert found == drawn[index][1] and np.array_equal(image, drawn[index][0])
 
 
 def test_an_image_depends_on_the_settings_and_its_index_alone(drawn):
@@ -164,7 +173,9 @@ def test_a_directory_with_other_files_is_left_alone(tmp_path):
   assert os.listdir(tmp_path) == ['thesis.txt']
 
 
-@pytest.mark.parametrize('settings', [{'num_train': 0}, {'image_size': 128}, {'min_size': 4}, {'max_digits': 0}])
+@pytest.mark.parametrize(
+  'settings', [{'num_train': 0}, {'image_size': 128}, {'min_size': 4}, {'max_digits': 0}, {'min_train_digits': 7}]
+)
 def test_unusable_settings(settings):
   with pytest.raises(ValueError, match=r'at least 1|image_size'):
     digits.DigitsSettings(**settings)
