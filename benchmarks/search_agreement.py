@@ -21,7 +21,9 @@ With --alone_seeds=2 the children are trained twice; the tau of one seed against
 could reach. Evaluations are kept in the working directory: the same command goes on where it was stopped.
 
 With --table, a table of recorded rewards (benchmarks/search_table.py), the separate trainings are taken from it: the
-first --num_architectures that it has with every seed.
+first --num_architectures that it has with every seed. Then other methods are compared, too: --cheaper names tables of
+the same architectures by another evaluator, such as a shorter training, and --predictor_sizes predicts the rewards from
+so many other architectures of the table.
 """
 
 import collections
@@ -41,18 +43,11 @@ from nasfpn_tf.search import config as search_config
 from nasfpn_tf.search import evaluators, spaces, table
 from nasfpn_tf.search.evaluators.evaluator import Setup
 from nasfpn_tf.search.problems import SearchError
+from nasfpn_tf.search.searchers import predictor
 from nasfpn_tf.search.trial import Measurement, Trial
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('shared', 'digits_shared', 'Search configuration with the evaluator "shared".')
-flags.DEFINE_string('alone', 'digits_proxy', 'Search configuration with the evaluator "proxy".')
-flags.DEFINE_string('shared_override', None, 'Overrides for --shared, e.g. evaluator.warm_up_steps=100.')
-flags.DEFINE_string('alone_override', None, 'Overrides for --alone.')
-flags.DEFINE_string('table', None, 'Table of recorded rewards that the separate trainings are taken from.')
-flags.DEFINE_string('work_dir', None, 'Directory for trainings and measurements.', required=True)
-flags.DEFINE_integer('num_architectures', 16, 'How many are compared.', lower_bound=3)
-flags.DEFINE_integer('alone_seeds', 1, 'Number of separate trainings per child.', lower_bound=1)
-flags.DEFINE_integer('seed', 0, 'Seed for drawing the architectures.')
+NUM_TREES = predictor.Options().num_trees
 
 
 def measure(name, config, trials, seed_offset=0):
@@ -96,6 +91,37 @@ def recorded(path, space, count):
   return trials, measured
 
 
+def cheaper(path, trials):
+  """Returns the measurements of the trials in another table, of its first seed, and their seconds.
+
+  Raises:
+    SearchError: it lacks one.
+  """
+  known = {row.tokens: row.measurement for row in reversed(table.Table(path).rows)}
+  missing = [trial.digest for trial in trials if trial.tokens not in known]
+  if missing:
+    raise SearchError(f'{path} lacks {len(missing)} of the architectures, {missing[0]} among them; record them.')
+  found = [known[trial.tokens] for trial in trials]
+  return found, [measurement.seconds for measurement in found]
+
+
+def predicted(recorded_rewards, trials, count, seed=0):
+  """Returns rewards of the trials, predicted from `count` other architectures of a table.
+
+  Raises:
+    SearchError: the table has fewer others.
+  """
+  ours = {trial.tokens for trial in trials}
+  others = {tokens: reward for tokens, reward in recorded_rewards.rewards().items() if tokens not in ours}
+  if len(others) < count:
+    raise SearchError(f'{recorded_rewards.path} has {len(others)} other architectures, not {count}.')
+  space = recorded_rewards.space
+  chosen = list(others)[:count]
+  features = np.stack([space.features(tokens) for tokens in chosen])
+  ensemble = predictor.fit_ensemble(features, [others[tokens] for tokens in chosen], NUM_TREES, seed)
+  return ensemble.predict(np.stack([space.features(trial.tokens) for trial in trials]))
+
+
 def tau(name, a, b):
   """Prints Kendall's tau-b of two lists of rewards."""
   found = stats.kendalltau(a, b)
@@ -110,30 +136,33 @@ def main(argv):
 
 
 def compare():
-  """Evaluates all both ways and prints the tables."""
+  """Evaluates all in each way and prints the tables."""
   os.makedirs(FLAGS.work_dir, exist_ok=True)
   shared = search_config.load(FLAGS.shared, FLAGS.shared_override)
   space = spaces.build(shared.space)
   if FLAGS.table:
     trials, alone = recorded(FLAGS.table, space, FLAGS.num_architectures)
-    measured = {'shared': measure('shared', shared, trials), **alone}
   else:
     trials = search_table.draw(space, FLAGS.num_architectures, FLAGS.seed)
-    measured = {'shared': measure('shared', shared, trials)}
     config = search_config.load(FLAGS.alone, FLAGS.alone_override)
-    for i in range(FLAGS.alone_seeds):
-      measured[f'alone_{i}'] = measure(f'alone_{i}', config, trials, seed_offset=i)
+    alone = {f'alone_{i}': measure(f'alone_{i}', config, trials, seed_offset=i) for i in range(FLAGS.alone_seeds)}
+  methods = {'shared': measure('shared', shared, trials)}
+  for label, _, path in (given.partition('=') for given in FLAGS.cheaper):
+    methods[label] = cheaper(path, trials)
 
+  measured = {**methods, **alone}
   print(f'\n| architecture | {" | ".join(measured)} |\n|---|{"---|" * len(measured)}')
   for i, trial in enumerate(trials):
     print(f'| {trial.digest} | {" | ".join(f"{found[i].reward:.4f}" for found, _ in measured.values())} |')
-  print('\n| rewards compared | tau | p |\n|---|---|---|')
   rewards = {name: [m.reward for m in found] for name, (found, _) in measured.items()}
-  for name in list(measured)[1:]:
-    tau(f'shared, {name}', rewards['shared'], rewards[name])
-  alone = list(measured)[1:]
-  if len(alone) > 1:
-    tau('shared, mean of alone', rewards['shared'], np.mean([rewards[name] for name in alone], axis=0))
+  for size in FLAGS.predictor_sizes:
+    rewards[f'predictor, {size} others'] = predicted(table.Table(FLAGS.table), trials, int(size), FLAGS.seed)
+  print('\n| rewards compared | tau | p |\n|---|---|---|')
+  for method in (name for name in rewards if name not in alone):
+    for name in alone:
+      tau(f'{method}, {name}', rewards[method], rewards[name])
+    if len(alone) > 1:
+      tau(f'{method}, mean of alone', rewards[method], np.mean([rewards[name] for name in alone], axis=0))
   for first, second in itertools.combinations(alone, 2):
     tau(f'{first}, {second}', rewards[first], rewards[second])
   print('\n| evaluator | seconds: all | first trial | median of the others |\n|---|---|---|---|')
@@ -141,5 +170,21 @@ def compare():
     print(f'| {name} | {sum(seconds):.0f} | {seconds[0]:.0f} | {statistics.median(seconds[1:]):.1f} |')
 
 
+def define_flags():
+  """Defines the flags, not on import because other programs have flags of the same names."""
+  flags.DEFINE_string('shared', 'digits_shared', 'Search configuration with the evaluator "shared".')
+  flags.DEFINE_string('alone', 'digits_proxy', 'Search configuration with the evaluator "proxy".')
+  flags.DEFINE_string('shared_override', None, 'Overrides for --shared, e.g. evaluator.warm_up_steps=100.')
+  flags.DEFINE_string('alone_override', None, 'Overrides for --alone.')
+  flags.DEFINE_string('table', None, 'Table of recorded rewards that the separate trainings are taken from.')
+  flags.DEFINE_string('work_dir', None, 'Directory for trainings and measurements.', required=True)
+  flags.DEFINE_integer('num_architectures', 16, 'How many are compared.', lower_bound=3)
+  flags.DEFINE_integer('alone_seeds', 1, 'Number of separate trainings per child.', lower_bound=1)
+  flags.DEFINE_integer('seed', 0, 'Seed for drawing the architectures.')
+  flags.DEFINE_multi_string('cheaper', [], 'LABEL=TABLE: the same architectures evaluated in another way.')
+  flags.DEFINE_list('predictor_sizes', [], 'Numbers of other architectures of --table to predict rewards from.')
+
+
 if __name__ == '__main__':
+  define_flags()
   app.run(main)

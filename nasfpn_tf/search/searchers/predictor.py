@@ -21,6 +21,7 @@ encoding is the space's (`SearchSpace.features`).
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,23 @@ class Options:
         raise ValueError(f'predictor: {name} is {getattr(self, name)!r}; it must be 1 or more.')
     if not 0 <= self.random_share <= 1:
       raise ValueError(f'predictor: random_share is {self.random_share!r}; it must be from 0 to 1.')
+
+
+def fit_ensemble(features: np.ndarray, rewards: Sequence[float], num_trees: int, seed: int) -> Any:
+  """Fits randomized trees to rewards.
+
+  Args:
+    features: `[architectures, size]`, of `SearchSpace.features`.
+    rewards: of the same architectures.
+    num_trees: of the ensemble.
+    seed: of the trees.
+
+  Returns:
+    Scikit-learn's ensemble, with `predict` and the trees in `estimators_`.
+  """
+  from sklearn.ensemble import ExtraTreesRegressor  # Takes long to import, and no other searcher needs it.
+
+  return ExtraTreesRegressor(num_trees, max_features=0.5, random_state=seed, n_jobs=1).fit(features, rewards)
 
 
 class PredictorSearch:
@@ -137,11 +155,9 @@ class PredictorSearch:
     every, first = self._options.refit_every, self._options.num_initial
     count = first + (len(self._observed) - first) // every * every
     if self._ensemble is None or self._ensemble[0] != count:
-      from sklearn.ensemble import ExtraTreesRegressor  # Takes long to import, and no other searcher needs it.
-
       new = self._observed[len(self._features) : count]
       self._features += [self._space.features(tokens) for tokens, _ in new]
-      ensemble = ExtraTreesRegressor(self._options.num_trees, max_features=0.5, random_state=self._seed, n_jobs=1)
-      ensemble.fit(np.stack(self._features[:count]), [reward for _, reward in self._observed[:count]])
+      rewards = [reward for _, reward in self._observed[:count]]
+      ensemble = fit_ensemble(np.stack(self._features[:count]), rewards, self._options.num_trees, self._seed)
       self._ensemble = count, ensemble
     return self._ensemble[1]
