@@ -24,7 +24,7 @@ import tqdm
 from nasfpn_tf.search.trial import Measurement, Trial
 
 SECONDS_BETWEEN_LINES = 10.0
-_PACE = 20  # Results that the pace is taken from.
+_PACE = 20  # Results that the pace is taken from, two of each worker if these are more.
 
 
 class SearchProgress:
@@ -39,7 +39,7 @@ class SearchProgress:
     self._stream = stream or sys.stderr
     self._told = float('-inf')
     self._start = time.monotonic(), done
-    self._recent = collections.deque(maxlen=_PACE)  # (when, trials done then) of the last results.
+    self._recent = collections.deque()  # (when, trials done then) of the last results.
     self._bar = None
     if self._stream.isatty():
       self._bar = tqdm.tqdm(
@@ -50,13 +50,17 @@ class SearchProgress:
     """Shows the state of the search, not too often."""
     if done > self._done:
       self._recent.append((time.monotonic(), done))
+      while len(self._recent) > max(_PACE, 2 * running):
+        self._recent.popleft()
     words = f'best {best[1].reward:.4f} (trial {best[0].id})' if best else 'best -'
     if self._bar is not None:
       self._bar.set_postfix_str(f'{words}, {running} running', refresh=False)
       self._bar.update(done - self._done)
     elif done >= self._total or (done > self._done and time.monotonic() - self._told >= SECONDS_BETWEEN_LINES):
       self._told = time.monotonic()
-      print(f'search {done}/{self._total}  {words}  {running} running  left {self._left(done)}', file=self._stream)
+      print(
+        f'search {done}/{self._total}  {words}  {running} running  left {self._left(done, running)}', file=self._stream
+      )
       self._stream.flush()
     self._done = done
 
@@ -65,8 +69,9 @@ class SearchProgress:
     if self._bar is not None:
       self._bar.close()
 
-  def _left(self, done: int) -> str:
-    if not self._recent:
+  def _left(self, done: int, running: int) -> str:
+    # Workers that start together finish together: the first result alone says nothing about the pace.
+    if not self._recent or done - self._start[1] < running:
       return '?'
     since, before = self._recent[0] if len(self._recent) > 1 else self._start
     until, after = self._recent[-1]

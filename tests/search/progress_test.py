@@ -30,13 +30,13 @@ def clock(monkeypatch):
   return now
 
 
-def _lines(clock, ends, first=0, total=100):
+def _lines(clock, ends, first=0, total=100, running=1):
   """What is printed when one more trial ends at each of these seconds."""
   stream = io.StringIO()
   shown = SearchProgress(first, total, stream)
   for number, end in enumerate(ends, start=first + 1):
     clock[0] = end
-    shown.update(number, 1, None)
+    shown.update(number, running, None)
   return stream.getvalue().splitlines()
 
 
@@ -54,6 +54,13 @@ def test_time_left_is_that_of_the_last_trials(clock):
 def test_a_search_that_goes_on_counts_its_own_pace(clock):
   clock[0] = 500.0
   assert _lines(clock, [520.0], first=90)[-1] == 'search 91/100  best -  1 running  left 3m00s'
+
+
+def test_workers_that_end_together_are_one_round(clock):
+  # Four start together and end within a second, every 100 seconds.
+  lines = _lines(clock, [100 * (i // 4 + 1) + 0.2 * (i % 4) for i in range(40)], running=4)
+  assert lines[0] == 'search 1/100  best -  4 running  left ?'
+  assert lines[-1].startswith('search 37/100') and 20 <= int(lines[-1].split('left ')[1].split('m')[0]) <= 30
 
 
 def test_lines_are_seconds_apart(clock):
