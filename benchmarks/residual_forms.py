@@ -61,14 +61,15 @@ def compare(settings: necks.Settings, forms: Sequence[str]) -> list[dict[str, An
 
   Args:
     settings: what is trained, and on what.
-    forms: of `residual_training.FORMS`.
+    forms: of `residual_training.FORMS` or `LATER_RATES`.
 
   Raises:
     ValueError: a form does not exist.
   """
-  unknown = [form for form in forms if form not in residual_training.FORMS]
+  known = [*residual_training.FORMS, *residual_training.LATER_RATES]
+  unknown = [form for form in forms if form not in known]
   if unknown:
-    raise ValueError(f'--forms: {unknown[0]!r} is none of {", ".join(residual_training.FORMS)}.')
+    raise ValueError(f'--forms: {unknown[0]!r} is none of {", ".join(known)}.')
   params, planned = necks.prepare(settings)
   output = pathlib.Path(settings.output_dir)
   records = []

@@ -40,10 +40,9 @@ FORMS = {
   'cell, scalar': 'the same with gamma 1 and a learned factor that begins with 0 (ReZero)',
   'stage, gamma 0': 'the inputs are added to the outputs behind the last cell; later cells read outputs without them',
   'later stages, gamma 0': 'as the first, from the second pyramid on',
-  'cell, gamma 0, later at half rate': 'every output cell; pyramids after the first learn at half the rate',
-  'cell, gamma 0, later at double rate': 'every output cell; pyramids after the first learn at double the rate',
 }
-_RATES = {'half': 0.5, 'double': 2.0}
+# Learning rate of the pyramids after the first, which are otherwise as 'cell, gamma 0'.
+LATER_RATES = {'cell, gamma 0, later at half rate': 0.5, 'cell, gamma 0, later at double rate': 2.0}
 _BUILD_OPTIMIZER = optimizer.build_optimizer
 _TRAIN = pathlib.Path(__file__).resolve().parent.parent / 'scripts' / 'train.py'
 
@@ -69,7 +68,7 @@ class _AddingStage(PyramidStage):
 
 
 def build(form: str, *args, **kwargs) -> FeaturePyramid:
-  """Creates a `FeaturePyramid` in one of `FORMS`, not yet built; arguments as of that layer."""
+  """Creates a `FeaturePyramid` in one of `FORMS` or `LATER_RATES`, not yet built; arguments as of that layer."""
   in_cells = form.startswith(('cell', 'later'))
   pyramid = FeaturePyramid(*args, **{**kwargs, 'residual': in_cells})
   outputs = [(cell, spec) for stage in pyramid.stages for cell, spec in zip(stage.cells, stage.spec.cells, strict=True)]
@@ -97,26 +96,25 @@ def build(form: str, *args, **kwargs) -> FeaturePyramid:
 
 
 def build_optimizer(form: str, params: Any, model: tf_keras.Model) -> tf_keras.optimizers.Optimizer:
-  """Builds the optimizer; with a form that names a rate, pyramids after the first learn at that rate.
+  """Builds the optimizer, with a rate of its own for pyramids after the first if the form is of `LATER_RATES`.
 
   Raises:
     ValueError: the configuration has another rate for the backbone, too.
   """
-  (rate,) = [rate for name, rate in _RATES.items() if form.endswith(f'later at {name} rate')] or [1.0]
-  if rate == 1.0:
+  if form not in LATER_RATES:
     return _BUILD_OPTIMIZER(params, model)
   if params.task.backbone_lr_multiplier != 1.0:
     raise ValueError(f'{form}: task.backbone_lr_multiplier must be 1.')
   later = [variable for stage in model.decoder.stages[1:] for variable in stage.trainable_variables]
   # The multiplier of the backbone is the one that an optimizer has; here it is that of these variables.
   scaled = types.SimpleNamespace(backbone=types.SimpleNamespace(trainable_variables=later))
-  return _BUILD_OPTIMIZER(params.replace(task={'backbone_lr_multiplier': rate}), scaled)
+  return _BUILD_OPTIMIZER(params.replace(task={'backbone_lr_multiplier': LATER_RATES[form]}), scaled)
 
 
 def main() -> None:
   form = sys.argv.pop(1)
-  if form not in FORMS:
-    sys.exit(f'residual_training: {form!r} is none of {", ".join(FORMS)}.')
+  if form not in {**FORMS, **LATER_RATES}:
+    sys.exit(f'residual_training: {form!r} is none of {", ".join([*FORMS, *LATER_RATES])}.')
   feature_pyramid.FeaturePyramid = functools.partial(build, form)
   optimizer.build_optimizer = functools.partial(build_optimizer, form)
   sys.argv[0] = str(_TRAIN)

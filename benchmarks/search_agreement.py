@@ -137,6 +137,10 @@ def main(argv):
 
 def compare():
   """Evaluates all in each way and prints the tables."""
+  if FLAGS.predictor_sizes and not FLAGS.table:
+    raise SearchError('--predictor_sizes needs --table, whose other architectures it learns from.')
+  if any('=' not in given for given in FLAGS.cheaper):
+    raise SearchError('--cheaper must be LABEL=TABLE.')
   os.makedirs(FLAGS.work_dir, exist_ok=True)
   shared = search_config.load(FLAGS.shared, FLAGS.shared_override)
   space = spaces.build(shared.space)
@@ -147,7 +151,7 @@ def compare():
     config = search_config.load(FLAGS.alone, FLAGS.alone_override)
     alone = {f'alone_{i}': measure(f'alone_{i}', config, trials, seed_offset=i) for i in range(FLAGS.alone_seeds)}
   methods = {'shared': measure('shared', shared, trials)}
-  for label, _, path in (given.partition('=') for given in FLAGS.cheaper):
+  for label, path in (given.split('=', 1) for given in FLAGS.cheaper):
     methods[label] = cheaper(path, trials)
 
   measured = {**methods, **alone}
@@ -155,8 +159,9 @@ def compare():
   for i, trial in enumerate(trials):
     print(f'| {trial.digest} | {" | ".join(f"{found[i].reward:.4f}" for found, _ in measured.values())} |')
   rewards = {name: [m.reward for m in found] for name, (found, _) in measured.items()}
+  known = table.Table(FLAGS.table) if FLAGS.predictor_sizes else None
   for size in FLAGS.predictor_sizes:
-    rewards[f'predictor, {size} others'] = predicted(table.Table(FLAGS.table), trials, int(size), FLAGS.seed)
+    rewards[f'predictor, {size} others'] = predicted(known, trials, int(size), FLAGS.seed)
   print('\n| rewards compared | tau | p |\n|---|---|---|')
   for method in (name for name in rewards if name not in alone):
     for name in alone:

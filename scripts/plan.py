@@ -62,10 +62,11 @@ def _plan() -> None:
 
   whole_file.check_place(FLAGS.output)  # Before this machine is measured.
   device = FLAGS.device
+  has_gpu = bool(tf.config.list_physical_devices('GPU'))
   if device == 'auto':
-    device = 'gpu' if tf.config.list_physical_devices('GPU') else 'cpu'
+    device = 'gpu' if has_gpu else 'cpu'
   speed = FLAGS.images_per_second
-  if device == 'gpu' and speed is None and not tf.config.list_physical_devices('GPU'):
+  if device == 'gpu' and speed is None and not has_gpu:
     raise ValueError(
       '--device=gpu: TensorFlow finds no GPU on this machine. Leave the flag out to train on the CPU, or plan for'
       ' another machine by giving its --images_per_second.'

@@ -32,7 +32,7 @@ def built(form):
   return pyramid
 
 
-@pytest.mark.parametrize('form', residual_training.FORMS)
+@pytest.mark.parametrize('form', [*residual_training.FORMS, *residual_training.LATER_RATES])
 def test_how_it_begins(form):
   pyramid = built(form)
   projected = pyramid.project(_features())
@@ -48,13 +48,13 @@ def test_how_it_begins(form):
   assert pyramid.count_params() == built('published').count_params() + extra
 
 
-@pytest.mark.parametrize('name, rate', [('half', 0.5), ('double', 2.0)])
-def test_later_pyramids_learn_at_their_rate(name, rate):
+@pytest.mark.parametrize('form, rate', residual_training.LATER_RATES.items())
+def test_later_pyramids_learn_at_their_rate(form, rate):
   params = params_lib.load_params(None, 'digits_resnet10_nasfpnlite_2x48_256')
   params.trainer.optimizer_config.override({'optimizer': {'type': 'sgd', 'sgd': {'momentum': 0.0}}})
-  pyramid = built(f'cell, gamma 0, later at {name} rate')
+  pyramid = built(form)
   model = types.SimpleNamespace(decoder=pyramid)
-  made = residual_training.build_optimizer(f'cell, gamma 0, later at {name} rate', params, model)
+  made = residual_training.build_optimizer(form, params, model)
   variables = [stage.trainable_variables[0] for stage in pyramid.stages]
   before = [variable.numpy() for variable in variables]
   made.apply_gradients([(tf.ones_like(variable), variable) for variable in variables])

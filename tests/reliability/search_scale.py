@@ -14,8 +14,8 @@
 
 """Kills workers, nodes and the coordinator of a large search at random moments, and counts what it kept.
 
-python -m tests.reliability.search_scale --trials=10000 --workers=100 --kills=30
-python -m tests.reliability.search_scale --trials=1000 --workers=100 --kills=20 --executor=ray
+python -m tests.reliability.search_scale --trials=10000 --workers=100 --kills=20
+python -m tests.reliability.search_scale --trials=1000 --workers=100 --kills=18 --executor=ray
 
 A trial waits half a second instead of training. Every kill is SIGKILL. A coordinator that was killed is started again;
 with Ray, which needs the extra [ray], the workers are spread over nodes in processes of this machine, and a killed node
@@ -36,7 +36,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -124,8 +124,18 @@ def _descendants(pid: int) -> Iterator[int]:
     waiting += found
 
 
+def _kill_one(workers: Sequence[int], rng: random.Random) -> bool:
+  """Kills one of the workers; False if there is none yet, as after a start, or it has just ended."""
+  try:
+    os.kill(rng.choice(workers), signal.SIGKILL)
+  except (IndexError, ProcessLookupError):
+    return False
+  return True
+
+
 def _start(directory: pathlib.Path, num_workers: int) -> subprocess.Popen:
-  environment = {**os.environ, 'PYTHONPATH': str(testing.repo_root()), 'TF_CPP_MIN_LOG_LEVEL': '3'}
+  path = os.pathsep.join([str(testing.repo_root()), os.environ.get('PYTHONPATH', '')])
+  environment = {**os.environ, 'PYTHONPATH': path, 'TF_CPP_MIN_LOG_LEVEL': '3'}
   command = [sys.executable, str(testing.repo_root() / 'scripts' / 'search.py')]
   command += [f'--search_config={directory / "search.yaml"}', f'--search_dir={directory / "search"}']
   command += [f'--num_workers={num_workers}']
@@ -164,17 +174,19 @@ def run(directory: pathlib.Path, cluster: Local | Ray, trials: int, workers: int
     if code is not None:
       assert code == -signal.SIGKILL, f'the search ended with {code}: {directory / "log"}'
       search = _start(directory, workers)
-    if moments and _num_done(store) >= moments[0]:
-      moments.pop(0)
-      victim = cluster.victims[sum(killed.values()) % len(cluster.victims)]
-      if victim == 'coordinator':
-        search.kill()
-        search.wait()
-      elif victim == 'node':
-        cluster.replace_node(rng)
-      else:
-        os.kill(rng.choice(cluster.workers(search.pid)), signal.SIGKILL)
-      killed[victim] += 1
+    if not moments or _num_done(store) < moments[0]:
+      continue
+    victim = cluster.victims[sum(killed.values()) % len(cluster.victims)]
+    if victim == 'coordinator':
+      search.kill()
+      search.wait()
+    elif victim == 'node':
+      cluster.replace_node(rng)
+    elif not _kill_one(cluster.workers(search.pid), rng):
+      continue
+    moments.pop(0)
+    killed[victim] += 1
+  assert not moments, f'the search ended before {len(moments)} of the kills'
   return dict(killed)
 
 
@@ -201,7 +213,7 @@ def main(argv: list[str]) -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--trials', type=int, default=10000)
   parser.add_argument('--workers', type=int, default=100)
-  parser.add_argument('--kills', type=int, default=30)
+  parser.add_argument('--kills', type=int, default=20)
   parser.add_argument('--executor', choices=['local', 'ray'], default='local')
   parser.add_argument('--seed', type=int, default=0)
   arguments = parser.parse_args(argv)
