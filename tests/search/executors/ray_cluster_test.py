@@ -46,8 +46,8 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 def fixture_cluster():
   if ray_cluster.ray is None:
     pytest.skip("Ray is not installed: pip install 'nasfpn_tf[ray]'")
-  root = str(testing.repo_root())
-  os.environ.update(PYTHONPATH=root, RAY_raylet_start_wait_time_s='300', RAY_agent_register_timeout_ms='300000')
+  path = os.pathsep.join([str(testing.repo_root()), os.environ.get('PYTHONPATH', '')])  # Where Ray may be, too.
+  os.environ.update(PYTHONPATH=path, RAY_raylet_start_wait_time_s='300', RAY_agent_register_timeout_ms='300000')
   os.environ.update(RAY_health_check_period_ms='500')
   cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={'num_cpus': 0, 'include_dashboard': False})
   cluster.node = cluster.add_node(num_cpus=1, resources={NODE: 1})
